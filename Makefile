@@ -1,0 +1,68 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+#
+# `make help` lists the targets.
+
+SHELL := bash
+.SHELLFLAGS := -Eeuo pipefail -c
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SCRIPTS := $(shell git ls-files --cached --others --exclude-standard '*.sh' .ci/run)
+
+# What bjoern (a dependency of the runtime) compiles with.
+PACKAGES_BUILD := gcc libc6-dev libev-dev python3-dev python3-venv
+PACKAGES_LINT := shellcheck shfmt
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# The environment is rebuilt when what it is built from changes.
+$(VENV)/.ready: pyproject.toml tools/system-packages.sh
+	@tools/system-packages.sh $(PACKAGES_BUILD)
+	@echo "Building $(VENV) with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --group dev --editable .
+	@touch $@
+
+.PHONY: venv
+venv: $(VENV)/.ready
+
+.PHONY: test
+test: venv ## Unit tests: pure parts, and the real runtime on a real PostgreSQL
+	@$(BIN)/pytest
+
+.PHONY: lint
+lint: venv ## ruff, import-linter, shellcheck, shfmt
+	@tools/system-packages.sh $(PACKAGES_LINT)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/lint-imports --no-cache
+	@shellcheck $(SCRIPTS)
+	@shfmt --indent 2 --diff $(SCRIPTS)
+
+.PHONY: format
+format: venv ## Format Python and shell
+	@tools/system-packages.sh $(PACKAGES_LINT)
+	@$(BIN)/ruff check --fix-only --quiet .
+	@$(BIN)/ruff format .
+	@shfmt --indent 2 --write $(SCRIPTS)
+
+.PHONY: typecheck
+typecheck: venv ## mypy, strict
+	@$(BIN)/mypy
+
+.PHONY: wheel
+wheel: venv ## dist/exordos_paas_mail-*.whl
+	@rm -rf dist
+	@$(BIN)/python -m build --wheel --outdir dist --installer uv .
+	@ls dist
+
+.PHONY: clean
+clean: ## Remove what was built
+	@rm -rf $(VENV) .tox .cache dist build output .pytest_cache .mypy_cache .ruff_cache .hypothesis

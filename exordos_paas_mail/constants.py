@@ -1,0 +1,54 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""Names and numbers that more than one module, or the outside, relies on.
+
+Each is spelled here and nowhere else. A name that an image, a manifest or a
+running node already knows never changes.
+"""
+
+from __future__ import annotations
+
+import typing as tp
+
+# Names on the platform
+SLUG: tp.Final = "mail"
+# Element name, and the uuid5 name an agent's uuid is derived from:
+# uuid5(system uuid, ELEMENT_NAME).
+ELEMENT_NAME: tp.Final = "mailaas"
+NODE_SET_NAME_PREFIX: tp.Final = "mailaas-dp-"
+IMAGE_NAME: tp.Final = "exordos-metapaas-mail-dp"
+METAPAAS_PROJECT_ID: tp.Final = "4d657461-0000-0000-0000-000000000002"
+
+# Resource kinds
+INSTANCE_KIND: tp.Final = "mail_instance"
+INSTANCE_INFRA_KIND: tp.Final = "mail_instance_iaas"
+INSTANCE_NODE_KIND: tp.Final = "mail_instance_node"
+
+# IAM: permissions are <service>.<policy>.<create|read|update|delete>
+POLICY_SERVICE: tp.Final = "exordos_mail"
+INSTANCE_POLICY: tp.Final = "mail_instance"
+ACCOUNT_POLICY: tp.Final = "account"
+VERSION_POLICY: tp.Final = "mail_version"
+
+# DKIM
+DKIM_SELECTOR: tp.Final = "platform"
+
+# Sizes; memory in MB, disks in GB
+ROOT_DISK_SIZE: tp.Final = 6
+CPU_MIN: tp.Final = 1
+CPU_MAX: tp.Final = 128
+RAM_MIN: tp.Final = 512
+RAM_MAX: tp.Final = 2**30
+DISK_SIZE_MIN: tp.Final = 8
+DISK_SIZE_MAX: tp.Final = 2**30
+
+# Files and units on the node
+MAIL_ENV_FILE: tp.Final = "/etc/exordos_metapaas/mail.env"
+PASSWD_FILE: tp.Final = "/etc/exim4/passwd"
+DKIM_DIR: tp.Final = "/etc/exim4/dkim"
+DKIM_PRIVATE_KEY_FILE: tp.Final = "/etc/exim4/dkim/platform.private"
+DKIM_RECORD_FILE: tp.Final = "/etc/exim4/dkim/platform.txt"
+EXIM_CONFIG_FILE: tp.Final = "/etc/exim4/exim4.conf"
+AGENT_STATE_FILE: tp.Final = "mail_meta.json"
+CONFIGURE_UNIT: tp.Final = "exordos-metapaas-mail-configure"
+AGENT_UNIT: tp.Final = "exordos-metapaas-mail-agent"
