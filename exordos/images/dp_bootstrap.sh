@@ -1,0 +1,82 @@
+#!/usr/bin/env bash
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+#
+# Put on the data disk what must outlive the root disk. Run by
+# exordos-bootstrap.service at every boot; running it again changes nothing.
+# When a stage fails the relay is not configured: mail accepted, or a DKIM key
+# made, on the root disk would be lost with the next image.
+set -Eeuo pipefail
+shopt -s inherit_errexit
+
+readonly LIBRARY=${EXORDOS_BOOTSTRAP_LIB:-/usr/local/lib/exordos/lib_bootstrap.sh}
+
+# directory | name under <data disk>/mail | owner:group | mode of the directory
+readonly DATA=(
+  '/var/spool/exim4|spool|Debian-exim:Debian-exim|0750'
+  '/etc/exim4/dkim|dkim|root:Debian-exim|0750'
+  '/etc/exim4/tls|tls|root:Debian-exim|0750'
+  '/var/lib/exordos/exordos_paas_mail|agent|root:root|0700'
+  '/var/log/exim4|log|Debian-exim:adm|2750'
+)
+
+say() {
+  printf '[mail-bootstrap] %s\n' "$*"
+}
+
+die() {
+  printf '[mail-bootstrap] %s\n' "$*" >&2
+  exit 1
+}
+
+# A plan with a larger disk reaches the file system at the next boot.
+grow_file_system() {
+  local partition disk number status=0
+  partition=$(findmnt --noheadings --output SOURCE --mountpoint "$PERSISTENT_MOUNT")
+  # A container's data disk is a directory of its host.
+  [[ -b $partition ]] || return 0
+  disk=$(lsblk --noheadings --nodeps --paths --output PKNAME "$partition")
+  number=$(<"/sys/class/block/${partition##*/}/partition")
+  # 1: there is nothing to grow into.
+  growpart "$disk" "$number" >/dev/null || status=$?
+  ((status <= 1)) || die "cannot grow $partition on $disk"
+  resize2fs "$partition" >/dev/null 2>&1 || die "cannot grow the file system on $partition"
+}
+
+# Numeric ids of a new image may differ from those on the disk: names decide.
+own_by_name() {
+  local directory=$1 owner=$2 mode=$3
+  find "$directory" \( ! -user "${owner%:*}" -o ! -group "${owner#*:}" \) \
+    -exec chown --no-dereference "$owner" {} +
+  chmod "$mode" "$directory"
+}
+
+keep_on_data_disk() {
+  local directory=$1 name=$2 owner=$3 mode=$4
+  install -d "$directory" "$PERSISTENT_MOUNT/mail"
+  migrate_to_persistent "$directory" "$PERSISTENT_MOUNT/mail/$name"
+  mountpoint --quiet "$directory" || die "$directory is not on the data disk"
+  own_by_name "$directory" "$owner" "$mode"
+}
+
+main() {
+  local disk entry directory name owner mode
+  # shellcheck source=/dev/null
+  source "$LIBRARY"
+  disk=$(find_persistent_disk) || die 'no data disk: refusing to keep mail on the root disk'
+  prepare_persistent_disk "$disk" "$PERSISTENT_MOUNT" ext4
+  mountpoint --quiet "$PERSISTENT_MOUNT" || die "the data disk $disk is not mounted at $PERSISTENT_MOUNT"
+  grow_file_system
+  for entry in "${DATA[@]}"; do
+    IFS='|' read -r directory name owner mode <<<"$entry"
+    keep_on_data_disk "$directory" "$name" "$owner" "$mode"
+  done
+  persist_migrate_complete
+  exordos-mail-sweep-spool /var/spool/exim4
+  # Both are ordered after exordos-bootstrap.service, which is this script:
+  # waiting for them would never end.
+  systemctl --no-block restart exordos-metapaas-mail-configure.service
+  say 'data disk in place'
+}
+
+main "$@"

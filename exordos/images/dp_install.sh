@@ -1,0 +1,160 @@
+#!/usr/bin/env bash
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+#
+# Turn a base image (Debian 12 or Ubuntu 24.04, see docs) into the mail data
+# plane image. Runs as root inside the image under construction, which holds
+# dist/ (one wheel), etc/ and exordos/images/ of this project in
+# EXORDOS_MAIL_SOURCE. Running it again gives the same image.
+set -Eeuo pipefail
+shopt -s inherit_errexit
+
+readonly SOURCE=${EXORDOS_MAIL_SOURCE:-/opt/exordos_metapaas}
+readonly VENV=/opt/exordos_paas_mail
+readonly UNITS=/etc/systemd/system
+readonly BOOTSTRAP_SCRIPTS=/var/lib/exordos/bootstrap/scripts
+readonly POLICY=/usr/sbin/policy-rc.d
+
+# cloud-guest-utils has growpart, for a data disk that grew.
+readonly PACKAGES=(
+  ca-certificates cloud-guest-utils e2fsprogs exim4-daemon-light logrotate python3
+)
+# bjoern, a dependency of the SDK, compiles against libev.
+readonly BUILD_PACKAGES=(gcc libc6-dev libev-dev python3-dev)
+
+export DEBIAN_FRONTEND=noninteractive
+
+say() {
+  printf '[dp_install] %s\n' "$*"
+}
+
+die() {
+  printf '[dp_install] %s\n' "$*" >&2
+  exit 1
+}
+
+apt() {
+  apt-get --quiet --yes -o DPkg::Lock::Timeout=300 "$@"
+}
+
+the_wheel() {
+  local -a wheels
+  mapfile -t wheels < <(find "$SOURCE/dist" -maxdepth 1 -name 'exordos_paas_mail-*.whl')
+  [[ ${#wheels[@]} -eq 1 ]] || die "$SOURCE/dist must hold one exordos_paas_mail wheel, not ${#wheels[@]}: run make wheel"
+  printf '%s\n' "${wheels[0]}"
+}
+
+# Packages must not start their daemons: exim4 has no configuration of ours yet,
+# and a build in a chroot would start it on the build host.
+forbid_service_starts() {
+  if [[ -e $POLICY ]]; then
+    return
+  fi
+  install -m 0755 "$SOURCE/exordos/images/policy-rc.d" "$POLICY"
+  trap 'rm -f "$POLICY"' EXIT
+}
+
+missing_packages() {
+  local package status
+  for package in "$@"; do
+    status=$(dpkg-query --show --showformat '${db:Status-Status}' "$package" 2>/dev/null) || status=none
+    [[ $status == installed ]] || printf '%s\n' "$package"
+  done
+}
+
+check_exim() {
+  local version changelog
+  version=$(dpkg-query --show --showformat '${Version}' exim4-daemon-light)
+  # From the package itself: an image may be set up not to unpack documentation.
+  changelog=$(mktemp -d)
+  (cd "$changelog" && apt-get --quiet download -o APT::Sandbox::User=root "exim4-base=$version" >/dev/null)
+  dpkg-deb --fsys-tarfile "$changelog"/exim4-base_*.deb |
+    tar --extract --to-stdout --wildcards './usr/share/doc/exim4-base/changelog.Debian*.gz' |
+    gzip --decompress --stdout >"$changelog/text"
+  "$SOURCE/exordos/images/check_exim_fixes.sh" "$version" <"$changelog/text"
+  rm -r "$changelog"
+  say "exim4 $version has the fixes"
+}
+
+# The locked dependencies first, each checked against its hash, then the wheel
+# alone: what was tested is what is installed.
+install_package() {
+  local wheel=$1 lock=$SOURCE/exordos/images/requirements.txt
+  export UV_PYTHON_DOWNLOADS=never
+  uv venv --quiet --clear --python /usr/bin/python3 "$VENV"
+  uv pip install --quiet --python "$VENV" --compile-bytecode --require-hashes \
+    --build-constraints "$lock" --requirements "$lock"
+  uv pip install --quiet --python "$VENV" --compile-bytecode --no-deps --reinstall "$wheel"
+  uv pip check --quiet --python "$VENV"
+  ln -sf "$VENV/bin/exordos-mail-configure" /usr/local/sbin/exordos-mail-configure
+}
+
+# A library the venv links against must survive the removal of its -dev package.
+# Its own package name differs between distributions.
+keep_linked_libraries() {
+  local library packages
+  library=$(ldd "$VENV"/lib/python3*/site-packages/_bjoern*.so | awk '$1 ~ /^libev\./ {print $3}')
+  [[ -n $library ]] || return 0
+  packages=$(dpkg-query --search "*/${library##*/}" | cut -d: -f1 | sort -u)
+  # shellcheck disable=SC2086 # one word a package
+  apt-mark manual $packages >/dev/null
+}
+
+install_files() {
+  local unit
+  install -d -m 0755 /etc/exordos_metapaas "$BOOTSTRAP_SCRIPTS"
+  install -m 0644 -t /etc/exordos_metapaas "$SOURCE"/etc/exordos_metapaas/{logging.yaml,metapaas_mail_agent.conf}
+  install -m 0755 "$SOURCE/exordos/images/dp_bootstrap.sh" \
+    "$BOOTSTRAP_SCRIPTS/0100-metapaas-mail-dp-bootstrap.sh"
+  install -m 0755 "$SOURCE/exordos/images/sweep_spool.sh" /usr/local/sbin/exordos-mail-sweep-spool
+  install -m 0644 -t /etc/logrotate.d "$SOURCE/etc/logrotate.d/exim4-base"
+
+  # Drop-in directories come along. A unit is enabled when it says where.
+  cp --recursive --no-preserve=ownership "$SOURCE/etc/systemd/." "$UNITS/"
+  for unit in "$SOURCE"/etc/systemd/*.*; do
+    if [[ -f $unit ]] && grep --quiet '^\[Install\]' "$unit"; then
+      systemctl enable --quiet "${unit##*/}"
+    fi
+  done
+}
+
+# Mount points of the data disk. They stay empty in the image: a key baked in
+# here would be shared by every customer.
+make_directories() {
+  install -d -m 0750 -o root -g Debian-exim /etc/exim4/dkim /etc/exim4/tls
+  install -d -m 0700 /var/lib/exordos/exordos_paas_mail
+  local found
+  found=$(find /etc/exim4 \( -path '/etc/exim4/dkim/*' -o -path '/etc/exim4/tls/*' \
+    -o -name '*.key' -o -name '*.private' -o -name '*.pem' -o -name exim4.conf \))
+  [[ -z $found ]] || die "a node makes these itself, they do not belong in an image: $found"
+}
+
+main() {
+  [[ $(id -u) -eq 0 ]] || die 'must run as root'
+  local wheel
+  wheel=$(the_wheel)
+  forbid_service_starts
+
+  say 'installing packages'
+  apt update >/dev/null
+  apt dist-upgrade >/dev/null
+  local -a build_only
+  mapfile -t build_only < <(missing_packages "${BUILD_PACKAGES[@]}")
+  apt install --no-install-recommends "${PACKAGES[@]}" "${BUILD_PACKAGES[@]}" >/dev/null
+  check_exim
+
+  say "installing ${wheel##*/}"
+  install_package "$wheel"
+  keep_linked_libraries
+  if ((${#build_only[@]})); then
+    apt purge --auto-remove "${build_only[@]}" >/dev/null
+  fi
+
+  install_files
+  make_directories
+  apt-get clean
+  rm -rf /var/lib/apt/lists/*
+  say 'done'
+}
+
+main "$@"
