@@ -1,0 +1,93 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""The relay's exim4 configuration, rendered whole from a handful of settings."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import re
+import typing as tp
+
+import jinja2
+
+_DOMAIN = re.compile(r"(?=.{1,253}\Z)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{2,63}\Z")
+
+# The record inside passwd.cdb that says which passwd file it was made from.
+INDEX_TIE_KEY: tp.Final = "passwd"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What a relay's configuration depends on.
+
+    Raises ValueError for a value that is not what its field says, so that
+    nothing but a domain name and plain numbers ever reaches the file.
+    """
+
+    domain: str
+    """The mail domain; also the name in HELO, the banner and Message-IDs."""
+    allow_private_mx: bool = False
+    """Deliver to hosts in private address ranges, for a network of one's own."""
+    message_size_mb: int = 25
+    """Largest message accepted, in MiB."""
+    recipients_max: int = 100
+    """Recipients of one message."""
+    recipients_per_hour: int = 500
+    """Recipients one account may address in an hour (leaky bucket)."""
+    connections_max: int = 200
+    """Concurrent sessions on each port."""
+    connections_per_address_max: int = 100
+    """Concurrent sessions of one client address on each port."""
+    failed_logins_per_account: int = 50
+    """Failed logins in 15 minutes from one address for one account."""
+    failed_logins_per_address: int = 300
+    """Failed logins in 15 minutes from one address, whatever the account."""
+    role_messages_per_hour: int = 60
+    """Messages without a login to a role address, from one client address."""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.domain, str) or not _DOMAIN.match(self.domain):
+            raise ValueError("domain is not a lower-case DNS name of two labels or more")
+        if not isinstance(self.allow_private_mx, bool):
+            raise ValueError("allow_private_mx is not a boolean")  # noqa: TRY004 - codecs raise ValueError
+        for field in dataclasses.fields(self):
+            if field.name in {"domain", "allow_private_mx"}:
+                continue
+            value = getattr(self, field.name)
+            if type(value) is not int or not 1 <= value <= 1_000_000_000:
+                raise ValueError(f"{field.name} is not an integer from 1 to 1000000000")
+
+
+@functools.cache
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("exordos_paas_mail"),
+        undefined=jinja2.StrictUndefined,
+        autoescape=False,  # noqa: S701 - not HTML, and Settings admits no special character
+        # exim's own expansions are full of braces
+        variable_start_string="[[",
+        variable_end_string="]]",
+        block_start_string="[%",
+        block_end_string="%]",
+        comment_start_string="[#",
+        comment_end_string="#]",
+        keep_trailing_newline=True,
+    )
+    return environment.get_template("exim4.conf.j2")
+
+
+def render(settings: Settings) -> str:
+    """Return the whole text of exim4.conf for *settings*."""
+    return _template().render(dataclasses.asdict(settings), index_tie_key=INDEX_TIE_KEY)
+
+
+def index_tie(*, inode: int, size: int, mtime: int) -> str:
+    """Return what the index must hold under INDEX_TIE_KEY to be believed.
+
+    *inode*, *size* in bytes and *mtime* in whole seconds are those of the
+    passwd file the index was made from, after its rename. exim compares them
+    with the file it finds, and reads the file itself when they differ: an
+    index can be missing or late, never wrong.
+    """
+    return f"{inode}:{size}:{mtime}"
