@@ -1,0 +1,74 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""relay.env, by which an operator overrides the relay's defaults on a node.
+
+Optional, KEY=value, data like mail.env. A key ``RELAY_<NAME>`` sets the field
+``<name>`` of ``exim_conf.Settings``.
+"""
+
+from __future__ import annotations
+
+import re
+import typing as tp
+
+if tp.TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Value: tp.TypeAlias = bool | int | str
+
+_PREFIX = "RELAY_"
+_KEY = re.compile(r"RELAY_[A-Z][A-Z0-9_]*")
+_BOOLEANS = {"yes": True, "no": False}
+_NUMBER = re.compile(r"0|[1-9][0-9]{0,8}")
+# No character that exim expands, splits a list or ends a string with.
+_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/ -]{0,62}")
+
+
+def _value(key: str, text: str, kind: type[Value]) -> Value:
+    if kind is bool:
+        if text not in _BOOLEANS:
+            raise ValueError(f"{key} is neither yes nor no")
+        return _BOOLEANS[text]
+    if kind is int:
+        if _NUMBER.fullmatch(text) is None:
+            raise ValueError(f"{key} is not a number from 0 to 999999999")
+        return int(text)
+    if _WORD.fullmatch(text) is None:
+        raise ValueError(f"{key} holds characters other than letters, digits, space and ._/-")
+    return text
+
+
+def parse(text: str, kinds: Mapping[str, type[Value]]) -> dict[str, Value]:
+    """Return the overrides in *text* as a mapping of field name to value.
+
+    *kinds* maps each field that may be set to its type: ``bool`` is written
+    ``yes`` or ``no``, ``int`` in decimal, ``str`` as a plain word such as
+    ``25M`` or ``500 / 1h``. Empty lines and ``#`` comments are skipped. Raises
+    ValueError for a line that is not KEY=value, a key that is unknown or given
+    twice, and a value of another type.
+    """
+    values: dict[str, Value] = {}
+    for line in text.split("\n"):
+        if not line or line.startswith("#"):
+            continue
+        key, equals, value = line.partition("=")
+        if not equals:
+            raise ValueError("a line is not KEY=value")
+        if _KEY.fullmatch(key) is None:
+            raise ValueError(f"a key is not {_PREFIX}NAME")
+        field = key.removeprefix(_PREFIX).lower()
+        if field not in kinds:
+            raise ValueError(f"{key} is not a setting of the relay")
+        if field in values:
+            raise ValueError(f"{key} is given twice")
+        values[field] = _value(key, value, kinds[field])
+    return values
+
+
+def render(values: Mapping[str, Value]) -> str:
+    """Return relay.env for *values*, the inverse of ``parse``."""
+    words = {True: "yes", False: "no"}
+    return "".join(
+        f"{_PREFIX}{field.upper()}={words[value] if isinstance(value, bool) else value}\n"
+        for field, value in sorted(values.items())
+    )
