@@ -4,13 +4,16 @@
 
 from __future__ import annotations
 
-import random
+from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
 from hypothesis import strategies as st
 
 from exordos_paas_mail.codecs import passwd
+
+if TYPE_CHECKING:
+    import random
 
 HASH = "$6$saltsalt$" + "x" * 86
 
