@@ -1,0 +1,81 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""Start the stand's internet and serve until SIGTERM or SIGINT."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import logging
+import pathlib
+import signal
+import sys
+
+from aiohttp import web
+
+from stand.internet import api, exchanger, mailbox, nameserver, records, verdicts
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not HOST:PORT")
+    return host.strip("[]"), int(port)
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command line."""
+    result = argparse.ArgumentParser(prog="python -m stand.internet", description=__doc__)
+    result.add_argument(
+        "--state", type=pathlib.Path, required=True, help="directory of records and mail"
+    )
+    result.add_argument("--dns", type=_address, default=("10.77.0.1", 53), metavar="HOST:PORT")
+    result.add_argument("--smtp", type=_address, default=("10.77.0.2", 25), metavar="HOST:PORT")
+    result.add_argument("--http", type=_address, default=("10.77.0.1", 8053), metavar="HOST:PORT")
+    result.add_argument(
+        "--mx-name", default="mx.stand.test", help="host name of the mail exchanger"
+    )
+    return result
+
+
+async def serve(options: argparse.Namespace) -> None:
+    """Serve until a signal; HTTP is the last to answer, so that its answer means all is up."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    options.state.mkdir(parents=True, exist_ok=True)
+    published = records.Records(options.state / "records.json", options.mx_name)
+    published.publish(options.mx_name, "A", [options.smtp[0]])
+    kept = mailbox.Mailbox(options.state / "mail")
+    tls = exchanger.ensure_certificate(options.state, options.mx_name)
+    async with contextlib.AsyncExitStack() as stack:
+        datagrams, streams = await nameserver.start(options.dns, published)
+        stack.callback(datagrams.close)
+        stack.callback(streams.close)
+        judge = verdicts.Judge(*datagrams.get_extra_info("sockname"))
+        mx = await exchanger.start(options.smtp, options.mx_name, tls, (kept, judge))
+        stack.callback(mx.close)
+        runner = web.AppRunner(api.application(published, kept), access_log=None)
+        await runner.setup()
+        stack.push_async_callback(runner.cleanup)
+        await web.TCPSite(runner, *options.http).start()
+        await stop.wait()
+
+
+def main() -> int:
+    """Run the command; return its exit status."""
+    options = parser().parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    # One line a session is enough; aiosmtpd logs every command.
+    logging.getLogger("mail.log").setLevel(logging.WARNING)
+    try:
+        asyncio.run(serve(options))
+    except OSError as error:
+        print(f"The stand's internet cannot start: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,98 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""The HTTP interface: records to publish, mail to read.
+
+JSON both ways; a refusal is ``{"message": ...}``.
+"""
+
+from __future__ import annotations
+
+import json
+import typing as tp
+
+from aiohttp import web
+
+if tp.TYPE_CHECKING:
+    from stand.internet import mailbox as mailbox_lib
+    from stand.internet import records as records_lib
+
+
+class _Views:
+    def __init__(self, records: records_lib.Records, mailbox: mailbox_lib.Mailbox) -> None:
+        self._records = records
+        self._mailbox = mailbox
+
+    async def index(self, _: web.Request) -> web.Response:
+        counts = {"records": len(self._records.dump()), "messages": len(self._mailbox.find())}
+        return web.json_response(counts)
+
+    async def list_records(self, _: web.Request) -> web.Response:
+        return web.json_response(self._records.dump())
+
+    async def publish(self, request: web.Request) -> web.Response:
+        values = await _strings(request)
+        try:
+            self._records.publish(request.match_info["name"], request.match_info["type"], values)
+        except ValueError as error:
+            return _refuse(400, str(error))
+        return web.Response(status=204)
+
+    async def withdraw(self, request: web.Request) -> web.Response:
+        try:
+            known = self._records.withdraw(request.match_info["name"])
+        except ValueError as error:
+            return _refuse(400, str(error))
+        return web.Response(status=204) if known else _refuse(404, "no record of that name")
+
+    async def list_messages(self, request: web.Request) -> web.Response:
+        unknown = set(request.query) - {"recipient", "subject"}
+        if unknown:
+            return _refuse(400, f"unknown filter: {', '.join(sorted(unknown))}")
+        found = self._mailbox.find(request.query.get("recipient"), request.query.get("subject"))
+        return web.json_response(found)
+
+    async def message(self, request: web.Request) -> web.Response:
+        try:
+            raw = self._mailbox.raw(request.match_info["id"])
+        except KeyError:
+            return _refuse(404, "no such message")
+        return web.Response(body=raw, content_type="message/rfc822")
+
+    async def clear(self, _: web.Request) -> web.Response:
+        self._mailbox.clear()
+        return web.Response(status=204)
+
+
+def application(records: records_lib.Records, mailbox: mailbox_lib.Mailbox) -> web.Application:
+    """Return the application over *records* and *mailbox*."""
+    views = _Views(records, mailbox)
+    app = web.Application()
+    app.add_routes(
+        [
+            web.get("/", views.index),
+            web.get("/records", views.list_records),
+            web.put("/records/{name}/{type}", views.publish),
+            web.delete("/records/{name}", views.withdraw),
+            web.get("/messages", views.list_messages),
+            web.get("/messages/{id}", views.message),
+            web.delete("/messages", views.clear),
+        ]
+    )
+    return app
+
+
+async def _strings(request: web.Request) -> list[str]:
+    try:
+        values: tp.Any = await request.json()
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        values = None
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise web.HTTPBadRequest(
+            text=json.dumps({"message": "the body is a JSON list of strings"}),
+            content_type="application/json",
+        )
+    return values
+
+
+def _refuse(status: int, message: str) -> web.Response:
+    return web.json_response({"message": message}, status=status)

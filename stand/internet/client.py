@@ -1,0 +1,87 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""Client of the stand's internet: what tests, the demo and the stand itself call."""
+
+from __future__ import annotations
+
+import time
+import typing as tp
+
+import requests
+
+_SECONDS: tp.Final = 10
+
+
+class Client:
+    """One internet; every method raises requests.HTTPError on a refusal."""
+
+    def __init__(self, url: str) -> None:
+        """*url* is the root of the interface, http://host:port."""
+        self._url = url.rstrip("/")
+        self._session = requests.Session()
+        # The stand is on this machine: no proxy of the network it sits in is asked.
+        self._session.trust_env = False
+
+    def publish(self, name: str, rdtype: str, *values: str) -> None:
+        """Replace the records of *name* and *rdtype*; no value at all says that there is none."""
+        self._call("PUT", f"/records/{name}/{rdtype}", json=list(values))
+
+    def publish_sender(
+        self, domain: str, addresses: tp.Iterable[str], selector: str, dkim: str
+    ) -> None:
+        """Publish what a user is told to publish: A, PTR, SPF, DKIM and DMARC of *domain*."""
+        addresses = list(addresses)
+        self.publish(domain, "A", *addresses)
+        for address in addresses:
+            reverse = ".".join(reversed(address.split(".")))
+            self.publish(f"{reverse}.in-addr.arpa", "PTR", f"{domain}.")
+        mechanisms = " ".join(f"ip4:{address}" for address in addresses)
+        self.publish(domain, "TXT", f"v=spf1 {mechanisms} -all")
+        self.publish(f"{selector}._domainkey.{domain}", "TXT", dkim)
+        self.publish(f"_dmarc.{domain}", "TXT", "v=DMARC1; p=reject; adkim=s; aspf=s")
+
+    def withdraw(self, name: str) -> None:
+        """Forget every record of *name*."""
+        self._call("DELETE", f"/records/{name}")
+
+    def records(self) -> dict[str, dict[str, list[str]]]:
+        """Return every published record."""
+        return tp.cast("dict[str, dict[str, list[str]]]", self._call("GET", "/records").json())
+
+    def messages(
+        self, recipient: str | None = None, subject: str | None = None
+    ) -> list[dict[str, tp.Any]]:
+        """Return the facts of received messages, oldest first."""
+        filters = {"recipient": recipient, "subject": subject}
+        params = {key: value for key, value in filters.items() if value is not None}
+        response = self._call("GET", "/messages", params=params)
+        return tp.cast("list[dict[str, tp.Any]]", response.json())
+
+    def wait_for_message(
+        self, recipient: str, subject: str, timeout: float = 30
+    ) -> dict[str, tp.Any]:
+        """Return the first message found; raises TimeoutError after *timeout* seconds."""
+        deadline = time.monotonic() + timeout
+        while True:
+            found = self.messages(recipient, subject)
+            if found:
+                return found[0]
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"no message to {recipient} with {subject!r} in {timeout:g} s")
+            time.sleep(0.1)
+
+    def raw(self, identifier: str) -> bytes:
+        """Return a message exactly as it was received."""
+        return self._call("GET", f"/messages/{identifier}").content
+
+    def clear(self) -> None:
+        """Forget every message."""
+        self._call("DELETE", "/messages")
+
+    def _call(self, method: str, path: str, **options: tp.Any) -> requests.Response:
+        response = self._session.request(method, self._url + path, timeout=_SECONDS, **options)
+        if not response.ok:
+            raise requests.HTTPError(
+                f"{method} {path}: {response.status_code} {response.text}", response=response
+            )
+        return response

@@ -1,0 +1,135 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""The mail exchanger: takes mail for every domain, and keeps it with its verdict."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import ipaddress
+import logging
+import ssl
+import typing as tp
+
+import aiosmtpd.smtp
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509 import oid
+
+from stand.internet import mailbox as mailbox_lib
+
+if tp.TYPE_CHECKING:
+    import pathlib
+
+    from stand.internet import verdicts
+
+LOG = logging.getLogger(__name__)
+_SIZE_MAX: tp.Final = 64 * 2**20
+_CERTIFICATE_DAYS: tp.Final = 825
+# Local parts that get what their name says, so that queues and bounces can be seen.
+REFUSED: tp.Final = "refused"
+DEFERRED: tp.Final = "deferred"
+
+
+class _Handler:
+    def __init__(self, mailbox: mailbox_lib.Mailbox, judge: verdicts.Judge) -> None:
+        self._mailbox = mailbox
+        self._judge = judge
+
+    async def handle_RCPT(  # noqa: N802 - aiosmtpd's name
+        self,
+        server: aiosmtpd.smtp.SMTP,
+        session: aiosmtpd.smtp.Session,
+        envelope: aiosmtpd.smtp.Envelope,
+        address: str,
+        rcpt_options: list[str],
+    ) -> str:
+        del server, session, rcpt_options
+        local, _, domain = address.rpartition("@")
+        if not local or not domain:
+            return "501 5.1.3 Bad recipient address"
+        if local.lower() == REFUSED:
+            return "550 5.1.1 No such mailbox"
+        if local.lower() == DEFERRED:
+            return "451 4.2.1 Mailbox busy, try later"
+        envelope.rcpt_tos.append(address)
+        return "250 2.1.5 OK"
+
+    async def handle_DATA(  # noqa: N802 - aiosmtpd's name
+        self,
+        server: aiosmtpd.smtp.SMTP,
+        session: aiosmtpd.smtp.Session,
+        envelope: aiosmtpd.smtp.Envelope,
+    ) -> str:
+        del server
+        raw = tp.cast("bytes", envelope.content)
+        # aiosmtpd declares a string here and keeps the transport's own facts.
+        transport = tp.cast("dict[str, tp.Any] | None", session.ssl)
+        tls = "" if transport is None else str(transport["cipher"][1])
+        # A v4 client of a v6 socket is judged by its v4 address.
+        client = ipaddress.ip_address(session.peer[0])
+        mapped = client.ipv4_mapped if isinstance(client, ipaddress.IPv6Address) else None
+        facts = mailbox_lib.Envelope(
+            client=str(mapped or client),
+            helo=session.host_name or "",
+            mail_from="" if envelope.mail_from == "<>" else envelope.mail_from or "",
+            recipients=tuple(envelope.rcpt_tos),
+            tls=tls,
+        )
+        verdict = await asyncio.to_thread(
+            self._judge.judge, raw, facts.client, facts.helo, facts.mail_from
+        )
+        identifier = await asyncio.to_thread(self._mailbox.keep, raw, facts, verdict)
+        LOG.info("%s from %s dkim=%s", identifier, facts.client, verdict.dkim)
+        return f"250 2.0.0 Kept as {identifier}"
+
+
+async def start(
+    address: tuple[str, int],
+    name: str,
+    tls: ssl.SSLContext,
+    keep: tuple[mailbox_lib.Mailbox, verdicts.Judge],
+) -> asyncio.Server:
+    """Accept mail under the host name *name*; raises OSError where *address* cannot be had."""
+    handler = _Handler(*keep)
+    server = await asyncio.get_running_loop().create_server(
+        lambda: aiosmtpd.smtp.SMTP(
+            handler, hostname=name, tls_context=tls, data_size_limit=_SIZE_MAX, ident="ESMTP"
+        ),
+        *address,
+    )
+    LOG.info("mail exchanger %s on %s port %d", name, *server.sockets[0].getsockname()[:2])
+    return server
+
+
+def ensure_certificate(directory: pathlib.Path, name: str) -> ssl.SSLContext:
+    """Return a server context with a self-signed certificate of *name*, made once."""
+    certificate, key = directory / "mx.pem", directory / "mx.key"
+    if not certificate.exists():
+        private = ec.generate_private_key(ec.SECP256R1())
+        subject = x509.Name([x509.NameAttribute(oid.NameOID.COMMON_NAME, name)])
+        now = datetime.datetime.now(datetime.timezone.utc)
+        signed = (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(subject)
+            .public_key(private.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - datetime.timedelta(days=1))
+            .not_valid_after(now + datetime.timedelta(days=_CERTIFICATE_DAYS))
+            .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+            .sign(private, hashes.SHA256())
+        )
+        key.touch(mode=0o600)
+        key.write_bytes(
+            private.private_bytes(
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.PKCS8,
+                serialization.NoEncryption(),
+            )
+        )
+        certificate.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate, key)
+    return context
