@@ -34,7 +34,7 @@ die() {
 }
 
 apt() {
-  apt-get --quiet --yes -o DPkg::Lock::Timeout=300 "$@"
+  apt-get --quiet --yes -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 "$@"
 }
 
 the_wheel() {
