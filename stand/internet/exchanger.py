@@ -64,11 +64,10 @@ class _Handler:
     ) -> str:
         del server
         raw = tp.cast("bytes", envelope.content)
-        # aiosmtpd declares a string here and keeps the transport's own facts.
-        transport = tp.cast("dict[str, tp.Any] | None", session.ssl)
-        tls = "" if transport is None else str(transport["cipher"][1])
+        tls = "" if session.ssl is None else str(session.ssl["cipher"][1])
         # A v4 client of a v6 socket is judged by its v4 address.
-        client = ipaddress.ip_address(session.peer[0])
+        peer = tp.cast("tuple[str, int]", session.peer)  # aiosmtpd declares a string
+        client = ipaddress.ip_address(peer[0])
         mapped = client.ipv4_mapped if isinstance(client, ipaddress.IPv6Address) else None
         facts = mailbox_lib.Envelope(
             client=str(mapped or client),
