@@ -1,0 +1,119 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""The site's wire: a bridge on the machine, a network namespace a node.
+
+No packet of a node leaves the machine: nodes have no default route, forwarding
+is not switched on, and an ``unreachable`` route stands in for the subnet when
+the bridge is gone.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+import typing as tp
+
+from stand import commands, sites
+
+if tp.TYPE_CHECKING:
+    import ipaddress
+
+# Far behind the bridge's own route (metric 0).
+_UNREACHABLE_METRIC: tp.Final = "4242"
+_NETNS: tp.Final = pathlib.Path("/run/netns")
+_LINKS: tp.Final = pathlib.Path("/sys/class/net")
+INTERFACE: tp.Final = "host0"
+
+
+@dataclasses.dataclass(frozen=True)
+class Port:
+    """One plug on the bridge; *label* is at most eight characters."""
+
+    site: sites.Site
+    label: str
+
+    @property
+    def namespace(self) -> str:
+        """The node's network namespace."""
+        return f"{self.site.name}-{self.label}"
+
+    @property
+    def link(self) -> str:
+        """The machine's end of the cable."""
+        return self.namespace
+
+    @property
+    def namespace_file(self) -> pathlib.Path:
+        """What nsenter and systemd-nspawn know the namespace by."""
+        return _NETNS / self.namespace
+
+    def plug(self, address: ipaddress.IPv4Interface, mac: str | None = None) -> None:
+        """Make the namespace anew with *address* on ``host0``."""
+        self.unplug()
+        hardware = ["address", mac] if mac else []
+        inside = ["ip", "-n", self.namespace]
+        commands.run("ip", "netns", "add", self.namespace)
+        commands.run(
+            *("ip", "link", "add", self.link, "type", "veth"),
+            *("peer", "name", INTERFACE, *hardware, "netns", self.namespace),
+        )
+        commands.run("ip", "link", "set", self.link, "master", self.site.bridge, "up")
+        commands.run(*inside, "link", "set", "lo", "up")
+        commands.run(*inside, "address", "add", str(address), "dev", INTERFACE)
+        commands.run(*inside, "link", "set", INTERFACE, "up")
+
+    def unplug(self) -> None:
+        """Remove the namespace and the cable, if there are any."""
+        if (_LINKS / self.link).exists():
+            commands.run("ip", "link", "delete", self.link)
+        if self.namespace_file.exists():
+            commands.run("ip", "netns", "delete", self.namespace)
+
+    def cut(self) -> None:
+        """Pull the cable: packets of the node go nowhere."""
+        commands.run("ip", "link", "set", self.link, "down")
+
+    def mend(self) -> None:
+        """Put the cable back."""
+        commands.run("ip", "link", "set", self.link, "up")
+
+
+def ensure(site: sites.Site) -> None:
+    """Make the site's bridge and routes, where they are missing."""
+    if not (_LINKS / site.bridge).exists():
+        commands.run("ip", "link", "add", site.bridge, "type", "bridge")
+    commands.run("ip", "address", "replace", str(site.address), "dev", site.bridge)
+    commands.run("ip", "link", "set", site.bridge, "up")
+    commands.run(
+        *("ip", "route", "replace", "unreachable", str(site.subnet)),
+        *("metric", _UNREACHABLE_METRIC),
+    )
+
+
+def namespaces(site: sites.Site) -> list[str]:
+    """Return the site's network namespaces on this machine."""
+    if not _NETNS.exists():
+        return []
+    return sorted(path.name for path in _NETNS.glob(f"{site.name}-*"))
+
+
+def links(site: sites.Site) -> list[str]:
+    """Return the site's interfaces on this machine, the bridge last."""
+    cables = sorted(path.name for path in _LINKS.glob(f"{site.name}-*"))
+    return [*cables, *([site.bridge] if (_LINKS / site.bridge).exists() else [])]
+
+
+def routes(site: sites.Site) -> list[str]:
+    """Return the routes to the site's subnet that need no bridge."""
+    shown = commands.run("ip", "route", "show", "type", "unreachable", str(site.subnet))
+    return [line.strip() for line in shown.stdout.splitlines()]
+
+
+def remove(site: sites.Site) -> None:
+    """Remove every namespace, interface and route of the site."""
+    for link in links(site):
+        commands.run("ip", "link", "delete", link)
+    for namespace in namespaces(site):
+        commands.run("ip", "netns", "delete", namespace)
+    if routes(site):
+        commands.run("ip", "route", "delete", "unreachable", str(site.subnet))

@@ -1,0 +1,106 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""This repository as an image build sees it: its sources, its wheel, its build file."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import pathlib
+import shutil
+import sys
+import typing as tp
+
+import yaml
+
+from stand import commands, digests, sites
+
+_WHEEL_SOURCES: tp.Final = ("exordos_paas_mail", "pyproject.toml", "README.md", "LICENSE")
+_IMAGE_SOURCES: tp.Final = (*_WHEEL_SOURCES, "exordos", "etc")
+_WHEELS: tp.Final = sites.CACHE / "wheels"
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageBuild:
+    """What exordos/exordos.yaml says about the node image."""
+
+    name: str
+    destination: str
+    script: pathlib.PurePosixPath
+
+
+def _files(parts: tp.Iterable[str]) -> dict[str, pathlib.Path]:
+    listed = commands.run(
+        *("git", "-C", str(sites.PROJECT), "ls-files", "-z"),
+        *("--cached", "--others", "--exclude-standard", "--", *parts),
+    )
+    names = [name for name in listed.stdout.split("\0") if name and "/tests/" not in name]
+    # A file that was removed and not yet committed is still in git's list.
+    return {name: sites.PROJECT / name for name in names if (sites.PROJECT / name).is_file()}
+
+
+def image_build() -> ImageBuild:
+    """Return the one image that exordos/exordos.yaml builds.
+
+    Raises ValueError when it does not build exactly one.
+    """
+    build = yaml.safe_load((sites.PROJECT / "exordos/exordos.yaml").read_text())["build"]
+    images = [image for part in build["elements"] for image in part.get("images", [])]
+    if len(images) != 1:
+        raise ValueError(f"exordos.yaml is expected to build one image, not {len(images)}")
+    sources = [dep["dst"] for dep in build["deps"] if not dep.get("optional")]
+    if len(sources) != 1:
+        raise ValueError(f"exordos.yaml is expected to bring in the project alone, not {sources}")
+    script = pathlib.PurePosixPath("exordos") / images[0]["script"]
+    return ImageBuild(images[0]["name"], sources[0], script)
+
+
+def image_key() -> str:
+    """Return the content key of everything the node image is made from."""
+    return digests.of_files(_files(_IMAGE_SOURCES))
+
+
+def stage_image_sources(directory: pathlib.Path) -> None:
+    """Copy what an image build is given into *directory*, with the wheel in dist/."""
+    for name, source in _files(_IMAGE_SOURCES).items():
+        target = directory / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(source, target)
+    built = wheel()
+    (directory / "dist").mkdir(parents=True, exist_ok=True)
+    shutil.copy2(built, directory / "dist" / built.name)
+
+
+def wheel() -> pathlib.Path:
+    """Return the wheel of the sources as they are now, built if they are new.
+
+    Its version ends in the content key: the platform installs a plugin anew
+    only when the version is another.
+    """
+    files = _files(_WHEEL_SOURCES)
+    key = digests.of_files(files)[:12]
+    home = _WHEELS / key
+    if found := sorted(home.glob("*.whl")):
+        return found[0]
+    partial = _WHEELS / f"{key}.{os.getpid()}.partial"
+    tree = partial / "tree"
+    for name, source in files.items():
+        target = tree / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(source, target)
+    commands.run(
+        *(sys.executable, "-m", "build", "--wheel", "--installer", "uv"),
+        *("--outdir", str(partial), str(tree)),
+        env={**os.environ, "SETUPTOOLS_SCM_PRETEND_VERSION": f"{_release()}+stand.{key}"},
+    )
+    shutil.rmtree(tree)
+    if home.exists():  # another build was faster
+        shutil.rmtree(partial)
+    else:
+        partial.rename(home)
+    return next(home.glob("*.whl"))
+
+
+def _release() -> str:
+    tags = commands.run("git", "-C", str(sites.PROJECT), "tag", "--list", "--sort=-version:refname")
+    return next((tag.lstrip("v") for tag in tags.stdout.split()), "0.1.0")
