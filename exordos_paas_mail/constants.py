@@ -44,11 +44,24 @@ DISK_SIZE_MAX: tp.Final = 2**30
 
 # Files and units on the node
 MAIL_ENV_FILE: tp.Final = "/etc/exordos_metapaas/mail.env"
+RELAY_ENV_FILE: tp.Final = "/etc/exordos_metapaas/relay.env"
 PASSWD_FILE: tp.Final = "/etc/exim4/passwd"
+PASSWD_INDEX_FILE: tp.Final = "/etc/exim4/passwd.cdb"
+# There from before the account file is replaced until exim4 has reloaded.
+RELOAD_PENDING_FILE: tp.Final = "/etc/exim4/passwd.reload-pending"
 DKIM_DIR: tp.Final = "/etc/exim4/dkim"
 DKIM_PRIVATE_KEY_FILE: tp.Final = "/etc/exim4/dkim/platform.private"
 DKIM_RECORD_FILE: tp.Final = "/etc/exim4/dkim/platform.txt"
+# One private key a domain, so that no domain ever signs with another's.
+DKIM_KEYS_DIR: tp.Final = "/etc/exim4/dkim/keys"
+TLS_PRIVATE_KEY_FILE: tp.Final = "/etc/exim4/tls/privkey.pem"
+TLS_CERTIFICATE_FILE: tp.Final = "/etc/exim4/tls/fullchain.pem"
 EXIM_CONFIG_FILE: tp.Final = "/etc/exim4/exim4.conf"
+EXIM_GROUP: tp.Final = "Debian-exim"
+EXIM_UNIT: tp.Final = "exim4"
+# How the last configuration ended; on the root disk, a new image starts afresh.
+CONFIGURE_STATE_FILE: tp.Final = "/var/lib/exordos/mail_configure.json"
+AGENT_STATE_DIR: tp.Final = "/var/lib/exordos/exordos_paas_mail"
 AGENT_STATE_FILE: tp.Final = "mail_meta.json"
 CONFIGURE_UNIT: tp.Final = "exordos-metapaas-mail-configure"
 AGENT_UNIT: tp.Final = "exordos-metapaas-mail-agent"

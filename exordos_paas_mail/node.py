@@ -1,0 +1,305 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""The machine: files and services. Nothing else in the package has effects on it."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import errno
+import fcntl
+import grp
+import os
+import pathlib
+import pwd
+import stat
+import subprocess
+import time
+import typing as tp
+
+from exordos_paas_mail import constants
+
+if tp.TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+T = tp.TypeVar("T")
+
+# systemctl waits for the jobs it starts; exim stalls for 30 s on a name server
+# that does not answer.
+_COMMAND_TIMEOUT = 90.0
+# A file system's clock ticks more slowly than its time stamps suggest: a
+# change that follows another within this many seconds may leave the same ones.
+_SETTLING_TIME = 1.0
+
+
+class NodeError(Exception):
+    """The machine refused; the message is one line and holds no secret."""
+
+
+class Signature(tp.NamedTuple):
+    """What stat(2) tells of a file; changes whenever the file does."""
+
+    inode: int
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+    mode: int
+    uid: int
+    gid: int
+
+    @property
+    def mtime(self) -> int:
+        """The modification time in whole seconds, as exim's ``${stat:}`` gives it."""
+        return self.mtime_ns // 1_000_000_000
+
+
+def _signature(status: os.stat_result) -> Signature:
+    return Signature(
+        status.st_ino,
+        status.st_size,
+        status.st_mtime_ns,
+        status.st_ctime_ns,
+        stat.S_IMODE(status.st_mode),
+        status.st_uid,
+        status.st_gid,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Node:
+    """A machine seen from its root directory.
+
+    *user* and *group* own what is written: root, and the group exim runs as.
+    Every method raises NodeError when a command fails or a name is unknown,
+    and OSError when the file system refuses.
+    """
+
+    root: str = "/"
+    user: str = "root"
+    group: str = constants.EXIM_GROUP
+
+    def path(self, name: str) -> pathlib.Path:
+        """Return where the file *name*, an absolute path, is on this machine."""
+        return pathlib.Path(self.root, name.lstrip("/"))
+
+    # Files
+
+    def signature(self, name: str) -> Signature | None:
+        """Return the file's signature, None when there is no such file."""
+        try:
+            return _signature(self.path(name).stat())
+        except FileNotFoundError:
+            return None
+
+    def read(self, name: str) -> bytes | None:
+        """Return what the file holds, None when there is no such file."""
+        try:
+            return self.path(name).read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def names(self, directory: str) -> list[str]:
+        """Return the sorted names of the files in *directory*, none when there is none."""
+        try:
+            return sorted(entry.name for entry in self.path(directory).iterdir())
+        except FileNotFoundError:
+            return []
+
+    def is_owned(self, signature: Signature, mode: int, *, exim: bool = False) -> bool:
+        """Return whether a file has *mode*, our user, and exim's group where *exim* reads it."""
+        return (signature.mode, signature.uid, signature.gid) == (mode, *self._owner(exim=exim))
+
+    def ensure_file(self, name: str, content: bytes, mode: int, *, exim: bool = False) -> bool:
+        """Make the file hold *content*, with *mode* and owner as ``is_owned`` has them.
+
+        Returns whether anything had to be written. The file is replaced by one
+        rename, and what a power cut leaves is the old file or the new one.
+        """
+        path = self.path(name)
+        found = self.signature(name)
+        if (
+            found is not None
+            and self.is_owned(found, mode, exim=exim)
+            and found.size == len(content)
+            and not path.is_symlink()
+            and path.read_bytes() == content
+        ):
+            return False
+        temporary = path.with_name(f".{path.name}.new")
+        try:
+            self._write(temporary, content, mode, exim=exim)
+            temporary.replace(path)
+        except OSError:
+            temporary.unlink(missing_ok=True)
+            raise
+        _sync_directory(path.parent)
+        return True
+
+    def _write(self, path: pathlib.Path, content: bytes, mode: int, *, exim: bool) -> None:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+        with os.fdopen(os.open(path, flags, 0o600), "wb") as file:
+            os.fchown(file.fileno(), *self._owner(exim=exim))
+            os.fchmod(file.fileno(), mode)
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+
+    def ensure_mounted_file(self, name: str, content: bytes) -> bool:
+        """Make a world-readable file that may be a mount point hold *content*.
+
+        A container's /etc/hosts is often bind-mounted from its host, and a
+        rename over a mount point is EBUSY (rename(2)): then, and only then, it
+        is rewritten in place. Returns whether anything had to be written.
+        """
+        path = self.path(name)
+        if self.read(name) == content:
+            return False
+        try:
+            return self.ensure_file(name, content, 0o644)
+        except OSError as error:
+            if error.errno != errno.EBUSY:
+                raise
+        with path.open("r+b") as file:
+            file.write(content)
+            file.truncate()
+            os.fsync(file.fileno())
+        return True
+
+    def ensure_directory(self, name: str, mode: int, *, exim: bool = False) -> bool:
+        """Make *name* a directory, with *mode* and owner as ``is_owned`` has them.
+
+        Returns whether anything had to be changed.
+        """
+        path = self.path(name)
+        found = self.signature(name)
+        if found is not None and path.is_dir() and self.is_owned(found, mode, exim=exim):
+            return False
+        path.mkdir(parents=True, exist_ok=True)
+        os.chown(path, *self._owner(exim=exim))
+        path.chmod(mode)
+        _sync_directory(path.parent)
+        return True
+
+    def ensure_absent(self, name: str) -> bool:
+        """Remove the file; returns whether there was one."""
+        path = self.path(name)
+        try:
+            path.unlink()
+        except FileNotFoundError:
+            return False
+        _sync_directory(path.parent)
+        return True
+
+    @contextlib.contextmanager
+    def lock(self, name: str) -> Iterator[None]:
+        """Hold the lock file *name*; waits for whoever else does."""
+        with self.path(name).open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+    @contextlib.contextmanager
+    def candidate(self, name: str, content: bytes) -> Iterator[pathlib.Path]:
+        """Yield a file beside *name* that holds *content*, for a check before it counts."""
+        candidate = f"{name}.candidate"
+        self.ensure_file(candidate, content, 0o644)
+        try:
+            yield self.path(candidate)
+        finally:
+            self.ensure_absent(candidate)
+
+    # Services
+
+    def check_relay(self, configuration: pathlib.Path) -> None:
+        """Have exim read a configuration file; NodeError with its words when it refuses."""
+        self._run("exim4", "-bV", "-C", str(configuration))
+
+    def reload_relay(self) -> None:
+        """Have exim take over changed files; no client loses its connection."""
+        self._run("systemctl", "reload", constants.EXIM_UNIT)
+
+    def restart_relay(self) -> None:
+        """Start exim, or start it anew, and see that it stays up."""
+        self._run("systemctl", "restart", constants.EXIM_UNIT)
+        self._run("systemctl", "is-active", constants.EXIM_UNIT)
+
+    def unit_failure(self, unit: str) -> str:
+        """Return why systemd says that *unit* failed, empty when it did not."""
+        shown = self._run(
+            "systemctl", "show", "--property=ActiveState,Result,AssertResult,AssertTimestamp", unit
+        )
+        properties = dict(line.partition("=")[::2] for line in shown.splitlines())
+        asserted = properties.get("AssertTimestamp") and properties.get("AssertResult") == "no"
+        if asserted:
+            return f"{unit}: a mount or a file that it needs is missing"
+        if properties.get("ActiveState") == "failed":
+            return f"{unit}: {properties.get('Result', 'failed')}"
+        return ""
+
+    def host_name(self) -> str:
+        """Return the kernel's host name."""
+        return self.path("/proc/sys/kernel/hostname").read_text("ascii").strip()
+
+    def set_host_name(self, name: str) -> None:
+        """Set the host name, now and for later boots."""
+        self._run("hostnamectl", "hostname", name)
+
+    def _run(self, *command: str) -> str:
+        words = " ".join(command)
+        try:
+            done = subprocess.run(
+                command,
+                check=False,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=_COMMAND_TIMEOUT,
+                stdin=subprocess.DEVNULL,
+                env={**os.environ, "LC_ALL": "C"},
+            )
+        except FileNotFoundError as error:
+            raise NodeError(f"{words}: no such command") from error
+        except subprocess.TimeoutExpired as error:
+            raise NodeError(f"{words}: no answer in {_COMMAND_TIMEOUT:.0f} s") from error
+        if done.returncode != 0:
+            said = " ".join((done.stderr or done.stdout).split())
+            raise NodeError(f"{words}: exit status {done.returncode}: {said[-400:]}")
+        return done.stdout
+
+    def _owner(self, *, exim: bool) -> tuple[int, int]:
+        try:
+            user = pwd.getpwnam(self.user)
+            return user.pw_uid, grp.getgrnam(self.group).gr_gid if exim else user.pw_gid
+        except KeyError as error:
+            raise NodeError(str(error.args[0])) from error
+
+
+def _sync_directory(path: pathlib.Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+class Watched(tp.Generic[T]):
+    """A file parsed once for each of its versions.
+
+    ``read`` costs one stat(2) while the file stays as it is.
+    """
+
+    def __init__(self, node: Node, name: str, parse: Callable[[bytes | None], T]) -> None:
+        self._node = node
+        self._name = name
+        self._parse = parse
+        self._seen: tuple[Signature | None, T] | None = None
+
+    def read(self) -> tuple[Signature | None, T]:
+        """Return the file's signature, None when there is none, and its parsed content."""
+        signature = self._node.signature(self._name)
+        if self._seen is not None and self._seen[0] == signature:
+            return self._seen
+        content = None if signature is None else self._node.read(self._name)
+        seen = (None if content is None else signature, self._parse(content))
+        settled = signature is None or time.time() - signature.ctime_ns / 1e9 > _SETTLING_TIME
+        self._seen = seen if settled else None
+        return seen
