@@ -15,6 +15,7 @@ SCRIPTS := $(shell git ls-files --cached --others --exclude-standard '*.sh' .ci/
 
 # What bjoern (a dependency of the runtime) compiles with.
 PACKAGES_BUILD := gcc libc6-dev libev-dev python3-dev python3-venv
+PACKAGES_RELAY := iproute2 util-linux
 PACKAGES_LINT := shellcheck shfmt
 
 .PHONY: help
@@ -36,6 +37,11 @@ venv: $(VENV)/.ready
 .PHONY: test
 test: venv ## Unit tests: pure parts, and the real runtime on a real PostgreSQL
 	@$(BIN)/pytest
+
+.PHONY: test-relay
+test-relay: venv ## The relay's configuration on Debian's real exim4, in name spaces of its own (root)
+	@tools/system-packages.sh $(PACKAGES_RELAY)
+	@exordos_paas_mail/tests/relay/enter.sh $(BIN)/pytest exordos_paas_mail/tests/relay
 
 .PHONY: lint
 lint: venv ## ruff, import-linter, shellcheck, shfmt

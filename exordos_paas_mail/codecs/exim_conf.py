@@ -13,6 +13,8 @@ import jinja2
 
 _DOMAIN = re.compile(r"(?=.{1,253}\Z)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{2,63}\Z")
 
+_NUMBER_MAX = 1_000_000_000
+
 # The record inside passwd.cdb that says which passwd file it was made from.
 INDEX_TIE_KEY: tp.Final = "passwd"
 
@@ -55,8 +57,8 @@ class Settings:
             if field.name in {"domain", "allow_private_mx"}:
                 continue
             value = getattr(self, field.name)
-            if type(value) is not int or not 1 <= value <= 1_000_000_000:
-                raise ValueError(f"{field.name} is not an integer from 1 to 1000000000")
+            if type(value) is not int or not 1 <= value <= _NUMBER_MAX:
+                raise ValueError(f"{field.name} is not an integer from 1 to {_NUMBER_MAX}")
 
 
 @functools.cache

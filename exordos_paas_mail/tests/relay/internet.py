@@ -1,0 +1,172 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""The outside world of the bench: DNS answers, and an MX that keeps what it gets."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+import pathlib
+import socket
+import socketserver
+import subprocess
+import sys
+import threading
+import time
+
+import dns.flags
+import dns.message
+import dns.rcode
+import dns.rdatatype
+import dns.rrset
+from aiosmtpd import smtp
+
+PUBLIC_ADDRESS = "203.0.113.25"
+PRIVATE_ADDRESS = "10.80.0.25"
+DOMAIN = "tenant.example"
+
+ZONE: dict[tuple[str, str], list[str]] = {
+    (DOMAIN, "MX"): ["10 mx.public.example."],
+    ("mx.public.example", "A"): [PUBLIC_ADDRESS],
+    ("elsewhere.example", "MX"): ["10 mx.public.example."],
+    ("private.example", "MX"): ["10 mx.private.example."],
+    ("mx.private.example", "A"): [PRIVATE_ADDRESS],
+    ("both.example", "MX"): ["5 mx.private.example.", "10 mx.public.example."],
+    ("loopback.example", "MX"): ["10 localhost.example."],
+    ("localhost.example", "A"): ["127.0.0.1"],
+    ("metadata.example", "MX"): ["10 metadata-host.example."],
+    ("metadata-host.example", "A"): ["169.254.169.254"],
+    ("mapped.example", "MX"): ["10 mapped-host.example."],
+    ("mapped-host.example", "AAAA"): ["::ffff:10.80.0.25"],
+    ("here.example", "MX"): ["10 here-host.example."],
+    ("here-host.example", "A"): ["203.0.113.1"],
+    ("null.example", "MX"): ["0 ."],
+}
+"""What the name server knows; a domain that starts with "silent." gets SERVFAIL."""
+
+
+class _Dns(socketserver.BaseRequestHandler):
+    def handle(self) -> None:
+        data, sock = self.request
+        query = dns.message.from_wire(data)
+        question = query.question[0]
+        name = question.name.to_text(omit_final_dot=True).lower()
+        kind = dns.rdatatype.to_text(question.rdtype)
+        answer = dns.message.make_response(query)
+        answer.flags |= dns.flags.RA | dns.flags.AA
+        records = ZONE.get((name, kind))
+        if name.startswith("silent."):
+            answer.set_rcode(dns.rcode.SERVFAIL)
+        elif records:
+            answer.answer.append(dns.rrset.from_text(question.name, 60, "IN", kind, *records))
+        elif not any(known == name for known, _ in ZONE):
+            answer.set_rcode(dns.rcode.NXDOMAIN)
+        sock.sendto(answer.to_wire(), self.client_address)
+
+
+def start_dns() -> socketserver.BaseServer:
+    """Answer on 127.0.0.1:53 until shut down."""
+    server = socketserver.ThreadingUDPServer(("127.0.0.1", 53), _Dns)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, name="dns", daemon=True).start()
+    return server
+
+
+@dataclasses.dataclass(frozen=True)
+class Received:
+    """One message as the MX got it."""
+
+    sender: str
+    recipients: list[str]
+    helo: str
+    tls: bool
+    data: bytes
+
+
+class _Keep:
+    """Keeps messages; a recipient's local part may ask for a refusal."""
+
+    def __init__(self, folder: pathlib.Path) -> None:
+        self.folder = folder
+        self.count = 0
+
+    async def handle_RCPT(self, server, session, envelope, address, options):  # noqa: ANN001, ANN202, ARG002, N802
+        if address.startswith("refused@"):
+            return "550 5.1.1 No such user: mailbox is unknown here"
+        if address.startswith("later@"):
+            return "451 4.2.0 Try again later"
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def handle_DATA(self, server, session, envelope):  # noqa: ANN001, ANN202, ARG002, N802
+        self.count += 1
+        facts = {
+            "sender": envelope.mail_from,
+            "recipients": envelope.rcpt_tos,
+            "helo": session.host_name,
+            "tls": session.ssl is not None,
+        }
+        name = f"{time.time_ns():020}-{self.count}"
+        (self.folder / f"{name}.eml").write_bytes(envelope.original_content or b"")
+        partial = self.folder / f"{name}.part"
+        partial.write_text(json.dumps(facts))
+        partial.rename(self.folder / f"{name}.json")
+        return "250 kept"
+
+
+class Internet:
+    """A name server here, and the MX in the other name space."""
+
+    def __init__(self, folder: pathlib.Path) -> None:
+        self.folder = folder
+        folder.mkdir()
+        self._dns = start_dns()
+        self._mx = subprocess.Popen(
+            ["ip", "netns", "exec", "internet", sys.executable, "-m", __spec__.name, str(folder)],
+            stdout=subprocess.PIPE,
+        )
+        assert self._mx.stdout is not None
+        assert self._mx.stdout.readline() == b"listening\n"
+
+    def received(self) -> list[Received]:
+        """Return what the MX has got so far, in order."""
+        return [
+            Received(**json.loads(path.read_text()), data=path.with_suffix(".eml").read_bytes())
+            for path in sorted(self.folder.glob("*.json"))
+        ]
+
+    def wait_for(self, count: int, *, seconds: float = 15) -> list[Received]:
+        """Return the messages once *count* of them are there; fail after *seconds*."""
+        deadline = time.monotonic() + seconds
+        while len(got := self.received()) < count:
+            assert time.monotonic() < deadline, f"{len(got)} of {count} messages arrived"
+            time.sleep(0.02)
+        return got
+
+    def forget(self) -> None:
+        for path in self.folder.iterdir():
+            path.unlink()
+
+    def close(self) -> None:
+        self._mx.kill()
+        self._mx.wait()
+        self._dns.shutdown()
+        self._dns.server_close()
+
+
+def _serve_mx(folder: pathlib.Path) -> None:
+    handler = _Keep(folder)
+    loop = asyncio.new_event_loop()
+
+    def session() -> smtp.SMTP:
+        return smtp.SMTP(handler, hostname="mx.public.example", data_size_limit=None, loop=loop)
+
+    listening = socket.create_server(("", 25), backlog=1024)
+    loop.run_until_complete(loop.create_server(session, sock=listening))
+    print("listening", flush=True)  # noqa: T201 - what Internet waits for
+    loop.run_forever()
+
+
+if __name__ == "__main__":
+    _serve_mx(pathlib.Path(sys.argv[1]))

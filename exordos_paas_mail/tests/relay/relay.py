@@ -1,0 +1,278 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""A configured relay, and the ways a test touches it."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import datetime
+import ipaddress
+import os
+import pathlib
+import re
+import shutil
+import smtplib
+import socket
+import ssl
+import subprocess
+import time
+import typing as tp
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509 import oid
+from passlib import hash as passlib_hash
+
+from exordos_paas_mail.codecs import exim_conf
+from exordos_paas_mail.tests.relay import internet, units
+
+DOMAIN: tp.Final = internet.DOMAIN
+PASSWORD: tp.Final = "correct horse battery staple"
+ALICE: tp.Final = f"alice@{DOMAIN}"
+BOB: tp.Final = f"bob@{DOMAIN}"
+TLS: tp.Final = pathlib.Path("/etc/exim4/tls")
+DKIM: tp.Final = pathlib.Path("/etc/exim4/dkim")
+PASSWD: tp.Final = pathlib.Path("/etc/exim4/passwd")
+INDEX: tp.Final = pathlib.Path("/etc/exim4/passwd.cdb")
+CONFIG: tp.Final = pathlib.Path("/etc/exim4/exim4.conf")
+LOG: tp.Final = pathlib.Path("/var/log/exim4/mainlog")
+PANIC_LOG: tp.Final = pathlib.Path("/var/log/exim4/paniclog")
+SPOOL: tp.Final = pathlib.Path("/var/spool/exim4")
+
+
+def crypt(password: str) -> str:
+    """Return the hash the control plane would send."""
+    return tp.cast("str", passlib_hash.sha512_crypt.using(rounds=5000).hash(password))
+
+
+def install(path: pathlib.Path, content: str | bytes, mode: int = 0o640) -> None:
+    """Put a file in place as the driver does: written aside, then renamed."""
+    aside = path.with_name(f".{path.name}.new")
+    aside.write_bytes(content.encode() if isinstance(content, str) else content)
+    shutil.chown(aside, "root", "Debian-exim")
+    aside.chmod(mode)
+    aside.rename(path)
+
+
+def make_certificate(domain: str) -> tuple[bytes, bytes]:
+    """Return a private key and a self-signed certificate, PEM."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(oid.NameOID.COMMON_NAME, domain)])
+    now = datetime.datetime.now(datetime.timezone.utc)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=30))
+        .add_extension(
+            x509.SubjectAlternativeName(
+                [x509.DNSName(domain), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+            ),
+            critical=False,
+        )
+        .sign(key, hashes.SHA256())
+    )
+    return _pem(key), certificate.public_bytes(serialization.Encoding.PEM)
+
+
+def _pem(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> bytes:
+    return key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.TraditionalOpenSSL,
+        serialization.NoEncryption(),
+    )
+
+
+class Relay:
+    """exim4 on its own ports, with the product's configuration and units."""
+
+    def __init__(self) -> None:
+        self.units = units.Units()
+        self.passwords = {ALICE: PASSWORD, BOB: "bob's own"}
+        for folder in (TLS, DKIM):
+            folder.mkdir(exist_ok=True)
+            shutil.chown(folder, "root", "Debian-exim")
+            folder.chmod(0o750)
+        self.install_certificate()
+        key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        install(DKIM / "platform.private", _pem(key))
+        public = key.public_key().public_bytes(
+            serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+        self.dkim_record = f"v=DKIM1; k=rsa; p={base64.b64encode(public).decode()}"
+        self.set_accounts({login: crypt(word) for login, word in self.passwords.items()})
+        self.configure()
+
+    def install_certificate(self) -> bytes:
+        key, self.certificate = make_certificate(DOMAIN)
+        install(TLS / "privkey.pem", key)
+        install(TLS / "fullchain.pem", self.certificate)
+        return self.certificate
+
+    def configure(self, **settings: tp.Any) -> None:
+        """Render exim4.conf; a reload makes it count."""
+        rendered = exim_conf.render(exim_conf.Settings(domain=DOMAIN, **settings))
+        install(CONFIG, rendered, 0o640)
+
+    def set_accounts(self, accounts: dict[str, str]) -> None:
+        """Replace the passwd file: login to hash."""
+        install(PASSWD, "".join(f"{login}:{word}\n" for login, word in sorted(accounts.items())))
+
+    @contextlib.contextmanager
+    def configured(self, **settings: tp.Any) -> tp.Iterator[None]:
+        """Run with other settings for a while."""
+        self.configure(**settings)
+        self.units.reload()
+        try:
+            yield
+        finally:
+            self.configure()
+            self.units.reload()
+
+    # As a client
+
+    def tls_context(self) -> ssl.SSLContext:
+        context = ssl.create_default_context(cadata=self.certificate.decode())
+        context.check_hostname = False
+        return context
+
+    def connect(self, port: int, source: str = "127.0.0.1") -> smtplib.SMTP:
+        """Connect with TLS, on any port, no login yet."""
+        address = (source, 0)
+        if port == 465:
+            client: smtplib.SMTP = smtplib.SMTP_SSL(
+                "127.0.0.1",
+                port,
+                local_hostname="client.example",
+                context=self.tls_context(),
+                timeout=30,
+                source_address=address,
+            )
+        else:
+            client = smtplib.SMTP(
+                "127.0.0.1",
+                port,
+                local_hostname="client.example",
+                timeout=30,
+                source_address=address,
+            )
+            client.starttls(context=self.tls_context())
+        client.ehlo()
+        return client
+
+    def login(self, port: int = 587, login: str = ALICE, **kwargs: tp.Any) -> smtplib.SMTP:
+        client = self.connect(port, **kwargs)
+        client.login(login, self.passwords[login])
+        return client
+
+    def send(
+        self,
+        data: str | bytes | None = None,
+        *,
+        login: str = ALICE,
+        sender: str | None = None,
+        recipients: tp.Sequence[str] = ("someone@elsewhere.example",),
+        port: int = 587,
+    ) -> tuple[int, str]:
+        """Submit one message; return the code and text of the last answer."""
+        with self.login(port, login) as client:
+            code, text = client.mail(login if sender is None else sender)
+            for recipient in recipients:
+                if code // 100 == 2:
+                    code, text = client.rcpt(recipient)
+            if code // 100 == 2:
+                code, text = client.data(message(From=login) if data is None else data)
+            return code, text.decode()
+
+    # As an operator
+
+    def log(self) -> str:
+        return LOG.read_text(errors="surrogateescape") if LOG.exists() else ""
+
+    def log_lines(self, pattern: str) -> list[str]:
+        return [line for line in self.log().splitlines() if re.search(pattern, line)]
+
+    def queue(self) -> list[str]:
+        """Return the ids of the queued messages, as `exim4 -bpr` shows them."""
+        shown = subprocess.run(["exim4", "-bpr"], check=True, capture_output=True, text=True)
+        return re.findall(r"\b(\w{6}-\w{6}-\w{2})\b", shown.stdout)
+
+    def wait_for_queue(self, count: int, *, seconds: float = 10) -> list[str]:
+        deadline = time.monotonic() + seconds
+        while len(queued := self.queue()) != count:
+            assert time.monotonic() < deadline, f"{len(queued)} messages queued, {count} expected"
+            time.sleep(0.05)
+        return queued
+
+    def forget_queue(self) -> None:
+        for entry in self.queue():
+            subprocess.run(["exim4", "-Mrm", entry], check=False, capture_output=True)
+
+    def forget_counts(self) -> None:
+        """Forget rate limits and retry times."""
+        for path in (SPOOL / "db").glob("*"):
+            path.unlink()
+
+
+def message(body: str = "Hello.\r\n", **headers: str) -> str:
+    fields = {
+        "To": "someone@elsewhere.example",
+        "Subject": "Greetings",
+        "Date": "Sun, 22 Nov 2026 12:00:00 +0000",
+        "Message-ID": "<1@client.example>",
+        **{name.replace("_", "-"): value for name, value in headers.items()},
+    }
+    return "".join(f"{name}: {value}\r\n" for name, value in fields.items()) + "\r\n" + body
+
+
+class Raw:
+    """A client that writes what it is told, when it is told."""
+
+    def __init__(self, relay: Relay, port: int, *, tls: bool = False) -> None:
+        self.socket: socket.socket = socket.create_connection(("127.0.0.1", port), timeout=20)
+        if port == 465:
+            self.socket = relay.tls_context().wrap_socket(self.socket)
+        self.relay = relay
+        self._file = self.socket.makefile("rb")
+        if tls:
+            self.answer()
+            self.command("EHLO client.example")
+            assert self.command("STARTTLS").startswith("220 ")
+            self.socket = relay.tls_context().wrap_socket(self.socket)
+            self._file = self.socket.makefile("rb")
+            self.command("EHLO client.example")
+
+    def write(self, data: bytes) -> None:
+        self.socket.sendall(data)
+
+    def answer(self) -> str:
+        """Return one whole answer, "" at the end of the connection."""
+        lines = []
+        while line := self._file.readline():
+            lines.append(line.decode())
+            if line[3:4] != b"-":
+                break
+        return "".join(lines)
+
+    def command(self, text: str) -> str:
+        self.write(text.encode() + b"\r\n")
+        return self.answer()
+
+    def close(self) -> None:
+        self._file.close()
+        self.socket.close()
+
+    def __enter__(self) -> tp.Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def is_ours() -> bool:
+    return os.environ.get("MAILAAS_RELAY_BENCH") == "1"

@@ -1,0 +1,140 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""Runs the product's exim units where systemd is not process 1.
+
+A stand-in of systemd: it holds the listening sockets of exim4@.socket and runs
+the commands of the unit files, read from them, as their user. What it copies of
+systemd is checked against the real one by test_systemd.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pathlib
+import re
+import signal
+import socket
+import subprocess
+import time
+
+UNITS = pathlib.Path(__file__).parents[3] / "etc" / "systemd"
+PORTS = (25, 465, 587)
+
+
+def read(name: str) -> dict[str, dict[str, list[str]]]:
+    """Return the sections of a unit file, every value a list."""
+    unit: dict[str, dict[str, list[str]]] = {}
+    section = ""
+    for line in (UNITS / name).read_text().splitlines():
+        if line.startswith("["):
+            section = line.strip("[]")
+            unit[section] = {}
+        elif line and not line.startswith(("#", ";")):
+            key, _, value = line.partition("=")
+            unit[section].setdefault(key, []).append(value)
+    return unit
+
+
+class Units:
+    """exim4.service, exim4@<port>.socket and exim4@<port>.service."""
+
+    def __init__(self) -> None:
+        self._relay = read("exim4.service")["Service"]
+        self._listener = read("exim4@.service")["Service"]
+        self._socket = read("exim4@.socket")["Socket"]
+        self.sockets: dict[int, socket.socket] = {}
+        self.listeners: dict[int, subprocess.Popen[bytes]] = {}
+
+    @property
+    def queue_runner(self) -> int:
+        """Process id of exim4.service, which is a child of process 1 there and here."""
+        command = self._relay["ExecStart"][0].split()
+        (found,) = (
+            int(entry.name)
+            for entry in _exims()
+            if (entry / "cmdline").read_bytes().decode().split("\0")[:-1] == command
+            and re.search(r"^PPid:\t1$", (entry / "status").read_text(), re.MULTILINE)
+        )
+        return found
+
+    def _command(self, unit: dict[str, list[str]], command: str) -> list[str]:
+        if command.startswith("+"):
+            return command[1:].split()
+        user = unit["User"][0]
+        privileges = ["--no-new-privs"] if unit.get("NoNewPrivileges") == ["yes"] else []
+        return [
+            *("setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", *privileges),
+            *command.split(),
+        ]
+
+    def _run(self, command: str) -> None:
+        words = self._command(self._relay, command)
+        words = [str(self.queue_runner) if word == "$MAINPID" else word for word in words]
+        if words[:2] == ["/usr/bin/systemctl", "try-restart"]:
+            for unit in words[2:]:
+                port = int(unit.removeprefix("exim4@").removesuffix(".service"))
+                self._stop(port)
+                self._accept(port)
+            return
+        subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
+
+    def _accept(self, port: int) -> None:
+        command = self._command(self._listener, self._listener["ExecStart"][0])
+        self.listeners[port] = subprocess.Popen(command, stdin=self.sockets[port])
+
+    def _stop(self, port: int) -> None:
+        """KillMode=process: the accepting process only, sessions go on."""
+        self.listeners[port].send_signal(signal.SIGTERM)
+        assert self.listeners.pop(port).wait(int(self._listener["TimeoutStopSec"][0])) == 0
+
+    def start(self) -> None:
+        for port in PORTS:
+            self.sockets[port] = socket.create_server(
+                ("::", port),
+                family=socket.AF_INET6,
+                dualstack_ipv6=True,
+                backlog=int(self._socket["Backlog"][0]),
+            )
+            self._accept(port)
+        self._run(self._relay["ExecStart"][0])
+
+    def reload(self) -> None:
+        """Do what `systemctl reload exim4` does; raises CalledProcessError on a refused file."""
+        for command in self._relay["ExecReload"]:
+            self._run(command)
+
+    def stop(self) -> None:
+        for port in tuple(self.listeners):
+            self._stop(port)
+        for held in self.sockets.values():
+            held.close()
+        self.sockets.clear()
+        runner = self.queue_runner
+        os.kill(runner, signal.SIGTERM)
+        deadline = time.monotonic() + 10
+        while pathlib.Path(f"/proc/{runner}").exists():
+            assert time.monotonic() < deadline, "the queue runner does not end"
+            time.sleep(0.01)
+
+    def kill(self) -> None:
+        """Cut the power of every exim process."""
+        for entry in _exims():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(entry.name), signal.SIGKILL)
+        for held in self.sockets.values():
+            held.close()
+        self.sockets.clear()
+        for listener in self.listeners.values():
+            listener.wait()
+        self.listeners.clear()
+
+
+def _exims() -> list[pathlib.Path]:
+    """Return the /proc folders of the exim processes."""
+    found = []
+    for entry in pathlib.Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if (entry / "exe").readlink() == pathlib.Path("/usr/sbin/exim4"):
+                found.append(entry)
+    return found
