@@ -1,0 +1,283 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""Fixtures of the end-to-end suite: users, one shared instance, accounts, the world outside."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import typing as tp
+import uuid
+
+import pytest
+
+from exordos_paas_mail.tests.functional import rest, settings, submission
+from stand.internet import client as internet_client
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    try:
+        found = settings.from_environment(os.environ)
+    except ValueError as error:
+        raise pytest.UsageError(str(error)) from error
+    config.stash[_SETTINGS] = found
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    # A test may wait for a machine twice: once in a fixture, once itself.
+    allowed = 2 * config.stash[_SETTINGS].poll_timeout + 60
+    for item in items:
+        item.add_marker(pytest.mark.timeout(allowed))
+
+
+_SETTINGS = pytest.StashKey[settings.Settings]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> tp.Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    # The stand has everything the suite can ask for: a skip there hides a failure.
+    if report.skipped and item.config.stash[_SETTINGS].is_stand:
+        report.outcome = "failed"
+        report.longrepr = f"skipped on the stand: {report.longrepr}"
+    return report
+
+
+@pytest.fixture(scope="session")
+def configuration(pytestconfig: pytest.Config) -> settings.Settings:
+    return pytestconfig.stash[_SETTINGS]
+
+
+@pytest.fixture(scope="session")
+def poll(configuration: settings.Settings) -> tuple[float, float]:
+    """Return (timeout, interval) of a thing a machine has to do."""
+    return configuration.poll_timeout, configuration.poll_interval
+
+
+@pytest.fixture(scope="session")
+def core(configuration: settings.Settings) -> rest.Api:
+    """Return Core's API as its administrator."""
+    access = rest.token(
+        configuration.core_url, configuration.core_username, configuration.core_password
+    )
+    return rest.Api(configuration.core_url, access)
+
+
+@pytest.fixture(scope="session")
+def url(configuration: settings.Settings, core: rest.Api) -> str:
+    """Return the root of the mail API: as told, or where Core says the runtime's node is."""
+    if configuration.url:
+        return configuration.url
+    nodes = core.list("/v1/compute/nodes/", name="metapaas-cp")
+    assert len(nodes) == 1, "no metapaas-cp node; set EXORDOS_MAIL_CP_URL"
+    return f"http://{nodes[0]['default_network']['ipv4']}:8080"
+
+
+@pytest.fixture(scope="session")
+def owner(configuration: settings.Settings, core: rest.Api, url: str) -> tp.Iterator[rest.Api]:
+    """Return the mail API as an owner of the project: the one told of, or one made for the run."""
+    if configuration.username and configuration.password:
+        access = rest.token(
+            configuration.core_url,
+            configuration.username,
+            configuration.password,
+            configuration.project,
+        )
+        yield rest.Api(url, access)
+        return
+    person = rest.Person(core, configuration.project)
+    access = rest.token(
+        configuration.core_url, person.username, person.password, configuration.project
+    )
+    yield rest.Api(url, access)
+    person.remove()
+
+
+@pytest.fixture(scope="session")
+def project(configuration: settings.Settings) -> str:
+    return configuration.project
+
+
+@pytest.fixture(scope="session")
+def stranger(configuration: settings.Settings, core: rest.Api, url: str) -> tp.Iterator[rest.Api]:
+    """Return the mail API as an owner of another project."""
+    name = f"mail-suite-{uuid.uuid4().hex[:10]}"
+    organization = core.create("/v1/iam/organizations/", {"name": name, "description": name})
+    body = {
+        "name": name,
+        "description": name,
+        "organization": f"/v1/iam/organizations/{organization['uuid']}",
+    }
+    other = core.create("/v1/iam/projects/", body)
+    person = rest.Person(core, other["uuid"])
+    access = rest.token(configuration.core_url, person.username, person.password, other["uuid"])
+    yield rest.Api(url, access)
+    person.remove()
+    core.expect(204, "DELETE", f"/v1/iam/projects/{other['uuid']}")
+    core.expect(204, "DELETE", f"/v1/iam/organizations/{organization['uuid']}")
+
+
+@pytest.fixture(scope="session")
+def version(owner: rest.Api) -> rest.Json:
+    versions = owner.list(rest.VERSIONS)
+    assert versions, "the version catalogue is empty"
+    return versions[0]
+
+
+def instance_body(project: str, version: rest.Json, label: str) -> rest.Json:
+    """Return a body to create an instance of a domain nobody else has."""
+    unique = uuid.uuid4().hex[:10]
+    return {
+        "name": f"mail-suite-{label}-{unique}",
+        "project_id": project,
+        "domain": f"{label}-{unique}.example.com",
+        "cpu": 1,
+        "ram": 1024,
+        "disk_size": 10,
+        "version": f"{rest.VERSIONS}{version['uuid']}",
+    }
+
+
+def wait_active(api: rest.Api, instance: rest.Json, poll: tuple[float, float]) -> rest.Json:
+    """Return the instance once it is ACTIVE and its node has told its DKIM key."""
+    found: rest.Json = rest.wait(
+        lambda: api.read(rest.instance_path(instance)),
+        lambda it: it["status"] == "ACTIVE" and bool(it["dkim_public_key"]),
+        f"instance {instance['uuid']} ACTIVE with its DKIM key",
+        poll,
+    )
+    return found
+
+
+@pytest.fixture(scope="session")
+def requested(
+    owner: rest.Api, project: str, version: rest.Json
+) -> tp.Iterator[dict[str, rest.Json]]:
+    """Return two instances just asked for, so that both come up in the time of one.
+
+    "shared" is for every test; "passing" belongs to the test that deletes it.
+    """
+    created = {
+        label: owner.create(rest.INSTANCES, instance_body(project, version, label))
+        for label in ("shared", "passing")
+    }
+    yield created
+    for instance in created.values():
+        answer = owner.call("DELETE", rest.instance_path(instance))
+        assert answer.status_code in {204, 404}, answer.text
+
+
+@pytest.fixture(scope="session")
+def instance(
+    owner: rest.Api, requested: dict[str, rest.Json], poll: tuple[float, float]
+) -> rest.Json:
+    """Return the shared instance, ACTIVE; tests leave it as they found it."""
+    return wait_active(owner, requested["shared"], poll)
+
+
+@pytest.fixture(scope="session")
+def relay(instance: rest.Json) -> submission.Relay:
+    return submission.Relay(instance["ipsv4"][0])
+
+
+@dataclasses.dataclass
+class Account:
+    """An account of the shared instance with the password its owner knows."""
+
+    uuid: str
+    path: str
+    username: str
+    address: str
+    password: str
+
+
+class Accounts:
+    """Makes accounts of the shared instance, and knows when the node knows."""
+
+    def __init__(
+        self, api: rest.Api, instance: rest.Json, relay: submission.Relay, poll: tuple[float, float]
+    ) -> None:
+        self._api = api
+        self._instance = instance
+        self._relay = relay
+        self._poll = poll
+        self.path = rest.accounts_path(instance)
+        self._made: list[str] = []
+
+    def make(self, **fields: tp.Any) -> Account:
+        """Ask for an account; the node does not know it yet."""
+        password = uuid.uuid4().hex
+        body = {
+            "username": f"user-{uuid.uuid4().hex[:10]}",
+            **({} if "password_hash" in fields else {"password": password}),
+            **fields,
+        }
+        created = self._api.create(self.path, body)
+        self._made.append(f"{self.path}{created['uuid']}")
+        return Account(
+            uuid=created["uuid"],
+            path=self._made[-1],
+            username=created["username"],
+            address=f"{created['username']}@{self._instance['domain']}",
+            password=body.get("password", password),
+        )
+
+    def wait_login(self, account: Account, code: int = submission.OK) -> None:
+        """Return once a login with the account's password ends with *code*."""
+        rest.wait(
+            lambda: self._relay.login(account.address, account.password),
+            lambda found: found == code,
+            f"login of {account.address} ends with {code}",
+            self._poll,
+        )
+
+    def ready(self, **fields: tp.Any) -> Account:
+        """Return an account that can log in."""
+        account = self.make(**fields)
+        self.wait_login(account)
+        return account
+
+    def remove_all(self) -> None:
+        for path in self._made:
+            answer = self._api.call("DELETE", path)
+            assert answer.status_code in {204, 404}, answer.text
+
+
+@pytest.fixture(scope="session")
+def accounts(
+    owner: rest.Api,
+    instance: rest.Json,
+    relay: submission.Relay,
+    poll: tuple[float, float],
+) -> tp.Iterator[Accounts]:
+    made = Accounts(owner, instance, relay, poll)
+    yield made
+    made.remove_all()
+
+
+@pytest.fixture(scope="session")
+def alice(accounts: Accounts) -> Account:
+    """Return an account no test changes."""
+    return accounts.ready(username="alice")
+
+
+@pytest.fixture(scope="session")
+def internet(
+    configuration: settings.Settings, instance: rest.Json
+) -> tp.Iterator[internet_client.Client]:
+    """Return the world outside, told of the shared instance what its owner would publish."""
+    if configuration.internet_url is None:
+        pytest.skip("needs the stand's name server and mail exchanger (EXORDOS_MAIL_INTERNET_URL)")
+    client = internet_client.Client(configuration.internet_url)
+    before = client.records()
+    client.publish_sender(
+        instance["domain"],
+        instance["ipsv4"],
+        instance["dkim_selector"],
+        instance["dkim_public_key"],
+    )
+    yield client
+    for name in client.records().keys() - before.keys():
+        client.withdraw(name)

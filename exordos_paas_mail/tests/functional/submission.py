@@ -1,0 +1,121 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""A mail client: what an account's owner configures, and what an attacker tries."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import dataclasses
+import email.message
+import email.utils
+import smtplib
+import ssl
+import typing as tp
+import uuid
+
+SUBMISSION: tp.Final = 587
+SUBMISSIONS: tp.Final = 465
+RELAY: tp.Final = 25
+OK: tp.Final = 235
+REFUSED: tp.Final = 535
+_SECONDS: tp.Final = 30
+_CLIENT: tp.Final = "client.example.net"
+
+
+def _context() -> ssl.SSLContext:
+    # A relay makes its own certificate until its owner installs one.
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+@dataclasses.dataclass(frozen=True)
+class Relay:
+    """One relay, by address."""
+
+    host: str
+
+    def plain(self, port: int = SUBMISSION) -> smtplib.SMTP:
+        """Return a session before STARTTLS, after EHLO."""
+        client = smtplib.SMTP(self.host, port, local_hostname=_CLIENT, timeout=_SECONDS)
+        client.ehlo()
+        return client
+
+    def encrypted(self, port: int = SUBMISSION) -> smtplib.SMTP:
+        """Return a session inside TLS, after EHLO: by STARTTLS, or from the start on 465."""
+        if port == SUBMISSIONS:
+            client: smtplib.SMTP = smtplib.SMTP_SSL(
+                self.host, port, local_hostname=_CLIENT, timeout=_SECONDS, context=_context()
+            )
+        else:
+            client = self.plain(port)
+            code, answer = client.starttls(context=_context())
+            assert code == 220, (code, answer)
+        client.ehlo()
+        return client
+
+    def login(
+        self, address: str, password: str, port: int = SUBMISSION, mechanism: str = "PLAIN"
+    ) -> int:
+        """Return the code that ends one AUTH exchange."""
+        with self.encrypted(port) as client:
+            return authenticate(client, address, password, mechanism)
+
+    @contextlib.contextmanager
+    def logged_in(
+        self, address: str, password: str, port: int = SUBMISSION
+    ) -> tp.Iterator[smtplib.SMTP]:
+        """Give a session of an account."""
+        with self.encrypted(port) as client:
+            code = authenticate(client, address, password)
+            assert code == OK, f"login of {address} on {port}: {code}"
+            yield client
+
+
+def authenticate(
+    client: smtplib.SMTP, address: str, password: str, mechanism: str = "PLAIN"
+) -> int:
+    """Return the code that ends an AUTH exchange (RFC 4954) by *mechanism*."""
+    user, secret = address.encode(), password.encode()
+    if mechanism == "PLAIN":
+        code, _ = client.docmd("AUTH", f"PLAIN {_b64(separator.join([b'', user, secret]))}")
+        return code
+    code, _ = client.docmd("AUTH", "LOGIN")
+    for answer in (user, secret):
+        if code != 334:
+            break
+        code, _ = client.docmd(_b64(answer))
+    return code
+
+
+def _b64(octets: bytes) -> str:
+    return base64.b64encode(octets).decode()
+
+
+def message(sender: str, recipient: str, **headers: str) -> email.message.EmailMessage:
+    """Return a message with a subject nobody else has; *headers* replace or add."""
+    composed = email.message.EmailMessage()
+    composed["From"] = f"Suite <{sender}>"
+    composed["To"] = recipient
+    composed["Subject"] = f"end-to-end {uuid.uuid4().hex}"
+    composed["Date"] = email.utils.formatdate()
+    composed["Message-ID"] = email.utils.make_msgid(domain=sender.rpartition("@")[2])
+    composed.set_content("Hello.\n.A line that begins with a dot.\n")
+    for name, value in headers.items():
+        del composed[name.replace("_", "-")]
+        composed[name.replace("_", "-")] = value
+    return composed
+
+
+def transact(
+    client: smtplib.SMTP, sender: str, recipient: str, composed: email.message.EmailMessage
+) -> int:
+    """Return the code that ends one mail transaction: of the first command refused, or of DATA."""
+    code, _ = client.mail(sender)
+    if code == 250:
+        code, _ = client.rcpt(recipient)
+    if code == 250:
+        code, _ = client.data(composed.as_bytes())
+    return code

@@ -1,0 +1,67 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""The end of an instance: nothing of it stays."""
+
+from __future__ import annotations
+
+import socket
+import typing as tp
+
+from exordos_paas_mail.tests.functional import conftest, rest, submission
+
+
+def _answers(address: str, port: int) -> bool:
+    try:
+        with socket.create_connection((address, port), timeout=2):
+            return True
+    except OSError:
+        return False
+
+
+def test_deleting_an_instance_removes_its_node_and_everything_of_it(
+    owner: rest.Api,
+    core: rest.Api,
+    requested: dict[str, rest.Json],
+    instance: rest.Json,
+    poll: tuple[float, float],
+) -> None:
+    passing = conftest.wait_active(owner, requested["passing"], poll)
+    (address,) = passing["ipsv4"]
+    body = {"username": "bob", "password": "x" * 12}
+    account = owner.create(rest.accounts_path(passing), body)
+    assert _answers(address, submission.SUBMISSION)
+    name = f"mailaas-dp-{passing['uuid']}"
+    (node_set,) = core.list("/v1/compute/sets/", name=name)
+    nodes = set(node_set["nodes"])
+
+    owner.expect(204, "DELETE", rest.instance_path(passing))
+
+    def left() -> dict[str, tp.Any]:
+        return {
+            "instance": owner.call("GET", rest.instance_path(passing)).status_code,
+            "account": owner.call(
+                "GET", f"{rest.accounts_path(passing)}{account['uuid']}"
+            ).status_code,
+            "sets": len(core.list("/v1/compute/sets/", name=name)),
+            "nodes": len(nodes & {node["uuid"] for node in core.list("/v1/compute/nodes/")}),
+            "configs": len(
+                [
+                    config
+                    for config in core.list("/v1/config/configs/")
+                    if config["target"].get("node") in nodes
+                ]
+            ),
+            "answers": _answers(address, submission.SUBMISSION),
+        }
+
+    gone = {
+        "instance": 404,
+        "account": 404,
+        "sets": 0,
+        "nodes": 0,
+        "configs": 0,
+        "answers": False,
+    }
+    rest.wait(left, lambda found: found == gone, "everything of the instance is gone", poll)
+    assert requested["passing"]["uuid"] not in [it["uuid"] for it in owner.list(rest.INSTANCES)]
+    assert owner.read(rest.instance_path(instance))["status"] == "ACTIVE"
