@@ -80,7 +80,8 @@ def authenticate(
     """Return the code that ends an AUTH exchange (RFC 4954) by *mechanism*."""
     user, secret = address.encode(), password.encode()
     if mechanism == "PLAIN":
-        code, _ = client.docmd("AUTH", f"PLAIN {_b64(separator.join([b'', user, secret]))}")
+        initial = _b64(b"\0".join([b"", user, secret]))
+        code, _ = client.docmd("AUTH", f"PLAIN {initial}")
         return code
     code, _ = client.docmd("AUTH", "LOGIN")
     for answer in (user, secret):
