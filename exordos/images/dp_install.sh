@@ -34,7 +34,8 @@ die() {
 }
 
 apt() {
-  apt-get --quiet --yes -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 "$@"
+  apt-get --quiet --yes -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 \
+    -o APT::Keep-Downloaded-Packages=0 "$@"
 }
 
 the_wheel() {
@@ -81,6 +82,9 @@ check_exim() {
 install_package() {
   local wheel=$1 lock=$SOURCE/exordos/images/requirements.txt
   export UV_PYTHON_DOWNLOADS=never
+  if [[ -z ${UV_CACHE_DIR:-} ]]; then
+    export UV_NO_CACHE=1
+  fi
   uv venv --quiet --clear --python /usr/bin/python3 "$VENV"
   uv pip install --quiet --python "$VENV" --compile-bytecode --require-hashes \
     --build-constraints "$lock" --requirements "$lock"
@@ -152,7 +156,6 @@ main() {
 
   install_files
   make_directories
-  apt-get clean
   rm -rf /var/lib/apt/lists/*
   say 'done'
 }

@@ -1,0 +1,130 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""What the image tests ask of a node, be it a container or a virtual machine."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import smtplib
+import ssl
+import time
+import typing as tp
+
+from exordos_paas_mail import constants
+from exordos_paas_mail.codecs import mail_env, passwd, password_hashes
+
+DOMAIN = "image.example.com"
+USERNAME = "bob"
+PASSWORD = "a good pass:word"
+SENDER = f"{USERNAME}@{DOMAIN}"
+# Nobody answers for it on a machine that reaches nobody: the message waits.
+RECIPIENT = "someone@elsewhere.example.org"
+_SET_ACCOUNTS = pathlib.Path(__file__).with_name("set_accounts.py")
+_PYTHON = "/opt/exordos_paas_mail/bin/python"
+_SMTP_SECONDS = 60
+
+
+class Guest(tp.Protocol):
+    """A node that is up."""
+
+    host: str
+    ports: tp.Mapping[int, int]
+
+    def run(self, *command: str, stdin: str = "", check: bool = True) -> str:
+        """Run *command* in the node as root, return its output."""
+
+
+class Facts(tp.NamedTuple):
+    """What a node must keep for ever, and what mail it holds."""
+
+    dkim_key: str
+    dkim_record: str
+    tls_key: str
+    certificate: str
+    queue: list[str]
+
+
+def unit_states(guest: Guest, *units: str) -> dict[str, str]:
+    """Return the active state of each unit."""
+    shown = guest.run("systemctl", "show", "--property=ActiveState", "--value", *units)
+    return dict(zip(units, shown.split(), strict=True))
+
+
+def deliver_mail_env(guest: Guest, domain: str = DOMAIN) -> None:
+    """Do what the base image's agent does with the Config of the control plane."""
+    path = constants.MAIL_ENV_FILE
+    guest.run("install", "-m", "0640", "/dev/stdin", path, stdin=mail_env.render(domain))
+    guest.run("systemctl", "restart", constants.CONFIGURE_UNIT)
+
+
+def set_account(guest: Guest) -> dict[str, tp.Any]:
+    """Have the image's driver make the account; return what it reports."""
+    line = passwd.render([(USERNAME, password_hashes.hash_plaintext(PASSWORD))], DOMAIN)
+    directory = "/run/image-test"
+    guest.run("mkdir", "-p", directory)
+    guest.run("cp", "/dev/stdin", f"{directory}/run.py", stdin=_SET_ACCOUNTS.read_text())
+    said = guest.run(_PYTHON, f"{directory}/run.py", stdin=json.dumps([DOMAIN, line]))
+    return tp.cast("dict[str, tp.Any]", json.loads(said))
+
+
+def _trusting() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def session(guest: Guest, port: int) -> smtplib.SMTP:
+    """Return an encrypted session on *port* that is not logged in."""
+    if port == 465:
+        return smtplib.SMTP_SSL(
+            guest.host, guest.ports[port], context=_trusting(), timeout=_SMTP_SECONDS
+        )
+    client = smtplib.SMTP(guest.host, guest.ports[port], timeout=_SMTP_SECONDS)
+    client.starttls(context=_trusting())
+    return client
+
+
+def log_in(guest: Guest, port: int, password: str = PASSWORD) -> int:
+    """Return the code that AUTH on *port* ends with."""
+    with session(guest, port) as client:
+        client.ehlo("client.example.net")
+        client.user, client.password = SENDER, password
+        return client.auth("plain", client.auth_plain)[0]
+
+
+def send(guest: Guest) -> None:
+    """Hand a message to the relay that it cannot deliver for now."""
+    with session(guest, 587) as client:
+        client.login(SENDER, PASSWORD)
+        client.sendmail(SENDER, RECIPIENT, f"From: {SENDER}\r\nSubject: kept\r\n\r\nkept\r\n")
+
+
+def certificate(guest: Guest) -> str:
+    """Return the certificate the relay serves, as PEM."""
+    with session(guest, 465) as client:
+        served = tp.cast("ssl.SSLSocket", client.sock).getpeercert(binary_form=True)
+    return ssl.DER_cert_to_PEM_cert(tp.cast("bytes", served))
+
+
+def facts(guest: Guest) -> Facts:
+    """Return what a re-image must not change."""
+    digests = [
+        guest.run("sha256sum", path).split()[0]
+        for path in (
+            constants.DKIM_PRIVATE_KEY_FILE,
+            constants.DKIM_RECORD_FILE,
+            constants.TLS_PRIVATE_KEY_FILE,
+        )
+    ]
+    return Facts(*digests, certificate(guest), sorted(guest.run("exiqgrep", "-i").split()))
+
+
+def wait_for_queue(guest: Guest, length: int, seconds: float = 60) -> None:
+    """Wait until the relay holds *length* messages."""
+    end = time.monotonic() + seconds
+    while (found := int(guest.run("exim4", "-bpc"))) != length:
+        if time.monotonic() > end:
+            raise TimeoutError(f"{found} messages in the queue instead of {length}")
+        time.sleep(0.2)

@@ -1,0 +1,137 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""The image's scripts, units and package, booted for real."""
+
+from __future__ import annotations
+
+import typing as tp
+
+from exordos_paas_mail import constants
+from exordos_paas_mail.tests.image import guests
+
+if tp.TYPE_CHECKING:
+    from exordos_paas_mail.tests.image import conftest
+
+BOOTSTRAP = "exordos-bootstrap"
+SCRIPT = "/var/lib/exordos/bootstrap/scripts/0100-metapaas-mail-dp-bootstrap.sh"
+DATA_DIRECTORIES = [
+    "/var/spool/exim4",
+    "/etc/exim4/dkim",
+    "/etc/exim4/tls",
+    "/var/lib/exordos/exordos_paas_mail",
+    "/var/log/exim4",
+]
+
+
+def listening(guest: guests.Guest) -> set[int]:
+    shown = guest.run("ss", "--no-header", "--listening", "--tcp", "--numeric")
+    return {int(line.split()[3].rpartition(":")[2]) for line in shown.splitlines()}
+
+
+def test_the_image_holds_no_key_no_compiler_and_no_configuration(
+    container: conftest.Container,
+) -> None:
+    kept = container.run("find", "/etc/exim4/dkim", "/etc/exim4/tls", "-type", "f")
+    there = container.run(
+        "sh",
+        "-c",
+        "command -v cc gcc make; ls /etc/exim4/exim4.conf /usr/sbin/policy-rc.d 2>/dev/null",
+        check=False,
+    )
+
+    assert (kept, there) == ("", "")
+
+
+def test_a_node_that_was_told_nothing_waits(container: conftest.Container) -> None:
+    states = guests.unit_states(
+        container,
+        BOOTSTRAP,
+        constants.AGENT_UNIT,
+        constants.CONFIGURE_UNIT,
+        constants.EXIM_UNIT,
+    )
+
+    assert states == {
+        BOOTSTRAP: "active",
+        constants.AGENT_UNIT: "active",
+        constants.CONFIGURE_UNIT: "inactive",
+        constants.EXIM_UNIT: "inactive",
+    }
+    assert listening(container) & {25, 465, 587} == set()
+
+
+def test_mail_env_makes_it_a_relay_and_a_new_image_keeps_it_one(
+    container: conftest.Container, renumbered: tuple[str, ...]
+) -> None:
+    guests.deliver_mail_env(container)
+    reported = guests.set_account(container)
+    assert (reported["status"], reported["error"]) == ("ACTIVE", "")
+    codes = {port: guests.log_in(container, port) for port in (25, 465, 587)}
+    assert codes == {25: 235, 465: 235, 587: 235}
+    guests.send(container)
+    guests.wait_for_queue(container, 1)
+    before = guests.facts(container)
+
+    container.node.reimage(renumbered)
+    container.node.wait_booted()
+    guests.deliver_mail_env(container)
+    reported_again = guests.set_account(container)
+
+    assert guests.facts(container) == before
+    assert reported_again == reported
+    assert guests.log_in(container, 587) == 235
+    assert guests.log_in(container, 587, password="another") == 535
+    foreign = container.run("find", *DATA_DIRECTORIES, "(", "-nouser", "-o", "-nogroup", ")")
+    assert foreign == ""
+    container.run("exim4", "-qff")
+    guests.wait_for_queue(container, 1)
+    assert container.run("find", "/var/log/exim4", "-name", "paniclog", "-size", "+0") == ""
+
+
+def test_a_power_cut_costs_nothing(container: conftest.Container) -> None:
+    guests.deliver_mail_env(container)
+    guests.set_account(container)
+    guests.send(container)
+    guests.wait_for_queue(container, 1)
+    before = guests.facts(container)
+
+    container.node.cut_power()
+    container.node.up()
+    container.node.wait_booted()
+
+    assert guests.facts(container) == before
+    assert guests.log_in(container, 465) == 235
+
+
+def test_bootstrap_run_again_by_hand_changes_nothing(container: conftest.Container) -> None:
+    guests.deliver_mail_env(container)
+    guests.set_account(container)
+    mounts = container.run("findmnt", "--raw", "--noheadings")
+    started = container.run("systemctl", "show", "--property=MainPID", constants.EXIM_UNIT)
+
+    container.run("bash", SCRIPT)
+    container.run("systemctl", "start", constants.CONFIGURE_UNIT)
+
+    assert container.run("findmnt", "--raw", "--noheadings") == mounts
+    after = container.run("systemctl", "show", "--property=MainPID", constants.EXIM_UNIT)
+    assert after == started
+    assert guests.log_in(container, 587) == 235
+
+
+def test_without_a_data_disk_no_mail_is_accepted_and_the_agent_runs(
+    diskless: conftest.Container,
+) -> None:
+    path = constants.MAIL_ENV_FILE
+    diskless.run("install", "-m", "0640", "/dev/stdin", path, stdin="MAIL_DOMAIN=a.example.com\n")
+    diskless.run("systemctl", "restart", constants.CONFIGURE_UNIT, check=False)
+    diskless.run("touch", constants.EXIM_CONFIG_FILE)
+    diskless.run("systemctl", "restart", constants.EXIM_UNIT, check=False)
+
+    states = guests.unit_states(diskless, BOOTSTRAP, constants.AGENT_UNIT, constants.EXIM_UNIT)
+    assert states == {
+        BOOTSTRAP: "failed",
+        constants.AGENT_UNIT: "active",
+        constants.EXIM_UNIT: "inactive",
+    }
+    assert listening(diskless) & {25, 465, 587} == set()
+    assert diskless.run("find", "/etc/exim4/dkim", "/etc/exim4/tls", "-type", "f") == ""
