@@ -43,6 +43,15 @@ test-relay: venv ## The relay's configuration on Debian's real exim4, in name sp
 	@tools/system-packages.sh $(PACKAGES_RELAY)
 	@exordos_paas_mail/tests/relay/enter.sh $(BIN)/pytest exordos_paas_mail/tests/relay
 
+# An installation is named by the environment (CONTRIBUTING.md); without one it is the stand.
+.PHONY: functional
+functional: venv ## The end-to-end suite, against the stand or EXORDOS_MAIL_CP_URL
+	@if [[ -z $${EXORDOS_MAIL_CP_URL:-} ]]; then \
+	  $(MAKE) --no-print-directory stand; \
+	  set -a; . .stand/env; set +a; \
+	fi; \
+	$(BIN)/tox -q run -e "py$$($(BIN)/python -c 'import sys; print(*sys.version_info[:2], sep="")')-functional"
+
 .PHONY: lint
 lint: venv ## ruff, import-linter, shellcheck, shfmt
 	@tools/system-packages.sh $(PACKAGES_LINT)
