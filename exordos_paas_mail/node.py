@@ -126,23 +126,21 @@ class Node:
         ):
             return False
         temporary = path.with_name(f".{path.name}.new")
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+        descriptor = os.open(temporary, flags, 0o600)
         try:
-            self._write(temporary, content, mode, exim=exim)
+            with os.fdopen(descriptor, "wb") as file:
+                os.fchown(file.fileno(), *self._owner(exim=exim))
+                os.fchmod(file.fileno(), mode)
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
             temporary.replace(path)
         except OSError:
-            temporary.unlink(missing_ok=True)
+            temporary.unlink()
             raise
         _sync_directory(path.parent)
         return True
-
-    def _write(self, path: pathlib.Path, content: bytes, mode: int, *, exim: bool) -> None:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-        with os.fdopen(os.open(path, flags, 0o600), "wb") as file:
-            os.fchown(file.fileno(), *self._owner(exim=exim))
-            os.fchmod(file.fileno(), mode)
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
 
     def ensure_mounted_file(self, name: str, content: bytes) -> bool:
         """Make a world-readable file that may be a mount point hold *content*.
@@ -221,6 +219,10 @@ class Node:
         """Start exim, or start it anew, and see that it stays up."""
         self._run("systemctl", "restart", constants.EXIM_UNIT)
         self._run("systemctl", "is-active", constants.EXIM_UNIT)
+
+    def start_unit(self, unit: str) -> None:
+        """Have systemd start *unit* anew, without waiting for it."""
+        self._run("systemctl", "--no-block", "restart", unit)
 
     def unit_failure(self, unit: str) -> str:
         """Return why systemd says that *unit* failed, empty when it did not."""

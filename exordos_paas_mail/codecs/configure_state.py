@@ -1,0 +1,43 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""What exordos-mail-configure leaves for the agent and for its own next run."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class State:
+    """How the last configuration of the relay went."""
+
+    domain: str = ""
+    """The domain the relay serves, empty before the first success."""
+    running: str = ""
+    """A digest of the files that exim was last started with."""
+    finished: bool = False
+    """False while a run is under way, and for ever when it was killed."""
+    error: str = ""
+    """Why the last run failed, one line; empty when it did not."""
+
+
+def render(state: State) -> str:
+    """Return *state* as JSON; ``parse`` is the inverse."""
+    return json.dumps(dataclasses.asdict(state), indent=2) + "\n"
+
+
+def parse(text: str) -> State:
+    """Return the state that *text* holds; ValueError when it holds none."""
+    try:
+        fields = json.loads(text)
+    except ValueError as error:
+        raise ValueError("the state of configure is not JSON") from error
+    kinds = {"domain": str, "running": str, "finished": bool, "error": str}
+    if (
+        not isinstance(fields, dict)
+        or fields.keys() != kinds.keys()
+        or any(not isinstance(fields[name], kind) for name, kind in kinds.items())
+    ):
+        raise ValueError("the state of configure has other fields")
+    return State(**fields)

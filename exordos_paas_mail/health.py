@@ -1,0 +1,101 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a node tells of its relay: configured or not, and its DKIM key."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+import typing as tp
+
+from exordos_paas_mail import constants, node
+from exordos_paas_mail.codecs import configure_state, dkim
+
+# A full disk is cleaned, an installed certificate is corrected: configure is
+# worth another run now and then.
+_REPAIR_PERIOD = 60.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """The relay's state for one domain."""
+
+    configured: bool
+    """False while the node waits for its first configuration."""
+    dkim_public_key: str = ""
+    """The TXT value to publish; empty when there is none for the domain."""
+    error: str = ""
+    """What is wrong, one line; empty when nothing is."""
+
+
+class _Record(tp.NamedTuple):
+    domain: str
+    value: str
+    error: str
+
+
+def _parse_state(data: bytes | None) -> configure_state.State | None:
+    if data is None:
+        return None
+    try:
+        return configure_state.parse(data.decode("utf-8", errors="replace"))
+    except ValueError:
+        # Half a file is no state; the next configuration writes a new one.
+        return None
+
+
+def _parse_record(data: bytes | None) -> _Record:
+    if data is None:
+        return _Record("", "", "the DKIM record is missing")
+    try:
+        domain, value = dkim.parse(data.decode("utf-8", errors="replace"))
+    except ValueError as error:
+        return _Record("", "", str(error))
+    return _Record(domain, value, "")
+
+
+class Health:
+    """The relay's health on one machine; a settled look costs a few stat(2)."""
+
+    def __init__(self, machine: node.Node) -> None:
+        self._node = machine
+        self._state = node.Watched(machine, constants.CONFIGURE_STATE_FILE, _parse_state)
+        self._record = node.Watched(machine, constants.DKIM_RECORD_FILE, _parse_record)
+        self._repaired_at: float | None = None
+
+    def read(self, domain: str) -> Report:
+        """Return how the relay serves *domain*.
+
+        Raises NodeError or OSError when the machine does not tell.
+        """
+        _, state = self._state.read()
+        if state is None or not state.finished:
+            failure = self._node.unit_failure(constants.CONFIGURE_UNIT)
+            if failure or state is None or not state.domain:
+                return Report(configured=False, error=failure)
+        if state.error:
+            return Report(configured=bool(state.domain), error=f"configure: {state.error}")
+        if state.domain != domain:
+            return Report(configured=True, error=f"the relay is configured for {state.domain}")
+        return self._dkim(domain)
+
+    def repair(self) -> None:
+        """Have the relay configured anew, at most once a minute, without waiting for it."""
+        now = time.monotonic()
+        if self._repaired_at is None or now - self._repaired_at >= _REPAIR_PERIOD:
+            self._repaired_at = now
+            self._node.start_unit(constants.CONFIGURE_UNIT)
+
+    def _dkim(self, domain: str) -> Report:
+        _, record = self._record.read()
+        if record.error:
+            return Report(configured=True, error=record.error)
+        if record.domain != domain:
+            return Report(configured=True, error="the DKIM record is another domain's")
+        key = self._node.signature(constants.DKIM_PRIVATE_KEY_FILE)
+        error = ""
+        if key is None:
+            error = "the DKIM private key is missing: mail waits in the queue"
+        elif not self._node.is_owned(key, 0o640, exim=True):
+            error = "the DKIM private key has another mode or owner"
+        return Report(configured=True, dkim_public_key=record.value, error=error)

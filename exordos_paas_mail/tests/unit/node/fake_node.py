@@ -1,0 +1,110 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""A machine in a directory: real files, and commands that keep to their exit codes.
+
+``systemctl``, ``hostnamectl`` and ``exim4`` are scripts on PATH: they note how
+they were called, and fail where a test asked for it.
+"""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+import textwrap
+from typing import TYPE_CHECKING
+
+from exordos_paas_mail import constants, node
+from exordos_paas_mail.codecs import configure_state, dkim
+
+if TYPE_CHECKING:
+    import pathlib
+
+_COMMAND = """\
+#!/bin/sh
+directory=$(dirname "$0")/..
+command=$(basename "$0")
+echo "$command $*" >>"$directory/calls"
+verb=$1
+[ "$verb" = --no-block ] && verb=$2
+if [ -e "$directory/fail-$command-$verb" ]; then
+  cat "$directory/fail-$command-$verb" >&2
+  exit 1
+fi
+case $command-$verb in
+systemctl-show) cat "$directory/unit" ;;
+hostnamectl-hostname) echo "$2" >"$directory/root/proc/sys/kernel/hostname" ;;
+exim4--bV) cp "$3" "$directory/checked" && ! grep -q '^refuse' "$3" ;;
+esac
+"""
+
+
+class FakeNode:
+    """A node below *directory*; ``machine`` is what the code under test gets."""
+
+    def __init__(self, directory: pathlib.Path) -> None:
+        self.directory = directory
+        self.root = directory / "root"
+        self.machine = node.Node(
+            str(self.root),
+            pwd.getpwuid(os.getuid()).pw_name,
+            grp.getgrgid(os.getgid()).gr_name,
+        )
+        for name in ("etc/exim4/dkim", "etc/exim4/tls", "etc/exordos_metapaas", "run/lock"):
+            (self.root / name).mkdir(parents=True)
+        self.write("/proc/sys/kernel/hostname", "exordos-base\n")
+        self.write("/etc/hosts", "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost\n")
+        commands = directory / "bin"
+        commands.mkdir()
+        for name in ("systemctl", "hostnamectl", "exim4"):
+            (commands / name).write_text(_COMMAND)
+            (commands / name).chmod(0o755)
+        self.unit("active")
+        (directory / "calls").touch()
+
+    @property
+    def search_path(self) -> str:
+        return f"{self.directory / 'bin'}:{os.environ['PATH']}"
+
+    def path(self, name: str) -> pathlib.Path:
+        return self.machine.path(name)
+
+    def write(self, name: str, text: str) -> None:
+        self.path(name).parent.mkdir(parents=True, exist_ok=True)
+        self.path(name).write_text(text)
+
+    def read(self, name: str) -> str:
+        return self.path(name).read_text()
+
+    def calls(self) -> list[str]:
+        """Return the commands since the last call of this method."""
+        calls = self.directory / "calls"
+        lines = calls.read_text().splitlines()
+        calls.write_text("")
+        return lines
+
+    def fail(self, command: str, verb: str, message: str) -> None:
+        (self.directory / f"fail-{command}-{verb}").write_text(message)
+
+    def heal(self, command: str, verb: str) -> None:
+        (self.directory / f"fail-{command}-{verb}").unlink()
+
+    def unit(self, state: str, result: str = "success", asserted: str = "yes") -> None:
+        (self.directory / "unit").write_text(
+            textwrap.dedent(f"""\
+                Result={result}
+                ActiveState={state}
+                AssertTimestamp=Sun 2026-11-22 14:00:00 UTC
+                AssertResult={asserted}
+                """)
+        )
+
+    def configured(self, domain: str, **fields: str) -> str:
+        """Leave what a successful configuration leaves; returns the DKIM TXT value."""
+        key = dkim.generate()
+        value = dkim.value_of(key)
+        self.machine.ensure_file(constants.DKIM_PRIVATE_KEY_FILE, key, 0o640, exim=True)
+        self.write(constants.DKIM_RECORD_FILE, dkim.render(value, constants.DKIM_SELECTOR, domain))
+        state = configure_state.State(**{"domain": domain, "finished": True, **fields})
+        self.write(constants.CONFIGURE_STATE_FILE, configure_state.render(state))
+        return value

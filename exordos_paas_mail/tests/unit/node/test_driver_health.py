@@ -1,0 +1,113 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""driver: what a node reports of its relay, and what it does about it."""
+
+from __future__ import annotations
+
+import typing as tp
+
+import pytest
+
+from exordos_paas_mail import constants
+from exordos_paas_mail.tests.unit.node import agent_stage, fake_node
+
+DOMAIN = agent_stage.DOMAIN
+ALICE = agent_stage.ALICE
+RELOAD = agent_stage.RELOAD
+REPAIR = agent_stage.REPAIR
+SHOW = agent_stage.SHOW
+
+
+def test_a_node_without_its_first_configuration_is_in_progress(stage: agent_stage.Stage) -> None:
+    stage.fake.fail("systemctl", "reload", "exim4.service is not active, cannot reload.")
+    stage.want(ALICE)
+    stage.turn()
+    assert stage.value["status"] == "IN_PROGRESS"
+    assert stage.file.read_text() == ALICE
+
+    stage.fake.heal("systemctl", "reload")
+    stage.fake.configured(DOMAIN)
+    assert stage.turn() == [RELOAD]
+    assert (stage.value["status"], stage.value["error"]) == ("ACTIVE", "")
+
+
+def test_a_failed_configuration_is_an_error_with_its_reason(settled: agent_stage.Stage) -> None:
+    settled.fake.configured(DOMAIN, error="mail.env: MAIL_DOMAIN is missing")
+
+    assert settled.turn() == [REPAIR]
+    assert settled.value["status"] == "ERROR"
+    assert settled.value["error"] == "configure: mail.env: MAIL_DOMAIN is missing"
+    assert settled.settled
+    assert settled.turn() == []
+
+    settled.fake.configured(DOMAIN)
+    settled.turn()
+    assert (settled.value["status"], settled.value["error"]) == ("ACTIVE", "")
+
+
+@pytest.mark.parametrize(
+    ("state", "error"),
+    [
+        pytest.param(
+            {"state": "inactive", "asserted": "no"},
+            "exordos-metapaas-mail-configure: a mount or a file that it needs is missing",
+            id="no data disk",
+        ),
+        pytest.param(
+            {"state": "failed", "result": "oom-kill"},
+            "exordos-metapaas-mail-configure: oom-kill",
+            id="killed",
+        ),
+    ],
+)
+def test_a_configuration_that_never_ended_is_an_error(
+    stage: agent_stage.Stage, state: dict[str, str], error: str
+) -> None:
+    stage.fake.unit(**state)
+    stage.want(ALICE)
+
+    assert stage.turn() == [RELOAD, SHOW, REPAIR]
+    assert (stage.value["status"], stage.value["error"]) == ("ERROR", error)
+
+
+@pytest.mark.parametrize(
+    ("harm", "error"),
+    [
+        pytest.param(
+            lambda fake: fake.path(constants.DKIM_RECORD_FILE).unlink(),
+            "the DKIM record is missing",
+            id="record lost",
+        ),
+        pytest.param(
+            lambda fake: fake.write(constants.DKIM_RECORD_FILE, "nonsense"),
+            "the DKIM record is not a TXT record",
+            id="record overwritten",
+        ),
+        pytest.param(
+            lambda fake: fake.path(constants.DKIM_PRIVATE_KEY_FILE).unlink(),
+            "the DKIM private key is missing: mail waits in the queue",
+            id="key lost",
+        ),
+        pytest.param(
+            lambda fake: fake.path(constants.DKIM_PRIVATE_KEY_FILE).chmod(0o600),
+            "the DKIM private key has another mode or owner",
+            id="key unreadable for exim",
+        ),
+    ],
+)
+def test_a_lost_dkim_key_is_an_error_and_configure_is_called(
+    settled: agent_stage.Stage, harm: tp.Callable[[fake_node.FakeNode], object], error: str
+) -> None:
+    harm(settled.fake)
+
+    assert settled.turn() == [REPAIR]
+    assert (settled.value["status"], settled.value["error"]) == ("ERROR", error)
+
+
+def test_the_key_of_another_domain_is_never_reported(settled: agent_stage.Stage) -> None:
+    settled.fake.configured("other.example")
+
+    settled.turn()
+
+    assert settled.value["dkim_public_key"] == ""
+    assert settled.value["error"] == "the relay is configured for other.example"
