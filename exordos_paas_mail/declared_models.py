@@ -1,0 +1,160 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""Instances and accounts as manifests declare them (db-back agent of the element manager).
+
+The agent compares each declared value with what the model reports, spelled
+exactly as declared, and writes as long as they differ. So a model here
+reports a value the way its manifest spelled it for as long as the stored,
+normalised value is what that spelling means.
+"""
+
+from __future__ import annotations
+
+import typing as tp
+import uuid as sys_uuid
+
+from gcl_sdk.agents.universal.dm import models as ua_models
+from restalchemy.dm import properties, relationships, types
+
+from exordos_paas_mail import field_types, models, sealing
+from exordos_paas_mail.codecs import password_hashes
+
+
+class _Declared(ua_models.ResourceMixin):
+    """Reports values as they were declared."""
+
+    # The fields whose spelling can differ from what is stored.
+    _SPELLED: tp.ClassVar[tuple[str, ...]] = ()
+
+    declared: dict[str, tp.Any]
+    properties: tp.Any
+
+    @classmethod
+    def restore_from_simple_view(
+        cls,
+        skip_unknown_fields: bool = False,  # noqa: FBT001, FBT002 - restalchemy's signature
+        **kwargs: tp.Any,
+    ) -> tp.Any:
+        """Build the model from declared values; ValueError if one breaks a rule."""
+        stored = {name: cls._to_stored(name, value) for name, value in kwargs.items()}
+        restored = super().restore_from_simple_view(
+            skip_unknown_fields=skip_unknown_fields, **stored
+        )
+        plain = super(_Declared, restored).dump_to_simple_view()
+        restored.declared = {
+            name: kwargs[name]
+            for name in cls._SPELLED
+            if name in kwargs and kwargs[name] != plain[name]
+        }
+        return restored
+
+    @classmethod
+    def from_ua_resource(cls, resource: ua_models.Resource) -> tp.Any:
+        """Build the model from a target resource."""
+        restored = super().from_ua_resource(resource)
+        # The agent copies the fields that the resource names to the row it
+        # updates: without this one, a new spelling would never be stored.
+        resource.value["declared"] = restored.declared
+        return restored
+
+    def dump_to_simple_view(self, skip: tp.Any = None, **kwargs: tp.Any) -> dict[str, tp.Any]:
+        """Return the values, spelled as declared where they mean what is stored."""
+        dumped: dict[str, tp.Any] = super().dump_to_simple_view(skip=skip, **kwargs)
+        for name, spelling in self.declared.items():
+            if name in dumped and self._means(name, spelling, dumped[name]):
+                dumped[name] = spelling
+        return dumped
+
+    @classmethod
+    def _to_stored(cls, name: str, value: tp.Any) -> tp.Any:
+        """Return *value* as restalchemy reads it: a relationship by uuid, not by URI."""
+        declared_property = cls.properties.properties.get(name)
+        if (
+            declared_property is not None
+            and issubclass(declared_property.get_property_class(), relationships.BaseRelationship)
+            and isinstance(value, str)
+        ):
+            return value.rstrip("/").rpartition("/")[2]
+        return value
+
+    @classmethod
+    def _means(cls, name: str, spelling: tp.Any, stored: tp.Any) -> bool:
+        value = cls._to_stored(name, spelling)
+        field_type = cls.properties.properties[name].get_property_type()
+        if isinstance(field_type, type):
+            return bool(sys_uuid.UUID(value) == sys_uuid.UUID(stored))
+        return bool(field_type.from_simple_type(value) == stored)
+
+
+class DeclaredInstance(_Declared, models.MailInstance):
+    """An instance that a manifest declares."""
+
+    _SPELLED = ("domain", "version")
+
+    declared = properties.property(types.Dict(), default=dict)
+
+    def get_resource_ignore_fields(self) -> tp.Collection[str]:
+        """Return what is nobody's business but this model's."""
+        return frozenset({"declared"})
+
+
+class DeclaredAccount(_Declared, models.AccountRecord):
+    """An account that a manifest declares, by ``password`` or by ``password_hash``.
+
+    ``password`` is plaintext in memory and an envelope in the table, bound to
+    the hash it belongs to: when something else changes the hash, or the key is
+    lost, there is no plaintext to report, the agent writes again, and the
+    password is verified against the hash before a new one is made.
+    """
+
+    _SPELLED = ("username", "instance", "password_hash")
+
+    declared = properties.property(types.Dict(), default=dict)
+    password = properties.property(types.AllowNone(field_types.Plaintext()), default=None)
+
+    def __init__(self, **kwargs: tp.Any) -> None:
+        models.refuse_both(kwargs.get("password"), kwargs.get("password_hash"))
+        super().__init__(**kwargs)
+
+    def get_resource_ignore_fields(self) -> tp.Collection[str]:
+        """Return what is not reported: of the two ways to say a password, the unused one."""
+        unused = "password" if self.password is None else "password_hash"
+        return frozenset({"declared", unused})
+
+    @classmethod
+    def restore_row(cls, row: tp.Any, pour: tp.Any = None) -> tp.Any:
+        """Build the model from a row, its envelope opened."""
+        envelope = row.get("password")
+        if envelope is not None:
+            row = {**row, "password": sealing.unseal(envelope, cls._binding(row))}
+        return super().restore_row(row, pour)
+
+    def insert(self, session: tp.Any = None) -> None:
+        """Add the account."""
+        self._hash_password()
+        super().insert(session=session)
+
+    def update(self, session: tp.Any = None, force: bool = False) -> None:  # noqa: FBT001, FBT002
+        """Write what changed; a password that has the stored hash changes no hash."""
+        self._hash_password()
+        super().update(session=session, force=force)
+
+    def _hash_password(self) -> None:
+        if self.password is None:
+            return
+        stored = self.password_hash
+        if stored is None or not password_hashes.verify(self.password, stored):
+            self.password_hash = password_hashes.hash_plaintext(self.password)
+
+    def _get_prepared_data(self, columns: tp.Any = None) -> dict[str, tp.Any]:
+        data: dict[str, tp.Any] = super()._get_prepared_data(columns)
+        if data.get("password") is not None:
+            data["password"] = sealing.seal(
+                data["password"],
+                self._binding({"uuid": self.uuid, "password_hash": self.password_hash}),
+            )
+        return data
+
+    @staticmethod
+    def _binding(row: tp.Mapping[str, tp.Any]) -> str:
+        return f"{row['uuid']} {row['password_hash']}"

@@ -1,0 +1,71 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""The plugin as the MetaPaaS runtime sees it (entry point exordos_metapaas_paas)."""
+
+from __future__ import annotations
+
+import pathlib
+import typing as tp
+
+from exordos_metapaas import registry
+
+from exordos_paas_mail import constants
+
+if tp.TYPE_CHECKING:
+    import uuid as sys_uuid
+
+
+class MailDefinition(registry.PaaSDefinition):
+    """Mail: routes, migrations, builders and declarable resources."""
+
+    slug = constants.SLUG
+    element_name = constants.ELEMENT_NAME
+
+    def get_type_route(self) -> type:
+        """Return the route of /v1/types/mail/."""
+        from exordos_paas_mail import routes  # noqa: PLC0415 - see get_builders
+
+        return routes.MailRoute
+
+    def get_migrations_path(self) -> str:
+        """Return the directory of the migrations."""
+        return str(pathlib.Path(__file__).parent / "migrations")
+
+    def get_builders(
+        self,
+        core_username: str,
+        core_password: str,
+        core_api_base_url: str,
+        project_id: sys_uuid.UUID,
+    ) -> list[tp.Any]:
+        """Return the services that gservice runs."""
+        # Each process of the runtime loads the definition and needs a part
+        # of it: the builders' models in the API would be two of a kind.
+        from exordos_paas_mail import infra_builder, paas_builder  # noqa: PLC0415
+
+        return [
+            infra_builder.MailInfraBuilder(
+                core_username=core_username,
+                core_password=core_password,
+                core_api_base_url=core_api_base_url,
+                project_id=project_id,
+            ),
+            paas_builder.MailPaaSBuilder(),
+        ]
+
+    def get_agent_models(self) -> dict[str, str]:
+        """Return the models that manifests declare, by their path under types.mail."""
+        declared = "exordos_paas_mail.declared_models"
+        return {
+            "versions": "exordos_paas_mail.models:MailVersion",
+            "instances": f"{declared}:DeclaredInstance",
+            "instances.accounts": f"{declared}:DeclaredAccount",
+        }
+
+    def get_agent_filters(self) -> dict[str, str]:
+        """Return the column that holds the element manager's project, by path."""
+        return {
+            "versions": "description",
+            "instances": "project_id",
+            "instances.accounts": "project_id",
+        }

@@ -1,0 +1,76 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""An instance as the builders see it: its nodes, what they report, facts written by column."""
+
+from __future__ import annotations
+
+import typing as tp
+import uuid as sys_uuid
+
+from gcl_sdk.agents.universal.dm import models as ua_models
+from gcl_sdk.infra.dm import models as sdk_models
+from restalchemy.dm import filters
+
+from exordos_paas_mail import constants, models, utils
+
+_FACTS: tp.Final = ("status", "error", "ipsv4", "dkim_public_key", "dkim_selector")
+_UNREPORTED: tp.Final = utils.Report(utils.IN_PROGRESS)
+
+
+def agent_uuid(node: sys_uuid.UUID) -> sys_uuid.UUID:
+    """Return the uuid of the mail agent of *node*."""
+    return sys_uuid.uuid5(node, constants.ELEMENT_NAME)
+
+
+def nodes_of(node_set: sdk_models.NodeSet) -> list[sys_uuid.UUID]:
+    """Return the nodes of *node_set*, in an order that does not change."""
+    return sorted(sys_uuid.UUID(node) for node in node_set.nodes)
+
+
+class InstanceFacts(models.MailInstance):
+    """The instance of a builder.
+
+    A builder reads a row, may wait for Core, and saves. What a user wrote
+    meanwhile stays, because only facts are written; and it is not taken for
+    something the builder has seen, because ``updated_at`` stays what was read.
+    """
+
+    def update(self, session: tp.Any = None, force: bool = False) -> None:  # noqa: ARG002, FBT001, FBT002
+        """Write the facts that changed, if the row is still there."""
+        changed = {n: self.properties[n] for n in _FACTS if self.properties[n].is_dirty()}
+        if not changed:
+            return
+        with self._get_engine().session_manager(session=session) as active:
+            # No row is no error: its deletion is the builder's next step.
+            utils.update_columns(
+                active,
+                self.__tablename__,
+                {"uuid": str(self.uuid)},
+                self._get_prepared_data(changed),
+            )
+
+    def actual_node_set(self) -> sdk_models.NodeSet | None:
+        """Return the node set as Core last reported it, None before it has."""
+        resource = ua_models.Resource.objects.get_one_or_none(
+            filters={
+                "uuid": filters.EQ(self.uuid),
+                "kind": filters.EQ(sdk_models.NodeSet.get_resource_kind()),
+            }
+        )
+        return None if resource is None else sdk_models.NodeSet.from_ua_resource(resource)
+
+    def reports(self, nodes: tp.Iterable[sys_uuid.UUID]) -> list[utils.Report]:
+        """Return what each of *nodes* last said of itself."""
+        agents = [str(agent_uuid(node)) for node in nodes]
+        with self._get_engine().session_manager() as session:
+            # The value beside these two keys is as long as all accounts.
+            rows = session.execute(
+                "SELECT uuid, value->>'status' AS status, value->>'error' AS error"
+                " FROM ua_actual_resources WHERE kind = %s AND uuid = ANY(%s::uuid[])",
+                (constants.INSTANCE_NODE_KIND, agents),
+            ).fetchall()
+        found = {
+            str(row["uuid"]): utils.Report(row["status"] or utils.IN_PROGRESS, row["error"] or "")
+            for row in rows
+        }
+        return [found.get(agent, _UNREPORTED) for agent in agents]

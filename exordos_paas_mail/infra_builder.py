@@ -1,0 +1,155 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""Keeps the node set, the files on its nodes and the nodes' keys as an instance wishes them."""
+
+from __future__ import annotations
+
+import logging
+import typing as tp
+import uuid as sys_uuid
+
+import bazooka
+from gcl_sdk.agents.universal.dm import models as ua_models
+from gcl_sdk.clients.http import base as core_http
+from gcl_sdk.infra.dm import models as sdk_models
+from gcl_sdk.infra.services import builder
+from restalchemy.dm import filters
+
+from exordos_paas_mail import facts, infra_models, utils
+
+LOG = logging.getLogger(__name__)
+
+_SETS: tp.Final = "/v1/compute/sets/"
+# gservice is one thread for all plugins: Core must not hold it for ever.
+_CORE_TIMEOUT: tp.Final = 20
+
+
+class MailInfraBuilder(builder.CoreInfraBuilder):
+    """MailInstance -> one NodeSet, and one Config for each node it has."""
+
+    def __init__(
+        self,
+        core_username: str,
+        core_password: str,
+        core_api_base_url: str,
+        project_id: sys_uuid.UUID,
+        instance_model: type[infra_models.MailInstance] = infra_models.MailInstance,
+    ) -> None:
+        super().__init__(instance_model)
+        self._project_id = project_id
+        http = bazooka.Client(default_timeout=_CORE_TIMEOUT)
+        self._core = core_http.CollectionBaseClient(
+            base_url=core_api_base_url,
+            http_client=http,
+            auth=core_http.CoreIamAuthenticator(
+                core_api_base_url,
+                core_username,
+                core_password,
+                http_client=http,
+                scope=core_http.CoreIamAuthenticator.project_scope(project_id),
+            ),
+        )
+
+    def create_infra(
+        self, instance: infra_models.MailInstance
+    ) -> tp.Collection[ua_models.TargetResourceKindAwareMixin]:
+        """Return the node set to ask Core for."""
+        return self.actualize_infra(instance, builder.InfraCollection(infra_objects=()))
+
+    def actualize_infra(
+        self, instance: infra_models.MailInstance, infra: builder.InfraCollection
+    ) -> tp.Collection[ua_models.TargetResourceKindAwareMixin]:
+        """Return what Core should hold for *instance*, and take over what it holds."""
+        wished = actual = None
+        configured = set()
+        for pair in infra.infra_objects:
+            if isinstance(pair.target, sdk_models.NodeSet):
+                wished, actual = pair
+            else:
+                configured.add(pair.target.target.node)
+
+        if wished is None:
+            instance.status = utils.IN_PROGRESS
+            return (instance.node_set(self._project_id),)
+
+        wished.cores = instance.cpu
+        wished.ram = instance.ram
+        # Core re-images the root disk of a node whose image changed, and
+        # keeps the data disk (exordos_core.compute.builders.pool).
+        wished.disk_spec = instance.disk_spec()
+
+        if actual is None:
+            instance.status = utils.infra_status(None)
+            return (wished,)
+
+        instance.status = utils.infra_status(actual.status)
+        instance.ipsv4 = _addresses(actual)
+        nodes = facts.nodes_of(actual)
+        instance.observed_nodes = nodes
+        self._ensure_keys(nodes, node_set=actual)
+        if gone := configured - set(nodes):
+            _delete_keys(gone)
+            # The nodes' own part is another builder's, which nothing else wakes.
+            type(instance).touch(instance.uuid)
+        return (wished, *(instance.config(node, self._project_id) for node in nodes))
+
+    def _ensure_keys(
+        self, nodes: tp.Collection[sys_uuid.UUID], node_set: sdk_models.NodeSet
+    ) -> None:
+        """Fetch the keys the nodes' agents encrypt with, of nodes whose key is not here.
+
+        A key is made with its node and lives as long, so it is fetched once.
+        """
+        known = {
+            key.uuid
+            for key in ua_models.NodeEncryptionKey.objects.get_all(
+                filters={"uuid": filters.In([str(node) for node in nodes])}
+            )
+        }
+        missing = set(nodes) - known
+        if not missing:
+            return
+        fetched = self._core.do_action(_SETS, "get_private_keys", node_set.uuid) or {}
+        for node, private_key in fetched.items():
+            if sys_uuid.UUID(node) in missing:
+                ua_models.NodeEncryptionKey.get_or_create(
+                    sys_uuid.UUID(node), private_key=private_key
+                )
+                missing.discard(sys_uuid.UUID(node))
+        # Before it is ACTIVE the set changes again, and this is asked again.
+        if missing and node_set.status == utils.ACTIVE:
+            raise LookupError(f"Core has no key of the nodes {sorted(map(str, missing))}")
+
+    def pre_delete_instance_resource(self, resource: ua_models.TargetResource) -> None:
+        """Delete the keys of the instance's nodes."""
+        super().pre_delete_instance_resource(resource)
+        node_sets = ua_models.Resource.objects.get_all(
+            filters={
+                "uuid": filters.EQ(resource.uuid),
+                "kind": filters.EQ(sdk_models.NodeSet.get_resource_kind()),
+            }
+        )
+        configs = ua_models.TargetResource.objects.get_all(
+            filters={
+                "master": filters.EQ(resource.uuid),
+                "kind": filters.EQ(sdk_models.Config.get_resource_kind()),
+            }
+        )
+        nodes = {node for found in node_sets for node in found.value.get("nodes", {})}
+        nodes |= {config.value["target"]["node"] for config in configs}
+        _delete_keys(nodes)
+
+
+def _addresses(node_set: sdk_models.NodeSet) -> list[str]:
+    """Return the addresses of the nodes that have one: a node joins its set before its port."""
+    found = (node_set.nodes[str(node)].get("ipv4") for node in facts.nodes_of(node_set))
+    return [address for address in found if address]
+
+
+def _delete_keys(nodes: tp.Collection[tp.Any]) -> None:
+    if not nodes:
+        return
+    for key in ua_models.NodeEncryptionKey.objects.get_all(
+        filters={"uuid": filters.In([str(node) for node in nodes])}
+    ):
+        key.delete()

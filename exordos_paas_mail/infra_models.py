@@ -1,0 +1,96 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""An instance as infrastructure: one node set, and one file on each of its nodes."""
+
+from __future__ import annotations
+
+import typing as tp
+import uuid as sys_uuid
+
+from gcl_sdk.agents.universal.dm import models as ua_models
+from gcl_sdk.infra import constants as sdk_constants
+from gcl_sdk.infra.dm import models as sdk_models
+
+from exordos_paas_mail import constants, facts, utils
+from exordos_paas_mail.codecs import mail_env
+
+
+class MailInstance(facts.InstanceFacts, ua_models.InstanceWithDerivativesMixin):
+    """An instance and the objects it needs on Core."""
+
+    __derivative_model_map__: tp.ClassVar[dict[str, type]] = {
+        "node_set": sdk_models.NodeSet,
+        "config": sdk_models.Config,
+    }
+
+    @classmethod
+    def get_resource_kind(cls) -> str:
+        """Return the resource kind."""
+        return constants.INSTANCE_INFRA_KIND
+
+    def get_resource_target_fields(self) -> tp.Collection[str]:
+        """Return the fields whose change concerns Core."""
+        return frozenset(
+            {"uuid", "name", "domain", "cpu", "ram", "disk_size", "version", "project_id"}
+        )
+
+    # Set by the builder in a pass that saw the node set.
+    observed_nodes: tp.Sequence[sys_uuid.UUID] = ()
+
+    def update(self, session: tp.Any = None, force: bool = False) -> None:  # noqa: FBT001, FBT002
+        """Write the facts; in the row, the status is that of the nodes too.
+
+        In memory it stays that of the node set. The builder service keeps it
+        in the resource that the part on the nodes waits for, which would wait
+        for itself otherwise.
+        """
+        infra = self.status
+        reports = self.reports(self.observed_nodes)
+        self.status, self.error = utils.instance_status(infra, reports)
+        super().update(session=session, force=force)
+        self.status = infra
+
+    def disk_spec(self) -> sdk_models.SetDisksSpec:
+        """Return the disks of a node: the root made of the image, and the data disk."""
+        return sdk_models.SetDisksSpec(
+            disks=[
+                {
+                    "size": constants.ROOT_DISK_SIZE,
+                    "image": self.version.image,
+                    "label": "root",
+                },
+                {"size": self.disk_size, "label": "data"},
+            ]
+        )
+
+    def node_set(self, project_id: sys_uuid.UUID) -> sdk_models.NodeSet:
+        """Return the node set, as it is first asked for."""
+        return sdk_models.NodeSet(
+            uuid=self.uuid,
+            name=f"{constants.NODE_SET_NAME_PREFIX}{self.uuid}",
+            cores=self.cpu,
+            ram=self.ram,
+            disk_spec=self.disk_spec(),
+            replicas=1,
+            project_id=project_id,
+            status=sdk_constants.NodeStatus.NEW.value,
+        )
+
+    def config(self, node: sys_uuid.UUID, project_id: sys_uuid.UUID) -> sdk_models.Config:
+        """Return the file that tells *node* its domain."""
+        return sdk_models.Config(
+            uuid=sys_uuid.uuid5(self.uuid, f"config-{node}"),
+            name=str(node),
+            project_id=project_id,
+            status=sdk_constants.InstanceStatus.NEW.value,
+            target=sdk_models.NodeTarget(node=node),
+            body=sdk_models.TextBodyConfig(content=mail_env.render(self.domain)),
+            path=constants.MAIL_ENV_FILE,
+            owner="root",
+            group="root",
+            mode="0640",
+            # Not a reload: at first boot the unit has not run yet.
+            on_change=sdk_models.OnChangeShell(
+                command=f"systemctl restart {constants.CONFIGURE_UNIT}"
+            ),
+        )

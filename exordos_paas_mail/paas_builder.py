@@ -1,0 +1,148 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""Keeps what the nodes hold as an instance and its accounts wish it."""
+
+from __future__ import annotations
+
+import logging
+import typing as tp
+
+from gcl_sdk.agents.universal.dm import models as ua_models
+from gcl_sdk.paas.services import builder
+from restalchemy.dm import filters
+
+from exordos_paas_mail import constants, facts, models, paas_models, utils
+from exordos_paas_mail.codecs import passwd
+
+if tp.TYPE_CHECKING:
+    import uuid as sys_uuid
+
+LOG = logging.getLogger(__name__)
+
+
+class MailPaaSBuilder(builder.PaaSBuilder):
+    """MailInstance and accounts -> one MailInstanceNode for each node; facts come back."""
+
+    def __init__(
+        self, instance_model: type[paas_models.MailInstance] = paas_models.MailInstance
+    ) -> None:
+        super().__init__(instance_model)
+
+    def schedule_paas_objects(
+        self,
+        instance: ua_models.InstanceWithDerivativesMixin,  # noqa: ARG002
+        paas_objects: tp.Collection[ua_models.TargetResourceKindAwareMixin],
+    ) -> dict[sys_uuid.UUID, tp.Collection[ua_models.TargetResourceKindAwareMixin]]:
+        """Return the objects by their agent, whose uuid they have."""
+        return {entity.uuid: [entity] for entity in paas_objects}
+
+    def create_paas_objects(
+        self, instance: paas_models.MailInstance
+    ) -> tp.Collection[ua_models.TargetResourceKindAwareMixin]:
+        """Return what each node should hold."""
+        return self.actualize_paas_objects(instance, builder.PaaSCollection(paas_objects=()))
+
+    def actualize_paas_objects(
+        self, instance: paas_models.MailInstance, paas_collection: builder.PaaSCollection
+    ) -> tp.Collection[ua_models.TargetResourceKindAwareMixin]:
+        """Return what each node should hold, after a change of a wish."""
+        node_set = instance.actual_node_set()
+        if node_set is None:
+            return tuple(paas_collection.targets())
+        nodes = facts.nodes_of(node_set)
+        self._take_over(instance, node_set.status, nodes, paas_collection)
+        agents = paas_models.registered_agents(nodes)
+        if not agents:
+            return ()
+        text = passwd.render(models.MailAccount.active_pairs(instance.uuid), instance.domain)
+        return [
+            paas_models.MailInstanceNode(
+                uuid=agent, name=instance.name, domain=instance.domain, passwd=text
+            )
+            for agent in sorted(agents)
+        ]
+
+    def actualize_paas_objects_source_data_plane(
+        self, instance: paas_models.MailInstance, paas_collection: builder.PaaSCollection
+    ) -> tp.Collection[ua_models.TargetResourceKindAwareMixin]:
+        """Take over what a node reported; it changes no wish."""
+        node_set = instance.actual_node_set()
+        if node_set is not None:
+            nodes = facts.nodes_of(node_set)
+            self._take_over(instance, node_set.status, nodes, paas_collection)
+        return tuple(paas_collection.targets())
+
+    def _take_over(
+        self,
+        instance: paas_models.MailInstance,
+        node_set_status: str,
+        nodes: tp.Iterable[sys_uuid.UUID],
+        paas_collection: builder.PaaSCollection,
+    ) -> None:
+        """Copy the facts of the nodes to the instance."""
+        actual = {a.uuid: a for a in paas_collection.actuals() if a is not None}
+        found = [actual.get(facts.agent_uuid(node)) for node in nodes]
+        instance.status, instance.error = utils.instance_status(
+            utils.infra_status(node_set_status),
+            [
+                utils.Report(
+                    utils.IN_PROGRESS if one is None else one.status,
+                    "" if one is None else one.error,
+                )
+                for one in found
+            ],
+        )
+        for one in found:
+            # A report that lacks the key is no reason to forget a published one.
+            if one is not None and one.dkim_public_key:
+                instance.dkim_public_key = one.dkim_public_key
+                instance.dkim_selector = one.dkim_selector or constants.DKIM_SELECTOR
+
+    def post_create_instance_resource(
+        self,
+        instance: paas_models.MailInstance,
+        resource: ua_models.TargetResource,
+        derivatives: tp.Collection[ua_models.TargetResource] = (),
+    ) -> None:
+        """Keep the status: the service's own hook sets IN_PROGRESS, whatever it was."""
+        status = instance.status
+        super().post_create_instance_resource(instance, resource, derivatives)
+        instance.status = status
+
+    def can_delete_instance_resource(
+        self,
+        resource: ua_models.TargetResource,  # noqa: ARG002
+    ) -> bool:
+        """Return True: nothing on a node outlives it.
+
+        The service's own check builds an instance from the target fields,
+        and those are fewer than an instance must have.
+        """
+        return True
+
+    def pre_delete_instance_resource(self, resource: ua_models.TargetResource) -> None:
+        """Forget the instance's agents and what they reported.
+
+        Their keys are gone, so they cannot say good-bye themselves.
+        """
+        super().pre_delete_instance_resource(resource)
+        targets = ua_models.TargetResource.objects.get_all(
+            filters={
+                "master": filters.EQ(resource.uuid),
+                "kind": filters.EQ(constants.INSTANCE_NODE_KIND),
+            }
+        )
+        uuids = [str(target.uuid) for target in targets]
+        if not uuids:
+            return
+        for report in ua_models.Resource.objects.get_all(
+            filters={
+                "uuid": filters.In(uuids),
+                "kind": filters.EQ(constants.INSTANCE_NODE_KIND),
+            }
+        ):
+            report.delete()
+        for target in targets:
+            target.delete()
+        for agent in ua_models.UniversalAgent.objects.get_all(filters={"uuid": filters.In(uuids)}):
+            agent.delete()

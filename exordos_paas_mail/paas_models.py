@@ -1,0 +1,97 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""An instance as its nodes hold it."""
+
+from __future__ import annotations
+
+import typing as tp
+
+from gcl_sdk.agents.universal.dm import models as ua_models
+from restalchemy.dm import filters, models, properties, types
+
+from exordos_paas_mail import constants, facts, utils
+
+
+class MailInstanceNode(
+    models.ModelWithUUID,
+    ua_models.TargetResourceKindAwareMixin,
+    ua_models.SchedulableToAgentMixin,
+):
+    """What one node should hold, and what it says of itself. Its uuid is its agent's."""
+
+    name = properties.property(types.String(max_length=255), required=True)
+    domain = properties.property(types.String(), required=True)
+    # The whole file: one long leaf costs less than ten thousand keys, and
+    # is compared whole, so a line added by hand on the node is a difference.
+    passwd = properties.property(types.String(), required=True)
+
+    status = properties.property(types.String(), default=utils.NEW)
+    error = properties.property(types.String(), default="")
+    dkim_public_key = properties.property(types.String(), default="")
+    dkim_selector = properties.property(types.String(), default="")
+
+    @classmethod
+    def get_resource_kind(cls) -> str:
+        """Return the resource kind."""
+        return constants.INSTANCE_NODE_KIND
+
+    def get_resource_target_fields(self) -> tp.Collection[str]:
+        """Return the fields that travel to the node."""
+        return frozenset({"uuid", "name", "domain", "passwd"})
+
+
+class MailInstance(
+    facts.InstanceFacts,
+    ua_models.DependenciesActiveReadinessMixin,
+    ua_models.InstanceWithDerivativesMixin,
+):
+    """An instance and what its nodes should hold."""
+
+    __derivative_model_map__: tp.ClassVar[dict[str, type]] = {
+        constants.INSTANCE_NODE_KIND: MailInstanceNode
+    }
+
+    @classmethod
+    def get_resource_kind(cls) -> str:
+        """Return the resource kind."""
+        return constants.INSTANCE_KIND
+
+    def get_resource_target_fields(self) -> tp.Collection[str]:
+        """Return the fields whose change concerns the nodes."""
+        return frozenset({"uuid", "name", "domain"})
+
+    def get_readiness_dependencies(self) -> tp.Collection[ua_models.ResourceIdentifier]:
+        """Return the infrastructure, which must be ACTIVE before there is a first target."""
+        return (ua_models.RI(constants.INSTANCE_INFRA_KIND, self.uuid),)
+
+    def is_ready_to_create(self) -> bool:
+        """Return whether the infrastructure is ACTIVE and the agents can be given work."""
+        return bool(super().is_ready_to_actualize()) and self._has_all_agents()
+
+    def is_ready_to_update(self) -> bool:
+        """Return whether each node has an agent to give the change to.
+
+        The infrastructure need not be ACTIVE: an account changes during a
+        resize, and while the set is in ERROR and its node still serves.
+        """
+        return self._has_all_agents()
+
+    def is_ready_to_actualize(self) -> bool:
+        """Return True: what a node reports is always taken over."""
+        return True
+
+    def _has_all_agents(self) -> bool:
+        node_set = self.actual_node_set()
+        nodes = [] if node_set is None else facts.nodes_of(node_set)
+        return bool(nodes) and len(registered_agents(nodes)) == len(nodes)
+
+
+def registered_agents(nodes: tp.Iterable[tp.Any]) -> set[tp.Any]:
+    """Return the uuids of the mail agents of *nodes* that have registered.
+
+    A resource of an agent that has not is refused by a foreign key.
+    """
+    agents = ua_models.UniversalAgent.objects.get_all(
+        filters={"uuid": filters.In([str(facts.agent_uuid(node)) for node in nodes])}
+    )
+    return {agent.uuid for agent in agents}

@@ -1,0 +1,91 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""Encrypted envelopes of declared passwords; the key is a file, not in the database.
+
+A manifest declares a password in plaintext, and the platform compares what it
+declared with what the plugin reports, for as long as the element lives. The
+plaintext has to be answered, so it is kept, but not where the accounts are.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import os
+import pathlib
+import tempfile
+import typing as tp
+
+from cryptography import exceptions
+from cryptography.hazmat.primitives.ciphers import aead
+from exordos_metapaas.common import constants as runtime
+
+# Where the key is; a test or an operator may say another place.
+KEY_FILE_VARIABLE: tp.Final = "EXORDOS_MAIL_DECLARED_KEY_FILE"
+KEY_FILE: tp.Final = f"{runtime.WORK_DIR}/mail_declared.key"
+_NONCE_SIZE: tp.Final = 12
+_VERSION: tp.Final = "v1"
+
+
+def seal(plaintext: str, bound_to: str) -> str:
+    """Return an envelope of *plaintext* that opens only together with *bound_to*.
+
+    The key is made at the first use. Raises OSError if it cannot be kept.
+    """
+    nonce = os.urandom(_NONCE_SIZE)
+    box = aead.ChaCha20Poly1305(_ensure_key()).encrypt(nonce, plaintext.encode(), bound_to.encode())
+    return f"{_VERSION}:{base64.b64encode(nonce + box).decode()}"
+
+
+def unseal(envelope: str, bound_to: str) -> str | None:
+    """Return the plaintext of *envelope*.
+
+    None if it was sealed with another key or bound to something else: the
+    caller then has no plaintext, which is a difference the platform repairs.
+    """
+    key = _read_key()
+    version, _, body = envelope.partition(":")
+    if key is None or version != _VERSION:
+        return None
+    try:
+        box = base64.b64decode(body, validate=True)
+        opened = aead.ChaCha20Poly1305(key).decrypt(
+            box[:_NONCE_SIZE], box[_NONCE_SIZE:], bound_to.encode()
+        )
+    except (ValueError, exceptions.InvalidTag):
+        return None
+    return opened.decode()
+
+
+def _key_path() -> pathlib.Path:
+    return pathlib.Path(os.environ.get(KEY_FILE_VARIABLE, KEY_FILE))
+
+
+def _read_key() -> bytes | None:
+    try:
+        return base64.b64decode(_key_path().read_bytes())
+    except FileNotFoundError:
+        return None
+
+
+def _ensure_key() -> bytes:
+    key = _read_key()
+    if key is not None:
+        return key
+    path = _key_path()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent)
+    try:
+        with open(descriptor, "wb") as file:  # noqa: PTH123 - a descriptor has no path
+            file.write(base64.b64encode(aead.ChaCha20Poly1305.generate_key()))
+            file.flush()
+            os.fsync(file.fileno())
+        # A link fails where a rename would replace another process's key.
+        with contextlib.suppress(FileExistsError):
+            os.link(temporary, path)
+    finally:
+        pathlib.Path(temporary).unlink()
+    made = _read_key()
+    if made is None:
+        raise FileNotFoundError(str(path))
+    return made

@@ -1,0 +1,122 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""Requests to the real user-api application, with the real IAM middleware."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import typing as tp
+import uuid as sys_uuid
+
+import webob
+from exordos_metapaas.user_api.api import app
+from gcl_iam import drivers
+
+from exordos_paas_mail import models
+from exordos_paas_mail.tests.unit.control_plane import fake_core
+
+ROOT = "/v1/types/mail"
+INSTANCES = f"{ROOT}/instances/"
+VERSIONS = f"{ROOT}/versions/"
+ACTIONS = ("create", "read", "update", "delete")
+POLICIES = ("mail_instance", "account", "mail_version")
+OWNER = tuple(f"exordos_mail.{policy}.{action}" for policy in POLICIES for action in ACTIONS)
+IMAGE = "https://repository.example.com/exordos-metapaas-mail-dp.raw.zst"
+HASH = "$6$saltsalt$" + "h" * 86
+HASH_2 = "$6$saltsalt$" + "k" * 86
+
+
+def application(core: fake_core.FakeCore) -> tp.Any:
+    driver = drivers.HttpDriver(core.iam_endpoint, fake_core.AUDIENCE, fake_core.JWKS_KEY)
+    return app.build_wsgi_application(driver)
+
+
+@dataclasses.dataclass(frozen=True)
+class Client:
+    app: tp.Any
+    core: fake_core.FakeCore
+    project_id: str | None
+    token: str | None
+
+    @classmethod
+    def owner(cls, application: tp.Any, core: fake_core.FakeCore) -> Client:
+        project_id = str(sys_uuid.uuid4())
+        return cls(application, core, project_id, core.token(project_id, OWNER))
+
+    def of_other_project(self) -> Client:
+        return self.owner(self.app, self.core)
+
+    def with_permissions(self, *permissions: str) -> Client:
+        return dataclasses.replace(self, token=self.core.token(self.project_id, permissions))
+
+    def with_token(self, token: str | None) -> Client:
+        return dataclasses.replace(self, token=token)
+
+    def admin(self) -> Client:
+        return Client(self.app, self.core, None, self.core.token(None, ["*.*.*"]))
+
+    def raw(self, method: str, path: str, body: bytes = b"", **headers: str) -> webob.Response:
+        request = webob.Request.blank(path, method=method, body=body)
+        request.headers.update({"Content-Type": "application/json", **headers})
+        if self.token is not None:
+            request.headers["Authorization"] = f"Bearer {self.token}"
+        return request.get_response(self.app)
+
+    def call(self, method: str, path: str, body: tp.Any = None) -> webob.Response:
+        return self.raw(method, path, b"" if body is None else json.dumps(body).encode())
+
+    def get(self, path: str) -> tp.Any:
+        response = self.call("GET", path)
+        assert response.status_code == 200, response.text
+        return response.json
+
+    def post(self, path: str, body: tp.Any) -> tp.Any:
+        response = self.call("POST", path, body)
+        assert response.status_code == 201, response.text
+        return response.json
+
+    def patch(self, path: str, body: tp.Any) -> tp.Any:
+        response = self.call("PATCH", path, body)
+        assert response.status_code == 200, response.text
+        return response.json
+
+    def delete(self, path: str) -> None:
+        response = self.call("DELETE", path)
+        assert response.status_code == 204, response.text
+
+    def refused(self, method: str, path: str, body: tp.Any = None) -> tuple[int, str]:
+        """Return the status and the message of an answer that is an error."""
+        response = self.call(method, path, body)
+        assert response.status_code >= 400, response.text
+        return response.status_code, response.json.get("message", response.json.get("error"))
+
+    def version(self, name: str = "exim4_1", image: str = IMAGE) -> str:
+        """Return the URI of a new image of the catalogue."""
+        version = models.MailVersion(name=name, image=image)
+        version.insert()
+        return f"{VERSIONS}{version.uuid}"
+
+    def instance_body(self, version: str, **changes: tp.Any) -> dict[str, tp.Any]:
+        body = {
+            "name": "relay",
+            "domain": "mail.example.com",
+            "cpu": 1,
+            "ram": 1024,
+            "disk_size": 10,
+            "version": version,
+        }
+        return {**body, **changes}
+
+    def instance(self, **changes: tp.Any) -> str:
+        """Return the path of a new instance."""
+        version = changes.pop("version", None) or self.version(name=str(sys_uuid.uuid4()))
+        created = self.post(INSTANCES, self.instance_body(version, **changes))
+        return f"{INSTANCES}{created['uuid']}"
+
+    def account(self, instance: str, username: str = "noreply", **fields: tp.Any) -> str:
+        """Return the path of a new account."""
+        if not fields.keys() & {"password", "password_hash"}:
+            fields["password_hash"] = HASH
+        created = self.post(f"{instance}/accounts/", {"username": username, **fields})
+        return f"{instance}/accounts/{created['uuid']}"

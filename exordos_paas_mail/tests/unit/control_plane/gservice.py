@@ -1,0 +1,157 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""The services of gservice, one pass at a time, and the agents of nodes."""
+
+from __future__ import annotations
+
+import typing as tp
+import uuid as sys_uuid
+
+from exordos_metapaas.services import gservice as runtime
+from gcl_sdk.agents.universal.clients.orch import db as orch_db
+from gcl_sdk.agents.universal.dm import models as ua_models
+from gcl_sdk.agents.universal.drivers import core as core_drivers
+from gcl_sdk.agents.universal.services import agent as agent_service
+from restalchemy.dm import filters
+from restalchemy.storage.sql import engines
+
+from exordos_paas_mail import constants, definition, facts, paas_models
+from exordos_paas_mail.tests.unit.control_plane import fake_core
+
+if tp.TYPE_CHECKING:
+    import pathlib
+
+PROJECT = sys_uuid.UUID(constants.METAPAAS_PROJECT_ID)
+
+
+class GService:
+    """What exordos_metapaas.cmd.gservice runs, minus the reconciler of plugins."""
+
+    def __init__(self, core: fake_core.FakeCore, work_dir: pathlib.Path) -> None:
+        own = sys_uuid.uuid4()
+        account = {
+            "core_username": fake_core.USERNAME,
+            "core_password": fake_core.PASSWORD,
+            "core_api_base_url": core.url,
+            "project_id": PROJECT,
+        }
+        # As runtime.UAgent, which takes the system's uuid for its own.
+        self.agent = agent_service.UniversalAgentService(
+            agent_uuid=own,
+            system_uuid=own,
+            orch_client=orch_db.DatabaseOrchClient(),
+            caps_drivers=[
+                core_drivers.RestCoreCapabilityDriver(
+                    username=fake_core.USERNAME,
+                    password=fake_core.PASSWORD,
+                    user_api_base_url=core.url,
+                    project_id=PROJECT,
+                    use_project_scope=True,
+                    agent_work_dir=str(work_dir),
+                    node_set="/v1/compute/sets/",
+                    config="/v1/config/configs/",
+                )
+            ],
+            facts_drivers=[],
+            payload_path=str(work_dir / "payload.json"),
+            verify_node_on_register=False,
+        )
+        self.scheduler = runtime.InfraScheduler()
+        self.infra, self.paas = definition.MailDefinition().get_builders(**account)
+        self.agent._register_agent()
+
+    def infra_pass(self) -> None:
+        self.infra._iteration()
+
+    def paas_pass(self) -> None:
+        self.paas._iteration()
+
+    def core_pass(self) -> None:
+        self.scheduler._iteration()
+        self.agent._iteration()
+
+    def tick(self, times: int = 1) -> None:
+        """Do what gservice does in as many rounds of its loop."""
+        for _ in range(times):
+            self.core_pass()
+            self.infra_pass()
+            self.paas_pass()
+
+
+class Node:
+    """The mail agent of a node, as far as the control plane sees it."""
+
+    def __init__(self, uuid: sys_uuid.UUID) -> None:
+        self.uuid = uuid
+        self.agent = facts.agent_uuid(uuid)
+        self._orch = orch_db.DatabaseOrchClient()
+
+    def register(self) -> None:
+        agent = ua_models.UniversalAgent.from_system_uuid(
+            capabilities=[constants.INSTANCE_NODE_KIND],
+            facts=[],
+            agent_uuid=self.agent,
+            system_uuid=self.uuid,
+        )
+        self._orch.agents_create(agent, check_node_exists=True)
+
+    def target(self) -> dict[str, tp.Any] | None:
+        """Return what the agent is told to hold."""
+        payload = self._orch.agents_get_payload(self.agent, None)
+        resources = payload.caps_resources(constants.INSTANCE_NODE_KIND)
+        assert len(resources) <= 1
+        return resources[0].value if resources else None
+
+    def report(self, **facts_: tp.Any) -> None:
+        """Apply the target and report it, with *facts_*, as the agent does."""
+        target = self.target()
+        assert target is not None, "the node has nothing to apply"
+        value = {"status": "ACTIVE", "error": "", **target, **facts_}
+        resource = ua_models.Resource.from_value(
+            value, constants.INSTANCE_NODE_KIND, ("uuid", "name", "domain", "passwd")
+        )
+        resource.node = self.uuid
+        known = ua_models.Resource.objects.get_one_or_none(
+            filters={
+                "uuid": filters.EQ(self.agent),
+                "kind": filters.EQ(constants.INSTANCE_NODE_KIND),
+            }
+        )
+        if known is None:
+            self._orch.resources_create(resource)
+            return
+        self._orch.resources_update(
+            constants.INSTANCE_NODE_KIND,
+            self.agent,
+            value=resource.value,
+            hash=resource.hash,
+            full_hash=resource.full_hash,
+            status=resource.status,
+        )
+
+
+def row_versions() -> dict[str, set[tuple[tp.Any, ...]]]:
+    """Return which transaction wrote each row: equal before and after is nothing written."""
+    tables = ("mail_instances", "mail_accounts", "ua_target_resources", "ua_node_encryption_keys")
+    with engines.engine_factory.get_engine().session_manager() as session:
+        return {
+            table: {
+                tuple(row.values())
+                for row in session.execute(
+                    f"SELECT ctid::text, xmin::text, xmax::text FROM {table}"  # noqa: S608
+                ).fetchall()
+            }
+            for table in tables
+        }
+
+
+def target_kinds() -> list[str]:
+    return sorted(resource.kind for resource in ua_models.TargetResource.objects.get_all())
+
+
+def instance(path: str) -> paas_models.MailInstance:
+    """Return the row behind an instance's path."""
+    uuid = sys_uuid.UUID(path.rpartition("/")[2])
+    found = paas_models.MailInstance.objects.get_one(filters={"uuid": filters.EQ(uuid)})
+    assert isinstance(found, paas_models.MailInstance)
+    return found
