@@ -3,8 +3,10 @@
 """Root file systems as layers, each built once and kept under its content key.
 
     base ── node ─┬─ mail       the product's own image script
+                  ├─ machine    a kernel and what else a disk needs to boot
                   ├─ core       Exordos Core
                   └─ metapaas   the MetaPaaS runtime
+                     └─ index   what the product needs beside it, as wheels
 
 A layer is what its script changed on top of the one below it: the upper
 directory of an overlay. A changed input gives another key, and so another
@@ -65,8 +67,10 @@ LAYERS: tp.Final = {
         Layer("base", None),
         Layer("node", "base"),
         Layer("mail", "node"),
+        Layer("machine", "node"),
         Layer("core", "node"),
         Layer("metapaas", "node"),
+        Layer("index", "metapaas"),
     )
 }
 
@@ -76,11 +80,15 @@ def key(name: str) -> str:
     layer = LAYERS[name]
     if layer.below is None:
         return digests.of_texts(host.codename(), _BASE_PACKAGES, *host.apt_sources())
-    inputs = [key(layer.below), *(f"{pin}={version}" for pin, version in sorted(PINS.items()))]
     if name == "mail":
-        return digests.of_texts(*inputs, project.image_key())
+        return digests.of_texts(key(layer.below), project.image_key())
+    script = layer.script.read_text()
     return digests.of_texts(
-        *inputs, layer.script.read_text(), digests.of_files(digests.below(layer.files))
+        key(layer.below),
+        script,
+        *(f"{pin}={version}" for pin, version in PINS.items() if pin in script),
+        digests.of_files(digests.below(layer.files)),
+        *(project.requirements() if name == "index" else ()),
     )
 
 
@@ -132,27 +140,54 @@ def _build(layer: Layer, below: list[pathlib.Path], partial: pathlib.Path) -> No
             None,
         )
         return
-    script, files = layer.script, layer.files
-    environment = {**host.environment(), **PINS}
     if layer.name == "mail":
         build = project.image_build()
-        destination = build.destination.lstrip("/")
-        project.stage_image_sources(partial / "root" / destination)
-        script, files = partial / "root" / destination / build.script, partial
-    caches = {host.CACHE: sites.CACHE / "downloads", "/var/cache/apt/archives": sites.CACHE / "apt"}
+        sources = partial / "root" / build.destination.lstrip("/")
+        project.stage_image_sources(sources)
+        run_script(layer.name, below, partial, sources / build.script)
+        return
+    files = layer.files
+    if layer.name == "index":
+        files = partial / "files"
+        files.mkdir()
+        (files / "requirements.txt").write_text("".join(f"{r}\n" for r in project.requirements()))
+    run_script(layer.name, below, partial, layer.script, {"/run/build/files": files})
+
+
+def run_script(
+    name: str,
+    below: list[pathlib.Path],
+    directory: pathlib.Path,
+    script: pathlib.Path,
+    binds: tp.Mapping[str, pathlib.Path] | None = None,
+) -> pathlib.Path:
+    """Run *script* as root in the system made of the layers *below*.
+
+    Returns what it changed, a new layer: the directory ``root`` in *directory*.
+    The script sees *binds*, path inside -> path here. Raises CommandError when
+    it fails.
+    """
+    caches = {
+        host.CACHE: sites.CACHE / "downloads",
+        "/var/cache/apt/archives": sites.CACHE / "apt" / name,
+    }
     for cache in caches.values():
         (cache / "partial").mkdir(parents=True, exist_ok=True)
-    binds = [f"{source}:{target}" for target, source in {**host.binds(), **caches}.items()]
+    seen = {**host.binds(), **caches, **(binds or {})}
+    upper, work = directory / "root", directory / "work"
+    upper.mkdir(parents=True, exist_ok=True)
     _run(
-        layer.name,
+        name,
         [
             *("unshare", "--mount", "--pid", "--fork", "--kill-child", "--propagation", "private"),
             *("bash", str(_SCRIPTS / "enter.sh"), ":".join(map(str, below))),
-            *(str(partial / "root"), str(partial / "work"), str(script), str(files), *binds),
+            *(str(upper), str(work), str(script), str(directory)),
+            *(f"{source}:{target}" for target, source in seen.items()),
         ],
-        environment,
+        {**host.environment(), **PINS},
     )
-    shutil.rmtree(partial / "work")
+    shutil.rmtree(work)
+    return upper
 
 
 def _run(name: str, command: list[str], environment: dict[str, str] | None) -> None:

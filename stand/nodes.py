@@ -43,7 +43,8 @@ class Spec:
 
     *layers* are image directories, the topmost first; *data* the directory of
     the data disk; *memory* is in megabytes; *hosts* maps further names to
-    addresses; *resolver* is the name server.
+    addresses; *resolver* is the name server; *media* maps paths in the node to
+    directories here that it may read.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Spec:
     memory: int | None = None
     resolver: str | None = None
     hosts: tp.Mapping[str, str] = dataclasses.field(default_factory=dict)
+    media: tp.Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -230,6 +232,7 @@ class Node:
             *("mount", "-t", "sysfs", "sysfs", str(sysfs)),
         )
         data = [f"--bind={spec.data}:/persist"] if spec.data else []
+        media = [f"--bind-ro={here}:{there}" for there, here in spec.media.items()]
         groups = ":".join(map(str, cgroups.ensure(self.group, spec.memory)))
         with self._console.open("ab") as console:
             subprocess.Popen(
@@ -244,6 +247,7 @@ class Node:
                     f"--overlay-ro={sysfs}/class:{own}/sys-class:/sys/class",
                     *("--setenv=SYSTEMD_COLORS=0", "--console=read-only"),
                     *data,
+                    *media,
                 ],
                 env={
                     "PATH": os.defpath,

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.metadata
 import os
 import pathlib
 import shutil
@@ -69,6 +70,12 @@ def stage_image_sources(directory: pathlib.Path) -> None:
     built = wheel()
     (directory / "dist").mkdir(parents=True, exist_ok=True)
     shutil.copy2(built, directory / "dist" / built.name)
+
+
+def requirements() -> list[str]:
+    """Return what the wheel depends on."""
+    found = importlib.metadata.requires("exordos_paas_mail") or []
+    return sorted(requirement for requirement in found if "extra ==" not in requirement)
 
 
 def wheel() -> pathlib.Path:

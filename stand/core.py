@@ -1,0 +1,144 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""The node that runs Exordos Core, set up by Core's own bootstrap.
+
+``ec-bootstrap`` expects what the installer leaves on a CD: a specification of
+the installation and the manifests of its first elements.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import typing as tp
+import uuid as sys_uuid
+
+import jinja2
+import yaml
+
+from stand import iam, images, nodes, settings, waiting
+
+if tp.TYPE_CHECKING:
+    import pathlib
+
+    from stand import sites
+
+NAME: tp.Final = "core"
+CLIENT_ID: tp.Final = "Exordos"
+# Nodes are sized by profile; Core's own set must match what the profile says.
+_PROFILE: tp.Final = "develop"
+_CORES: tp.Final = 1
+_MEMORY: tp.Final = 1024
+_DISKS: tp.Final = [{"size": 10, "label": "root"}, {"size": 10, "label": "data"}]
+_MAC: tp.Final = "52:54:00:00:00:02"
+# There is no wire for network boot: the loopback of the Core node stands in.
+_BOOT_NETWORK: tp.Final = ipaddress.IPv4Network("127.30.0.0/24")
+_READY_SECONDS: tp.Final = 90
+_IMAGE: tp.Final = (
+    "https://repo.exordos.com/exordos-elements/core/{version}/images/exordos-core.raw.zst"
+)
+_CDROM: tp.Final = "/mnt/cdrom"
+
+
+def address(site: sites.Site) -> ipaddress.IPv4Address:
+    """Return Core's address: Core tells nodes that the second of the subnet is its own."""
+    return site.subnet[2]
+
+
+def url(site: sites.Site) -> str:
+    """Return where Core's API answers, behind its load balancer."""
+    return f"http://{address(site)}/api/core"
+
+
+def node(site: sites.Site, made: settings.Settings) -> nodes.Node:
+    """Return the node that runs Core."""
+    return nodes.Node(site, sys_uuid.UUID(made.core_uuid))
+
+
+def up(site: sites.Site, made: settings.Settings) -> None:
+    """Boot Core, from an empty disk if it is new."""
+    layers = images.ensure("core")
+    cdrom = site.directory / "cdrom"
+    cdrom.mkdir(parents=True, exist_ok=True)
+    settings.write_private(cdrom / "spec.json", json.dumps(_specification(site, made), indent=2))
+    for element in ("core", "ecosystem_realm"):
+        (cdrom / f"{element}.yaml").write_text(_manifest(layers, element))
+    interface = ipaddress.IPv4Interface((address(site), site.subnet.prefixlen))
+    node(site, made).up(
+        nodes.Spec(
+            name="core.local.genesis-core.tech",
+            address=str(interface),
+            layers=tuple(map(str, layers)),
+            mac=_MAC,
+            data=str(site.volumes / "core"),
+            media={_CDROM: str(cdrom)},
+        )
+    )
+
+
+def wait_ready(site: sites.Site, made: settings.Settings) -> iam.Session:
+    """Wait until Core lets its administrator in; return the administrator's session."""
+    admin = iam.Session(url(site), "admin", made.admin_password)
+    waiting.until("Core", admin.is_let_in, _READY_SECONDS)
+    return admin
+
+
+def _specification(site: sites.Site, made: settings.Settings) -> dict[str, tp.Any]:
+    version = images.PINS["EXORDOS_CORE_VERSION"]
+    return {
+        "admin_password": made.admin_password,
+        "profile": _PROFILE,
+        "disable_telemetry": True,
+        "iam": {
+            "default_client_uuid": str(sys_uuid.UUID(int=0)),
+            "default_client_id": CLIENT_ID,
+            "default_client_secret": made.client_secret,
+        },
+        "stand": {
+            "name": site.name,
+            "network": {"name": "main", "cidr": str(site.subnet), "dhcp": False},
+            "boot_network": {"name": "boot", "cidr": str(_BOOT_NETWORK), "dhcp": False},
+            "bootstraps": [
+                {
+                    "uuid": made.core_uuid,
+                    "name": NAME,
+                    "cores": _CORES,
+                    "memory": _MEMORY,
+                    "disks": _DISKS,
+                    "image_uri": _IMAGE.format(version=version),
+                    "ports": [
+                        {"mac": _MAC, "ip": str(address(site))},
+                        {"mac": "52:54:00:00:01:02", "ip": str(_BOOT_NETWORK[2])},
+                    ],
+                }
+            ],
+            "hypervisors": [
+                {
+                    "kind": "exordos_local_hyper",
+                    "node": made.hypervisor_uuid,
+                    "private_key": made.hypervisor_key,
+                    "connection_uri": f"nspawn://{site.address.ip}",
+                    "network_type": "bridge",
+                    "network": site.bridge,
+                    "storage_pool": [
+                        {"name": "dir", "ephemeral": True},
+                        {"name": "dir-durable", "ephemeral": False},
+                    ],
+                    "machine_prefix": "vm-",
+                }
+            ],
+        },
+    }
+
+
+def _manifest(layers: list[pathlib.Path], element: str) -> str:
+    (template,) = layers[0].glob(
+        f"opt/exordos_core/.venv/lib/python3*/site-packages/exordos/manifests/{element}.yaml.j2"
+    )
+    version = images.PINS["EXORDOS_CORE_VERSION"]
+    manifest = yaml.safe_load(jinja2.Template(template.read_text()).render(version=version))
+    if element == "core":
+        # The IAM cache is no Python package; Core itself answers for it.
+        pools = manifest["resources"]["$core.network.lb.$core_lb.backend_pools"]
+        pools["core_lb_iam_cache_backend_http"]["endpoints"][0]["port"] = 11010
+    return str(yaml.safe_dump(manifest, sort_keys=False))

@@ -1,0 +1,94 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a site's nodes may download: a Python index, node images, elements.
+
+Plain files behind a plain web server on the bridge. An image is a small JSON
+document that names the layers: what stands for flashing it is reading it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import sys
+import typing as tp
+
+import requests
+
+from stand import processes, waiting
+
+if tp.TYPE_CHECKING:
+    import pathlib
+
+    from stand import sites
+
+PORT: tp.Final = 8081
+_START_SECONDS: tp.Final = 10
+_ELEMENTS: tp.Final = "exordos-elements"
+
+
+def url(site: sites.Site) -> str:
+    """Return where the repository of *site* answers."""
+    return f"http://{site.address.ip}:{PORT}"
+
+
+def process(site: sites.Site) -> processes.Process:
+    """Return the web server."""
+    command = (
+        *(sys.executable, "-m", "http.server", "--bind", str(site.address.ip)),
+        *("--directory", str(_home(site)), str(PORT)),
+    )
+    return processes.Process(site, "repository", command)
+
+
+def ensure(site: sites.Site) -> None:
+    """Start the repository and wait for it to answer."""
+    _home(site).mkdir(parents=True, exist_ok=True)
+    process(site).ensure()
+    waiting.until("repository", lambda: _answers(f"{url(site)}/"), _START_SECONDS)
+
+
+def publish_wheel(site: sites.Site, wheel: pathlib.Path) -> str:
+    """Add *wheel* to the index; return its digest (SHA-256, in hex)."""
+    name = wheel.name.split("-")[0].replace("_", "-").lower()
+    home = _home(site) / "simple" / name
+    home.mkdir(parents=True, exist_ok=True)
+    shutil.copy2(wheel, home / wheel.name)
+    digests = {
+        file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in home.glob("*.whl")
+    }
+    links = "".join(
+        f'<a href="{file}#sha256={digest}">{file}</a><br>\n' for file, digest in digests.items()
+    )
+    (home / "index.html").write_text(f"<!DOCTYPE html>\n<title>{name}</title>\n{links}")
+    return digests[wheel.name]
+
+
+def publish_image(
+    site: sites.Site, element: str, version: str, name: str, layers: tp.Sequence[pathlib.Path]
+) -> str:
+    """Publish *layers* as the image *name* of an element's version; return its URL."""
+    file = f"{_ELEMENTS}/{element}/{version}/images/{name}.raw.zst"
+    home = _home(site) / file
+    home.parent.mkdir(parents=True, exist_ok=True)
+    home.write_text(json.dumps({"layers": [str(layer) for layer in layers]}))
+    return f"{url(site)}/{file}"
+
+
+def fetch_image(address: str) -> list[str]:
+    """Return the layers of the image at *address*; raises requests.RequestException."""
+    answer = requests.get(address, timeout=10)
+    answer.raise_for_status()
+    return [str(layer) for layer in answer.json()["layers"]]
+
+
+def _home(site: sites.Site) -> pathlib.Path:
+    return site.directory / "repository"
+
+
+def _answers(address: str) -> bool:
+    try:
+        return requests.get(address, timeout=1).ok
+    except requests.ConnectionError:
+        return False
