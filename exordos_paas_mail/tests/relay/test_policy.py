@@ -1,0 +1,279 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+
+from __future__ import annotations
+
+import email
+import re
+import subprocess
+
+import pytest
+
+from exordos_paas_mail.tests.relay import internet as internet_
+from exordos_paas_mail.tests.relay import relay as relay_
+
+DOMAIN = relay_.DOMAIN
+ALICE = relay_.ALICE
+BOB = relay_.BOB
+
+
+@pytest.mark.parametrize(
+    ("sender", "code"),
+    [
+        pytest.param(ALICE, 250, id="its address"),
+        pytest.param(f"Alice@{DOMAIN.upper()}", 250, id="its address in capitals"),
+        pytest.param(f"alice+news@{DOMAIN}", 250, id="its tag"),
+        pytest.param(f"alice+a+b@{DOMAIN}", 250, id="its double tag"),
+        pytest.param("", 250, id="null sender"),
+        pytest.param(BOB, 553, id="a colleague"),
+        pytest.param(f"bob+alice@{DOMAIN}", 553, id="a colleague's tag"),
+        pytest.param(f"nobody@{DOMAIN}", 553, id="no account"),
+        pytest.param("alice@elsewhere.example", 553, id="same name elsewhere"),
+        pytest.param(f"alice@sub.{DOMAIN}", 553, id="subdomain"),
+        pytest.param(f"alice@{DOMAIN}.elsewhere.example", 553, id="domain as prefix"),
+        pytest.param(f"xalice@{DOMAIN}", 553, id="name as suffix"),
+        pytest.param("alice", 501, id="no domain"),
+        pytest.param("alice@[127.0.0.1]", 501, id="address literal"),
+        pytest.param(f"@elsewhere.example:{ALICE}", 250, id="source route is dropped"),
+    ],
+)
+@pytest.mark.parametrize("port", [25, 465, 587])
+def test_the_envelope_sender_belongs_to_the_account(
+    relay: relay_.Relay, port: int, sender: str, code: int
+) -> None:
+    with relay.login(port) as client:
+        assert client.docmd("MAIL", f"FROM:<{sender}>")[0] == code
+
+
+def test_a_tag_that_is_another_account_belongs_to_that_account(relay: relay_.Relay) -> None:
+    accounts = relay_.PASSWD.read_text()
+    other = f"alice+team@{DOMAIN}"
+    relay_.install(relay_.PASSWD, accounts + f"{other}:{relay_.crypt('x')}\n")
+    try:
+        with relay.login() as client:
+            assert client.mail(other)[0] == 553
+    finally:
+        relay_.install(relay_.PASSWD, accounts)
+
+
+OWN = f"From: {ALICE}\r\n"
+FORGED = [
+    pytest.param(f"From: {BOB}\r\n", 553, id="From a colleague"),
+    pytest.param(f"From: Alice <{ALICE}>, {BOB}\r\n", 553, id="From two, one a colleague"),
+    pytest.param(f"From: {ALICE}\r\nFrom: {BOB}\r\n", 554, id="two From"),
+    pytest.param(f"FROM: {ALICE}\r\nfrom: {ALICE}\r\n", 554, id="two From alike"),
+    pytest.param(f"From: {BOB}\r\nX-A: b\r\nFrom: {ALICE}\r\n", 554, id="two From apart"),
+    pytest.param(f"{OWN}Sender: {BOB}\r\n", 553, id="Sender a colleague"),
+    pytest.param(f"{OWN}Sender: ceo@elsewhere.example\r\n", 553, id="Sender elsewhere"),
+    pytest.param(f"{OWN}Sender: {ALICE}\r\nSender: {BOB}\r\n", 554, id="two Sender"),
+    pytest.param("From:\r\n", 554, id="empty From"),
+    pytest.param("From: undisclosed:;\r\n", 554, id="From an empty group"),
+    pytest.param(f"From: team: {BOB};\r\n", 553, id="From a group"),
+    pytest.param("From: <>\r\n", 554, id="From nobody"),
+    pytest.param(f"From: {BOB} ({ALICE})\r\n", 553, id="own address in a comment"),
+    pytest.param(f'From: "{ALICE}" <{BOB}>\r\n', 553, id="own address as name"),
+    pytest.param(f"From: {ALICE} <{BOB}>\r\n", (553, 554), id="own address bare before another"),
+    pytest.param(f"From : {BOB}\r\n{OWN}", 554, id="From with a space before the colon"),
+    pytest.param(f"From\t: {BOB}\r\n{OWN}", 554, id="From with a tab before the colon"),
+    pytest.param(f"From:\r\n {BOB}\r\n", 553, id="From folded"),
+    pytest.param(f"{OWN}Resent-From: {BOB}\r\n", 553, id="Resent-From a colleague"),
+    pytest.param(f"{OWN}Subject: a\r\nSubject: b\r\n", 554, id="two Subject"),
+    pytest.param(f"{OWN}To: <a@elsewhere.example\r\n", 554, id="malformed To"),
+    pytest.param(f"{OWN}no colon here\r\n", (250, 554), id="a line that is no header ends them"),
+]
+
+
+@pytest.mark.parametrize(("headers", "code"), FORGED)
+def test_header_addresses_belong_to_the_account(
+    relay: relay_.Relay, headers: str, code: int | tuple[int, int]
+) -> None:
+    data = f"{headers}X-End: yes\r\n\r\nHello.\r\n"
+    answer = relay.send(data, recipients=["someone@silent.example"])
+    assert answer[0] in (code if isinstance(code, tuple) else (code,)), answer
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        pytest.param(f"From: Alice <{ALICE}>\r\n", id="name and address"),
+        pytest.param(
+            f"From: alice+x@{DOMAIN}, {ALICE}\r\nSender: {ALICE}\r\n", id="two of its own"
+        ),
+        pytest.param(f"From: =?utf-8?q?Al=C3=AFce?= <{ALICE}>\r\n", id="encoded name"),
+        pytest.param(f"From: {ALICE}\r\nReply-To: help@elsewhere.example\r\n", id="Reply-To"),
+        pytest.param(f"from:{ALICE}\r\n", id="lower case, no space"),
+    ],
+)
+def test_own_addresses_pass_in_any_form(
+    relay: relay_.Relay, internet: internet_.Internet, headers: str
+) -> None:
+    assert relay.send(f"{headers}Subject: hello\r\n\r\nHello.\r\n")[0] == 250
+    (got,) = internet.wait_for(1)
+    assert headers.partition("\r\n")[0].encode() in got.data
+
+
+def test_a_message_without_from_gets_the_accounts_address(
+    relay: relay_.Relay, internet: internet_.Internet
+) -> None:
+    """RFC 6409 8: a submission server may complete a message."""
+    assert relay.send("Subject: hello\r\n\r\nHello.\r\n")[0] == 250
+    (got,) = internet.wait_for(1)
+    fields = email.message_from_bytes(got.data)
+    assert fields["From"] == ALICE
+    assert all(fields[name] for name in ("Date", "Message-ID", "DKIM-Signature"))
+
+
+@pytest.mark.parametrize("port", [465, 587])
+@pytest.mark.parametrize("sender", [ALICE, "a@elsewhere.example", ""])
+def test_mail_without_a_login_is_refused_on_submission_ports(
+    relay: relay_.Relay, port: int, sender: str
+) -> None:
+    with relay.connect(port) as client:
+        assert client.mail(sender)[0] == 530
+
+
+@pytest.mark.parametrize(
+    "recipient",
+    [
+        "someone@elsewhere.example",
+        ALICE,
+        f"someone%elsewhere.example@{DOMAIN}",
+        f"elsewhere.example!someone@{DOMAIN}",
+        f'"someone@elsewhere.example"@{DOMAIN}',
+        f"@{DOMAIN}:someone@elsewhere.example",
+        "someone@elsewhere.example@tenant.example",
+        "postmaster@elsewhere.example",
+        "root@localhost",
+        f"|/bin/sh@{DOMAIN}",
+        f"/etc/passwd@{DOMAIN}",
+        "postmaster@[127.0.0.1]",
+    ],
+)
+@pytest.mark.parametrize("tls", [True, False])
+def test_nothing_is_relayed_without_a_login(
+    relay: relay_.Relay, recipient: str, *, tls: bool
+) -> None:
+    with relay_.Raw(relay, 25, tls=tls) as client:
+        if not tls:
+            client.answer()
+            client.command("EHLO client.example")
+        assert client.command("MAIL FROM:<a@elsewhere.example>").startswith("250")
+        assert re.match("5(01|50) ", client.command(f"RCPT TO:<{recipient}>"))
+
+
+@pytest.mark.parametrize(
+    "recipient",
+    [f"postmaster@{DOMAIN}", f"Abuse@{DOMAIN}", f"mailer-daemon@{DOMAIN}", "postmaster"],
+)
+def test_role_mail_is_taken_without_a_login_and_goes_to_the_mx_unsigned(
+    relay: relay_.Relay, internet: internet_.Internet, recipient: str
+) -> None:
+    with relay_.Raw(relay, 25, tls=True) as client:
+        assert client.command("MAIL FROM:<a@elsewhere.example>").startswith("250")
+        assert client.command(f"RCPT TO:<{recipient}>").startswith("250")
+        assert client.command("DATA").startswith("354")
+        assert client.command("From: a@elsewhere.example\r\n\r\nHelp!\r\n.").startswith("250")
+    (got,) = internet.wait_for(1)
+    assert (got.sender, b"DKIM-Signature" in got.data) == (f"postmaster@{DOMAIN}", False)
+
+
+def test_role_mail_is_limited_by_client_address(relay: relay_.Relay) -> None:
+    with relay.configured(role_messages_per_hour=2), relay_.Raw(relay, 25, tls=True) as client:
+        client.command("MAIL FROM:<a@elsewhere.example>")
+        answers = [client.command(f"RCPT TO:<postmaster@{DOMAIN}>")[:3] for _ in range(4)]
+    assert answers[:2] == ["250", "250"]
+    assert answers[-1] == "451"
+
+
+@pytest.mark.parametrize("records", [[], ["10 here-host.example."]], ids=["no MX", "MX is here"])
+def test_role_mail_is_kept_here_when_the_domain_has_no_other_mx(
+    relay: relay_.Relay, monkeypatch: pytest.MonkeyPatch, records: list[str]
+) -> None:
+    monkeypatch.setitem(internet_.ZONE, (DOMAIN, "MX"), records)
+    mailbox = relay_.SPOOL / "postmaster"
+    with relay_.Raw(relay, 25, tls=True) as client:
+        client.command("MAIL FROM:<a@elsewhere.example>")
+        client.command(f"RCPT TO:<postmaster@{DOMAIN}>")
+        client.command("DATA")
+        client.command("From: a@elsewhere.example\r\nSubject: kept\r\n\r\nHelp!\r\n.")
+    relay.wait_for_queue(0)
+    try:
+        assert "\nSubject: kept\n" in mailbox.read_text()
+    finally:
+        mailbox.unlink()
+
+
+@pytest.mark.parametrize("recipient", [BOB, f"colleague@{DOMAIN}"])
+def test_mail_to_the_own_domain_goes_to_its_mx(
+    relay: relay_.Relay, internet: internet_.Internet, recipient: str
+) -> None:
+    assert relay.send(recipients=[recipient])[0] == 250
+    (got,) = internet.wait_for(1)
+    assert got.recipients == [recipient]
+
+
+def test_an_unknown_mailbox_of_a_domain_whose_mx_is_here_is_refused_at_once(
+    relay: relay_.Relay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(internet_.ZONE, (DOMAIN, "MX"), ["10 here-host.example."])
+    assert relay.send(recipients=[BOB])[0] == 550
+
+
+@pytest.mark.parametrize(
+    ("recipient", "code"),
+    [
+        pytest.param("a@private.example", 550, id="private"),
+        pytest.param("a@loopback.example", 550, id="loopback"),
+        pytest.param("a@metadata.example", 550, id="link-local"),
+        pytest.param("a@mapped.example", 550, id="IPv4 inside IPv6"),
+        pytest.param("a@here.example", 550, id="this relay"),
+        pytest.param("a@null.example", 550, id="null MX"),
+        pytest.param("a@nxdomain.example", 550, id="no such domain"),
+        pytest.param("a@[10.80.0.25]", 501, id="address literal"),
+        pytest.param("a@10.80.0.25", 550, id="address as a name"),
+        pytest.param("a", 501, id="no domain"),
+        pytest.param("|cat@elsewhere.example", 501, id="pipe"),
+        pytest.param("../x@elsewhere.example", 501, id="path"),
+        pytest.param("a@elsewhere.example", 250, id="public"),
+        pytest.param("a@silent.example", 250, id="name server does not answer"),
+    ],
+)
+def test_recipients_are_refused_when_they_cannot_be_reached(
+    relay: relay_.Relay, recipient: str, code: int
+) -> None:
+    with relay.login() as client:
+        client.mail(ALICE)
+        assert client.docmd("RCPT", f"TO:<{recipient}>")[0] == code
+
+
+def test_a_private_mx_is_skipped_for_a_public_one(
+    relay: relay_.Relay, internet: internet_.Internet
+) -> None:
+    assert relay.send(recipients=["a@both.example"])[0] == 250
+    internet.wait_for(1)
+    assert [*relay.log_lines(rf"H=\S+ \[{internet_.PRIVATE_ADDRESS}\]")] == []
+
+
+def test_private_mx_are_followed_when_allowed_but_never_the_relay_itself(
+    relay: relay_.Relay, internet: internet_.Internet
+) -> None:
+    with relay.configured(allow_private_mx=True):
+        assert relay.send(recipients=["a@private.example"])[0] == 250
+        internet.wait_for(1)
+        for domain in ("loopback", "metadata", "here"):
+            assert relay.send(recipients=[f"a@{domain}.example"])[0] == 550
+
+
+def test_only_root_submits_locally(relay: relay_.Relay, internet: internet_.Internet) -> None:
+    command = ["exim4", "-odf", "-i", "someone@elsewhere.example"]
+    mail = b"Subject: cron\n\nIt failed.\n"
+    subprocess.run(command, input=mail, check=True)
+    internet.wait_for(1)
+    nobody = subprocess.run(
+        ["setpriv", "--reuid=nobody", "--clear-groups", *command],
+        input=mail,
+        check=False,
+    )
+    assert nobody.returncode == 1
+    assert relay.log_lines("rejected non-SMTP message: local submission is for root")
+    assert relay.queue() == []
