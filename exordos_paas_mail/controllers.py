@@ -12,7 +12,7 @@ from gcl_iam.api import controllers as iam_controllers
 from restalchemy.api import constants as api
 from restalchemy.api import controllers, field_permissions, resources
 
-from exordos_paas_mail import constants, models, packers
+from exordos_paas_mail import constants, errors, models, packers
 
 _RO: tp.Final = {api.ALL: field_permissions.Permissions.RO}
 _RO_ONCE_CREATED: tp.Final = {
@@ -130,14 +130,20 @@ class MailAccountController(
             default=field_permissions.Permissions.RW,
             fields={
                 **_TIMESTAMPS,
-                # The path says which instance.
-                "instance": _RO,
+                # The path says which instance; clients of the platform repeat it.
+                "instance": _RO_ONCE_CREATED,
                 "username": _RO_ONCE_CREATED,
                 "password_hash": _WRITE_ONLY,
                 "password": _WRITE_ONLY,
             },
         ),
     )
+
+    def create(self, parent_resource: tp.Any, **kwargs: tp.Any) -> tp.Any:
+        """Make an account of the instance in the path."""
+        if kwargs.pop("instance", parent_resource).uuid != parent_resource.uuid:
+            raise errors.FieldError("instance", "must be the instance of the path")
+        return super().create(parent_resource=parent_resource, **kwargs)
 
     def update(self, parent_resource: tp.Any, uuid: tp.Any, **kwargs: tp.Any) -> tp.Any:
         """Change the account."""

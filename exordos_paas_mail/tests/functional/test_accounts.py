@@ -80,6 +80,21 @@ def test_a_full_body_is_accepted_too(
     assert (read["name"], read["active"]) == ("Full Name", False)
 
 
+def test_an_account_is_not_put_into_another_instance_than_the_paths(
+    owner: rest.Api, accounts: conftest.Accounts, requested: dict[str, rest.Json]
+) -> None:
+    body = {
+        "username": f"elsewhere-{uuid.uuid4().hex[:10]}",
+        "password": "x" * 12,
+        "instance": rest.instance_path(requested["passing"]),
+    }
+    answer = owner.call("POST", accounts.path, body)
+    assert answer.status_code == 400, answer.text
+    assert "instance" in answer.json()["message"]
+    for instance in requested.values():
+        assert owner.list(rest.accounts_path(instance), username=body["username"]) == []
+
+
 def test_a_username_is_lower_cased_and_unique_in_its_instance(
     owner: rest.Api, accounts: conftest.Accounts
 ) -> None:
