@@ -31,7 +31,7 @@ def parser() -> argparse.ArgumentParser:
         "--state", type=pathlib.Path, required=True, help="directory of records and mail"
     )
     result.add_argument("--dns", type=_address, default=("10.77.0.1", 53), metavar="HOST:PORT")
-    result.add_argument("--smtp", type=_address, default=("10.77.0.2", 25), metavar="HOST:PORT")
+    result.add_argument("--smtp", type=_address, default=("10.77.0.3", 25), metavar="HOST:PORT")
     result.add_argument("--http", type=_address, default=("10.77.0.1", 8053), metavar="HOST:PORT")
     result.add_argument(
         "--mx-name", default="mx.stand.test", help="host name of the mail exchanger"
