@@ -108,7 +108,7 @@ def _specification(site: sites.Site, made: settings.Settings) -> dict[str, tp.An
                     "image_uri": _IMAGE.format(version=version),
                     "ports": [
                         {"mac": _MAC, "ip": str(address(site))},
-                        {"mac": "52:54:00:00:01:02", "ip": str(_BOOT_NETWORK[2])},
+                        {"mac": "52:54:00:00:01:02", "ip": None},
                     ],
                 }
             ],

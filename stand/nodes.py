@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import fcntl
 import ipaddress
 import json
 import os
@@ -107,20 +108,9 @@ class Node:
 
     def up(self, spec: Spec | None = None) -> None:
         """Boot the node, with *spec* or as it was; nothing happens to one that is up."""
-        if self.is_up():
-            return
-        self._clear()
-        spec = spec or self.spec
-        upper, work = self.directory / "upper", self.directory / "work"
-        for directory in (upper, work, self.root):
-            directory.mkdir(parents=True, exist_ok=True)
-        _write_private(self._spec_file, json.dumps(dataclasses.asdict(spec), indent=2))
-        if spec.data:
-            pathlib.Path(spec.data).mkdir(parents=True, exist_ok=True)
-        mounts.overlay([pathlib.Path(layer) for layer in spec.layers], upper, work, self.root)
-        self._personalise(spec)
-        self.port.plug(ipaddress.IPv4Interface(spec.address), spec.mac)
-        self._start(spec)
+        with self._locked():
+            if not self.is_up():
+                self._up(spec)
 
     def wait_booted(self, seconds: float = _BOOT_SECONDS) -> str:
         """Wait for the end of the boot; return ``running`` or ``degraded``.
@@ -160,6 +150,51 @@ class Node:
 
     def stop(self) -> None:
         """Shut the node down in order; a node that does not obey is cut off."""
+        with self._locked():
+            self._stop()
+
+    def cut_power(self) -> None:
+        """End everything in the node at once; nothing gets to say goodbye."""
+        with self._locked():
+            cgroups.kill(self.group)
+            self._clear()
+
+    def reimage(self, layers: tp.Sequence[str | pathlib.Path]) -> None:
+        """Shut down and boot from *layers* with an empty root; the data disk is kept."""
+        spec = dataclasses.replace(self.spec, layers=tuple(map(str, layers)))
+        with self._locked():
+            self._stop()
+            self._drop_root()
+            self._up(spec)
+
+    def erase(self) -> None:
+        """Empty the root file system of a node that is not up."""
+        with self._locked():
+            if self.is_up():
+                raise RuntimeError(f"node {self.uuid} is up")
+            self._clear()
+            self._drop_root()
+            self.directory.mkdir(parents=True, exist_ok=True)
+
+    def destroy(self) -> None:
+        """Remove the node and what it wrote; its data disk is not its own."""
+        with self._locked():
+            cgroups.kill(self.group)
+            self._clear()
+            if self.directory.exists():
+                shutil.rmtree(self.directory)
+
+    @contextlib.contextmanager
+    def _locked(self) -> tp.Iterator[None]:
+        # The hypervisor boots a node that is down at any moment: also at the one
+        # when a command is between a node's end and the removal of its mounts.
+        locks = self.site.directory / "locks"
+        locks.mkdir(parents=True, exist_ok=True)
+        with (locks / f"{self.uuid}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def _stop(self) -> None:
         if leader := self._leader():
             # systemd's own signal for a power-off (systemd(1), SIGRTMIN+4).
             os.kill(leader, signal.SIGRTMIN + 4)
@@ -168,24 +203,19 @@ class Node:
                 time.sleep(0.05)
         self._clear()
 
-    def cut_power(self) -> None:
-        """End everything in the node at once; nothing gets to say goodbye."""
-        cgroups.kill(self.group)
+    def _up(self, spec: Spec | None) -> None:
         self._clear()
-
-    def reimage(self, layers: tp.Sequence[str | pathlib.Path]) -> None:
-        """Shut down and boot from *layers* with an empty root; the data disk is kept."""
-        spec = dataclasses.replace(self.spec, layers=tuple(map(str, layers)))
-        self.stop()
-        self._drop_root()
-        self.up(spec)
-
-    def destroy(self) -> None:
-        """Remove the node and what it wrote; its data disk is not its own."""
-        self.cut_power()
-        self._drop_root()
-        if self.directory.exists():
-            shutil.rmtree(self.directory)
+        spec = spec or self.spec
+        upper, work = self.directory / "upper", self.directory / "work"
+        for directory in (upper, work, self.root):
+            directory.mkdir(parents=True, exist_ok=True)
+        _write_private(self._spec_file, json.dumps(dataclasses.asdict(spec), indent=2))
+        if spec.data:
+            pathlib.Path(spec.data).mkdir(parents=True, exist_ok=True)
+        mounts.overlay([pathlib.Path(layer) for layer in spec.layers], upper, work, self.root)
+        self._personalise(spec)
+        self.port.plug(ipaddress.IPv4Interface(spec.address), spec.mac)
+        self._start(spec)
 
     @property
     def _console(self) -> pathlib.Path:
