@@ -38,7 +38,7 @@ find_persistent_disk() {
 
 # prepare_persistent_disk DISK [MOUNT [FSTYPE]]: one GPT partition, a file system, mounted now and at boot.
 prepare_persistent_disk() {
-  local disk=$1 mount=${2:-$PERSISTENT_MOUNT} fstype=${3:-ext4} partition uuid
+  local disk=$1 mount=${2:-$PERSISTENT_MOUNT} fstype=${3:-ext4} partition type uuid
   mkdir -p "$mount"
   if mountpoint --quiet "$mount"; then
     return 0
@@ -49,7 +49,10 @@ prepare_persistent_disk() {
     udevadm settle
     partition=$(_first_partition "$disk")
   fi
-  if ! blkid --probe "$partition" >/dev/null; then
+  # Exit 2: no file system. A bare partition has attributes of its own, so what
+  # counts is a type.
+  type=$(blkid --probe --usages filesystem --match-tag TYPE --output value "$partition" || [[ $? -eq 2 ]])
+  if [[ -z $type ]]; then
     "mkfs.$fstype" "$partition"
   fi
   uuid=$(blkid --probe --match-tag UUID --output value "$partition")
