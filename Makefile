@@ -16,6 +16,8 @@ SCRIPTS := $(shell git ls-files --cached --others --exclude-standard '*.sh' .ci/
 # What bjoern (a dependency of the runtime) compiles with.
 PACKAGES_BUILD := gcc libc6-dev libev-dev python3-dev python3-venv
 PACKAGES_RELAY := iproute2 util-linux
+# What the commands the demo shows are made of; swaks speaks TLS through libnet-ssleay-perl.
+PACKAGES_DEMO := curl libnet-ssleay-perl swaks
 PACKAGES_LINT := shellcheck shfmt
 
 .PHONY: help
@@ -42,6 +44,12 @@ test: venv ## Unit tests: pure parts, and the real runtime on a real PostgreSQL
 test-relay: venv ## The relay's configuration on Debian's real exim4, in name spaces of its own (root)
 	@tools/system-packages.sh $(PACKAGES_RELAY)
 	@exordos_paas_mail/tests/relay/enter.sh $(BIN)/pytest exordos_paas_mail/tests/relay
+
+.PHONY: demo
+demo: venv ## The whole platform on this machine, and a signed message through it
+	@tools/system-packages.sh $(PACKAGES_DEMO)
+	@$(MAKE) --no-print-directory stand
+	@set -a; . .stand/env; set +a; exec $(BIN)/python -m stand.demo
 
 # An installation is named by the environment (CONTRIBUTING.md); without one it is the stand.
 .PHONY: functional

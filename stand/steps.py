@@ -1,0 +1,64 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""Steps of a long command as a person watches them: what runs, what is done, the time it took."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+import typing as tp
+
+from rich import console as rich_console
+from rich import markup, progress
+
+
+class Step:
+    """One step under way; *note* is what can be said of it so far."""
+
+    def __init__(self) -> None:
+        """Nothing can be said yet."""
+        self.note = ""
+
+
+class Steps:
+    """Shows steps one after the other; on a terminal the running one has a clock."""
+
+    def __init__(self, count: int) -> None:
+        """*count* steps will follow."""
+        self.console = rich_console.Console(highlight=False, soft_wrap=True)
+        self._count = count
+        self._number = 0
+        self._started = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """Time since the first step began."""
+        return time.monotonic() - self._started
+
+    @contextlib.contextmanager
+    def step(self, title: str) -> tp.Iterator[Step]:
+        """Show *title* until the block ends, then its time and note; a failure is raised on."""
+        self._number += 1
+        label = f"{self._number}/{self._count}  {markup.escape(title)}"
+        started = time.monotonic()
+        step = Step()
+        live = progress.Progress(
+            progress.SpinnerColumn(),
+            progress.TextColumn("{task.description}"),
+            progress.TimeElapsedColumn(),
+            console=self.console,
+            transient=True,
+            disable=not self.console.is_terminal,
+        )
+        try:
+            with live:
+                live.add_task(label)
+                yield step
+        except BaseException:
+            self._print("[red]✗[/]", label, started, "failed")
+            raise
+        self._print("[green]✓[/]", label, started, step.note)
+
+    def _print(self, mark: str, label: str, started: float, note: str) -> None:
+        took = time.monotonic() - started
+        self.console.print(f"{mark} {label:<58} {took:6.1f} s  {markup.escape(note)}")
