@@ -1,0 +1,365 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""Bad input is a 4xx that names the field, repeats no secret, and changes nothing."""
+
+from __future__ import annotations
+
+import json
+import logging
+import typing as tp
+import uuid as sys_uuid
+
+import pytest
+
+from exordos_paas_mail.tests.unit.control_plane import api_client, gservice
+
+MISSING = object()
+TAKEN = "d0000000-0000-4000-8000-000000000000"
+SECRET = "Tr0ub4dor&3"
+
+_DOMAINS = {
+    "empty": "",
+    "one label": "localhost",
+    "space": "mail.example.com x",
+    "line break": "mail.example.com\nEVIL=1",
+    "trailing line break": "mail.example.com\n",
+    "shell": "$(reboot).example.com",
+    "backtick": "`reboot`.example.com",
+    "quote": "mail'.example.com",
+    "semicolon": "mail;id.example.com",
+    "slash": "../../etc/passwd.example.com",
+    "colon": "mail.example.com:25",
+    "underscore": "my_mail.example.com",
+    "hyphen first": "-mail.example.com",
+    "hyphen last": "mail-.example.com",
+    "empty label": "mail..example.com",
+    "trailing dot": "mail.example.com.",
+    "IPv4": "192.0.2.1",
+    "IPv6": "[2001:db8::1]",
+    "long label": "a" * 64 + ".example.com",
+    "long name": ".".join(["a" * 60] * 4) + ".example.com",
+    "NUL": "mail.exa\x00mple.com",
+    "false A-label": "xn--zzzzzz.example.com",
+    "no IDNA": "mail.exa\u2028mple.com",
+    "number": 5,
+    "list": ["mail.example.com"],
+    "object": {"a": 1},
+    "boolean": True,
+    "null": None,
+    "missing": MISSING,
+}
+_NUMBERS = {
+    "cpu": (0, 129, -1, 1.5, "1", True, None, MISSING, 10**30),
+    "ram": (511, 2**30 + 1, "1024", False, [1024], MISSING),
+    "disk_size": (7, 2**30 + 1, 10.5, {}, MISSING),
+}
+_OTHERS = {
+    "name": ("", "n" * 256, "a\x00b", "a\nb", 5, None, MISSING),
+    "description": ("d" * 256, "a\x00b", 5, None),
+    "uuid": ("not-a-uuid", 5, None),
+    "project_id": ("not-a-uuid", 5, None),
+    "version": (
+        f"{api_client.VERSIONS}{sys_uuid.UUID(int=1)}",
+        f"{api_client.VERSIONS}not-a-uuid",
+        f"{api_client.INSTANCES}{sys_uuid.UUID(int=1)}",
+        "/v1/nowhere/1",
+        "",
+        "exim4_1",
+        5,
+        {},
+        None,
+        MISSING,
+    ),
+}
+_INSTANCE = [
+    *(pytest.param("domain", bad, id=f"domain: {name}") for name, bad in _DOMAINS.items()),
+    *(
+        pytest.param(field, bad, id=f"{field}: {'missing' if bad is MISSING else ascii(bad)[:20]}")
+        for field, bads in {**_NUMBERS, **_OTHERS}.items()
+        for bad in bads
+    ),
+]
+
+
+def _row(field: str, bad: tp.Any, body: dict[str, tp.Any]) -> dict[str, tp.Any]:
+    body = {**body, field: bad}
+    if bad is MISSING:
+        del body[field]
+    return body
+
+
+@pytest.mark.parametrize(("field", "bad"), _INSTANCE)
+def test_a_bad_field_of_a_new_instance_is_a_400_that_names_it(
+    api: api_client.Client, field: str, bad: tp.Any
+) -> None:
+    body = _row(field, bad, api.instance_body(api.version()))
+    status, message = api.refused("POST", api_client.INSTANCES, body)
+    assert (status, field in message) == (400, True), message
+    assert api.get(api_client.INSTANCES) == []
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH"])
+@pytest.mark.parametrize(
+    ("field", "bad"),
+    [p for p in _INSTANCE if p.values[0] in _NUMBERS and p.values[1] is not MISSING],
+)
+def test_a_bad_number_of_an_instance_is_a_400_that_names_it(
+    api: api_client.Client, method: str, field: str, bad: tp.Any
+) -> None:
+    instance = api.instance()
+    before = api.get(instance)
+    status, message = api.refused(method, instance, {"name": "new", field: bad})
+    assert (status, field in message) == (400, True), message
+    assert api.get(instance) == before
+
+
+def test_a_disk_does_not_shrink(api: api_client.Client) -> None:
+    instance = api.instance(disk_size=20)
+    before = api.get(instance)
+    assert api.refused("PATCH", instance, {"disk_size": 19, "cpu": 2}) == (
+        400,
+        "disk_size: may grow and never shrink",
+    )
+    assert api.get(instance) == before
+    assert api.patch(instance, {"disk_size": 21})["disk_size"] == 21
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("domain", "other.example.com"),
+        ("status", "ACTIVE"),
+        ("error", ""),
+        ("ipsv4", ["192.0.2.1"]),
+        ("dkim_public_key", "v=DKIM1"),
+        ("dkim_selector", "mine"),
+        ("created_at", "2026-01-01T00:00:00.000000Z"),
+        ("updated_at", "2026-01-01T00:00:00.000000Z"),
+    ],
+)
+def test_a_read_only_field_of_an_instance_is_a_403(
+    api: api_client.Client, field: str, value: tp.Any
+) -> None:
+    instance = api.instance()
+    before = api.get(instance)
+    for method in ("PUT", "PATCH"):
+        assert api.refused(method, instance, {field: value}) == (
+            403,
+            f"Permission denied for field {field}.",
+        )
+    if field != "domain":
+        body = api.instance_body(before["version"], **{field: value})
+        assert api.refused("POST", api_client.INSTANCES, body)[0] == 403
+    assert api.get(api_client.INSTANCES) == [before]
+
+
+def test_an_unknown_field_is_named_and_its_value_is_not(api: api_client.Client) -> None:
+    instance = api.instance()
+    body = {"username": "a", "passwrod": SECRET, "password_hash": api_client.HASH}
+    assert api.refused("POST", f"{instance}/accounts/", body) == (400, "passwrod: no such field")
+    assert api.refused("PATCH", instance, {"root_password": SECRET}) == (
+        400,
+        "root_password: no such field",
+    )
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"{", b"[]", b"null", b"5", b'"text"', b"\xff", b'{"a": NaN}', b'[{"username": "a"}]'],
+    ids=ascii,
+)
+@pytest.mark.parametrize(
+    "content_type", ["application/json", "text/plain", "application/x-www-form-urlencoded"]
+)
+def test_a_body_that_is_no_object_is_a_400(
+    api: api_client.Client, body: bytes, content_type: str
+) -> None:
+    instance = api.instance()
+    account = api.account(instance)
+    for method, path in (
+        ("POST", api_client.INSTANCES),
+        ("PATCH", instance),
+        ("PUT", instance),
+        ("POST", f"{instance}/accounts/"),
+        ("PATCH", account),
+    ):
+        response = api.raw(method, path, body, **{"Content-Type": content_type})
+        assert (response.status_code, response.json["type"]) == (400, "ParseBodyError")
+
+
+_USERNAMES = {
+    "empty": "",
+    "colon": "a:b",
+    "line break": "a\nroot@evil.com:x",
+    "trailing line break": "a\n",
+    "carriage return": "a\r",
+    "space": "a b",
+    "tab": "a\tb",
+    "NUL": "a\x00b",
+    "quote": 'a"b',
+    "apostrophe": "a'b",
+    "slash": "a/b",
+    "backslash": "a\\b",
+    "at": "a@b.com",
+    "percent": "a%b",
+    "bang": "a!b",
+    "hash": "#a",
+    "star": "*",
+    "dollar": "$a",
+    "leading dot": ".a",
+    "trailing dot": "a.",
+    "double dot": "a..b",
+    "leading hyphen": "-a",
+    "long": "a" * 65,
+    "not ASCII": "b\u00f6b",
+    "kelvin sign": "\u212a",
+    "number": 5,
+    "null": None,
+    "missing": MISSING,
+}
+_HASHES = {
+    "empty": "",
+    "plaintext": SECRET,
+    "colon": "$6$sa:lt$hash",
+    "line break": "$6$salt$hash\nroot@evil.com:x",
+    "trailing line break": "$6$salt$hash\n",
+    "space": "$6$salt$ha sh",
+    "control": "$6$salt$ha\x01sh",
+    "no salt": "$6$hash",
+    "no hash": "$6$pepper$",
+    "unknown id": "$99$salt$hash",
+    "apr1": "$apr1$salt$hash",
+    "DES": "rl.3StKT.4T8M",
+    "plain prefix": "{PLAIN}" + SECRET,
+    "argon prefix": "{ARGON2ID}$argon2id$v=19$m=65536,t=3,p=1$c2FsdA$aGFzaA",
+    "contradicting prefix": "{BLF-CRYPT}$6$salt$hash",
+    "a million logins a year": "$6$rounds=999999999$salt$hash",
+    "long": "$6$salt$" + "h" * 500,
+    "number": 5,
+    "null": None,
+}
+_PASSWORDS = {"empty": "", "NUL": "a\x00b", "line break": "a\nb", "long": "p" * 256, "number": 5}
+_ACTIVES = {"text": "yes", "number": 1, "null": None}
+
+
+@pytest.mark.parametrize(
+    ("field", "bad"),
+    [
+        pytest.param(field, bad, id=f"{field}: {name}")
+        for field, bads in (
+            ("username", _USERNAMES),
+            ("password_hash", _HASHES),
+            ("password", _PASSWORDS),
+            ("active", _ACTIVES),
+        )
+        for name, bad in bads.items()
+    ],
+)
+def test_a_bad_field_of_an_account_is_a_400_that_names_it(
+    api: api_client.Client, caplog: pytest.LogCaptureFixture, field: str, bad: tp.Any
+) -> None:
+    caplog.set_level(logging.INFO)
+    instance = api.instance()
+    account = api.account(instance, "good")
+    before = (api.get(account), gservice.row_versions())
+    body = {"username": "a", "password_hash": api_client.HASH}
+    if field == "password":
+        del body["password_hash"]
+    requests = [("POST", f"{instance}/accounts/", _row(field, bad, body))]
+    if field != "username":
+        requests += [("PATCH", account, {field: bad}), ("PUT", account, {field: bad})]
+    for method, path, given in requests:
+        status, message = api.refused(method, path, given)
+        assert (status, field in message) == (400, True), message
+        if field.startswith("password") and isinstance(bad, str) and bad:
+            assert json.dumps(bad)[1:-1] not in message
+            assert bad not in caplog.text
+    assert (api.get(account), gservice.row_versions()) == before
+
+
+def test_an_account_has_one_password(api: api_client.Client) -> None:
+    instance = api.instance()
+    both = {"password": SECRET, "password_hash": api_client.HASH}
+    account = api.account(instance)
+    for method, path, body in (
+        ("POST", f"{instance}/accounts/", {"username": "a", **both}),
+        ("PATCH", account, both),
+    ):
+        assert api.refused(method, path, body) == (
+            400,
+            "password: excludes password_hash: give one of them",
+        )
+    assert api.refused("POST", f"{instance}/accounts/", {"username": "a"}) == (
+        400,
+        "password: one of password and password_hash is required",
+    )
+
+
+def test_the_name_of_an_account_does_not_change(api: api_client.Client) -> None:
+    account = api.account(api.instance())
+    assert api.refused("PATCH", account, {"username": "other"}) == (
+        403,
+        "Permission denied for field username.",
+    )
+
+
+def test_a_duplicate_is_a_409_that_names_the_field(api: api_client.Client) -> None:
+    instance = api.instance(uuid=TAKEN)
+    account = api.account(instance, "noreply")
+    body = {"username": "NoReply", "password_hash": api_client.HASH_2}
+    taken = api.instance_body(api.version(), uuid=TAKEN)
+    account_taken = {**body, "username": "b", "uuid": account.rpartition("/")[2]}
+    answers = [
+        api.call("POST", f"{instance}/accounts/", body),
+        api.call("POST", f"{instance}/accounts/", account_taken),
+        api.call("POST", api_client.INSTANCES, taken),
+    ]
+    assert [(a.status_code, a.json) for a in answers] == [
+        (409, {"type": "ConflictRecords", "code": 409, "message": message})
+        for message in (
+            "username: is taken by another account",
+            "uuid: is taken",
+            "uuid: is taken",
+        )
+    ]
+    # In another instance the name is free.
+    api.account(api.instance(), "noreply")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "{instances}not-a-uuid", 400),
+        ("GET", "{instances}{nobody}", 404),
+        ("PATCH", "{instances}{nobody}", 404),
+        ("DELETE", "{instances}{nobody}", 404),
+        ("GET", "{instances}{nobody}/accounts/", 404),
+        ("POST", "{instances}{nobody}/accounts/", 404),
+        ("GET", "{instances}?color=red", 400),
+        ("GET", "{instances}?cpu=many", 400),
+        ("GET", "{instances}?domain=a;b", 400),
+        ("GET", "{instances}?sort_key=color", 400),
+        ("GET", "{instances}?page_limit=-1", 400),
+        ("GET", "{instances}?page_marker=x", 400),
+        ("PATCH", "{instances}", 405),
+        ("PUT", "{instances}", 405),
+        ("DELETE", "{instances}", 405),
+        ("POST", "{instances}{nobody}", 405),
+        ("PATCH", "{root}/", 405),
+    ],
+)
+def test_a_request_that_leads_nowhere_says_why(
+    api: api_client.Client, method: str, path: str, status: int
+) -> None:
+    path = path.format(
+        root=api_client.ROOT, instances=api_client.INSTANCES, nobody=sys_uuid.UUID(int=1)
+    )
+    body = {"username": "a", "password": SECRET} if method == "POST" else {}
+    assert api.refused(method, path, body)[0] == status
+
+
+@pytest.mark.parametrize("field", ["password", "password_hash"])
+@pytest.mark.parametrize("query", ["{}=x", "q={}=x", "sort_key={}"])
+def test_a_secret_cannot_be_asked_about(api: api_client.Client, field: str, query: str) -> None:
+    instance = api.instance()
+    assert api.refused("GET", f"{instance}/accounts/?{query.format(field)}")[0] == 400
