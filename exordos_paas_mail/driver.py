@@ -143,6 +143,7 @@ class MailInstanceNode(meta.MetaDataPlaneModel):
             waiting = not report.configured and not report.error
             if report.error:
                 errors.append(report.error)
+            if report.error or self._health.is_outdated():
                 self._health.repair()
         except _FAILURES as error:
             errors.append(str(error))

@@ -61,6 +61,10 @@ class Health:
         self._node = machine
         self._state = node.Watched(machine, constants.CONFIGURE_STATE_FILE, _parse_state)
         self._record = node.Watched(machine, constants.DKIM_RECORD_FILE, _parse_record)
+        self._relay = [
+            node.Watched(machine, name, configure_state.fingerprint)
+            for name in constants.RELAY_FILES
+        ]
         self._repaired_at: float | None = None
 
     def read(self, domain: str) -> Report:
@@ -78,6 +82,16 @@ class Health:
         if state.domain != domain:
             return Report(configured=True, error=f"the relay is configured for {state.domain}")
         return self._dkim(domain)
+
+    def is_outdated(self) -> bool:
+        """Return whether exim runs with other files than there are.
+
+        A certificate was renewed, or somebody has edited exim4.conf.
+        """
+        _, state = self._state.read()
+        if state is None or not state.finished or state.error:
+            return False
+        return state.running != configure_state.running(file.read()[1] for file in self._relay)
 
     def repair(self) -> None:
         """Have the relay configured anew, at most once a minute, without waiting for it."""

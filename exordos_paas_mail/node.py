@@ -191,7 +191,7 @@ class Node:
     @contextlib.contextmanager
     def lock(self, name: str) -> Iterator[None]:
         """Hold the lock file *name*; waits for whoever else does."""
-        with self.path(name).open("w") as file:
+        with self.path(name).open("a") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
 

@@ -5,7 +5,12 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
+import typing as tp
+
+if tp.TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -15,7 +20,7 @@ class State:
     domain: str = ""
     """The domain the relay serves, empty before the first success."""
     running: str = ""
-    """A digest of the files that exim was last started with."""
+    """By ``running``, the files that exim was last started with."""
     finished: bool = False
     """False while a run is under way, and for ever when it was killed."""
     error: str = ""
@@ -41,3 +46,13 @@ def parse(text: str) -> State:
     ):
         raise ValueError("the state of configure has other fields")
     return State(**fields)
+
+
+def fingerprint(content: bytes | None) -> str:
+    """Return what tells *content* from any other, empty for a file that is not there."""
+    return "" if content is None else hashlib.sha256(content).hexdigest()
+
+
+def running(fingerprints: Iterable[str]) -> str:
+    """Return ``State.running`` for the fingerprints of the files exim reads at its start."""
+    return ",".join(fingerprints)

@@ -8,6 +8,7 @@ they were called, and fail where a test asked for it.
 
 from __future__ import annotations
 
+import functools
 import grp
 import os
 import pwd
@@ -19,6 +20,8 @@ from exordos_paas_mail.codecs import configure_state, dkim
 
 if TYPE_CHECKING:
     import pathlib
+
+a_key = functools.cache(dkim.generate)
 
 _COMMAND = """\
 #!/bin/sh
@@ -99,12 +102,31 @@ class FakeNode:
                 """)
         )
 
-    def configured(self, domain: str, **fields: str) -> str:
+    def configured(self, domain: str, error: str = "") -> str:
         """Leave what a successful configuration leaves; returns the DKIM TXT value."""
-        key = dkim.generate()
+        key = a_key()
         value = dkim.value_of(key)
         self.machine.ensure_file(constants.DKIM_PRIVATE_KEY_FILE, key, 0o640, exim=True)
         self.write(constants.DKIM_RECORD_FILE, dkim.render(value, constants.DKIM_SELECTOR, domain))
-        state = configure_state.State(**{"domain": domain, "finished": True, **fields})
+        for name in constants.RELAY_FILES:
+            self.write(name, name)
+        running = configure_state.running(
+            configure_state.fingerprint(name.encode()) for name in constants.RELAY_FILES
+        )
+        state = configure_state.State(domain=domain, running=running, finished=True, error=error)
         self.write(constants.CONFIGURE_STATE_FILE, configure_state.render(state))
         return value
+
+
+def signature(path: pathlib.Path) -> tuple[int, ...]:
+    """Return all that stat(2) tells of a file but when it was last read."""
+    found = path.stat()
+    return (
+        found.st_ino,
+        found.st_size,
+        found.st_mtime_ns,
+        found.st_ctime_ns,
+        found.st_mode,
+        found.st_uid,
+        found.st_gid,
+    )

@@ -111,3 +111,14 @@ def test_the_key_of_another_domain_is_never_reported(settled: agent_stage.Stage)
 
     assert settled.value["dkim_public_key"] == ""
     assert settled.value["error"] == "the relay is configured for other.example"
+
+
+@pytest.mark.parametrize("name", constants.RELAY_FILES)
+def test_a_file_that_exim_does_not_run_with_has_the_relay_configured(
+    settled: agent_stage.Stage, name: str
+) -> None:
+    settled.fake.write(name, "renewed, or edited by hand")
+
+    assert settled.turn() == [REPAIR]
+    assert (settled.value["status"], settled.value["error"]) == ("ACTIVE", "")
+    assert settled.turn() == []

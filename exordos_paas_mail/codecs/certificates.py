@@ -1,0 +1,131 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""The relay's TLS key and certificate chain: PEM, RFC 5280."""
+
+from __future__ import annotations
+
+import datetime
+import typing as tp
+
+from cryptography import exceptions, x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509 import oid
+
+# By which a certificate of ours is told from an installed one.
+_ORGANIZATION: tp.Final = "Self-signed by mailaas"
+_LIFETIME = datetime.timedelta(days=3650)
+_RENEW_BEFORE = datetime.timedelta(days=30)
+# RFC 5280, appendix A.1: ub-common-name.
+_COMMON_NAME_SIZE_MAX = 64
+
+PrivateKey: tp.TypeAlias = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+
+
+def plan(
+    key: bytes | None, chain: bytes | None, domain: str, now: datetime.datetime
+) -> tuple[bytes, bytes]:
+    """Return the key and the chain that a relay for *domain* serves.
+
+    An installed chain is kept, and so is a key that can be used. Where there is
+    no chain, or one of ours that is not *domain*'s, not the key's, or about to
+    expire, the chain is a new self-signed one, valid for ten years.
+
+    Raises ValueError for an installed chain that is unreadable or belongs to
+    another key.
+    """
+    private_key = None if key is None else _load_key(key)
+    certificate = None if chain is None else _load_certificate(chain)
+    if certificate is not None and not _is_ours(certificate):
+        if key is None or private_key is None:
+            raise ValueError("the installed TLS certificate has no usable private key beside it")
+        if not _belongs(certificate, private_key):
+            raise ValueError("the installed TLS certificate belongs to another private key")
+        return key, tp.cast("bytes", chain)
+    if key is None or private_key is None:
+        private_key = ec.generate_private_key(ec.SECP256R1())
+        key = private_key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    if (
+        certificate is None
+        or chain is None
+        or not _belongs(certificate, private_key)
+        or _names(certificate) != [domain]
+        or certificate.not_valid_after_utc - now < _RENEW_BEFORE
+    ):
+        chain = _self_sign(private_key, domain, now)
+    return key, chain
+
+
+def remarks(chain: bytes, domain: str, now: datetime.datetime) -> list[str]:
+    """Return what clients will not like about an installed chain; nothing about one of ours."""
+    certificate = _load_certificate(chain)
+    found: list[str] = []
+    if _is_ours(certificate):
+        return found
+    if certificate.not_valid_after_utc < now:
+        found.append("the installed TLS certificate has expired")
+    wildcard = f"*.{domain.partition('.')[2]}"
+    if not {domain, wildcard} & {name.lower() for name in _names(certificate)}:
+        found.append(f"the installed TLS certificate does not name {domain}")
+    return found
+
+
+def _load_key(pem: bytes) -> PrivateKey | None:
+    try:
+        key = serialization.load_pem_private_key(pem, password=None)
+    except (ValueError, TypeError, exceptions.UnsupportedAlgorithm):
+        return None
+    return key if isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) else None
+
+
+def _load_certificate(chain: bytes) -> x509.Certificate:
+    try:
+        return x509.load_pem_x509_certificates(chain)[0]
+    except ValueError as error:
+        raise ValueError("the installed TLS certificate chain is not PEM") from error
+
+
+def _is_ours(certificate: x509.Certificate) -> bool:
+    organizations = certificate.issuer.get_attributes_for_oid(oid.NameOID.ORGANIZATION_NAME)
+    return [name.value for name in organizations] == [_ORGANIZATION]
+
+
+def _belongs(certificate: x509.Certificate, key: PrivateKey) -> bool:
+    return certificate.public_key() == key.public_key()
+
+
+def _names(certificate: x509.Certificate) -> list[str]:
+    try:
+        extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    except x509.ExtensionNotFound:
+        return []
+    return extension.value.get_values_for_type(x509.DNSName)
+
+
+def _self_sign(key: PrivateKey, domain: str, now: datetime.datetime) -> bytes:
+    common_name = domain if len(domain) <= _COMMON_NAME_SIZE_MAX else domain.partition(".")[0]
+    name = x509.Name(
+        [
+            x509.NameAttribute(oid.NameOID.ORGANIZATION_NAME, _ORGANIZATION),
+            x509.NameAttribute(oid.NameOID.COMMON_NAME, common_name),
+        ]
+    )
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        # A clock that is a little late does not refuse it.
+        .not_valid_before(now - datetime.timedelta(hours=1))
+        .not_valid_after(now + _LIFETIME)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(domain)]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([oid.ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    return certificate.public_bytes(serialization.Encoding.PEM)

@@ -1,0 +1,142 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""codecs.certificates: which TLS key and certificate a relay serves."""
+
+from __future__ import annotations
+
+import contextlib
+import ssl
+import typing as tp
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+
+from exordos_paas_mail.codecs import certificates
+from exordos_paas_mail.tests.unit.node import authority
+
+if tp.TYPE_CHECKING:
+    import pathlib
+
+DOMAIN = "mail.example.com"
+NOW = authority.now()
+DAY = authority.DAY
+
+
+def names(chain: bytes) -> list[str]:
+    certificate = x509.load_pem_x509_certificate(chain)
+    extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    return extension.value.get_values_for_type(x509.DNSName)
+
+
+def test_a_self_signed_certificate_is_one_a_client_can_pin(tmp_path: pathlib.Path) -> None:
+    key, chain = certificates.plan(None, None, DOMAIN, NOW)
+    (tmp_path / "key").write_bytes(key)
+    (tmp_path / "chain").write_bytes(chain)
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(tmp_path / "chain", tmp_path / "key")
+    client = ssl.create_default_context(cafile=str(tmp_path / "chain"))
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    ends = [
+        client.wrap_bio(to_client, to_server, server_hostname=DOMAIN),
+        server.wrap_bio(to_server, to_client, server_side=True),
+    ]
+
+    for turn in range(8):
+        with contextlib.suppress(ssl.SSLWantReadError):
+            ends[turn % 2].do_handshake()
+
+    assert ends[0].version() == "TLSv1.3"
+    assert names(chain) == [DOMAIN]
+
+
+@pytest.mark.parametrize("domain", [DOMAIN, ".".join(["a" * 60] * 4)], ids=["short", "long"])
+def test_what_was_made_once_is_kept(domain: str) -> None:
+    first = certificates.plan(None, None, domain, NOW)
+
+    assert certificates.plan(*first, domain, NOW + 3600 * DAY) == first
+    assert certificates.remarks(first[1], domain, NOW) == []
+
+
+@pytest.mark.parametrize(
+    ("domain", "later"),
+    [
+        pytest.param("other.example", 0 * DAY, id="another domain"),
+        pytest.param(DOMAIN, 3630 * DAY, id="a month before it expires"),
+    ],
+)
+def test_a_certificate_of_ours_is_made_anew_for_the_same_key(domain: str, later: tp.Any) -> None:
+    key, chain = certificates.plan(None, None, DOMAIN, NOW)
+
+    new_key, new_chain = certificates.plan(key, chain, domain, NOW + later)
+
+    assert new_key == key
+    assert new_chain != chain
+    assert names(new_chain) == [domain]
+
+
+@pytest.mark.parametrize("lost", [None, b"", b"harmed"], ids=["lost", "empty", "harmed"])
+def test_a_key_that_cannot_be_used_is_made_anew_with_its_certificate(lost: bytes | None) -> None:
+    _, chain = certificates.plan(None, None, DOMAIN, NOW)
+
+    key, new_chain = certificates.plan(lost, chain, DOMAIN, NOW)
+
+    private_key = serialization.load_pem_private_key(key, None)
+    assert x509.load_pem_x509_certificate(new_chain).public_key() == private_key.public_key()
+
+
+def test_a_key_put_there_before_its_certificate_is_kept() -> None:
+    installed, _ = authority.issue(DOMAIN)
+
+    key, chain = certificates.plan(installed, None, DOMAIN, NOW)
+
+    assert key == installed
+    assert names(chain) == [DOMAIN]
+
+
+@pytest.mark.parametrize(
+    ("name", "lifetime", "remarks"),
+    [
+        pytest.param(DOMAIN, 90 * DAY, [], id="sound"),
+        pytest.param("*.example.com", 90 * DAY, [], id="wildcard"),
+        pytest.param(DOMAIN, -1 * DAY, ["the installed TLS certificate has expired"], id="expired"),
+        pytest.param(
+            "example.com",
+            90 * DAY,
+            [f"the installed TLS certificate does not name {DOMAIN}"],
+            id="another name",
+        ),
+    ],
+)
+def test_an_installed_certificate_is_kept_whatever_it_says(
+    name: str, lifetime: tp.Any, remarks: list[str]
+) -> None:
+    installed = authority.issue(name, lifetime)
+
+    assert certificates.plan(*installed, DOMAIN, NOW) == installed
+    assert certificates.remarks(installed[1], DOMAIN, NOW) == remarks
+
+
+@pytest.mark.parametrize(
+    ("key", "reason"),
+    [
+        pytest.param(None, "no usable private key", id="no key"),
+        pytest.param(b"harmed", "no usable private key", id="harmed key"),
+        pytest.param(authority.issue(DOMAIN)[0], "another private key", id="other key"),
+    ],
+)
+def test_an_installed_certificate_without_its_key_is_refused(
+    key: bytes | None, reason: str
+) -> None:
+    _, chain = authority.issue(DOMAIN)
+
+    with pytest.raises(ValueError, match=reason):
+        certificates.plan(key, chain, DOMAIN, NOW)
+
+
+@pytest.mark.parametrize("chain", [b"", b"nonsense", b"-----BEGIN CERTIFICATE-----\nAAAA\n"])
+def test_a_chain_that_is_none_is_refused(chain: bytes) -> None:
+    key, _ = authority.issue(DOMAIN)
+
+    with pytest.raises(ValueError, match="not PEM"):
+        certificates.plan(key, chain, DOMAIN, NOW)

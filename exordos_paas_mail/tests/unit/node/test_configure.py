@@ -1,0 +1,401 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""configure: from mail.env to a relay, once."""
+
+from __future__ import annotations
+
+import typing as tp
+
+import pytest
+
+from exordos_paas_mail import configure, constants
+from exordos_paas_mail.codecs import configure_state, dkim, exim_conf, mail_env
+from exordos_paas_mail.tests.unit.node import authority, fake_node
+
+if tp.TYPE_CHECKING:
+    import pathlib
+
+DOMAIN = "mail.example.com"
+OTHER = "other.example"
+RESTART = ["systemctl restart exim4", "systemctl is-active exim4"]
+
+
+@pytest.fixture
+def node(fake: fake_node.FakeNode) -> fake_node.FakeNode:
+    """Return a node that was told its domain."""
+    fake.write(constants.MAIL_ENV_FILE, mail_env.render(DOMAIN))
+    fake.path("/var/lib/exordos").mkdir(parents=True)
+    return fake
+
+
+@pytest.fixture
+def relay(node: fake_node.FakeNode, capsys: pytest.CaptureFixture[str]) -> fake_node.FakeNode:
+    """Return a node whose relay runs."""
+    assert run(node) == 0
+    node.calls()
+    capsys.readouterr()
+    return node
+
+
+def run(node: fake_node.FakeNode) -> int:
+    return configure.main([], node.machine)
+
+
+def state(node: fake_node.FakeNode) -> configure_state.State:
+    return configure_state.parse(node.read(constants.CONFIGURE_STATE_FILE))
+
+
+def relay_files(node: fake_node.FakeNode) -> dict[pathlib.Path, tuple[tp.Any, ...]]:
+    """Return all files but the bookkeeping, with content and all that stat tells."""
+    bookkeeping = node.path(constants.CONFIGURE_STATE_FILE)
+    return {
+        path: (fake_node.signature(path), path.read_bytes() if path.is_file() else b"")
+        for path in node.root.rglob("*")
+        if path not in {bookkeeping, bookkeeping.parent}
+    }
+
+
+def test_a_fresh_node_becomes_the_relay_of_its_domain(
+    node: fake_node.FakeNode, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(node) == 0
+
+    assert node.calls() == [
+        f"exim4 -bV -C {node.path('/etc/exim4/exim4.conf.candidate')}",
+        f"hostnamectl hostname {DOMAIN}",
+        *RESTART,
+    ]
+    assert node.read(constants.EXIM_CONFIG_FILE) == exim_conf.render(
+        exim_conf.Settings(domain=DOMAIN)
+    )
+    key = node.path(constants.DKIM_PRIVATE_KEY_FILE).read_bytes()
+    assert dkim.parse(node.read(constants.DKIM_RECORD_FILE)) == (DOMAIN, dkim.value_of(key))
+    assert node.read("/etc/hosts") == (
+        "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost\n"
+        f"127.0.1.1\t{DOMAIN}\t# exordos-mail-configure\n"
+    )
+    assert state(node).domain == DOMAIN
+    assert (state(node).finished, state(node).error) == (True, "")
+    assert capsys.readouterr() == (
+        f"{DOMAIN}: changed: directories, DKIM key, TLS certificate, host name, /etc/hosts, "
+        "exim4.conf, exim4 restarted\n",
+        "",
+    )
+
+
+def test_modes_let_exim_read_its_keys_and_nobody_else(relay: fake_node.FakeNode) -> None:
+    modes = {
+        name: oct(relay.path(name).stat().st_mode & 0o7777)
+        for name in (
+            constants.DKIM_DIR,
+            constants.DKIM_KEYS_DIR,
+            f"{constants.DKIM_KEYS_DIR}/{DOMAIN}.private",
+            constants.DKIM_PRIVATE_KEY_FILE,
+            constants.DKIM_RECORD_FILE,
+            constants.TLS_PRIVATE_KEY_FILE,
+            constants.TLS_CERTIFICATE_FILE,
+            constants.EXIM_CONFIG_FILE,
+        )
+    }
+
+    assert modes == {
+        constants.DKIM_DIR: "0o750",
+        constants.DKIM_KEYS_DIR: "0o700",
+        f"{constants.DKIM_KEYS_DIR}/{DOMAIN}.private": "0o600",
+        constants.DKIM_PRIVATE_KEY_FILE: "0o640",
+        constants.DKIM_RECORD_FILE: "0o644",
+        constants.TLS_PRIVATE_KEY_FILE: "0o640",
+        constants.TLS_CERTIFICATE_FILE: "0o644",
+        constants.EXIM_CONFIG_FILE: "0o644",
+    }
+
+
+def test_a_second_run_changes_nothing(
+    relay: fake_node.FakeNode, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = relay_files(relay)
+
+    assert run(relay) == 0
+    assert relay.calls() == []
+    assert relay_files(relay) == before
+    assert capsys.readouterr().out == f"{DOMAIN}: nothing to do\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "reason"),
+    [
+        pytest.param(
+            constants.MAIL_ENV_FILE,
+            "MAIL_DOMAIN=$(reboot)\n",
+            "/etc/exordos_metapaas/mail.env: MAIL_DOMAIN is not a lower-case DNS name of two "
+            "labels or more",
+            id="not a domain",
+        ),
+        pytest.param(
+            constants.MAIL_ENV_FILE,
+            "",
+            "/etc/exordos_metapaas/mail.env: MAIL_DOMAIN is missing",
+            id="empty mail.env",
+        ),
+        pytest.param(
+            constants.MAIL_ENV_FILE,
+            "MAIL_DOMAIN=bücher.example\n",
+            "/etc/exordos_metapaas/mail.env: not plain ASCII",
+            id="not ASCII",
+        ),
+        pytest.param(
+            constants.RELAY_ENV_FILE,
+            "RELAY_ALLOW_PRIVATE_MX=perhaps\n",
+            "/etc/exordos_metapaas/relay.env: RELAY_ALLOW_PRIVATE_MX is neither yes nor no",
+            id="wrong override",
+        ),
+        pytest.param(
+            constants.TLS_CERTIFICATE_FILE,
+            "-----BEGIN CERTIFICATE-----\n",
+            "the installed TLS certificate chain is not PEM",
+            id="half a certificate",
+        ),
+    ],
+)
+def test_a_broken_input_leaves_the_relay_as_it_was_and_says_why(
+    relay: fake_node.FakeNode,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    text: str,
+    reason: str,
+) -> None:
+    running = state(relay).running
+    relay.write(name, text)
+    before = relay_files(relay)
+
+    assert run(relay) == 78
+
+    assert relay_files(relay) == before
+    assert relay.calls() == []
+    assert capsys.readouterr() == ("", f"exordos-mail-configure: {reason}\n")
+    assert state(relay) == configure_state.State(
+        domain=DOMAIN, running=running, finished=True, error=reason
+    )
+
+
+def test_a_node_without_mail_env_is_refused(fake: fake_node.FakeNode) -> None:
+    fake.path("/var/lib/exordos").mkdir(parents=True)
+
+    assert run(fake) == 78
+    assert state(fake).error == "/etc/exordos_metapaas/mail.env: there is no such file"
+    assert not fake.path(constants.DKIM_PRIVATE_KEY_FILE).exists()
+
+
+def test_a_configuration_that_exim_refuses_changes_nothing(
+    relay: fake_node.FakeNode, capsys: pytest.CaptureFixture[str]
+) -> None:
+    relay.write(constants.RELAY_ENV_FILE, "RELAY_MESSAGE_SIZE_MB=10\n")
+    relay.fail("exim4", "-bV", "Exim configuration error in line 7:\n  option unknown\n")
+    before = relay_files(relay)
+
+    assert run(relay) == 1
+
+    after = relay_files(relay)
+    directory = relay.path("/etc/exim4")
+    assert {path: found for path, found in after.items() if path != directory} == {
+        path: found for path, found in before.items() if path != directory
+    }
+    assert relay.calls() == [f"exim4 -bV -C {directory / 'exim4.conf.candidate'}"]
+    assert capsys.readouterr().err.endswith(
+        "exit status 1: Exim configuration error in line 7: option unknown\n"
+    )
+
+
+def test_an_override_reaches_the_configuration_with_one_restart(relay: fake_node.FakeNode) -> None:
+    relay.write(constants.RELAY_ENV_FILE, "RELAY_ALLOW_PRIVATE_MX=yes\nRELAY_MESSAGE_SIZE_MB=10\n")
+
+    assert run(relay) == 0
+
+    assert relay.calls()[1:] == RESTART
+    assert relay.read(constants.EXIM_CONFIG_FILE) == exim_conf.render(
+        exim_conf.Settings(domain=DOMAIN, allow_private_mx=True, message_size_mb=10)
+    )
+    assert run(relay) == 0
+    assert relay.calls() == []
+
+
+def test_a_restart_that_failed_is_tried_again(relay: fake_node.FakeNode) -> None:
+    relay.write(constants.RELAY_ENV_FILE, "RELAY_MESSAGE_SIZE_MB=10\n")
+    relay.fail("systemctl", "restart", "Job for exim4.service failed.")
+    assert run(relay) == 1
+    assert state(relay).error.endswith("Job for exim4.service failed.")
+    relay.heal("systemctl", "restart")
+    relay.calls()
+
+    assert run(relay) == 0
+    assert relay.calls() == RESTART
+    assert state(relay).error == ""
+
+
+def test_a_relay_that_does_not_stay_up_is_a_failure(node: fake_node.FakeNode) -> None:
+    node.fail("systemctl", "is-active", "failed")
+
+    assert run(node) == 1
+
+
+def test_a_new_domain_gets_a_key_of_its_own_and_the_old_one_is_found_again(
+    relay: fake_node.FakeNode,
+) -> None:
+    names = (constants.DKIM_PRIVATE_KEY_FILE, constants.DKIM_RECORD_FILE)
+    first = [relay.read(name) for name in names]
+    relay.write(constants.MAIL_ENV_FILE, mail_env.render(OTHER))
+    assert run(relay) == 0
+    second = [relay.read(name) for name in names]
+    relay.write(constants.MAIL_ENV_FILE, mail_env.render(DOMAIN))
+    assert run(relay) == 0
+
+    assert first[0] != second[0]
+    assert dkim.parse(second[1])[0] == OTHER
+    assert [relay.read(name) for name in names] == first
+    assert relay.machine.names(constants.DKIM_KEYS_DIR) == [f"{DOMAIN}.private", f"{OTHER}.private"]
+
+
+@pytest.mark.parametrize("lost", [constants.DKIM_PRIVATE_KEY_FILE, constants.DKIM_RECORD_FILE])
+def test_a_lost_key_file_comes_back_as_it_was_without_a_restart(
+    relay: fake_node.FakeNode, lost: str
+) -> None:
+    before = relay.read(lost)
+    relay.path(lost).unlink()
+
+    assert run(relay) == 0
+    assert relay.read(lost) == before
+    assert relay.calls() == []
+
+
+def test_a_new_image_on_the_old_data_disk_keeps_keys_and_certificate(
+    relay: fake_node.FakeNode,
+) -> None:
+    kept = (
+        constants.DKIM_PRIVATE_KEY_FILE,
+        constants.DKIM_RECORD_FILE,
+        constants.TLS_PRIVATE_KEY_FILE,
+        constants.TLS_CERTIFICATE_FILE,
+    )
+    before = [relay.read(name) for name in kept]
+    relay.path(constants.EXIM_CONFIG_FILE).unlink()
+    relay.path(constants.CONFIGURE_STATE_FILE).unlink()
+    relay.write("/etc/hosts", "127.0.0.1 localhost\n")
+    relay.write("/proc/sys/kernel/hostname", "exordos-base\n")
+
+    assert run(relay) == 0
+    assert [relay.read(name) for name in kept] == before
+    assert relay.calls()[-2:] == RESTART
+
+
+@pytest.mark.parametrize("domain", [DOMAIN, OTHER], ids=["own record", "another's record"])
+def test_a_key_put_there_by_hand_belongs_to_the_domain_of_its_record(
+    relay: fake_node.FakeNode, domain: str
+) -> None:
+    made = relay.read(constants.DKIM_PRIVATE_KEY_FILE)
+    brought = dkim.generate()
+    relay.path(constants.DKIM_PRIVATE_KEY_FILE).write_bytes(brought)
+    record = dkim.render(dkim.value_of(brought), "platform", domain)
+    relay.write(constants.DKIM_RECORD_FILE, record)
+
+    assert run(relay) == 0
+
+    own = relay.read(constants.DKIM_PRIVATE_KEY_FILE)
+    assert own == (brought.decode() if domain == DOMAIN else made)
+    assert dkim.parse(relay.read(constants.DKIM_RECORD_FILE)) == (
+        DOMAIN,
+        dkim.value_of(own.encode()),
+    )
+    keys = relay.path(constants.DKIM_KEYS_DIR)
+    assert (keys / f"{domain}.private").read_bytes() == brought
+    assert made in [path.read_text() for path in keys.iterdir()]
+
+
+def test_a_kept_key_that_is_harmed_is_not_replaced_silently(
+    relay: fake_node.FakeNode, capsys: pytest.CaptureFixture[str]
+) -> None:
+    relay.write(f"{constants.DKIM_KEYS_DIR}/{DOMAIN}.private", "harmed")
+    relay.path(constants.DKIM_PRIVATE_KEY_FILE).unlink()
+
+    assert run(relay) == 78
+    assert f"{DOMAIN}.private: the DKIM private key is not" in capsys.readouterr().err
+
+
+def test_an_installed_certificate_is_served_and_its_renewal_too(
+    relay: fake_node.FakeNode, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for _ in range(2):
+        key, chain = authority.issue("*.example.com")
+        relay.path(constants.TLS_PRIVATE_KEY_FILE).write_bytes(key)
+        relay.path(constants.TLS_CERTIFICATE_FILE).write_bytes(chain)
+
+        assert run(relay) == 0
+
+        assert relay.calls() == RESTART
+        assert relay.path(constants.TLS_PRIVATE_KEY_FILE).read_bytes() == key
+        assert relay.path(constants.TLS_CERTIFICATE_FILE).read_bytes() == chain
+        assert run(relay) == 0
+        assert relay.calls() == []
+    assert "certificate" not in capsys.readouterr().err
+
+
+def test_an_installed_certificate_that_clients_will_refuse_is_remarked_on(
+    relay: fake_node.FakeNode, capsys: pytest.CaptureFixture[str]
+) -> None:
+    key, chain = authority.issue(OTHER)
+    relay.path(constants.TLS_PRIVATE_KEY_FILE).write_bytes(key)
+    relay.path(constants.TLS_CERTIFICATE_FILE).write_bytes(chain)
+
+    assert run(relay) == 0
+    assert capsys.readouterr().out.endswith(
+        f"; the installed TLS certificate does not name {DOMAIN}\n"
+    )
+
+
+def test_half_of_an_installation_is_refused(
+    relay: fake_node.FakeNode, capsys: pytest.CaptureFixture[str]
+) -> None:
+    key, chain = authority.issue(DOMAIN)
+    relay.path(constants.TLS_CERTIFICATE_FILE).write_bytes(chain)
+
+    assert run(relay) == 78
+    assert capsys.readouterr().err == (
+        "exordos-mail-configure: the installed TLS certificate belongs to another private key\n"
+    )
+    relay.path(constants.TLS_PRIVATE_KEY_FILE).write_bytes(key)
+    assert run(relay) == 0
+
+
+def test_a_crash_anywhere_is_made_good_by_the_next_run(
+    node: fake_node.FakeNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Crash(BaseException):
+        pass
+
+    steps = 0
+    whole = type(node.machine).ensure_file
+
+    def crashing(*args: tp.Any, **kwargs: tp.Any) -> bool:
+        nonlocal left
+        if left == 0:
+            raise Crash
+        left -= 1
+        return whole(*args, **kwargs)
+
+    while True:
+        left = steps
+        with monkeypatch.context() as patch:
+            patch.setattr(type(node.machine), "ensure_file", crashing)
+            try:
+                status = run(node)
+            except Crash:
+                status = None
+        if status is not None:
+            break
+        steps += 1
+    assert status == 0
+    assert steps > len(constants.RELAY_FILES)
+    first = relay_files(node)
+    node.calls()
+
+    assert run(node) == 0
+    assert (relay_files(node), node.calls()) == (first, [])
