@@ -102,7 +102,7 @@ class _Keep:
     async def handle_DATA(self, server, session, envelope):  # noqa: ANN001, ANN202, ARG002, N802
         self.count += 1
         facts = {
-            "sender": envelope.mail_from,
+            "sender": envelope.mail_from.strip("<>"),
             "recipients": envelope.rcpt_tos,
             "helo": session.host_name,
             "tls": session.ssl is not None,

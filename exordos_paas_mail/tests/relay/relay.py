@@ -47,6 +47,11 @@ def crypt(password: str) -> str:
     return tp.cast("str", passlib_hash.sha512_crypt.using(rounds=5000).hash(password))
 
 
+def token(login: str, password: str) -> str:
+    """Return the initial response of AUTH PLAIN (RFC 4616)."""
+    return base64.b64encode(f"\0{login}\0{password}".encode()).decode()
+
+
 def install(path: pathlib.Path, content: str | bytes, mode: int = 0o640) -> None:
     """Put a file in place as the driver does: written aside, then renamed."""
     aside = path.with_name(f".{path.name}.new")
@@ -197,6 +202,14 @@ class Relay:
     def log_lines(self, pattern: str) -> list[str]:
         return [line for line in self.log().splitlines() if re.search(pattern, line)]
 
+    def expect_panic(self, pattern: str) -> None:
+        """Assert that exim's panic log says this, once or more, and nothing else."""
+        lines = PANIC_LOG.read_text().splitlines()
+        PANIC_LOG.unlink()
+        assert lines
+        others = [line for line in lines if not re.search(pattern, line)]
+        assert others == [], others
+
     def queue(self) -> list[str]:
         """Return the ids of the queued messages, as `exim4 -bpr` shows them."""
         shown = subprocess.run(["exim4", "-bpr"], check=True, capture_output=True, text=True)
@@ -208,6 +221,17 @@ class Relay:
             assert time.monotonic() < deadline, f"{len(queued)} messages queued, {count} expected"
             time.sleep(0.05)
         return queued
+
+    def wait_for_log(self, pattern: str, *, seconds: float = 10) -> list[str]:
+        deadline = time.monotonic() + seconds
+        while not (found := self.log_lines(pattern)):
+            assert time.monotonic() < deadline, f"not logged: {pattern}"
+            time.sleep(0.02)
+        return found
+
+    def run_queue(self) -> None:
+        """Try every queued message now, as an operator would."""
+        subprocess.run(["exim4", "-qff"], check=True)
 
     def forget_queue(self) -> None:
         for entry in self.queue():
@@ -233,8 +257,12 @@ def message(body: str = "Hello.\r\n", **headers: str) -> str:
 class Raw:
     """A client that writes what it is told, when it is told."""
 
-    def __init__(self, relay: Relay, port: int, *, tls: bool = False) -> None:
-        self.socket: socket.socket = socket.create_connection(("127.0.0.1", port), timeout=20)
+    def __init__(
+        self, relay: Relay, port: int, *, tls: bool = False, source: str = "127.0.0.1"
+    ) -> None:
+        self.socket: socket.socket = socket.create_connection(
+            ("127.0.0.1", port), timeout=20, source_address=(source, 0)
+        )
         if port == 465:
             self.socket = relay.tls_context().wrap_socket(self.socket)
         self.relay = relay

@@ -275,5 +275,5 @@ def test_only_root_submits_locally(relay: relay_.Relay, internet: internet_.Inte
         check=False,
     )
     assert nobody.returncode == 1
-    assert relay.log_lines("rejected non-SMTP message: local submission is for root")
+    assert relay.log_lines("rejected by non-SMTP ACL: local submission is for root")
     assert relay.queue() == []

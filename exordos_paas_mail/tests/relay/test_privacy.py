@@ -1,0 +1,113 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+
+from __future__ import annotations
+
+import base64
+import email
+import re
+
+import pytest
+
+from exordos_paas_mail.tests.relay import internet as internet_
+from exordos_paas_mail.tests.relay import relay as relay_
+
+ALICE = relay_.ALICE
+DOMAIN = relay_.DOMAIN
+TOKEN = base64.b64encode(f"\0{ALICE}\0{relay_.PASSWORD}".encode()).decode()
+WORD = base64.b64encode(relay_.PASSWORD.encode()).decode()
+
+
+@pytest.mark.parametrize("port", [25, 465, 587])
+def test_the_banner_tells_the_domain_and_no_software(relay: relay_.Relay, port: int) -> None:
+    with relay_.Raw(relay, port) as client:
+        assert client.answer() == f"220 {DOMAIN} ESMTP\r\n"
+
+
+def test_ehlo_offers_what_the_relay_does_and_no_more(relay: relay_.Relay) -> None:
+    with relay.connect(587) as client:
+        assert {name: value.strip() for name, value in client.esmtp_features.items()} == {
+            "size": str(25 * 2**20),
+            "8bitmime": "",
+            "dsn": "",
+            "pipelining": "",
+            "auth": "PLAIN LOGIN",
+            "help": "",
+        }
+
+
+def test_a_message_tells_neither_client_nor_login(
+    relay: relay_.Relay, internet: internet_.Internet
+) -> None:
+    sent = relay_.message(From=f"alice+news@{DOMAIN}", Bcc="hidden@elsewhere.example")
+    assert relay.send(sent, sender=f"alice+news@{DOMAIN}")[0] == 250
+    (got,) = internet.wait_for(1)
+    assert got.helo == DOMAIN
+    for secret in (b"127.0.0.1", b"client.example [", ALICE.encode(), b"hidden", b"xim 4"):
+        assert secret not in got.data
+    (received,) = email.message_from_bytes(got.data).get_all("Received")
+    assert re.fullmatch(
+        rf"by {re.escape(DOMAIN)} with esmtpsa id [\w-]+\s+for someone@elsewhere\.example;"
+        r"\s+\w{3}, [\w: +]+",
+        received,
+    )
+
+
+def dialogue(relay: relay_.Relay, lines: list[str], *, tls: bool = True) -> None:
+    with relay_.Raw(relay, 587, tls=tls) as client:
+        if not tls:
+            client.answer()
+        for line in lines:
+            if not client.command(line):
+                return
+
+
+@pytest.mark.parametrize("tls", [True, False])
+@pytest.mark.parametrize(
+    "lines",
+    [
+        pytest.param([f"AUTH PLAIN {TOKEN}"], id="good"),
+        pytest.param([f"AUTH PLAIN {TOKEN} extra"] * 6, id="one word too many"),
+        pytest.param([f"AUTH PLAIN={TOKEN}"] * 6, id="equals sign"),
+        pytest.param([f"AUTH {TOKEN}"] * 6, id="no mechanism"),
+        pytest.param([f"AUTH XOAUTH2 {TOKEN}"] * 6, id="unknown mechanism"),
+        pytest.param([f"AUTH PLAIN {TOKEN}x!"] * 6, id="not base64"),
+        pytest.param(["AUTH LOGIN", "*", TOKEN, WORD, WORD, WORD, WORD, WORD], id="lost its place"),
+        pytest.param([relay_.PASSWORD] * 6, id="typed as a command"),
+        pytest.param([f"AUTH PLAIN {TOKEN}"] * 8, id="again and again"),
+        pytest.param([f"MAIL FROM:<{ALICE}> {WORD}"] * 6, id="as an option of MAIL"),
+    ],
+)
+def test_no_password_is_logged_whatever_a_client_does(
+    relay: relay_.Relay, lines: list[str], *, tls: bool
+) -> None:
+    dialogue(relay, lines, tls=tls)
+    said = relay.log()
+    assert [
+        secret
+        for secret in (TOKEN, TOKEN[:30], WORD, WORD[:20], relay_.PASSWORD, "$6$")
+        if secret in said
+    ] == []
+
+
+def test_the_log_tells_an_accepted_message_from_end_to_end(
+    relay: relay_.Relay, internet: internet_.Internet
+) -> None:
+    _, text = relay.send()
+    name = text.removeprefix("OK id=")
+    internet.wait_for(1)
+    relay.wait_for_queue(0)
+    said = "\n".join(relay.log_lines(re.escape(name)))
+    for pattern in (
+        rf"accepted account={re.escape(ALICE)} recipients=1 size=\d+ id={name}",
+        rf"<= {re.escape(ALICE)} H=\(client\.example\) \[127\.0\.0\.1\]:\d+ .*P=esmtpsa .*A=plain:",
+        r"=> someone@elsewhere\.example .*R=mx T=remote_smtp .*C=\"250 kept\"",
+        rf"{name} Completed",
+    ):
+        assert re.search(pattern, said), pattern
+    stamp = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} \[\d+\] "
+    assert [line for line in relay.log().splitlines() if not re.match(stamp, line)] == []
+
+
+def test_no_secret_is_in_the_configuration(relay: relay_.Relay) -> None:
+    assert relay_.PASSWD.read_text().split(":")[1][:20] not in relay_.CONFIG.read_text()
