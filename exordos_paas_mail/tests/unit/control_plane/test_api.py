@@ -1,0 +1,384 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""What the API does with good input."""
+
+from __future__ import annotations
+
+import threading
+import typing as tp
+import uuid as sys_uuid
+
+import pytest
+from restalchemy.dm import filters
+from restalchemy.storage.sql import engines
+
+from exordos_paas_mail import models
+from exordos_paas_mail.codecs import password_hashes
+from exordos_paas_mail.tests.unit.control_plane import api_client, gservice
+
+PASSWORD = "Tr0ub4dor&3"
+
+
+def stored_hash(account: str) -> str:
+    uuid = sys_uuid.UUID(account.rpartition("/")[2])
+    found = models.MailAccount.objects.get_one(filters={"uuid": filters.EQ(uuid)})
+    assert isinstance(found.password_hash, str)
+    return found.password_hash
+
+
+def test_an_instance_is_shown_as_it_was_made(api: api_client.Client) -> None:
+    version = api.version()
+    body = api.instance_body(version, domain="Mail.Example.COM", description="two\nlines")
+    made = api.post(api_client.INSTANCES, body)
+    uuid, created, updated = made["uuid"], made["created_at"], made["updated_at"]
+    assert made == {
+        "uuid": uuid,
+        "name": "relay",
+        "description": "two\nlines",
+        "project_id": api.project_id,
+        "domain": "mail.example.com",
+        "cpu": 1,
+        "ram": 1024,
+        "disk_size": 10,
+        "version": version,
+        "status": "NEW",
+        "error": "",
+        "ipsv4": [],
+        "dkim_public_key": "",
+        "dkim_selector": "platform",
+        "created_at": created,
+        "updated_at": updated,
+    }
+    assert api.get(f"{api_client.INSTANCES}{uuid}") == made
+    assert api.get(api_client.INSTANCES) == [made]
+
+
+def test_a_new_record_says_where_it_is(api: api_client.Client) -> None:
+    instance = api.call("POST", api_client.INSTANCES, api.instance_body(api.version()))
+    path = f"{api_client.INSTANCES}{instance.json['uuid']}"
+    account = api.call(
+        "POST", f"{path}/accounts/", {"username": "a", "password_hash": api_client.HASH}
+    )
+    assert [instance.headers["Location"], account.headers["Location"]] == [
+        f"http://localhost{path}",
+        f"http://localhost{path}/accounts/{account.json['uuid']}",
+    ]
+
+
+@pytest.mark.parametrize("method", ["PATCH", "PUT"])
+def test_an_update_changes_what_it_names(api: api_client.Client, method: str) -> None:
+    instance = api.instance()
+    before = api.get(instance)
+    changes = {"cpu": 2, "ram": 2048, "disk_size": 20, "name": "renamed", "description": "d"}
+    answer = api.call(method, instance, changes)
+    assert (answer.status_code, answer.json) == (200, api.get(instance))
+    assert {**answer.json, "updated_at": before["updated_at"]} == {**before, **changes}
+    assert answer.json["updated_at"] > before["updated_at"]
+
+
+def test_an_update_to_another_version_is_taken(api: api_client.Client) -> None:
+    instance = api.instance()
+    version = api.version("exim4_2")
+    assert api.patch(instance, {"version": version})["version"] == version
+
+
+@pytest.mark.parametrize("method", ["PATCH", "PUT"])
+def test_an_update_that_changes_nothing_writes_nothing(api: api_client.Client, method: str) -> None:
+    instance = api.instance()
+    account = api.account(instance, password=PASSWORD)
+    shown = api.get(instance)
+    before = gservice.row_versions()
+    for path, body in (
+        (instance, {}),
+        (instance, {"cpu": 1, "name": "relay", "version": shown["version"]}),
+        (account, {}),
+        (account, {"active": True}),
+        (account, {"password": PASSWORD}),
+        (account, {"password_hash": stored_hash(account)}),
+        (account, {"password_hash": "{SHA512-CRYPT}" + stored_hash(account)}),
+    ):
+        assert api.call(method, path, body).status_code == 200
+    assert gservice.row_versions() == before
+
+
+def test_an_account_shows_neither_password_nor_hash(api: api_client.Client) -> None:
+    instance = api.instance()
+    body = {"username": "NoReply", "password": PASSWORD}
+    made = api.post(f"{instance}/accounts/", body)
+    account = f"{instance}/accounts/{made['uuid']}"
+    expected = {
+        "uuid": made["uuid"],
+        "name": "",
+        "description": "",
+        "project_id": api.project_id,
+        "instance": instance,
+        "username": "noreply",
+        "active": True,
+        "created_at": made["created_at"],
+        "updated_at": made["updated_at"],
+    }
+    assert made == expected
+    assert [api.get(account), *api.get(f"{instance}/accounts/")] == [expected, expected]
+    for changes in ({"password": "another one"}, {"password_hash": api_client.HASH}):
+        assert api.patch(account, changes).keys() == expected.keys()
+
+
+def test_a_password_is_hashed_as_cheaply_as_a_login_may_cost(api: api_client.Client) -> None:
+    account = api.account(api.instance(), password=PASSWORD)
+    found = stored_hash(account)
+    # No rounds in it: the 5,000 of the scheme.
+    _, scheme, salt, digest = found.split("$")
+    assert (scheme, len(salt), len(digest)) == ("6", 16, 86)
+    assert password_hashes.verify(PASSWORD, found)
+    api.patch(account, {"password": "another one"})
+    assert not password_hashes.verify(PASSWORD, stored_hash(account))
+    assert password_hashes.verify("another one", stored_hash(account))
+
+
+def test_a_hash_is_stored_without_its_prefix(api: api_client.Client) -> None:
+    account = api.account(api.instance(), password_hash="{SHA512-CRYPT}" + api_client.HASH)
+    assert stored_hash(account) == api_client.HASH
+
+
+def test_no_table_holds_a_password(api: api_client.Client) -> None:
+    account = api.account(api.instance(), password=PASSWORD)
+    api.patch(account, {"password": PASSWORD + "2"})
+    with engines.engine_factory.get_engine().session_manager() as session:
+        for table in ("mail_accounts", "mail_instances", "ua_target_resources"):
+            rows = session.execute(f"SELECT t::text AS row FROM {table} t").fetchall()  # noqa: S608
+            assert [row for row in rows if PASSWORD in row["row"]] == []
+
+
+def updated_at(api: api_client.Client, path: str) -> str:
+    return str(api.get(path)["updated_at"])
+
+
+def test_a_change_of_an_account_touches_its_instance_and_nothing_else_of_it(
+    api: api_client.Client,
+) -> None:
+    instance, other = api.instance(), api.instance()
+    account = api.account(instance)
+    before = api.get(instance), api.get(other)
+    seen = {before[0]["updated_at"]}
+    for act in (
+        lambda: api.account(instance, "second"),
+        lambda: api.patch(account, {"active": False}),
+        lambda: api.patch(account, {"password_hash": api_client.HASH_2}),
+        lambda: api.patch(account, {"password": PASSWORD}),
+        lambda: api.delete(account),
+    ):
+        act()
+        seen.add(updated_at(api, instance))
+    assert len(seen) == 6
+    assert {**api.get(instance), "updated_at": None} == {**before[0], "updated_at": None}
+    assert api.get(other) == before[1]
+
+
+def test_what_the_node_does_not_hold_touches_nothing(api: api_client.Client) -> None:
+    instance = api.instance()
+    account = api.account(instance)
+    before = updated_at(api, instance)
+    api.patch(account, {"name": "the shop", "description": "d"})
+    assert updated_at(api, instance) == before
+
+
+def test_a_refused_account_does_not_touch_its_instance(api: api_client.Client) -> None:
+    instance = api.instance()
+    api.account(instance, "noreply")
+    before = updated_at(api, instance)
+    body = {"username": "noreply", "password_hash": api_client.HASH}
+    assert api.refused("POST", f"{instance}/accounts/", body)[0] == 409
+    assert updated_at(api, instance) == before
+
+
+def test_an_instance_takes_its_accounts_with_it(api: api_client.Client) -> None:
+    instance, other = api.instance(), api.instance()
+    api.account(instance)
+    kept = api.account(other)
+    api.delete(instance)
+    assert api.refused("GET", instance)[0] == 404
+    assert [str(a.uuid) for a in models.MailAccount.objects.get_all()] == [kept.rpartition("/")[2]]
+
+
+def test_a_version_in_use_stays(api: api_client.Client) -> None:
+    version = api.version()
+    api.instance(version=version)
+    admin = api.admin()
+    assert admin.refused("DELETE", version) == (
+        409,
+        "version: does not exist any more, or is in use",
+    )
+    assert admin.refused("POST", api_client.VERSIONS, {"name": "exim4_1", "image": "i"}) == (
+        409,
+        "name: is taken by another version",
+    )
+    assert [v["name"] for v in api.get(api_client.VERSIONS)] == ["exim4_1"]
+
+
+def test_lists_are_filtered_sorted_and_paged(api: api_client.Client) -> None:
+    instance = api.instance()
+    for name in "dbeac":
+        api.account(instance, name, active=name != "e")
+    accounts = f"{instance}/accounts/"
+
+    def names(query: str) -> list[str]:
+        return [a["username"] for a in api.get(f"{accounts}?{query}")]
+
+    assert names("sort_key=username") == list("abcde")
+    assert names("sort_key=username&sort_dir=desc&active=true") == list("dcba")
+    assert sorted(names("username=A&username=b")) == ["a", "b"]
+    assert names('q=username="a" OR username="b"&sort_key=username') == ["a", "b"]
+    pages, marker = [], ""
+    while True:
+        page = api.call("GET", f"{accounts}?sort_key=username&page_limit=2{marker}")
+        assert page.headers["X-Pagination-Limit"] == "2"
+        pages.append([a["username"] for a in page.json])
+        if "X-Pagination-Marker" not in page.headers:
+            break
+        marker = f"&page_marker={page.headers['X-Pagination-Marker']}"
+    assert pages == [["a", "b"], ["c", "d"], ["e"]]
+
+
+def test_the_routes_are_listed(api: api_client.Client) -> None:
+    assert sorted(api.get(f"{api_client.ROOT}/")) == ["instances", "versions"]
+
+
+class _Paused:
+    """A transaction of another API worker, held open."""
+
+    def __init__(self, act: tp.Callable[[tp.Any], None]) -> None:
+        self._act = act
+        self._done, self._commit = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def _run(self) -> None:
+        engine = engines.engine_factory.get_engine()
+        with engine.session_manager() as session:
+            self._act(session)
+            self._done.set()
+            assert self._commit.wait(20)
+
+    def __enter__(self) -> tp.Callable[[], None]:
+        self._thread.start()
+        assert self._done.wait(20)
+        return self._commit.set
+
+    def __exit__(self, *_exc: object) -> None:
+        self._commit.set()
+        self._thread.join()
+
+
+def _new_account(path: str, username: str = "slow") -> models.MailAccount:
+    instance = models.MailInstance.objects.get_one(
+        filters={"uuid": filters.EQ(sys_uuid.UUID(path.rpartition("/")[2]))}
+    )
+    return models.MailAccount(
+        instance=instance,
+        project_id=instance.project_id,
+        username=username,
+        password_hash=api_client.HASH,
+    )
+
+
+def _in_background(act: tp.Callable[[], tp.Any]) -> tuple[threading.Thread, list[tp.Any]]:
+    results: list[tp.Any] = []
+    thread = threading.Thread(target=lambda: results.append(act()))
+    thread.start()
+    return thread, results
+
+
+def _waits_for_a_lock(thread: threading.Thread) -> bool:
+    """Return whether a statement waits for another transaction; False once *thread* is done."""
+    engine = engines.engine_factory.get_engine()
+    while thread.is_alive():
+        with engine.session_manager() as session:
+            if session.execute("SELECT 1 FROM pg_locks WHERE NOT granted").fetchall():
+                return True
+    return False
+
+
+def test_a_patch_during_a_slow_account_is_not_lost(api: api_client.Client) -> None:
+    path = api.instance()
+    # The worker of the account read the instance before the PATCH.
+    account = _new_account(path)
+    api.patch(path, {"cpu": 8})
+    account.insert()
+    assert api.get(path)["cpu"] == 8
+    slow = _new_account(path, "slower")
+    with _Paused(lambda session: slow.insert(session=session)) as commit:
+        patch, answers = _in_background(lambda: api.patch(path, {"cpu": 16}))
+        assert _waits_for_a_lock(patch)
+        commit()
+        patch.join()
+    assert (answers[0]["cpu"], api.get(path)["cpu"]) == (16, 16)
+    assert len(api.get(f"{path}/accounts/")) == 2
+
+
+def test_two_patches_of_different_fields_both_stay(api: api_client.Client) -> None:
+    path = api.instance()
+    uuid = filters.EQ(sys_uuid.UUID(path.rpartition("/")[2]))
+    first = models.MailInstance.objects.get_one(filters={"uuid": uuid})
+    api.patch(path, {"ram": 4096})
+    first.cpu = 4
+    first.update()
+    shown = api.get(path)
+    assert (shown["cpu"], shown["ram"]) == (4, 4096)
+
+
+def test_a_disk_that_grew_meanwhile_does_not_shrink(api: api_client.Client) -> None:
+    path = api.instance(disk_size=10)
+    uuid = filters.EQ(sys_uuid.UUID(path.rpartition("/")[2]))
+    first = models.MailInstance.objects.get_one(filters={"uuid": uuid})
+    api.patch(path, {"disk_size": 100})
+    first.disk_size = 50
+    with pytest.raises(Exception, match="disk_size: may grow and never shrink"):
+        first.update()
+    assert api.get(path)["disk_size"] == 100
+
+
+def test_an_account_of_an_instance_that_is_being_deleted_is_a_404(
+    api: api_client.Client,
+) -> None:
+    path = api.instance()
+    instance = models.MailInstance.objects.get_one()
+    with _Paused(lambda session: instance.delete(session=session)) as commit:
+        body = {"username": "late", "password_hash": api_client.HASH}
+        post, answers = _in_background(lambda: api.refused("POST", f"{path}/accounts/", body))
+        assert _waits_for_a_lock(post)
+        commit()
+        post.join()
+    assert answers[0][0] == 404
+
+
+def test_an_instance_waits_for_an_account_that_is_being_made(api: api_client.Client) -> None:
+    path = api.instance()
+    account = _new_account(path)
+    with _Paused(lambda session: account.insert(session=session)) as commit:
+        delete, _ = _in_background(lambda: api.delete(path))
+        assert _waits_for_a_lock(delete)
+        commit()
+        delete.join()
+    assert (models.MailInstance.objects.get_all(), models.MailAccount.objects.get_all()) == ([], [])
+
+
+def test_accounts_made_at_once_are_all_there(api: api_client.Client) -> None:
+    path = api.instance()
+    failed: list[str] = []
+
+    def make(worker: int) -> None:
+        for number in range(10):
+            answer = api.call(
+                "POST",
+                f"{path}/accounts/",
+                {"username": f"u{worker}-{number}", "password_hash": api_client.HASH},
+            )
+            if answer.status_code != 201:
+                failed.append(answer.text)
+
+    workers = [threading.Thread(target=make, args=(w,)) for w in range(6)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert failed == []
+    assert len(api.get(f"{path}/accounts/")) == 60

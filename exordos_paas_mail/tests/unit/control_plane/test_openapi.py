@@ -1,0 +1,76 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""The API document of the running application."""
+
+from __future__ import annotations
+
+import typing as tp
+
+import openapi_spec_validator
+import pytest
+
+from exordos_paas_mail.tests.unit.control_plane import api_client
+
+INSTANCE = api_client.INSTANCES + "{MailInstanceUuid}"
+VERSION = api_client.VERSIONS + "{MailVersionUuid}"
+ACCOUNTS = INSTANCE + "/accounts/"
+ACCOUNT = ACCOUNTS + "{MailAccountUuid}"
+COLLECTION, RECORD = {"get", "post"}, {"get", "put", "patch", "delete"}
+
+
+@pytest.fixture(params=["3.0.3", "3.1.0"])
+def document(request: pytest.FixtureRequest, api: api_client.Client) -> dict[str, tp.Any]:
+    found: dict[str, tp.Any] = api.admin().get(f"/specifications/{request.param}")
+    return found
+
+
+def test_the_document_lists_every_route_and_method(document: dict[str, tp.Any]) -> None:
+    ours = {
+        path: set(operations)
+        for path, operations in document["paths"].items()
+        if path.startswith(f"{api_client.ROOT}/")
+    }
+    assert ours == {
+        f"{api_client.ROOT}/": {"get"},
+        api_client.INSTANCES: COLLECTION,
+        INSTANCE: RECORD,
+        ACCOUNTS: COLLECTION,
+        ACCOUNT: RECORD,
+        api_client.VERSIONS: COLLECTION,
+        VERSION: RECORD,
+    }
+
+
+def test_the_document_is_valid(document: dict[str, tp.Any]) -> None:
+    openapi_spec_validator.validate(document)
+
+
+def test_operations_have_names_of_their_own(document: dict[str, tp.Any]) -> None:
+    names = [
+        operation["operationId"]
+        for operations in document["paths"].values()
+        for operation in operations.values()
+    ]
+    assert sorted(names) == sorted(set(names))
+
+
+def test_no_answer_has_a_secret_and_bodies_do(document: dict[str, tp.Any]) -> None:
+    schemas = document["components"]["schemas"]
+    with_secret = {
+        name
+        for name, schema in schemas.items()
+        if {"password", "password_hash"} & schema.get("properties", {}).keys()
+    }
+    assert with_secret == {"MailAccount_Create", "MailAccount_Update"}
+    for name in with_secret:
+        for field in ("password", "password_hash"):
+            assert schemas[name]["properties"][field]["writeOnly"] is True
+
+
+def test_facts_are_read_only(document: dict[str, tp.Any]) -> None:
+    properties = document["components"]["schemas"]["MailInstance_Update"]["properties"]
+    read_only = {name for name, schema in properties.items() if schema.get("readOnly")}
+    assert read_only == {
+        *("uuid", "created_at", "updated_at", "project_id", "domain"),
+        *("status", "error", "ipsv4", "dkim_public_key", "dkim_selector"),
+    }
