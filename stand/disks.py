@@ -1,0 +1,63 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""The node image as a disk that boots, built without a hypervisor.
+
+Run as ``python -m stand.disks SOURCES DISK``: *SOURCES* is a directory with
+dist/, etc/ and exordos/images/ of this project, *DISK* the raw image to write.
+"""
+
+from __future__ import annotations
+
+import pathlib
+import shutil
+import sys
+import tempfile
+import time
+import typing as tp
+
+from stand import commands, images, project, sites
+
+_DISK: tp.Final = pathlib.Path(__file__).with_name("disk.sh")
+# What the platform gives the root of a mail node: constants.ROOT_DISK_SIZE.
+_BYTES: tp.Final = 6 * 2**30
+_SECONDS: tp.Final = 600
+
+
+def build(sources: pathlib.Path, disk: pathlib.Path, report: images.Report = print) -> None:
+    """Install *sources* on the machine layer and write it to *disk*.
+
+    Raises CommandError when the image script or a tool fails, and leaves no
+    disk then.
+    """
+    below = images.ensure("machine", report)
+    started = time.monotonic()
+    build = project.image_build()
+    partial = disk.with_suffix(".partial")
+    scratch = pathlib.Path(tempfile.mkdtemp(dir=sites.CACHE, prefix="disk-"))
+    try:
+        upper = images.run_script(
+            "disk",
+            below,
+            scratch,
+            sources / build.script,
+            binds={build.destination: sources},
+        )
+        report(f"image script run in {time.monotonic() - started:.0f} s")
+        layers = ":".join(map(str, [upper, *below]))
+        commands.run(
+            *("unshare", "--mount", "--propagation", "private"),
+            *("bash", str(_DISK), layers, str(partial), str(_BYTES)),
+            timeout=_SECONDS,
+        )
+        partial.rename(disk)
+    finally:
+        partial.unlink(missing_ok=True)
+        shutil.rmtree(scratch)
+    report(f"{disk.name} made in {time.monotonic() - started:.0f} s")
+
+
+if __name__ == "__main__":
+    try:
+        build(pathlib.Path(sys.argv[1]).resolve(), pathlib.Path(sys.argv[2]).resolve())
+    except commands.CommandError as error:
+        sys.exit(str(error))
