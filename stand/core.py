@@ -88,7 +88,12 @@ def _specification(site: sites.Site, made: settings.Settings) -> dict[str, tp.An
     return {
         "admin_password": made.admin_password,
         "profile": _PROFILE,
+        # The realm's registration with the vendor; values that lead nowhere.
         "disable_telemetry": True,
+        "ecosystem_endpoint": "http://127.0.0.1:9",
+        "realm_uuid": made.core_uuid,
+        "realm_secret": "none",
+        "realm_tokens": {"access_token": "none", "refresh_token": "none"},
         "iam": {
             "default_client_uuid": str(sys_uuid.UUID(int=0)),
             "default_client_id": CLIENT_ID,

@@ -1,0 +1,122 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""Elements: rendered as their build would, installed through the exordos CLI."""
+
+from __future__ import annotations
+
+import shutil
+import typing as tp
+
+import jinja2
+import yaml
+
+from stand import commands, core, images, project, repository, settings, sites, waiting
+
+if tp.TYPE_CHECKING:
+    import pathlib
+
+    from stand import iam
+
+# It wants a cryptography that Core and the runtime do not: a venv of its own.
+_CLI_VERSION: tp.Final = "3.2.29"
+_CLI: tp.Final = sites.CACHE / f"cli-{_CLI_VERSION}"
+_ELEMENTS: tp.Final = "v1/em/elements/"
+METAPAAS: tp.Final = "metapaas"
+
+
+def cli(report: images.Report = print) -> pathlib.Path:
+    """Return the exordos CLI, installed where it is missing."""
+    program = _CLI / "bin" / "exordos"
+    if not program.exists():
+        report(f"installing the exordos CLI {_CLI_VERSION}")
+        partial = _CLI.with_suffix(".partial")
+        if partial.exists():
+            shutil.rmtree(partial)
+        commands.run("uv", "venv", "--quiet", "--relocatable", str(partial))
+        commands.run(
+            *("uv", "pip", "install", "--quiet", "--python", str(partial / "bin" / "python")),
+            f"exordos=={_CLI_VERSION}",
+        )
+        partial.rename(_CLI)
+    return program
+
+
+def configure_cli(site: sites.Site, made: settings.Settings) -> pathlib.Path:
+    """Write and return the administrator's settings of the CLI."""
+    file = site.directory / "exordosctl.yaml"
+    context = {"user": "admin", "password": made.admin_password}
+    realm = {
+        "endpoint": core.url(site),
+        "check_updates": False,
+        "contexts": {"admin": context},
+        "current-context": "admin",
+    }
+    config = {"schema_version": 1, "realms": {"stand": realm}, "current-realm": "stand"}
+    settings.write_private(file, yaml.safe_dump(config))
+    return file
+
+
+def installed(admin: iam.Session, name: str) -> dict[str, tp.Any] | None:
+    """Return the installed element of that name, if there is one."""
+    found = admin.call("GET", _ELEMENTS, name=name)
+    return found[0] if found else None
+
+
+def install(site: sites.Site, made: settings.Settings, manifest: pathlib.Path) -> None:
+    """Install the element of *manifest*; raises CommandError with the CLI's words."""
+    commands.run(
+        *(str(cli()), "--no-check-updates", "--config", str(configure_cli(site, made))),
+        *("em", "elements", "install", str(manifest)),
+    )
+
+
+def wait_active(admin: iam.Session, name: str, seconds: float) -> None:
+    """Wait until the element manager calls the element ACTIVE."""
+
+    def is_active() -> bool:
+        element = installed(admin, name)
+        return element is not None and element["status"] == "ACTIVE"
+
+    waiting.until(f"element {name} ACTIVE", is_active, seconds)
+
+
+def metapaas_manifest(site: sites.Site, layers: list[pathlib.Path]) -> pathlib.Path:
+    """Render the runtime's own manifest, with its image on the stand's repository."""
+    version = images.PINS["EXORDOS_METAPAAS_VERSION"]
+    template = layers[0] / "opt/exordos_metapaas/exordos/manifests/metapaas.yaml.j2"
+    image = repository.publish_image(site, METAPAAS, version, "exordos-metapaas", layers)
+    return _render(site, template, version=version, images={"exordos_metapaas": image})
+
+
+def mail_manifest(site: sites.Site, report: images.Report = print) -> tuple[pathlib.Path, str]:
+    """Render the product's manifest for the sources as they are; return it and its version.
+
+    Publishes the wheel, what the wheel needs, and the node image.
+    """
+    wheel = project.wheel()
+    version = wheel.name.split("-")[1]
+    digest = repository.publish_wheel(site, wheel)
+    for dependency in sorted((images.ensure("index", report)[0] / "srv/wheels").glob("*.whl")):
+        repository.publish_wheel(site, dependency)
+    layers = images.ensure("mail", report)
+    name = project.image_build().name
+    image = repository.publish_image(site, "mailaas", version, name, layers)
+    manifest = _render(
+        site,
+        sites.PROJECT / "exordos/manifests/mailaas.yaml.j2",
+        version=version,
+        images={name.replace("-", "_"): image},
+        index_url=f"{repository.url(site)}/simple/",
+        wheel=wheel.name,
+        wheel_sha256=digest,
+    )
+    return manifest, version
+
+
+def _render(site: sites.Site, template: pathlib.Path, **variables: tp.Any) -> pathlib.Path:
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False)  # noqa: S701
+    text = environment.from_string(template.read_text()).render(**variables)
+    target = site.directory / "manifests" / template.name.removesuffix(".j2")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(text)
+    return target
