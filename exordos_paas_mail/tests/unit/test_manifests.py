@@ -1,0 +1,162 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""The manifests name what the code names."""
+
+import pathlib
+import typing as tp
+
+import jinja2
+import pytest
+import yaml
+
+from exordos_paas_mail import constants, controllers, definition, models
+
+ROOT = pathlib.Path(__file__).parents[3]
+MANIFESTS = ROOT / "exordos" / "manifests"
+WHEEL = "exordos_paas_mail-1.2.3-py3-none-any.whl"
+DIGEST = "0123456789abcdef" * 4
+BUILT = {
+    "artifacts": {"pypi_package": "urn:artifacts:11111111-1111-5111-8111-111111111111"},
+    "images": {"exordos_metapaas_mail_dp": "urn:images:22222222-2222-5222-8222-222222222222"},
+}
+PUBLISHED = {
+    "index_url": "http://index.example/simple/",
+    "wheel": WHEEL,
+    "wheel_sha256": DIGEST,
+    "repository": "http://repository.example/elements/",
+}
+
+
+def render(name: str, **variables: tp.Any) -> dict[str, tp.Any]:
+    """Return the manifest as the element manager reads it."""
+    template = jinja2.Template((MANIFESTS / name).read_text(), undefined=jinja2.StrictUndefined)
+    return tp.cast("dict[str, tp.Any]", yaml.safe_load(template.render(**variables)))
+
+
+@pytest.fixture(params=[BUILT, PUBLISHED], ids=["urn", "url"])
+def element(request: pytest.FixtureRequest) -> dict[str, tp.Any]:
+    return render("mailaas.yaml.j2", version="1.2.3", **request.param)
+
+
+@pytest.fixture
+def example() -> dict[str, tp.Any]:
+    return render("example_mail.yaml.j2", version="1.2.3")
+
+
+def test_the_element_is_named_as_the_definition_names_it(element: dict[str, tp.Any]) -> None:
+    mail = element["resources"]["$metapaas.types"][constants.SLUG]
+    plugin = definition.MailDefinition()
+    assert (element["name"], element["version"]) == (plugin.element_name, "1.2.3")
+    assert (mail["name"], mail["element_name"]) == (plugin.slug, plugin.element_name)
+    assert mail["project_id"] == constants.METAPAAS_PROJECT_ID
+
+
+@pytest.mark.parametrize(
+    ("variables", "package"),
+    [
+        pytest.param(BUILT, BUILT["artifacts"]["pypi_package"], id="urn"),
+        pytest.param(
+            PUBLISHED,
+            f"http://index.example/simple/exordos-paas-mail/{WHEEL}#sha256={DIGEST}",
+            id="url",
+        ),
+    ],
+)
+def test_the_package_is_the_wheel_that_was_built_and_never_a_name(
+    variables: dict[str, tp.Any], package: str
+) -> None:
+    element = render("mailaas.yaml.j2", version="1.2.3", **variables)
+    assert element["resources"]["$metapaas.types"]["mail"]["package"] == package
+
+
+@pytest.mark.parametrize(
+    ("variables", "image"),
+    [
+        pytest.param(BUILT, BUILT["images"]["exordos_metapaas_mail_dp"], id="urn"),
+        pytest.param(
+            PUBLISHED,
+            "http://repository.example/elements/mailaas/1.2.3/images/"
+            f"{constants.IMAGE_NAME}.raw.zst",
+            id="url",
+        ),
+    ],
+)
+def test_the_catalogue_holds_the_image_that_was_built(
+    variables: dict[str, tp.Any], image: str
+) -> None:
+    element = render("mailaas.yaml.j2", version="1.2.3", **variables)
+    assert element["resources"]["$mailaas.types.mail.versions"] == {
+        "exim4_1": {
+            "name": "exim4_1",
+            "description": "12345678-c625-4fee-81d5-f691897b8142",
+            "image": image,
+        }
+    }
+    assert element["exports"] == {"exim4_1": {"link": "$mailaas.types.mail.versions.$exim4_1"}}
+
+
+def test_the_image_is_the_one_that_the_build_makes() -> None:
+    build = yaml.safe_load((ROOT / "exordos" / "exordos.yaml").read_text())["build"]
+    built = {image["name"] for element in build["elements"] for image in element.get("images", [])}
+    assert built == {constants.IMAGE_NAME}
+
+
+def test_the_owner_role_gets_what_the_controllers_ask_for(element: dict[str, tp.Any]) -> None:
+    writable = ("create", "read", "update", "delete")
+    asked = {
+        f"{controller.__policy_service_name__}.{controller.__policy_name__}.{verb}"
+        for controller, verbs in (
+            (controllers.MailInstanceController, writable),
+            (controllers.MailAccountController, writable),
+            (controllers.MailVersionController, ("read",)),
+        )
+        for verb in verbs
+    }
+    permissions = element["resources"]["$core.iam.permissions"]
+    bindings = element["resources"]["$core.iam.permissionbinding"]
+    assert {permission["name"] for permission in permissions.values()} == asked
+    assert {name: binding["permission"] for name, binding in bindings.items()} == {
+        f"{name}_binding": f"$core.iam.permissions.${name}:uuid" for name in permissions
+    }
+    assert {(binding["role"], binding["project_id"]) for binding in bindings.values()} == {
+        ("726f6c65-0000-0000-0000-000000000002", constants.METAPAAS_PROJECT_ID)
+    }
+
+
+@pytest.mark.parametrize(
+    ("collection", "model"),
+    [
+        pytest.param("$mailaas.types.mail.instances", models.MailInstance, id="instance"),
+        pytest.param(
+            "$mailaas.types.mail.instances.$example_mail.accounts", models.MailAccount, id="account"
+        ),
+    ],
+)
+def test_the_example_declares_fields_that_the_models_have(
+    example: dict[str, tp.Any], collection: str, model: type
+) -> None:
+    # `password` is an input that is hashed, not a column.
+    known = {*model.properties.properties, "password"}
+    declared = {field for item in example["resources"][collection].values() for field in item}
+    assert declared <= known
+
+
+def test_every_kind_that_the_manifests_declare_is_reconciled(
+    element: dict[str, tp.Any], example: dict[str, tp.Any]
+) -> None:
+    prefix = f"${constants.ELEMENT_NAME}.types.{constants.SLUG}."
+    declared = {
+        ".".join(part for part in link.removeprefix(prefix).split(".") if not part.startswith("$"))
+        for manifest in (element, example)
+        for link in manifest["resources"]
+        if link.startswith(prefix)
+    }
+    plugin = definition.MailDefinition()
+    assert declared == set(plugin.get_agent_models()) == set(plugin.get_agent_filters())
+
+
+def test_the_example_imports_what_the_element_exports(
+    element: dict[str, tp.Any], example: dict[str, tp.Any]
+) -> None:
+    exported = {export["link"] for export in element["exports"].values()}
+    assert {item["link"] for item in example["imports"].values()} == exported
