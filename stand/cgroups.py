@@ -8,6 +8,8 @@ started, its whole process tree is in there.
 
 from __future__ import annotations
 
+import errno
+import os
 import pathlib
 import time
 import typing as tp
@@ -58,11 +60,18 @@ def ensure(name: str, memory: int | None = None) -> list[pathlib.Path]:
 
 def processes(name: str) -> list[int]:
     """Return the processes of group *name* and of those below it."""
-    return sorted(
-        int(pid)
-        for members in (unified() / name).rglob("cgroup.procs")
-        for pid in members.read_text().split()
-    )
+    found: list[int] = []
+    # A service that ends takes its group along: os.walk passes over what is gone.
+    for directory, _, _ in os.walk(unified() / name):
+        try:
+            members = pathlib.Path(directory, "cgroup.procs").read_text()
+        except OSError as error:
+            # ENODEV: it went between open(2) and read(2).
+            if error.errno not in {errno.ENOENT, errno.ENODEV}:
+                raise
+            continue
+        found.extend(int(pid) for pid in members.split())
+    return sorted(found)
 
 
 def children(name: str) -> list[str]:
