@@ -8,6 +8,7 @@ import base64
 import contextlib
 import dataclasses
 import email.message
+import email.policy
 import email.utils
 import smtplib
 import ssl
@@ -118,5 +119,6 @@ def transact(
     if code == 250:
         code, _ = client.rcpt(recipient)
     if code == 250:
-        code, _ = client.data(composed.as_bytes())
+        # smtplib sends octets as they are, and a bare line feed ends no line (RFC 5321 2.3.8).
+        code, _ = client.data(composed.as_bytes(policy=email.policy.SMTP))
     return code

@@ -74,7 +74,7 @@ def test_a_login_before_tls_is_neither_offered_nor_taken(
 
 def test_465_speaks_tls_from_the_first_octet(relay: submission.Relay) -> None:
     with pytest.raises((smtplib.SMTPServerDisconnected, TimeoutError, ssl.SSLError)):
-        smtplib.SMTP(relay.host, submission.SUBMISSIONS, timeout=5)
+        smtplib.SMTP(relay.host, submission.SUBMISSIONS, timeout=2)
 
 
 @pytest.mark.parametrize("port", PORTS)

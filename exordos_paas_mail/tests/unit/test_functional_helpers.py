@@ -1,0 +1,139 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""The end-to-end suite's own rules, without an installation."""
+
+from __future__ import annotations
+
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+from exordos_paas_mail.tests.functional import prepare_env, rest, settings
+
+MINIMAL = {
+    "EXORDOS_ENDPOINT": "http://core/api/core/",
+    "EXORDOS_USERNAME": "admin",
+    "EXORDOS_PASSWORD": "secret",
+}
+
+
+def test_the_minimal_environment_names_core_and_its_administrator() -> None:
+    assert settings.from_environment(MINIMAL) == settings.Settings(
+        core_url="http://core/api/core",
+        core_username="admin",
+        core_password="secret",
+        project="4d657461-0000-0000-0000-000000000002",
+        username=None,
+        password=None,
+        url=None,
+        poll_timeout=600,
+        poll_interval=1,
+        internet_url=None,
+    )
+
+
+def test_passwords_are_not_shown() -> None:
+    shown = repr(
+        settings.from_environment(
+            {**MINIMAL, "METAPAAS_USERNAME": "owner", "METAPAAS_PASSWORD": "secret too"}
+        )
+    )
+    assert "secret" not in shown
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"EXORDOS_ENDPOINT": ""}, "set EXORDOS_ENDPOINT "),
+        ({"EXORDOS_PASSWORD": "", "EXORDOS_USERNAME": ""}, "EXORDOS_USERNAME, EXORDOS_PASSWORD"),
+        ({"METAPAAS_USERNAME": "owner"}, "set together"),
+        ({"EXORDOS_POLL_TIMEOUT": "soon"}, "EXORDOS_POLL_TIMEOUT"),
+        ({"EXORDOS_POLL_INTERVAL": "0"}, "EXORDOS_POLL_INTERVAL"),
+        ({"EXORDOS_POLL_INTERVAL": "nan"}, "EXORDOS_POLL_INTERVAL"),
+    ],
+)
+def test_what_is_missing_or_wrong_is_named(change: dict[str, str], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        settings.from_environment({**MINIMAL, **change})
+
+
+def run_skipping_suite(directory: pathlib.Path, **environment: str) -> tuple[int, str]:
+    """Run a suite of one skipping test under the end-to-end suite's own conftest."""
+    source = pathlib.Path(rest.__file__).with_name("conftest.py")
+    (directory / "conftest.py").write_text(source.read_text())
+    (directory / "test_skips.py").write_text(
+        "import pytest\n\n\ndef test_skips():\n    pytest.skip('because')\n"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(directory)],
+        env={**MINIMAL, **environment, "PYTHONPATH": str(source.parents[3])},
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=directory,
+    )
+    return ran.returncode, ran.stdout
+
+
+@pytest.mark.parametrize(
+    ("environment", "status", "outcome"),
+    [
+        pytest.param({}, 0, "1 skipped", id="a real installation"),
+        pytest.param(
+            {"EXORDOS_MAIL_INTERNET_URL": "http://10.77.0.1:8053"}, 1, "1 failed", id="the stand"
+        ),
+    ],
+)
+def test_a_skip_is_a_failure_on_the_stand_and_nowhere_else(
+    tmp_path: pathlib.Path, environment: dict[str, str], status: int, outcome: str
+) -> None:
+    returned, output = run_skipping_suite(tmp_path, **environment)
+    assert returned == status, output
+    assert outcome in output
+
+
+def test_waiting_ends_with_the_first_answer_accepted() -> None:
+    answers = iter([1, 2, 3, 4])
+    assert rest.wait(lambda: next(answers), lambda it: it > 2, "three", (5, 0)) == 3
+    assert next(answers) == 4
+
+
+def test_waiting_in_vain_tells_the_last_answer() -> None:
+    with pytest.raises(AssertionError, match=r"the end: not within 0 s; the last answer was 'no'"):
+        rest.wait(lambda: "no", lambda _: False, "the end", (0, 0))
+
+
+@pytest.mark.parametrize("layout", ["manifests", "output/manifests"])
+def test_a_manifest_is_found_where_a_build_leaves_it(tmp_path: pathlib.Path, layout: str) -> None:
+    manifest = tmp_path / layout / "mailaas.yaml"
+    manifest.parent.mkdir(parents=True)
+    manifest.touch()
+    assert prepare_env.manifest_of(tmp_path, "mailaas") == manifest
+
+
+def test_a_manifest_that_was_not_built_is_asked_for(tmp_path: pathlib.Path) -> None:
+    with pytest.raises(prepare_env.PrepareError, match="build it first"):
+        prepare_env.manifest_of(tmp_path, "mailaas")
+
+
+def test_preparing_says_in_one_line_what_it_cannot_do(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    arguments = ["--endpoint", "http://127.0.0.1:9", "--username", "a", "--password", "secret"]
+    assert prepare_env.main(arguments) == 1
+    output, error = capsys.readouterr()
+    assert output == ""
+    assert error.startswith("cannot prepare: Core at http://127.0.0.1:9 gives no token: ")
+    assert error.count("\n") == 1
+    assert "secret" not in error
+
+
+def test_preparing_names_the_options_it_needs(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("EXORDOS_ENDPOINT", raising=False)
+    monkeypatch.delenv("EXORDOS_PASSWORD", raising=False)
+    assert prepare_env.main([]) == 2
+    assert capsys.readouterr().err == "missing: --endpoint, --password\n"
