@@ -40,6 +40,10 @@ venv: $(VENV)/.ready
 test: venv ## Unit tests: pure parts, and the real runtime on a real PostgreSQL
 	@$(BIN)/pytest
 
+.PHONY: benchmark-control-plane
+benchmark-control-plane: venv ## What an account change costs gservice, 10,000 accounts; has a bound
+	@$(BIN)/pytest -qs -p exordos_paas_mail.tests.unit.control_plane.conftest benchmarks/control_plane.py
+
 .PHONY: test-relay
 test-relay: venv ## The relay's configuration on Debian's real exim4, in name spaces of its own (root)
 	@tools/system-packages.sh $(PACKAGES_RELAY)
