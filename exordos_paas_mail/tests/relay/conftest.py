@@ -45,6 +45,7 @@ def internet(internet_session: internet_.Internet) -> internet_.Internet:
 def relay(relay_session: relay_.Relay, internet: internet_.Internet) -> tp.Iterator[relay_.Relay]:
     """Give a relay with an empty queue, no rate-limit memory and an empty log."""
     relay_session.forget_queue()
+    internet.forget()
     relay_session.forget_counts()
     relay_.LOG.unlink(missing_ok=True)
     yield relay_session

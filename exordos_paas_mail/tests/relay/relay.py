@@ -233,9 +233,12 @@ class Relay:
         """Try every queued message now, as an operator would."""
         subprocess.run(["exim4", "-qff"], check=True)
 
-    def forget_queue(self) -> None:
-        for entry in self.queue():
-            subprocess.run(["exim4", "-Mrm", entry], check=False, capture_output=True)
+    def forget_queue(self, *, seconds: float = 30) -> None:
+        """Empty the queue; a message that is being delivered is waited for."""
+        deadline = time.monotonic() + seconds
+        while queued := self.queue():
+            assert time.monotonic() < deadline, f"{len(queued)} messages are stuck"
+            subprocess.run(["exim4", "-Mrm", *queued], check=False, capture_output=True)
 
     def forget_counts(self) -> None:
         """Forget rate limits and retry times."""

@@ -133,7 +133,8 @@ def test_without_its_key_mail_waits_and_never_leaves_unsigned(
     finally:
         relay_.install(path, key)
     relay.expect_panic(
-        r"unable to open file for reading: \S+platform\.private|DKIM: signing failed|signing_init: privkey"
+        r"unable to open file for reading: \S+platform\.private"
+        "|DKIM: signing failed|signing_init: privkey"
     )
     relay.run_queue()
     (got,) = internet.wait_for(1)

@@ -17,6 +17,7 @@ import signal
 import socket
 import subprocess
 import time
+import typing as tp
 
 UNITS = pathlib.Path(__file__).parents[3] / "etc" / "systemd"
 PORTS = (25, 465, 587)
@@ -45,18 +46,20 @@ class Units:
         self._socket = read("exim4@.socket")["Socket"]
         self.sockets: dict[int, socket.socket] = {}
         self.listeners: dict[int, subprocess.Popen[bytes]] = {}
+        self.queue_runner = 0
 
-    @property
-    def queue_runner(self) -> int:
-        """Process id of exim4.service, which is a child of process 1 there and here."""
+    def _find_queue_runner(self) -> int:
+        """Return the process that ExecStart left as a child of process 1."""
         command = self._relay["ExecStart"][0].split()
-        (found,) = (
-            int(entry.name)
-            for entry in _exims()
-            if (entry / "cmdline").read_bytes().decode().split("\0")[:-1] == command
-            and re.search(r"^PPid:\t1$", (entry / "status").read_text(), re.MULTILINE)
-        )
-        return found
+        found = []
+        for entry in exims():
+            with contextlib.suppress(FileNotFoundError):
+                words = (entry / "cmdline").read_text().split("\0")[:-1]
+                status = (entry / "status").read_text()
+                if words == command and re.search(r"^PPid:\t1$", status, re.MULTILINE):
+                    found.append(int(entry.name))
+        (pid,) = found
+        return pid
 
     def _command(self, unit: dict[str, list[str]], command: str) -> list[str]:
         if command.startswith("+"):
@@ -85,8 +88,11 @@ class Units:
 
     def _stop(self, port: int) -> None:
         """KillMode=process: the accepting process only, sessions go on."""
-        self.listeners[port].send_signal(signal.SIGTERM)
-        assert self.listeners.pop(port).wait(int(self._listener["TimeoutStopSec"][0])) == 0
+        listener = self.listeners.pop(port)
+        listener.send_signal(signal.SIGTERM)
+        status = listener.wait(int(self._listener["TimeoutStopSec"][0]))
+        # Before exim has set its handler the signal itself ends it.
+        assert status in {0, -signal.SIGTERM}
 
     def start(self) -> None:
         for port in PORTS:
@@ -98,11 +104,22 @@ class Units:
             )
             self._accept(port)
         self._run(self._relay["ExecStart"][0])
+        self.queue_runner = self._find_queue_runner()
 
     def reload(self) -> None:
         """Do what `systemctl reload exim4` does; raises CalledProcessError on a refused file."""
         for command in self._relay["ExecReload"]:
             self._run(command)
+
+    @contextlib.contextmanager
+    def paused(self, port: int) -> tp.Iterator[None]:
+        """Have connections on *port* wait in the backlog, nothing answers."""
+        listener = self.listeners[port]
+        listener.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            listener.send_signal(signal.SIGCONT)
 
     def stop(self) -> None:
         for port in tuple(self.listeners):
@@ -119,7 +136,7 @@ class Units:
 
     def kill(self) -> None:
         """Cut the power of every exim process."""
-        for entry in _exims():
+        for entry in exims():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(int(entry.name), signal.SIGKILL)
         for held in self.sockets.values():
@@ -130,7 +147,7 @@ class Units:
         self.listeners.clear()
 
 
-def _exims() -> list[pathlib.Path]:
+def exims() -> list[pathlib.Path]:
     """Return the /proc folders of the exim processes."""
     found = []
     for entry in pathlib.Path("/proc").glob("[0-9]*"):

@@ -1,0 +1,153 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+import time
+
+import pytest
+
+from exordos_paas_mail.tests.relay import internet as internet_
+from exordos_paas_mail.tests.relay import relay as relay_
+
+ALICE = relay_.ALICE
+
+
+def submission(relay: relay_.Relay, port: int = 587) -> relay_.Raw:
+    """Return a client that is logged in and may send DATA's content."""
+    client = relay_.Raw(relay, port, tls=port != 465)
+    if port == 465:
+        client.answer()
+        client.command("EHLO client.example")
+    assert client.command(f"AUTH PLAIN {relay_.token(ALICE, relay_.PASSWORD)}")[:3] == "235"
+    assert client.command(f"MAIL FROM:<{ALICE}>")[:3] == "250"
+    assert client.command("RCPT TO:<someone@elsewhere.example>")[:3] == "250"
+    assert client.command("DATA")[:3] == "354"
+    return client
+
+
+SMUGGLED = (
+    f"MAIL FROM:<{ALICE}>\r\nRCPT TO:<victim@elsewhere.example>\r\nDATA\r\n"
+    f"From: {ALICE}\r\nSubject: smuggled\r\n\r\nSmuggled.\r\n.\r\n"
+).encode()
+ENDS = [
+    b"\n.\n",
+    b"\n.\r\n",
+    b"\r.\r",
+    b"\r\n.\n",
+    b"\r\n.\r",
+    b"\r\r\n.\r\r\n",
+    b"\n\n.\r\n",
+    b"\r\n\x00.\r\n",
+]
+
+
+@pytest.mark.parametrize("end", ENDS, ids=repr)
+@pytest.mark.parametrize("port", [465, 587])
+def test_only_crlf_dot_crlf_ends_a_message(
+    relay: relay_.Relay, internet: internet_.Internet, port: int, end: bytes
+) -> None:
+    with submission(relay, port) as client:
+        head = f"From: {ALICE}\r\nSubject: first\r\n\r\nHello.".encode()
+        client.write(head + end + SMUGGLED)
+        client.answer()
+        client.socket.settimeout(0.3)
+        with contextlib.suppress(TimeoutError, ssl.SSLError):
+            client.answer()
+    relay.wait_for_queue(0)
+    time.sleep(0.2)
+    recipients = [one.recipients for one in internet.received()]
+    assert ["victim@elsewhere.example"] not in recipients, recipients
+
+
+@pytest.mark.parametrize("port", [25, 587])
+@pytest.mark.parametrize(
+    "words",
+    [
+        pytest.param("EHLO client.example\r\n", id="SMTP"),
+        pytest.param(f"POST / HTTP/1.1\r\n\r\nMAIL FROM:<{ALICE}>\r\n", id="HTTP"),
+    ],
+)
+def test_a_client_that_talks_first_is_cut(relay: relay_.Relay, port: int, words: str) -> None:
+    """RFC 5321 3.1: a client waits for the greeting."""
+    with relay.units.paused(port):
+        held = socket.create_connection(("127.0.0.1", port), timeout=10)
+        held.sendall(words.encode())
+    with held:
+        assert held.recv(4096).startswith(b"554 SMTP synchronization error")
+        with contextlib.suppress(ConnectionResetError):
+            assert held.recv(4096) == b""
+
+
+def test_commands_after_starttls_in_the_clear_are_not_obeyed(relay: relay_.Relay) -> None:
+    """CVE-2011-0411: what came before TLS must not be read as if inside it."""
+    with relay_.Raw(relay, 587) as client:
+        client.answer()
+        client.command("EHLO client.example")
+        client.write(b"STARTTLS\r\nEHLO injected.example\r\n")
+        assert client.answer()[:3] in {"554", "220"}
+        rest = client.answer()
+        assert "250" not in rest
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        pytest.param(b"x" * 999 + b"\r\n", "554", id="line too long"),
+        pytest.param(b"a\x00b\r\n", "554", id="NUL"),
+        pytest.param(b"\xff\xfe\xfd\r\n", "250", id="any other octet"),
+    ],
+)
+def test_lines_and_octets_that_break_other_mail_servers_are_refused(
+    relay: relay_.Relay, body: bytes, code: str
+) -> None:
+    with submission(relay) as client:
+        client.write(f"From: {ALICE}\r\n\r\n".encode() + body + b".\r\n")
+        assert client.answer()[:3] == code
+
+
+def test_a_header_that_is_too_long_is_refused(relay: relay_.Relay) -> None:
+    with submission(relay) as client:
+        client.write(f"From: {ALICE}\r\n".encode() + b"X: y\r\n" * 40_000 + b"\r\nHello.\r\n.\r\n")
+        assert client.answer()[:1] == "5"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        f"{ALICE}\x00",
+        "${run{/usr/bin/touch /tmp/pwned}}@tenant.example",
+        "$local_part@tenant.example",
+        "a" * 500 + "@tenant.example",
+        "alice@" + "a." * 300 + "example",
+        '"alice\\"@tenant.example',
+        "al\u0131ce@tenant.example",
+    ],
+    ids=range(7),
+)
+def test_an_envelope_sender_cannot_carry_more_than_an_address(
+    relay: relay_.Relay, internet: internet_.Internet, address: str
+) -> None:
+    with relay.login() as client:
+        client.sock.sendall(f"MAIL FROM:<{address}>\r\n".encode())
+        assert client.getreply()[0] in {500, 501, 503, 553, 555}
+    assert internet.received() == []
+
+
+def test_bdat_is_unknown(relay: relay_.Relay) -> None:
+    """CVE-2026-45185 needs CHUNKING."""
+    with relay.login() as client:
+        assert "chunking" not in client.esmtp_features
+        client.mail(ALICE)
+        client.rcpt("someone@elsewhere.example")
+        assert client.docmd("BDAT", "10 LAST")[0] in {500, 503}
+
+
+@pytest.mark.parametrize("command", ["VRFY alice", "EXPN alice", "ETRN tenant.example", "TURN"])
+def test_a_client_learns_nothing_of_accounts(relay: relay_.Relay, command: str) -> None:
+    with relay.connect(25) as client:
+        code, text = client.docmd(command)
+        assert (code in {252, 458, 500, 501, 502, 550}, b"@" in text) == (True, False), (code, text)

@@ -1,0 +1,105 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+
+from __future__ import annotations
+
+import contextlib
+import smtplib
+
+import pytest
+
+from exordos_paas_mail.tests.relay import internet as internet_
+from exordos_paas_mail.tests.relay import relay as relay_
+
+ALICE = relay_.ALICE
+BOB = relay_.BOB
+
+
+def hold(stack: contextlib.ExitStack, relay: relay_.Relay, port: int, source: str) -> str:
+    """Connect in the clear, stay, and return the greeting's code."""
+    client = stack.enter_context(relay_.Raw(relay, port, source=source))
+    if port == 465:
+        return "220" if client.answer() else "421"
+    return client.answer()[:3]
+
+
+@pytest.mark.parametrize("port", [25, 587])
+def test_sessions_are_bounded_by_address_and_in_all(relay: relay_.Relay, port: int) -> None:
+    with (
+        relay.configured(connections_max=5, connections_per_address_max=3),
+        contextlib.ExitStack() as stack,
+    ):
+        first = [hold(stack, relay, port, "127.0.0.1") for _ in range(4)]
+        second = [hold(stack, relay, port, "127.0.0.2") for _ in range(3)]
+    assert first == ["220", "220", "220", "421"]
+    assert second == ["220", "220", "421"]
+
+
+def test_an_ended_session_makes_room(relay: relay_.Relay) -> None:
+    with relay.configured(connections_max=3):
+        for _ in range(12):
+            relay.login().quit()
+
+
+def test_an_account_sends_to_so_many_recipients_an_hour(relay: relay_.Relay) -> None:
+    with relay.configured(recipients_per_hour=5):
+        with relay.login() as client:
+            client.mail(ALICE)
+            answers = [client.rcpt(f"r{n}@elsewhere.example")[0] for n in range(8)]
+        with relay.login(source="127.0.0.2") as client:
+            client.mail(ALICE)
+            elsewhere = client.rcpt("r@elsewhere.example")
+        with relay.login(login=BOB) as client:
+            client.mail(BOB)
+            assert client.rcpt("r@elsewhere.example")[0] == 250
+    assert answers == [250] * 5 + [451] * 3
+    assert elsewhere == (
+        451,
+        b"4.7.1 Sending limit of 5 recipients an hour reached, try later",
+    )
+    assert relay.log_lines(f"sending limit reached account={ALICE} rate=")
+
+
+def test_a_message_has_so_many_recipients(relay: relay_.Relay) -> None:
+    with relay.configured(recipients_max=3), relay.login() as client:
+        client.mail(ALICE)
+        answers = [client.rcpt(f"r{n}@elsewhere.example")[0] for n in range(5)]
+    assert answers == [250, 250, 250, 552, 552]
+
+
+def test_a_message_is_so_large(relay: relay_.Relay) -> None:
+    body = ("x" * 76 + "\r\n") * (2**20 // 76)
+    with relay.configured(message_size_mb=1):
+        assert relay.send(relay_.message(body, From=ALICE))[0] == 552
+        with relay.login() as client:
+            assert client.esmtp_features["size"] == str(2**20)
+            assert client.mail(ALICE, ["SIZE=1048577"])[0] == 552
+
+
+def test_default_limits_let_a_large_message_and_many_recipients_pass(
+    relay: relay_.Relay, internet: internet_.Internet
+) -> None:
+    body = ("x" * 76 + "\r\n") * (20 * 2**20 // 78)
+    recipients = [f"r{n}@elsewhere.example" for n in range(100)]
+    assert relay.send(relay_.message(body, From=ALICE), recipients=recipients)[0] == 250
+    (got,) = internet.wait_for(1, seconds=60)
+    assert sorted(got.recipients) == sorted(recipients)
+
+
+def test_a_pool_may_keep_its_session_alive(relay: relay_.Relay) -> None:
+    with relay.login() as client:
+        for _ in range(40):
+            assert client.noop()[0] == 250
+        assert client.mail(ALICE)[0] == 250
+
+
+def test_limits_of_failed_logins_hold_for_ipv6_networks(relay: relay_.Relay) -> None:
+    wrong = relay_.token("x@tenant.example", "wrong")
+    with relay.configured(failed_logins_per_address=2):
+        codes = []
+        for _ in range(4):
+            with smtplib.SMTP("::1", 587, timeout=10) as client:
+                client.starttls(context=relay.tls_context())
+                client.ehlo()
+                codes.append(client.docmd("AUTH", f"PLAIN {wrong}")[0])
+    assert (codes[:2], codes[-1]) == ([535, 535], 454)

@@ -1,0 +1,153 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""What configure and the driver write is what the real exim reads."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import pathlib
+import shutil
+import typing as tp
+
+import pytest
+
+from exordos_paas_mail import accounts, configure, constants, node
+from exordos_paas_mail.codecs import dkim, mail_env, passwd
+from exordos_paas_mail.tests.relay import relay as relay_
+
+ETC = pathlib.Path("/etc/exim4")
+PASSWORD = "a password of an account"
+
+
+@dataclasses.dataclass(frozen=True)
+class Machine(node.Node):
+    """This machine; only systemd, which is not process 1 here, is the bench's stand-in."""
+
+    units: tp.Any = None
+
+    def reload_relay(self) -> None:
+        self.units.reload()
+
+    def restart_relay(self) -> None:
+        self.units.reload()
+
+    def host_name(self) -> str:
+        return relay_.DOMAIN
+
+
+@pytest.fixture
+def machine(relay: relay_.Relay, tmp_path: pathlib.Path) -> tp.Iterator[Machine]:
+    """Give the machine, and put exim's files back afterwards."""
+    shutil.copytree(ETC, tmp_path / "exim4", symlinks=True)
+    pathlib.Path(constants.MAIL_ENV_FILE).parent.mkdir(exist_ok=True)
+    pathlib.Path(constants.CONFIGURE_STATE_FILE).parent.mkdir(exist_ok=True)
+    yield Machine(units=relay.units)
+    shutil.rmtree(ETC)
+    shutil.copytree(tmp_path / "exim4", ETC, symlinks=True)
+    for path in (ETC, *ETC.rglob("*")):
+        shutil.chown(path, "root", "Debian-exim")
+    relay.units.reload()
+
+
+def text(count: int, password_hash: str) -> str:
+    return passwd.render(((f"user{n:06}", password_hash) for n in range(count)), relay_.DOMAIN)
+
+
+def can_log_in(relay: relay_.Relay, name: str) -> bool:
+    plain = base64.b64encode(f"\0{name}@{relay_.DOMAIN}\0{PASSWORD}".encode()).decode()
+    with relay.connect(587) as client:
+        code, _ = client.docmd("AUTH", f"PLAIN {plain}")
+    assert code in {235, 535}
+    return code == 235
+
+
+@pytest.mark.parametrize("count", [2, accounts.INDEX_ACCOUNTS_MIN + 1], ids=["file", "index"])
+def test_accounts_log_in_as_soon_as_the_driver_has_written_them(
+    relay: relay_.Relay, machine: Machine, count: int
+) -> None:
+    node_accounts = accounts.Accounts(machine)
+    hashed = relay_.crypt(PASSWORD)
+
+    assert node_accounts.ensure(text(count, hashed))
+    assert can_log_in(relay, f"user{count - 1:06}")
+    assert not can_log_in(relay, f"user{count:06}")
+
+    assert node_accounts.ensure(text(count + 1, hashed))
+    assert can_log_in(relay, f"user{count:06}")
+
+    assert node_accounts.ensure(text(count - 1, hashed))
+    assert not can_log_in(relay, f"user{count:06}")
+    assert node_accounts.faults() == []
+    assert not node_accounts.ensure(text(count - 1, hashed))
+
+
+def test_exim_reads_the_index_and_not_the_file(relay: relay_.Relay, machine: Machine) -> None:
+    """Shown by an index with one account more than its file."""
+    hashed = relay_.crypt(PASSWORD)
+    accounts.Accounts(machine).ensure(text(accounts.INDEX_ACCOUNTS_MIN, hashed))
+    signature = machine.signature(constants.PASSWD_FILE)
+    assert signature is not None
+    more = accounts._index(text(accounts.INDEX_ACCOUNTS_MIN + 1, hashed), signature)
+    machine.ensure_file(constants.PASSWD_INDEX_FILE, more, 0o640, exim=True)
+
+    assert can_log_in(relay, f"user{accounts.INDEX_ACCOUNTS_MIN:06}")
+
+
+def test_an_edit_by_hand_counts_at_once_whatever_the_index_says(
+    relay: relay_.Relay, machine: Machine
+) -> None:
+    node_accounts = accounts.Accounts(machine)
+    whole = text(accounts.INDEX_ACCOUNTS_MIN, relay_.crypt(PASSWORD))
+    node_accounts.ensure(whole)
+    file = pathlib.Path(constants.PASSWD_FILE)
+    file.write_text(whole.replace("user000007@", "eve@"))
+
+    assert (can_log_in(relay, "user000007"), can_log_in(relay, "eve")) == (False, True)
+
+    node_accounts.ensure(whole)
+    assert (can_log_in(relay, "user000007"), can_log_in(relay, "eve")) == (True, False)
+
+
+def test_configure_makes_a_relay_that_signs_with_the_key_it_reports(
+    relay: relay_.Relay, machine: Machine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in (*constants.RELAY_FILES, constants.DKIM_PRIVATE_KEY_FILE):
+        pathlib.Path(name).unlink()
+    machine.ensure_file(constants.MAIL_ENV_FILE, mail_env.render(relay_.DOMAIN).encode(), 0o640)
+
+    assert configure.main([], machine) == 0
+    assert configure.main([], machine) == 0
+    assert capsys.readouterr().out.splitlines()[1] == f"{relay_.DOMAIN}: nothing to do"
+
+    certificate, relay.certificate = (
+        relay.certificate,
+        machine.read(constants.TLS_CERTIFICATE_FILE) or b"",
+    )
+    try:
+        assert relay.send()[0] == 250
+    finally:
+        relay.certificate = certificate
+    _, value = dkim.parse((machine.read(constants.DKIM_RECORD_FILE) or b"").decode())
+    assert value == dkim.value_of(machine.read(constants.DKIM_PRIVATE_KEY_FILE) or b"")
+
+
+def test_a_configuration_that_exim_refuses_never_replaces_the_old_one(
+    relay: relay_.Relay,
+    machine: Machine,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    machine.ensure_file(constants.MAIL_ENV_FILE, mail_env.render(relay_.DOMAIN).encode(), 0o640)
+    before = machine.read(constants.EXIM_CONFIG_FILE)
+    monkeypatch.setattr(
+        configure.exim_conf, "render", lambda _: "primary_hostname = x\nno_such_option = yes\n"
+    )
+
+    assert configure.main([], machine) == 1
+
+    assert machine.read(constants.EXIM_CONFIG_FILE) == before
+    said = capsys.readouterr().err
+    assert "no_such_option" in said
+    assert said.count("\n") == 1
+    assert relay.send()[0] == 250

@@ -1,0 +1,182 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+
+from __future__ import annotations
+
+import collections
+import os
+import re
+import signal
+import smtplib
+import subprocess
+import threading
+import time
+import typing as tp
+
+import pytest
+
+from exordos_paas_mail.tests.relay import internet as internet_
+from exordos_paas_mail.tests.relay import relay as relay_
+from exordos_paas_mail.tests.relay import units
+
+ALICE = relay_.ALICE
+DOMAIN = relay_.DOMAIN
+CHANGES = 200
+
+
+class Clients:
+    """Connects without pause on every port, and counts how it ends."""
+
+    def __init__(self, relay: relay_.Relay, per_port: int) -> None:
+        self._relay = relay
+        self._over = threading.Event()
+        self.ends: collections.Counter[tuple[int, str]] = collections.Counter()
+        self._threads = [
+            threading.Thread(target=self._connect, args=(port,))
+            for port in units.PORTS
+            for _ in range(per_port)
+        ]
+
+    def _connect(self, port: int) -> None:
+        while not self._over.is_set():
+            self.ends[port, self._end(port)] += 1
+
+    def _end(self, port: int) -> str:
+        try:
+            client = self._relay.connect(port)
+            return str(client.quit()[0])
+        except (OSError, smtplib.SMTPException) as error:
+            return type(error).__name__
+
+    def __enter__(self) -> tp.Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        for thread in self._threads:
+            thread.join()
+
+
+@pytest.mark.timeout(300)
+def test_no_client_is_refused_while_accounts_change_and_exim_reloads(relay: relay_.Relay) -> None:
+    accounts = relay_.PASSWD.read_text()
+    word = relay_.crypt("changing")
+    with relay.login() as open_before:
+        with Clients(relay, per_port=2) as clients:
+            for change in range(CHANGES):
+                extra = f"new{change}@{DOMAIN}:{word}\n"
+                relay_.install(relay_.PASSWD, accounts + extra)
+                before = {listener.pid for listener in relay.units.listeners.values()}
+                relay.units.reload()
+                after = {listener.pid for listener in relay.units.listeners.values()}
+                assert before & after == set()
+        assert open_before.mail(ALICE)[0] == 250
+    relay_.install(relay_.PASSWD, accounts)
+    ports = {port for port, _ in clients.ends}
+    bad = {end: count for end, count in clients.ends.items() if end[1] != "221"}
+    assert (ports, bad) == (set(units.PORTS), {})
+    assert min(clients.ends.values()) > CHANGES / 4
+
+
+def test_a_reload_takes_over_a_changed_configuration(relay: relay_.Relay) -> None:
+    with relay.login() as before, relay.configured(recipients_max=7), relay.login() as after:
+        for client, accepted in ((before, 8), (after, 7)):
+            client.mail(ALICE)
+            codes = [client.rcpt(f"r{n}@elsewhere.example")[0] for n in range(8)]
+            assert codes.count(250) == accepted
+
+
+def test_a_broken_configuration_is_refused_and_the_relay_runs_on(relay: relay_.Relay) -> None:
+    good = relay_.CONFIG.read_text()
+    runner = relay.units.queue_runner
+    listeners = dict(relay.units.listeners)
+    relay_.install(relay_.CONFIG, good.replace("acl_smtp_mail =", "acl_smtp_nail ="))
+    try:
+        with pytest.raises(subprocess.CalledProcessError):
+            relay.units.reload()
+        relay.login().quit()
+        assert (relay.units.queue_runner, relay.units.listeners) == (runner, listeners)
+    finally:
+        relay_.install(relay_.CONFIG, good)
+
+
+def test_mail_in_the_middle_of_its_data_survives_a_reload(
+    relay: relay_.Relay, internet: internet_.Internet
+) -> None:
+    with relay_.Raw(relay, 587, tls=True) as client:
+        client.command(f"AUTH PLAIN {relay_.token(ALICE, relay_.PASSWORD)}")
+        client.command(f"MAIL FROM:<{ALICE}>")
+        client.command("RCPT TO:<someone@elsewhere.example>")
+        assert client.command("DATA")[:3] == "354"
+        client.write(f"From: {ALICE}\r\n\r\nHel".encode())
+        relay.units.reload()
+        client.write(b"lo.\r\n.\r\n")
+        assert client.answer()[:3] == "250"
+    (got,) = internet.wait_for(1)
+    assert got.data.endswith(b"\r\n\r\nHello.\r\n")
+
+
+def test_a_renewed_certificate_is_served_to_the_next_client(relay: relay_.Relay) -> None:
+    old = relay.certificate
+    new = relay.install_certificate()
+    relay.units.reload()
+    with relay.connect(587) as client:
+        assert client.noop()[0] == 250
+    assert old != new
+
+
+def test_acknowledged_mail_survives_the_death_of_every_process(
+    relay: relay_.Relay, internet: internet_.Internet
+) -> None:
+    acknowledged: set[str] = set()
+
+    def submit(number: int) -> None:
+        for step in range(40):
+            subject = f"mail-{number}-{step}"
+            try:
+                with relay.login() as client:
+                    client.sendmail(
+                        ALICE, ["s@elsewhere.example"], relay_.message(From=ALICE, Subject=subject)
+                    )
+                    acknowledged.add(subject)
+            except (OSError, smtplib.SMTPException):
+                return
+
+    threads = [threading.Thread(target=submit, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    deadline = time.monotonic() + 20
+    while len(acknowledged) < 30:
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    relay.units.kill()
+    for thread in threads:
+        thread.join()
+    assert len(acknowledged) >= 30
+    relay.units.start()
+    relay.run_queue()
+    relay.wait_for_queue(0)
+    arrived = set(re.findall(r"Subject: (mail-\d+-\d+)", _text(internet)))
+    assert acknowledged - arrived == set()
+
+
+def _text(internet: internet_.Internet) -> str:
+    return "\n".join(one.data.decode() for one in internet.received())
+
+
+def test_nothing_of_the_relay_runs_as_root(relay: relay_.Relay) -> None:
+    with relay.login():
+        for entry in units.exims():
+            status = (entry / "status").read_text()
+            uids = re.search(r"^Uid:\t(\d+)\t(\d+)\t(\d+)\t(\d+)$", status, re.MULTILINE)
+            assert uids is not None
+            assert "0" not in uids.groups()
+            assert re.search(r"^NoNewPrivs:\t1$", status, re.MULTILINE)
+
+
+def test_the_queue_runner_comes_back_with_new_settings(relay: relay_.Relay) -> None:
+    before = relay.units.queue_runner
+    os.kill(before, signal.SIGHUP)
+    relay.wait_for_log(rf"\[{before}\] exim \S+ daemon started: pid={before}, -q1m")
