@@ -36,7 +36,7 @@ EX_OK: tp.Final = 0
 EX_MACHINE: tp.Final = 1
 EX_CONFIG: tp.Final = 78
 
-_LOCK_FILE = "/run/lock/exordos-mail-configure.lock"
+_LOCK_FILE = "/run/exordos-mail-configure.lock"
 _HOSTS_FILE = "/etc/hosts"
 _TLS_DIR = str(pathlib.PurePath(constants.TLS_PRIVATE_KEY_FILE).parent)
 # HOST_NAME_MAX of Linux, hostname(7).

@@ -53,7 +53,7 @@ class FakeNode:
             pwd.getpwuid(os.getuid()).pw_name,
             grp.getgrgid(os.getgid()).gr_name,
         )
-        for name in ("etc/exim4/dkim", "etc/exim4/tls", "etc/exordos_metapaas", "run/lock"):
+        for name in ("etc/exim4/dkim", "etc/exim4/tls", "etc/exordos_metapaas", "run"):
             (self.root / name).mkdir(parents=True)
         self.write("/proc/sys/kernel/hostname", "exordos-base\n")
         self.write("/etc/hosts", "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost\n")

@@ -1,0 +1,71 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""What the control plane lets through is what the node takes."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as tp
+
+import hypothesis
+import pytest
+from hypothesis import strategies as st
+
+from exordos_paas_mail import configure
+from exordos_paas_mail.codecs import (
+    domains,
+    exim_conf,
+    mail_env,
+    passwd,
+    password_hashes,
+    relay_env,
+    usernames,
+)
+
+SALT = "abcdefgh"
+
+
+@hypothesis.given(
+    st.from_regex(r"\A([a-z0-9]([a-z0-9-]{0,8}[a-z0-9])?\.){1,5}[a-z]{2,9}\Z") | st.text()
+)
+def test_every_domain_of_an_instance_reaches_mail_env(value: str) -> None:
+    try:
+        domain = domains.normalise(value)
+    except ValueError:
+        return
+    assert mail_env.parse(mail_env.render(domain)) == domain
+
+
+@hypothesis.given(st.from_regex(r"\A[A-Za-z0-9!#$&'*+/=?^_`{|}~.-]{1,20}\Z"))
+def test_every_username_of_an_account_reaches_the_account_file(value: str) -> None:
+    try:
+        username = usernames.normalise(value)
+    except ValueError:
+        return
+    text = passwd.render([(username, "$6$salt$hash")], "example.com")
+    assert passwd.parse(text, "example.com") == [(username, "$6$salt$hash")]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        pytest.param(f"$1${SALT}${'a' * 22}", id="MD5"),
+        pytest.param(f"$5${SALT}${'a' * 43}", id="SHA-256"),
+        pytest.param(f"$6${SALT}${'a' * 86}", id="SHA-512"),
+        pytest.param(f"$6$rounds=10000${SALT}${'a' * 86}", id="SHA-512 with rounds"),
+        pytest.param(f"$y$j9T${SALT}${'a' * 43}", id="yescrypt"),
+        pytest.param(f"$2b$12${'a' * 53}", id="bcrypt"),
+        pytest.param(f"{{SHA512-CRYPT}}$6${SALT}${'a' * 86}", id="behind a prefix"),
+    ],
+)
+def test_every_hash_of_an_account_reaches_the_account_file(value: str) -> None:
+    password_hash = password_hashes.normalise(value)
+    text = passwd.render([("alice", password_hash)], "example.com")
+    assert passwd.parse(text, "example.com") == [("alice", password_hash)]
+
+
+def test_every_setting_of_the_relay_can_be_set_by_its_name() -> None:
+    fields = [field for field in dataclasses.fields(exim_conf.Settings) if field.name != "domain"]
+    defaults = {field.name: tp.cast("relay_env.Value", field.default) for field in fields}
+
+    assert relay_env.parse(relay_env.render(defaults), configure._kinds()) == defaults
