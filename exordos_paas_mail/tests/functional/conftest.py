@@ -11,7 +11,7 @@ import uuid
 
 import pytest
 
-from exordos_paas_mail.tests.functional import rest, settings, submission
+from exordos_paas_mail.tests.functional import rest, settings, stand_control, submission
 from stand.internet import client as internet_client
 
 
@@ -281,3 +281,11 @@ def internet(
     yield client
     for name in client.records().keys() - before.keys():
         client.withdraw(name)
+
+
+@pytest.fixture(scope="session")
+def stand(configuration: settings.Settings) -> stand_control.Stand:
+    """Return the stand's command, which cuts power and cables."""
+    if configuration.stand is None:
+        pytest.skip("breaks machines: only on the stand (EXORDOS_MAIL_STAND)")
+    return stand_control.Stand(configuration.stand)

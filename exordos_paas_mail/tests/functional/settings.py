@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 import typing as tp
 
 METAPAAS_PROJECT_ID: tp.Final = "4d657461-0000-0000-0000-000000000002"
@@ -24,11 +25,12 @@ class Settings:
     poll_timeout: float
     poll_interval: float
     internet_url: str | None
+    stand: tuple[str, ...] | None
 
     @property
     def is_stand(self) -> bool:
         """Whether this is the stand, which has everything: nothing may be skipped."""
-        return self.internet_url is not None
+        return self.internet_url is not None or self.stand is not None
 
 
 def from_environment(environment: tp.Mapping[str, str]) -> Settings:
@@ -55,6 +57,7 @@ def from_environment(environment: tp.Mapping[str, str]) -> Settings:
         poll_timeout=_seconds(environment, "EXORDOS_POLL_TIMEOUT", 600),
         poll_interval=_seconds(environment, "EXORDOS_POLL_INTERVAL", 1),
         internet_url=environment.get("EXORDOS_MAIL_INTERNET_URL") or None,
+        stand=tuple(shlex.split(environment.get("EXORDOS_MAIL_STAND", ""))) or None,
     )
 
 

@@ -18,6 +18,7 @@ import uuid
 SUBMISSION: tp.Final = 587
 SUBMISSIONS: tp.Final = 465
 RELAY: tp.Final = 25
+Disconnected = smtplib.SMTPServerDisconnected
 OK: tp.Final = 235
 REFUSED: tp.Final = 535
 _SECONDS: tp.Final = 30

@@ -31,6 +31,7 @@ def test_the_minimal_environment_names_core_and_its_administrator() -> None:
         poll_timeout=600,
         poll_interval=1,
         internet_url=None,
+        stand=None,
     )
 
 

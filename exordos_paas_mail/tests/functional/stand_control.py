@@ -1,0 +1,52 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""The stand's own command, for tests that break a machine."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+import subprocess
+import typing as tp
+
+_ROOT: tp.Final = pathlib.Path(__file__).resolve().parents[3]
+_SECONDS: tp.Final = 120
+
+
+@dataclasses.dataclass(frozen=True)
+class Stand:
+    """The stand behind *command*; a node is named by its name or its address."""
+
+    command: tuple[str, ...]
+
+    def power_cut(self, node: str) -> None:
+        """Take the power from a node; its hypervisor boots it again."""
+        self._run("power-cut", node)
+
+    def reimage(self, node: str) -> None:
+        """Give a node a new root file system and the same data disk."""
+        self._run("re-image", node)
+
+    def cut(self, node: str) -> None:
+        """Pull the network cable of a node."""
+        self._run("cut", node)
+
+    def mend(self, node: str) -> None:
+        """Put the cable back."""
+        self._run("mend", node)
+
+    def shell(self, node: str, command: str) -> str:
+        """Return what a shell command prints on a node, as root there; it must succeed."""
+        return self._run("shell", node, "sh", "-c", command)
+
+    def _run(self, *arguments: str) -> str:
+        ran = subprocess.run(
+            [*self.command, *arguments],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=_ROOT,
+            timeout=_SECONDS,
+        )
+        assert ran.returncode == 0, f"{arguments}: {ran.returncode} {ran.stdout}{ran.stderr}"
+        return ran.stdout

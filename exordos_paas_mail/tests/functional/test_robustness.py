@@ -1,0 +1,176 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""A relay through a power cut, a new image, a cut cable and a hand on its files."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as tp
+
+import pytest
+
+from exordos_paas_mail.tests.functional import conftest, rest, submission
+
+if tp.TYPE_CHECKING:
+    from exordos_paas_mail.tests.functional import stand_control
+
+PASSWD = "/etc/exim4/passwd"
+DKIM_KEY = "/etc/exim4/dkim/platform.private"
+CERTIFICATE = "/etc/exim4/tls/fullchain.pem"
+# The exchanger of the stand defers what is sent there: it stays in the relay's queue.
+DEFERRED = "deferred@example.net"
+
+
+@dataclasses.dataclass
+class Machine:
+    """The node of the shared instance."""
+
+    stand: stand_control.Stand
+    address: str
+
+    def shell(self, command: str) -> str:
+        return self.stand.shell(self.address, command)
+
+    def queue(self) -> list[str]:
+        return sorted(self.shell(f"exiqgrep -i -r {DEFERRED}").split())
+
+    def keeps(self) -> dict[str, str]:
+        """Return what must be the same for ever."""
+        return {path: self.shell(f"sha256sum < {path}") for path in (DKIM_KEY, CERTIFICATE, PASSWD)}
+
+
+@pytest.fixture
+def machine(
+    stand: stand_control.Stand, instance: rest.Json, alice: conftest.Account
+) -> tp.Iterator[Machine]:
+    """Return the node, whose queue of deferred mail is emptied after the test."""
+    found = Machine(stand, instance["ipsv4"][0])
+    yield found
+    for message in found.queue():
+        found.shell(f"exim4 -Mrm {message}")
+
+
+def queue_a_message(relay: submission.Relay, alice: conftest.Account) -> None:
+    composed = submission.message(alice.address, DEFERRED)
+    with relay.logged_in(alice.address, alice.password) as client:
+        assert submission.transact(client, alice.address, DEFERRED, composed) == 250
+
+
+def try_login(relay: submission.Relay, account: conftest.Account) -> int | str:
+    """Return the code of a login, or why there was none: a machine that boots answers nothing."""
+    try:
+        return relay.login(account.address, account.password)
+    except (OSError, submission.Disconnected) as error:
+        return repr(error)
+
+
+def wait_back(
+    relay: submission.Relay, account: conftest.Account, poll: tuple[float, float]
+) -> None:
+    rest.wait(
+        lambda: try_login(relay, account),
+        lambda found: found == submission.OK,
+        "the relay is back",
+        poll,
+    )
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param("echo 'mallory@example.org:$6$x$y' >> {}", id="a line added"),
+        pytest.param("sed -i 1d {}", id="a line removed"),
+        pytest.param("rm {}", id="the file removed"),
+        pytest.param("chmod 0644 {}", id="another mode"),
+    ],
+)
+def test_a_hand_on_the_accounts_file_is_undone(
+    machine: Machine, change: str, poll: tuple[float, float]
+) -> None:
+    look = f"stat -c '%U:%G %a' {PASSWD} && cat {PASSWD}"
+    before = machine.shell(look)
+    machine.shell(change.format(PASSWD))
+    rest.wait(
+        lambda: machine.shell(f"({look}) 2>&1; true"),
+        lambda found: found == before,
+        "the accounts file is what it was",
+        poll,
+    )
+
+
+def test_a_power_cut_costs_no_account_and_no_accepted_message(
+    machine: Machine,
+    relay: submission.Relay,
+    alice: conftest.Account,
+    owner: rest.Api,
+    instance: rest.Json,
+    poll: tuple[float, float],
+) -> None:
+    queue_a_message(relay, alice)
+    before = machine.queue(), machine.keeps()
+    assert len(before[0]) == 1
+    machine.stand.power_cut(machine.address)
+    wait_back(relay, alice, poll)
+    assert (machine.queue(), machine.keeps()) == before
+    settled = conftest.wait_active(owner, instance, poll)
+    assert settled["dkim_public_key"] == instance["dkim_public_key"]
+
+
+def test_a_new_image_keeps_the_keys_the_certificate_and_the_queue(
+    machine: Machine,
+    relay: submission.Relay,
+    alice: conftest.Account,
+    owner: rest.Api,
+    instance: rest.Json,
+    poll: tuple[float, float],
+) -> None:
+    queue_a_message(relay, alice)
+    before = machine.queue(), machine.keeps()
+    assert len(before[0]) == 1
+    machine.shell("touch /of-the-old-root")
+    machine.stand.reimage(machine.address)
+    wait_back(relay, alice, poll)
+    assert machine.shell("ls /of-the-old-root 2>/dev/null; true") == ""
+    assert (machine.queue(), machine.keeps()) == before
+    settled = conftest.wait_active(owner, instance, poll)
+    assert settled["dkim_public_key"] == instance["dkim_public_key"]
+
+
+def test_an_account_made_while_the_node_is_cut_off_works_when_it_is_back(
+    machine: Machine,
+    relay: submission.Relay,
+    alice: conftest.Account,
+    accounts: conftest.Accounts,
+    poll: tuple[float, float],
+) -> None:
+    machine.stand.cut(machine.address)
+    try:
+        account = accounts.make()
+        assert try_login(relay, alice) != submission.OK
+    finally:
+        machine.stand.mend(machine.address)
+    wait_back(relay, alice, poll)
+    wait_back(relay, account, poll)
+
+
+def test_a_power_cut_of_the_control_plane_stops_no_mail(
+    stand: stand_control.Stand,
+    relay: submission.Relay,
+    alice: conftest.Account,
+    owner: rest.Api,
+    accounts: conftest.Accounts,
+    instance: rest.Json,
+    poll: tuple[float, float],
+) -> None:
+    stand.power_cut("metapaas-cp")
+    assert relay.login(alice.address, alice.password) == submission.OK
+
+    def answers() -> int | str:
+        try:
+            return owner.call("GET", rest.instance_path(instance)).status_code
+        except OSError as error:
+            return repr(error)
+
+    rest.wait(answers, lambda found: found == 200, "the API is back", poll)
+    accounts.ready()
+    assert conftest.wait_active(owner, instance, poll)["domain"] == instance["domain"]
