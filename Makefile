@@ -18,6 +18,8 @@ PACKAGES_BUILD := gcc libc6-dev libev-dev python3-dev python3-venv
 PACKAGES_RELAY := iproute2 util-linux
 # What the commands the demo shows are made of; swaks speaks TLS through libnet-ssleay-perl.
 PACKAGES_DEMO := curl libnet-ssleay-perl swaks
+PACKAGES_TEST := curl jq openssl
+PACKAGES_STAND := iproute2 mmdebstrap rsync systemd-container util-linux zstd
 PACKAGES_LINT := shellcheck shfmt
 
 .PHONY: help
@@ -38,6 +40,7 @@ venv: $(VENV)/.ready
 
 .PHONY: test
 test: venv ## Unit tests: pure parts, and the real runtime on a real PostgreSQL
+	@tools/system-packages.sh $(PACKAGES_TEST)
 	@$(BIN)/pytest
 
 .PHONY: benchmark-control-plane
@@ -54,6 +57,19 @@ demo: venv ## The whole platform on this machine, and a signed message through i
 	@tools/system-packages.sh $(PACKAGES_DEMO)
 	@$(MAKE) --no-print-directory stand
 	@set -a; . .stand/env; set +a; exec $(BIN)/python -m stand.demo
+
+.PHONY: stand
+stand: venv ## Bring up a live installation on this machine, or what is missing of it (root)
+	@tools/system-packages.sh $(PACKAGES_STAND)
+	@$(BIN)/python -m stand up
+
+.PHONY: stand-status
+stand-status: venv ## What of the stand runs, where, in how much memory
+	@$(BIN)/python -m stand status
+
+.PHONY: stand-down
+stand-down: venv ## Take the stand off the machine; its disks stay
+	@$(BIN)/python -m stand down
 
 # An installation is named by the environment (CONTRIBUTING.md); without one it is the stand.
 .PHONY: functional

@@ -56,7 +56,7 @@ def node(site: sites.Site, made: settings.Settings) -> nodes.Node:
 
 
 def up(site: sites.Site, made: settings.Settings) -> None:
-    """Boot Core, from an empty disk if it is new."""
+    """Boot Core if it is down; a changed image gives it a new root and the same data."""
     layers = images.ensure("core")
     cdrom = site.directory / "cdrom"
     cdrom.mkdir(parents=True, exist_ok=True)
@@ -64,16 +64,18 @@ def up(site: sites.Site, made: settings.Settings) -> None:
     for element in ("core", "ecosystem_realm"):
         (cdrom / f"{element}.yaml").write_text(_manifest(layers, element))
     interface = ipaddress.IPv4Interface((address(site), site.subnet.prefixlen))
-    node(site, made).up(
-        nodes.Spec(
-            name="core.local.genesis-core.tech",
-            address=str(interface),
-            layers=tuple(map(str, layers)),
-            mac=_MAC,
-            data=str(site.volumes / "core"),
-            media={_CDROM: str(cdrom)},
-        )
+    spec = nodes.Spec(
+        name="core.local.genesis-core.tech",
+        address=str(interface),
+        layers=tuple(map(str, layers)),
+        mac=_MAC,
+        data=str(site.volumes / "core"),
+        media={_CDROM: str(cdrom)},
     )
+    machine = node(site, made)
+    if machine.exists and machine.spec.layers != spec.layers:
+        machine.reimage(spec.layers)
+    machine.up(spec)
 
 
 def wait_ready(site: sites.Site, made: settings.Settings) -> iam.Session:

@@ -10,7 +10,7 @@ import typing as tp
 import jinja2
 import yaml
 
-from stand import commands, core, images, project, repository, settings, sites, waiting
+from stand import commands, core, digests, images, project, repository, settings, sites, waiting
 
 if tp.TYPE_CHECKING:
     import pathlib
@@ -22,6 +22,7 @@ _CLI_VERSION: tp.Final = "3.2.29"
 _CLI: tp.Final = sites.CACHE / f"cli-{_CLI_VERSION}"
 _ELEMENTS: tp.Final = "v1/em/elements/"
 METAPAAS: tp.Final = "metapaas"
+MAIL: tp.Final = "mailaas"
 
 
 def cli(report: images.Report = print) -> pathlib.Path:
@@ -62,12 +63,23 @@ def installed(admin: iam.Session, name: str) -> dict[str, tp.Any] | None:
     return found[0] if found else None
 
 
-def install(site: sites.Site, made: settings.Settings, manifest: pathlib.Path) -> None:
-    """Install the element of *manifest*; raises CommandError with the CLI's words."""
+def ensure(
+    site: sites.Site, made: settings.Settings, admin: iam.Session, manifest: pathlib.Path
+) -> str | None:
+    """Install the element of *manifest*, or update it if its version is another.
+
+    Returns which of both was done. Raises CommandError with the CLI's words.
+    """
+    wanted = yaml.safe_load(manifest.read_text())
+    present = installed(admin, wanted["name"])
+    if present and present["version"] == wanted["version"]:
+        return None
+    verb = ["update", "--yes"] if present else ["install"]
     commands.run(
         *(str(cli()), "--no-check-updates", "--config", str(configure_cli(site, made))),
-        *("em", "elements", "install", str(manifest)),
+        *("em", "elements", *verb, str(manifest)),
     )
+    return "updated" if present else "installed"
 
 
 def wait_active(admin: iam.Session, name: str, seconds: float) -> None:
@@ -80,37 +92,40 @@ def wait_active(admin: iam.Session, name: str, seconds: float) -> None:
     waiting.until(f"element {name} ACTIVE", is_active, seconds)
 
 
-def metapaas_manifest(site: sites.Site, layers: list[pathlib.Path]) -> pathlib.Path:
+def metapaas_manifest(site: sites.Site, report: images.Report = print) -> pathlib.Path:
     """Render the runtime's own manifest, with its image on the stand's repository."""
-    version = images.PINS["EXORDOS_METAPAAS_VERSION"]
+    layers = images.ensure("metapaas", report)
+    version = f"{images.PINS['EXORDOS_METAPAAS_VERSION']}+stand.{images.key('metapaas')[:12]}"
     template = layers[0] / "opt/exordos_metapaas/exordos/manifests/metapaas.yaml.j2"
     image = repository.publish_image(site, METAPAAS, version, "exordos-metapaas", layers)
     return _render(site, template, version=version, images={"exordos_metapaas": image})
 
 
-def mail_manifest(site: sites.Site, report: images.Report = print) -> tuple[pathlib.Path, str]:
-    """Render the product's manifest for the sources as they are; return it and its version.
+def mail_manifest(site: sites.Site, report: images.Report = print) -> pathlib.Path:
+    """Render the product's manifest for the sources as they are.
 
-    Publishes the wheel, what the wheel needs, and the node image.
+    Publishes the wheel, what the wheel needs, and the node image. Another wheel
+    or another image makes another version of the element.
     """
     wheel = project.wheel()
-    version = wheel.name.split("-")[1]
     digest = repository.publish_wheel(site, wheel)
     for dependency in sorted((images.ensure("index", report)[0] / "srv/wheels").glob("*.whl")):
         repository.publish_wheel(site, dependency)
     layers = images.ensure("mail", report)
+    template = sites.PROJECT / "exordos/manifests/mailaas.yaml.j2"
+    content = digests.of_texts(digest, images.key("mail"), template.read_text())[:12]
+    version = f"{project.release()}+stand.{content}"
     name = project.image_build().name
-    image = repository.publish_image(site, "mailaas", version, name, layers)
-    manifest = _render(
+    image = repository.publish_image(site, MAIL, version, name, layers)
+    return _render(
         site,
-        sites.PROJECT / "exordos/manifests/mailaas.yaml.j2",
+        template,
         version=version,
         images={name.replace("-", "_"): image},
         index_url=f"{repository.url(site)}/simple/",
         wheel=wheel.name,
         wheel_sha256=digest,
     )
-    return manifest, version
 
 
 def _render(site: sites.Site, template: pathlib.Path, **variables: tp.Any) -> pathlib.Path:

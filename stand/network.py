@@ -88,6 +88,10 @@ def ensure(site: sites.Site) -> None:
         *("ip", "route", "replace", "unreachable", str(site.subnet)),
         *("metric", _UNREACHABLE_METRIC),
     )
+    # A bridge that was lost took no cable with it.
+    for cable in links(site):
+        if cable != site.bridge:
+            commands.run("ip", "link", "set", cable, "master", site.bridge)
 
 
 def namespaces(site: sites.Site) -> list[str]:

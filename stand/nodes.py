@@ -45,7 +45,7 @@ class Spec:
     *layers* are image directories, the topmost first; *data* the directory of
     the data disk; *memory* is in megabytes; *hosts* maps further names to
     addresses; *resolver* is the name server; *media* maps paths in the node to
-    directories here that it may read.
+    directories here that it may read; *files* are written to the root at each boot.
     """
 
     name: str
@@ -58,6 +58,7 @@ class Spec:
     resolver: str | None = None
     hosts: tp.Mapping[str, str] = dataclasses.field(default_factory=dict)
     media: tp.Mapping[str, str] = dataclasses.field(default_factory=dict)
+    files: tp.Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -248,6 +249,10 @@ class Node:
         # A name that nobody answers for stalls a mail server for half a minute.
         resolver = spec.resolver or str(self.site.address.ip)
         _replace(self.root / "etc/resolv.conf", f"nameserver {resolver}\n")
+        for name, text in spec.files.items():
+            target = self.root / name.lstrip("/")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(text)
         if spec.key is not None:
             target = self.root / _AGENT_KEY
             target.parent.mkdir(parents=True, exist_ok=True)

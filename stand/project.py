@@ -11,6 +11,7 @@ import pathlib
 import shutil
 import sys
 import typing as tp
+import zipfile
 
 import yaml
 
@@ -73,8 +74,10 @@ def stage_image_sources(directory: pathlib.Path) -> None:
 
 
 def requirements() -> list[str]:
-    """Return what the wheel depends on."""
-    found = importlib.metadata.requires("exordos_paas_mail") or []
+    """Return what the wheel of the sources as they are now depends on."""
+    inside = zipfile.Path(wheel()).iterdir()
+    metadata = next(path for path in inside if path.name.endswith(".dist-info"))
+    found = importlib.metadata.PathDistribution(metadata).requires or []
     return sorted(requirement for requirement in found if "extra ==" not in requirement)
 
 
@@ -98,7 +101,7 @@ def wheel() -> pathlib.Path:
     commands.run(
         *(sys.executable, "-m", "build", "--wheel", "--installer", "uv"),
         *("--outdir", str(partial), str(tree)),
-        env={**os.environ, "SETUPTOOLS_SCM_PRETEND_VERSION": f"{_release()}+stand.{key}"},
+        env={**os.environ, "SETUPTOOLS_SCM_PRETEND_VERSION": f"{release()}+stand.{key}"},
     )
     shutil.rmtree(tree)
     if home.exists():  # another build was faster
@@ -108,6 +111,7 @@ def wheel() -> pathlib.Path:
     return next(home.glob("*.whl"))
 
 
-def _release() -> str:
+def release() -> str:
+    """Return the last release of the product, by its tag."""
     tags = commands.run("git", "-C", str(sites.PROJECT), "tag", "--list", "--sort=-version:refname")
     return next((tag.lstrip("v") for tag in tags.stdout.split()), "0.1.0")

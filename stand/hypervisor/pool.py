@@ -20,6 +20,7 @@ import uuid as sys_uuid
 from gcl_sdk.agents.universal.drivers import pool
 from gcl_sdk.infra import constants
 
+from exordos_paas_mail import constants as product
 from stand import core, nodes, processes, settings, sites
 from stand.hypervisor import images, records
 
@@ -28,6 +29,8 @@ LOG = logging.getLogger(__name__)
 _CORES: tp.Final = 64
 _MEMORY: tp.Final = 256 * 1024
 _STORAGE: tp.Final = 10_000
+# An operator's setting of the relay: here the whole internet has private addresses.
+_RELAY: tp.Final = {"/etc/exordos_metapaas/relay.env": "RELAY_ALLOW_PRIVATE_MX=yes\n"}
 
 
 class ContainerPoolDriver(pool.AbstractPoolDriver):
@@ -275,6 +278,7 @@ class ContainerPoolDriver(pool.AbstractPoolDriver):
             data=str(self._site.volumes / data[0]) if data else None,
             memory=machine["ram"],
             hosts=self._hosts(),
+            files=_RELAY if machine["name"].startswith(product.NODE_SET_NAME_PREFIX) else {},
         )
 
     def _hosts(self) -> dict[str, str]:

@@ -1,0 +1,129 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""The stand: a live installation of the platform with this plugin, on this machine."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import typing as tp
+
+from stand import commands, images, installation, nodes, sites
+
+_MEGABYTE: tp.Final = 2**20
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command line."""
+    result = argparse.ArgumentParser(prog="python -m stand", description=__doc__)
+    verbs = result.add_subparsers(dest="verb", required=True, metavar="COMMAND")
+    verbs.add_parser("up", help="bring the stand up, or what is missing of it")
+    verbs.add_parser("status", help="what runs, where, in how much memory")
+    verbs.add_parser("down", help="take it off the machine; its disks stay")
+    verbs.add_parser("env", help="the environment for tests and shells")
+    for verb, text in (
+        ("shell", "a shell on a node, or the command after the name"),
+        ("power-cut", "cut a node's power; the hypervisor boots it again"),
+        ("re-image", "boot a node from the image of the sources as they are, same data disk"),
+        ("cut", "pull a node's network cable"),
+        ("mend", "put the cable back"),
+    ):
+        verb_parser = verbs.add_parser(verb, help=text)
+        verb_parser.add_argument("node", help="name, address or uuid; an unambiguous beginning")
+        if verb == "shell":
+            verb_parser.add_argument("command", nargs=argparse.REMAINDER)
+    return result
+
+
+def find(site: sites.Site, text: str) -> nodes.Node:
+    """Return the one node that *text* means; raises LookupError."""
+    found = []
+    for node in nodes.all_of(site):
+        if node.exists:
+            address = node.spec.address.partition("/")[0]
+            if (
+                node.spec.name.startswith(text)
+                or str(node.uuid).startswith(text)
+                or address == text
+            ):
+                found.append(node)
+    if len(found) != 1:
+        names = ", ".join(node.spec.name for node in found) or "none"
+        raise LookupError(f"{text!r} means one node or it means nothing; found: {names}")
+    return found[0]
+
+
+def _host(address: str) -> str:
+    return address.partition("/")[0]
+
+
+def show(site: sites.Site) -> int:
+    """Print the parts of the stand; return 0 if all of them run."""
+    parts = installation.parts(site)
+    for part in parts:
+        state = "up" if part.is_up else "DOWN"
+        print(f"{state:5} {part.memory / _MEGABYTE:6.0f} MB  {part.address:12} {part.name}")
+    total = sum(part.memory for part in parts) / _MEGABYTE
+    print(f"{'':5} {total:6.0f} MB  in all")
+    return 0 if all(part.is_up for part in parts) else 1
+
+
+def down(site: sites.Site) -> int:
+    """Take the stand down; return 0 if nothing is left."""
+    installation.down(site)
+    left = installation.leftovers(site)
+    for each in left:
+        print(f"left over: {each}", file=sys.stderr)
+    return 1 if left else 0
+
+
+def re_image(node: nodes.Node) -> None:
+    """Boot *node* from its image as the sources now make it."""
+    name = "mail" if node.spec.name.startswith("mailaas-dp-") else "metapaas"
+    node.reimage(images.ensure(name))
+
+
+def act(site: sites.Site, options: argparse.Namespace) -> int:
+    """Do what the command line asks of one node; return the exit status."""
+    node = find(site, options.node)
+    if options.verb == "shell":
+        command = node.enter(*(options.command or ["bash", "-l"]))
+        os.execvp(command[0], command)  # noqa: S606
+    if options.verb == "power-cut":
+        node.cut_power()
+    elif options.verb == "re-image":
+        re_image(node)
+    elif options.verb == "cut":
+        node.port.cut()
+    else:
+        node.port.mend()
+    return 0
+
+
+def main() -> int:
+    """Run the command; return its exit status."""
+    options = parser().parse_args()
+    site = sites.STAND
+    if os.geteuid() != 0:
+        print("The stand makes namespaces and mounts: run it as root.", file=sys.stderr)
+        return 1
+    try:
+        if options.verb == "up":
+            installation.up(site)
+        elif options.verb == "status":
+            return show(site)
+        elif options.verb == "down":
+            return down(site)
+        elif options.verb == "env":
+            print((site.directory / "env").read_text(), end="")
+        else:
+            return act(site, options)
+    except (commands.CommandError, LookupError, TimeoutError, nodes.NotUpError) as error:
+        print(f"{error}\nLogs: {site.logs}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,203 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""The whole stand: brought up in order, looked at, taken down."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import dataclasses
+import shlex
+import time
+import typing as tp
+
+import requests
+
+from exordos_paas_mail import constants
+from stand import (
+    cgroups,
+    core,
+    elements,
+    iam,
+    images,
+    mounts,
+    network,
+    nodes,
+    outside,
+    project,
+    repository,
+    settings,
+    waiting,
+)
+from stand.hypervisor import agent
+
+if tp.TYPE_CHECKING:
+    from stand import sites
+
+OWNER: tp.Final = "stand-owner"
+# The platform's role of that name (Core's manifest).
+_OWNER_ROLE: tp.Final = "726f6c65-0000-0000-0000-000000000002"
+_ELEMENT_SECONDS: tp.Final = 180
+_API_SECONDS: tp.Final = 120
+
+
+class Progress:
+    """Says each step as it ends, with its time and the time in all (seconds)."""
+
+    def __init__(self) -> None:
+        self._started = self._step = time.monotonic()
+
+    def __call__(self, text: str) -> None:
+        """Say that a step is done."""
+        now = time.monotonic()
+        print(f"{now - self._started:6.1f} s  {text} ({now - self._step:.1f} s)", flush=True)
+        self._step = now
+
+    def note(self, text: str) -> None:
+        """Say what is going on inside a step."""
+        print(f"{time.monotonic() - self._started:6.1f} s    {text}", flush=True)
+
+
+def up(site: sites.Site) -> None:
+    """Bring up what is missing of the stand; nothing happens to what is there."""
+    progress = Progress()
+    made = settings.ensure(site.directory)
+    _build(progress)
+    network.ensure(site)
+    repository.ensure(site)
+    outside.ensure(site)
+    progress("network, repository and the internet outside are up")
+    core.up(site, made)
+    admin = core.wait_ready(site, made)
+    progress("Core answers")
+    agent.configure(site, made)
+    agent.process(site).ensure()
+    elements.wait_active(admin, "core", _ELEMENT_SECONDS)
+    progress("element core is ACTIVE, the hypervisor is at work")
+    for name, manifest in (
+        (elements.METAPAAS, elements.metapaas_manifest(site, progress.note)),
+        (elements.MAIL, elements.mail_manifest(site, progress.note)),
+    ):
+        done = elements.ensure(site, made, admin, manifest)
+        elements.wait_active(admin, name, _ELEMENT_SECONDS)
+        progress(f"element {name} is ACTIVE, {done or 'as it was'}")
+    address = _control_plane(admin)
+    _ensure_owner(admin, made)
+    _write_environment(site, made, address)
+    owner = iam.Session(core.url(site), OWNER, made.owner_password, constants.METAPAAS_PROJECT_ID)
+    waiting.until("the mail API", lambda: _serves(owner, address), _API_SECONDS)
+    progress(f"the mail API answers at http://{address}:8080/v1/types/mail/")
+
+
+def _build(progress: Progress) -> None:
+    images.ensure("node", progress.note)
+    # What the others link is compiled once, with the node layer; two run at a time.
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        wheel = pool.submit(project.wheel)
+        tools = pool.submit(elements.cli, progress.note)
+        layers = [
+            pool.submit(images.ensure, name, progress.note) for name in ("core", "index", "mail")
+        ]
+        wheel.result()
+        tools.result()
+        for layer in layers:
+            layer.result()
+    progress("images, wheel and tools are built")
+
+
+def _control_plane(admin: iam.Session) -> str:
+    (found,) = admin.call("GET", "v1/compute/nodes/", name="metapaas-cp")
+    return str(found["default_network"]["ipv4"])
+
+
+def _ensure_owner(admin: iam.Session, made: settings.Settings) -> None:
+    found = admin.call("GET", "v1/iam/users/", username=OWNER)
+    if not found:
+        user = {"username": OWNER, "password": made.owner_password, "email": f"{OWNER}@example.com"}
+        names = {"first_name": "Stand", "last_name": "Owner"}
+        found = [admin.call("POST", "v1/iam/users/", {**user, **names})]
+    binding = {
+        "user": f"/v1/iam/users/{found[0]['uuid']}",
+        "role": f"/v1/iam/roles/{_OWNER_ROLE}",
+        "project": f"/v1/iam/projects/{constants.METAPAAS_PROJECT_ID}",
+    }
+    present = admin.call("GET", "v1/iam/role_bindings/", user=found[0]["uuid"])
+    if binding["project"] not in {each["project"] for each in present}:
+        admin.call("POST", "v1/iam/role_bindings/", binding)
+
+
+def _write_environment(site: sites.Site, made: settings.Settings, address: str) -> None:
+    variables = {
+        "EXORDOS_ENDPOINT": core.url(site),
+        "EXORDOS_USERNAME": "admin",
+        "EXORDOS_PASSWORD": made.admin_password,
+        "METAPAAS_USERNAME": OWNER,
+        "METAPAAS_PASSWORD": made.owner_password,
+        "METAPAAS_PROJECT_ID": constants.METAPAAS_PROJECT_ID,
+        "EXORDOS_MAIL_CP_URL": f"http://{address}:8080",
+        "EXORDOS_MAIL_INTERNET_URL": outside.url(site),
+    }
+    text = "".join(f"{name}={shlex.quote(value)}\n" for name, value in variables.items())
+    settings.write_private(site.directory / "env", text)
+
+
+def _serves(owner: iam.Session, address: str) -> bool:
+    try:
+        answer = requests.get(
+            f"http://{address}:8080/v1/types/mail/instances/",
+            headers={"Authorization": f"Bearer {owner.token()}"},
+            timeout=10,
+        )
+    except requests.RequestException:
+        return False
+    return answer.ok
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """One part of a running stand; *memory* is in bytes."""
+
+    name: str
+    address: str
+    is_up: bool
+    memory: int
+
+
+def parts(site: sites.Site) -> list[Part]:
+    """Return the parts of the stand, the machine's own side first."""
+    found = [
+        Part(
+            process.name, str(site.address.ip), process.is_up(), cgroups.memory_used(process.group)
+        )
+        for process in (repository.process(site), outside.process(site), agent.process(site))
+    ]
+    for node in nodes.all_of(site):
+        if node.exists:
+            spec, memory = node.spec, cgroups.memory_used(node.group)
+            found.append(Part(spec.name, spec.address.split("/")[0], node.is_up(), memory))
+    return found
+
+
+def down(site: sites.Site) -> None:
+    """Take the stand off the machine; what it keeps on disk stays for the next time."""
+    progress = Progress()
+    # First: it would boot the nodes that are shut down.
+    agent.process(site).stop()
+    known = [node for node in nodes.all_of(site) if node.exists]
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        list(pool.map(nodes.Node.stop, known))
+    progress("nodes are shut down")
+    nodes.clear(site)
+    progress("nothing of the stand is left on the machine")
+
+
+def leftovers(site: sites.Site) -> list[str]:
+    """Return what the stand has on the machine, but for its files."""
+    groups = [path for path in cgroups.paths(nodes.group(site)) if path.exists()]
+    return [
+        *(f"process {pid}" for pid in cgroups.processes(nodes.group(site))),
+        *(f"control group {path}" for path in groups),
+        *(f"mount {path}" for path in mounts.below(site.directory)),
+        *(f"network namespace {name}" for name in network.namespaces(site)),
+        *(f"interface {name}" for name in network.links(site)),
+        *(f"route {route}" for route in network.routes(site)),
+    ]
