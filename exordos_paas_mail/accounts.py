@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import typing as tp
 
-from exordos_paas_mail import constants, node
+from exordos_paas_mail import constants, node, watched
 from exordos_paas_mail.codecs import cdb, exim_conf
 
 # exim's lsearch reads the file from its start, a look-up in the index and the
@@ -53,7 +53,7 @@ class Accounts:
 
     def __init__(self, machine: node.Node) -> None:
         self._node = machine
-        self._file = node.Watched(machine, constants.PASSWD_FILE, _parse)
+        self._file = watched.Watched(machine, constants.PASSWD_FILE, _parse)
         self._sound_index: tuple[node.Signature | None, node.Signature | None] | None = None
 
     def read(self) -> str:

@@ -113,26 +113,29 @@ def apply(machine: node.Node, wanted: Plan) -> list[str]:
     if machine.read(constants.EXIM_CONFIG_FILE) != wanted.configuration:
         with machine.candidate(constants.EXIM_CONFIG_FILE, wanted.configuration) as candidate:
             machine.check_relay(candidate)
+    # The image's bootstrap gives whole directories to exim's group: so does this.
     changed = {
         "directories": [
             machine.ensure_directory(constants.DKIM_DIR, 0o750, exim=True),
-            machine.ensure_directory(constants.DKIM_KEYS_DIR, 0o700),
+            machine.ensure_directory(constants.DKIM_KEYS_DIR, 0o700, exim=True),
             machine.ensure_directory(_TLS_DIR, 0o750, exim=True),
         ],
         # Kept first: a crash never leaves exim with a key that nobody knows.
         "DKIM key": [
             *(
-                machine.ensure_file(f"{constants.DKIM_KEYS_DIR}/{name}", key, 0o600)
+                machine.ensure_file(f"{constants.DKIM_KEYS_DIR}/{name}", key, 0o600, exim=True)
                 for name, key in wanted.dkim.kept.items()
             ),
             machine.ensure_file(
                 constants.DKIM_PRIVATE_KEY_FILE, wanted.dkim.private_key, 0o640, exim=True
             ),
-            machine.ensure_file(constants.DKIM_RECORD_FILE, wanted.dkim.record.encode(), 0o644),
+            machine.ensure_file(
+                constants.DKIM_RECORD_FILE, wanted.dkim.record.encode(), 0o644, exim=True
+            ),
         ],
         "TLS certificate": [
             machine.ensure_file(constants.TLS_PRIVATE_KEY_FILE, wanted.tls_key, 0o640, exim=True),
-            machine.ensure_file(constants.TLS_CERTIFICATE_FILE, wanted.tls_chain, 0o644),
+            machine.ensure_file(constants.TLS_CERTIFICATE_FILE, wanted.tls_chain, 0o644, exim=True),
         ],
         "host name": [_ensure_host_name(machine, wanted.host_name)],
         _HOSTS_FILE: [machine.ensure_mounted_file(_HOSTS_FILE, wanted.hosts)],

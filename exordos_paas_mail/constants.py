@@ -61,6 +61,13 @@ EXIM_CONFIG_FILE: tp.Final = "/etc/exim4/exim4.conf"
 RELAY_FILES: tp.Final = (EXIM_CONFIG_FILE, TLS_PRIVATE_KEY_FILE, TLS_CERTIFICATE_FILE)
 EXIM_GROUP: tp.Final = "Debian-exim"
 EXIM_UNIT: tp.Final = "exim4"
+# The queue runner, and one accepting process a port.
+EXIM_PROCESS_UNITS: tp.Final = (
+    "exim4.service",
+    "exim4@25.service",
+    "exim4@465.service",
+    "exim4@587.service",
+)
 # How the last configuration ended; on the root disk, a new image starts afresh.
 CONFIGURE_STATE_FILE: tp.Final = "/var/lib/exordos/mail_configure.json"
 AGENT_STATE_DIR: tp.Final = "/var/lib/exordos/exordos_paas_mail"

@@ -51,7 +51,8 @@ def plan(
     would have to be published, which is not decided here.
     """
     files: dict[str, bytes] = {}
-    if private_key is not None and private_key not in kept.values() and _is_usable(private_key):
+    current = [key for name, key in kept.items() if name.endswith(_SUFFIX)]
+    if private_key is not None and private_key not in current and _is_usable(private_key):
         name = f"{_owner(record) or domain}{_SUFFIX}"
         if name in kept:
             files[_retired(name, kept[name])] = kept[name]

@@ -8,12 +8,14 @@ import dataclasses
 import time
 import typing as tp
 
-from exordos_paas_mail import constants, node
+from exordos_paas_mail import constants, node, watched
 from exordos_paas_mail.codecs import configure_state, dkim
 
 # A full disk is cleaned, an installed certificate is corrected: configure is
 # worth another run now and then.
 _REPAIR_PERIOD = 60.0
+# To ask systemd costs more than all the rest of a pass.
+_RELAY_PERIOD = 60.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,13 +61,14 @@ class Health:
 
     def __init__(self, machine: node.Node) -> None:
         self._node = machine
-        self._state = node.Watched(machine, constants.CONFIGURE_STATE_FILE, _parse_state)
-        self._record = node.Watched(machine, constants.DKIM_RECORD_FILE, _parse_record)
+        self._state = watched.Watched(machine, constants.CONFIGURE_STATE_FILE, _parse_state)
+        self._record = watched.Watched(machine, constants.DKIM_RECORD_FILE, _parse_record)
         self._relay = [
-            node.Watched(machine, name, configure_state.fingerprint)
+            watched.Watched(machine, name, configure_state.fingerprint)
             for name in constants.RELAY_FILES
         ]
         self._repaired_at: float | None = None
+        self._seen_running_at: float | None = None
 
     def read(self, domain: str) -> Report:
         """Return how the relay serves *domain*.
@@ -81,7 +84,12 @@ class Health:
             return Report(configured=bool(state.domain), error=f"configure: {state.error}")
         if state.domain != domain:
             return Report(configured=True, error=f"the relay is configured for {state.domain}")
-        return self._dkim(domain)
+        report = self._dkim(domain)
+        failure = self._relay_failure()
+        if failure:
+            errors = (failure, report.error) if report.error else (failure,)
+            return dataclasses.replace(report, error="; ".join(errors))
+        return report
 
     def is_outdated(self) -> bool:
         """Return whether exim runs with other files than there are.
@@ -99,6 +107,15 @@ class Health:
         if self._repaired_at is None or now - self._repaired_at >= _REPAIR_PERIOD:
             self._repaired_at = now
             self._node.start_unit(constants.CONFIGURE_UNIT)
+
+    def _relay_failure(self) -> str:
+        """Ask systemd once a minute, and at each pass while exim does not run."""
+        now = time.monotonic()
+        if self._seen_running_at is not None and now - self._seen_running_at < _RELAY_PERIOD:
+            return ""
+        failure = self._node.relay_failure()
+        self._seen_running_at = None if failure else now
+        return failure
 
     def _dkim(self, domain: str) -> Report:
         _, record = self._record.read()

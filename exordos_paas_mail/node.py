@@ -14,22 +14,16 @@ import pathlib
 import pwd
 import stat
 import subprocess
-import time
 import typing as tp
 
 from exordos_paas_mail import constants
 
 if tp.TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-T = tp.TypeVar("T")
+    from collections.abc import Iterator
 
 # systemctl waits for the jobs it starts; exim stalls for 30 s on a name server
 # that does not answer.
 _COMMAND_TIMEOUT = 90.0
-# A file system's clock ticks more slowly than its time stamps suggest: a
-# change that follows another within this many seconds may leave the same ones.
-_SETTLING_TIME = 1.0
 
 
 class NodeError(Exception):
@@ -229,13 +223,25 @@ class Node:
         shown = self._run(
             "systemctl", "show", "--property=ActiveState,Result,AssertResult,AssertTimestamp", unit
         )
-        properties = dict(line.partition("=")[::2] for line in shown.splitlines())
+        properties = _properties(shown)
         asserted = properties.get("AssertTimestamp") and properties.get("AssertResult") == "no"
         if asserted:
             return f"{unit}: a mount or a file that it needs is missing"
         if properties.get("ActiveState") == "failed":
             return f"{unit}: {properties.get('Result', 'failed')}"
         return ""
+
+    def relay_failure(self) -> str:
+        """Return which of exim's units does not run, empty when all do."""
+        shown = self._run(
+            "systemctl", "show", "--property=Id,ActiveState", *constants.EXIM_PROCESS_UNITS
+        )
+        states = [_properties(unit) for unit in shown.split("\n\n")]
+        return ", ".join(
+            f"{unit.get('Id', 'exim4')} is {unit.get('ActiveState', 'unknown')}"
+            for unit in states
+            if unit.get("ActiveState") not in {"active", "reloading"}
+        )
 
     def host_name(self) -> str:
         """Return the kernel's host name."""
@@ -275,33 +281,13 @@ class Node:
             raise NodeError(str(error.args[0])) from error
 
 
+def _properties(shown: str) -> dict[str, str]:
+    return {key: value for key, _, value in (line.partition("=") for line in shown.splitlines())}
+
+
 def _sync_directory(path: pathlib.Path) -> None:
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-class Watched(tp.Generic[T]):
-    """A file parsed once for each of its versions.
-
-    ``read`` costs one stat(2) while the file stays as it is.
-    """
-
-    def __init__(self, node: Node, name: str, parse: Callable[[bytes | None], T]) -> None:
-        self._node = node
-        self._name = name
-        self._parse = parse
-        self._seen: tuple[Signature | None, T] | None = None
-
-    def read(self) -> tuple[Signature | None, T]:
-        """Return the file's signature, None when there is none, and its parsed content."""
-        signature = self._node.signature(self._name)
-        if self._seen is not None and self._seen[0] == signature:
-            return self._seen
-        content = None if signature is None else self._node.read(self._name)
-        seen = (None if content is None else signature, self._parse(content))
-        settled = signature is None or time.time() - signature.ctime_ns / 1e9 > _SETTLING_TIME
-        self._seen = seen if settled else None
-        return seen

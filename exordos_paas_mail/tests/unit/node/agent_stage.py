@@ -24,6 +24,7 @@ BOB = "bob@example.com:$6$salt$bob\n"
 
 RELOAD = "systemctl reload exim4"
 REPAIR = "systemctl --no-block restart exordos-metapaas-mail-configure"
+RUNS = "systemctl show --property=Id,ActiveState exim4.service "
 SHOW = (
     "systemctl show --property=ActiveState,Result,AssertResult,AssertTimestamp "
     "exordos-metapaas-mail-configure"
@@ -123,9 +124,9 @@ class Stage:
         ]
 
     def turn(self) -> list[str]:
-        """Have the agent do one pass; returns the commands it ran."""
+        """Have the agent do one pass; returns the commands it ran, but its question for exim."""
         self.agent._iteration()
-        return self.fake.calls()
+        return [call for call in self.fake.calls() if not call.startswith(RUNS)]
 
     @property
     def fact(self) -> dict[str, tp.Any]:

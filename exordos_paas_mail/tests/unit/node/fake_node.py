@@ -35,7 +35,12 @@ if [ -e "$directory/fail-$command-$verb" ]; then
   exit 1
 fi
 case $command-$verb in
-systemctl-show) cat "$directory/unit" ;;
+systemctl-show)
+  case $2 in
+  --property=Id,*) cat "$directory/relay" ;;
+  *) cat "$directory/unit" ;;
+  esac
+  ;;
 hostnamectl-hostname) echo "$2" >"$directory/root/proc/sys/kernel/hostname" ;;
 exim4--bV) cp "$3" "$directory/checked" && ! grep -q '^refuse' "$3" ;;
 esac
@@ -63,6 +68,7 @@ class FakeNode:
             (commands / name).write_text(_COMMAND)
             (commands / name).chmod(0o755)
         self.unit("active")
+        self.relay()
         (directory / "calls").touch()
 
     @property
@@ -101,6 +107,13 @@ class FakeNode:
                 AssertResult={asserted}
                 """)
         )
+
+    def relay(self, **states: str) -> None:
+        """Have systemd say that exim's units are active, all but those of *states*."""
+        found = dict.fromkeys(constants.EXIM_PROCESS_UNITS, "active")
+        found.update({f"exim4@{port}.service": state for port, state in states.items()})
+        blocks = [f"Id={unit}\nActiveState={state}\n" for unit, state in found.items()]
+        (self.directory / "relay").write_text("\n".join(blocks))
 
     def configured(self, domain: str, error: str = "") -> str:
         """Leave what a successful configuration leaves; returns the DKIM TXT value."""

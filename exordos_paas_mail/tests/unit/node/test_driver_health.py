@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import time
 import typing as tp
 
 import pytest
@@ -122,3 +123,35 @@ def test_a_file_that_exim_does_not_run_with_has_the_relay_configured(
     assert settled.turn() == [REPAIR]
     assert (settled.value["status"], settled.value["error"]) == ("ACTIVE", "")
     assert settled.turn() == []
+
+
+def test_an_exim_that_does_not_run_is_an_error_until_it_does(
+    stage: agent_stage.Stage,
+) -> None:
+    stage.fake.configured(DOMAIN)
+    stage.fake.relay(**{"465": "failed"})
+    stage.want(ALICE)
+    for _ in range(2):
+        stage.turn()
+        assert (stage.value["status"], stage.value["error"]) == (
+            "ERROR",
+            "exim4@465.service is failed",
+        )
+    stage.fake.relay()
+
+    stage.turn()
+    assert (stage.value["status"], stage.value["error"]) == ("ACTIVE", "")
+
+
+def test_systemd_is_asked_for_exim_once_a_minute(
+    settled: agent_stage.Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settled.fake.calls()
+    asked = 0
+    started = time.monotonic()
+    for second in range(0, 180, 3):
+        monkeypatch.setattr(time, "monotonic", lambda now=started + second: now)
+        settled.agent._iteration()
+        asked += sum(call.startswith(agent_stage.RUNS) for call in settled.fake.calls())
+
+    assert asked == 2
