@@ -7,6 +7,7 @@ from __future__ import annotations
 import concurrent.futures
 import dataclasses
 import shlex
+import sys
 import time
 import typing as tp
 
@@ -135,6 +136,7 @@ def _write_environment(site: sites.Site, made: settings.Settings, address: str) 
         "METAPAAS_PROJECT_ID": constants.METAPAAS_PROJECT_ID,
         "EXORDOS_MAIL_CP_URL": f"http://{address}:8080",
         "EXORDOS_MAIL_INTERNET_URL": outside.url(site),
+        "EXORDOS_MAIL_STAND": f"{sys.executable} -m stand",
     }
     text = "".join(f"{name}={shlex.quote(value)}\n" for name, value in variables.items())
     settings.write_private(site.directory / "env", text)
