@@ -137,7 +137,6 @@ def apply(machine: node.Node, wanted: Plan) -> list[str]:
             machine.ensure_file(constants.TLS_PRIVATE_KEY_FILE, wanted.tls_key, 0o640, exim=True),
             machine.ensure_file(constants.TLS_CERTIFICATE_FILE, wanted.tls_chain, 0o644, exim=True),
         ],
-        "host name": [_ensure_host_name(machine, wanted.host_name)],
         _HOSTS_FILE: [machine.ensure_mounted_file(_HOSTS_FILE, wanted.hosts)],
         "exim4.conf": [
             machine.ensure_file(constants.EXIM_CONFIG_FILE, wanted.configuration, 0o644)
@@ -162,14 +161,15 @@ def run(machine: node.Node) -> str:
             if before.running != wanted.running:
                 machine.restart_relay()
                 changed.append("exim4 restarted")
+            before = dataclasses.replace(before, domain=wanted.domain, running=wanted.running)
+            # Last: exim takes its name from exim4.conf and serves without it.
+            if _ensure_host_name(machine, wanted.host_name):
+                changed.append("host name")
         except (ValueError, OSError, node.NodeError) as error:
             failed = dataclasses.replace(before, finished=True, error=_one_line(error))
             _write_state(machine, failed)
             raise
-        _write_state(
-            machine,
-            configure_state.State(domain=wanted.domain, running=wanted.running, finished=True),
-        )
+        _write_state(machine, dataclasses.replace(before, finished=True, error=""))
     done = f"changed: {', '.join(changed)}" if changed else "nothing to do"
     return "; ".join([f"{wanted.domain}: {done}", *wanted.remarks])
 

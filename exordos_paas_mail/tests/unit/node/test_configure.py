@@ -62,8 +62,8 @@ def test_a_fresh_node_becomes_the_relay_of_its_domain(
 
     assert node.calls() == [
         f"exim4 -bV -C {node.path('/etc/exim4/exim4.conf.candidate')}",
-        f"hostnamectl hostname {DOMAIN}",
         *RESTART,
+        f"hostnamectl hostname {DOMAIN}",
     ]
     assert node.read(constants.EXIM_CONFIG_FILE) == exim_conf.render(
         exim_conf.Settings(domain=DOMAIN)
@@ -77,8 +77,8 @@ def test_a_fresh_node_becomes_the_relay_of_its_domain(
     assert state(node).domain == DOMAIN
     assert (state(node).finished, state(node).error) == (True, "")
     assert capsys.readouterr() == (
-        f"{DOMAIN}: changed: directories, DKIM key, TLS certificate, host name, /etc/hosts, "
-        "exim4.conf, exim4 restarted\n",
+        f"{DOMAIN}: changed: directories, DKIM key, TLS certificate, /etc/hosts, exim4.conf, "
+        "exim4 restarted, host name\n",
         "",
     )
 
@@ -232,6 +232,19 @@ def test_a_restart_that_failed_is_tried_again(relay: fake_node.FakeNode) -> None
     assert state(relay).error == ""
 
 
+def test_a_host_name_that_cannot_be_set_is_a_failure_of_a_relay_that_serves(
+    node: fake_node.FakeNode,
+) -> None:
+    node.fail("hostnamectl", "hostname", "Failed to connect to bus")
+    assert run(node) == 1
+    assert state(node).domain == DOMAIN
+    assert state(node).error.endswith("Failed to connect to bus")
+    assert node.calls()[1:3] == RESTART
+
+    assert run(node) == 1
+    assert node.calls() == [f"hostnamectl hostname {DOMAIN}"]
+
+
 def test_a_relay_that_does_not_stay_up_is_a_failure(node: fake_node.FakeNode) -> None:
     node.fail("systemctl", "is-active", "failed")
 
@@ -284,7 +297,7 @@ def test_a_new_image_on_the_old_data_disk_keeps_keys_and_certificate(
 
     assert run(relay) == 0
     assert [relay.read(name) for name in kept] == before
-    assert relay.calls()[-2:] == RESTART
+    assert relay.calls()[1:] == [*RESTART, f"hostnamectl hostname {DOMAIN}"]
 
 
 @pytest.mark.parametrize("domain", [DOMAIN, OTHER], ids=["own record", "another's record"])
