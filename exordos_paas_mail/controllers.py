@@ -11,6 +11,7 @@ from gcl_iam import exceptions as iam_exceptions
 from gcl_iam.api import controllers as iam_controllers
 from restalchemy.api import constants as api
 from restalchemy.api import controllers, field_permissions, resources
+from restalchemy.common import exceptions
 
 from exordos_paas_mail import constants, errors, models, packers
 
@@ -31,6 +32,13 @@ class _Controller(controllers.Controller):
     """PATCH is the update the platform calls PUT; bodies are the plugin's packer's."""
 
     __packer__ = packers.JSONPacker
+
+    def create(self, *args: tp.Any, **kwargs: tp.Any) -> tp.Any:
+        """Make a record."""
+        try:
+            return super().create(*args, **kwargs)
+        except exceptions.PropertyRequired as error:
+            raise errors.FieldError(error.name, "is required") from None
 
     def do_resource(self, uuid: str, parent_resource: tp.Any = None) -> tp.Any:
         """Answer a request for one record."""

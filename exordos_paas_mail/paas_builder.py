@@ -76,27 +76,19 @@ class MailPaaSBuilder(builder.PaaSBuilder):
         self,
         instance: paas_models.MailInstance,
         node_set_status: str,
-        nodes: tp.Iterable[sys_uuid.UUID],
+        nodes: tp.Collection[sys_uuid.UUID],
         paas_collection: builder.PaaSCollection,
     ) -> None:
         """Copy the facts of the nodes to the instance."""
-        actual = {a.uuid: a for a in paas_collection.actuals() if a is not None}
-        found = [actual.get(facts.agent_uuid(node)) for node in nodes]
         instance.status, instance.error = utils.instance_status(
-            utils.infra_status(node_set_status),
-            [
-                utils.Report(
-                    utils.IN_PROGRESS if one is None else one.status,
-                    "" if one is None else one.error,
-                )
-                for one in found
-            ],
+            utils.infra_status(node_set_status), instance.reports(nodes)
         )
-        for one in found:
+        agents = {facts.agent_uuid(node) for node in nodes}
+        for found in paas_collection.actuals():
             # A report that lacks the key is no reason to forget a published one.
-            if one is not None and one.dkim_public_key:
-                instance.dkim_public_key = one.dkim_public_key
-                instance.dkim_selector = one.dkim_selector or constants.DKIM_SELECTOR
+            if found is not None and found.uuid in agents and found.dkim_public_key:
+                instance.dkim_public_key = found.dkim_public_key
+                instance.dkim_selector = found.dkim_selector or constants.DKIM_SELECTOR
 
     def post_create_instance_resource(
         self,

@@ -152,6 +152,31 @@ def test_a_late_agent_is_waited_for_without_an_error(
     }
 
 
+def test_the_node_is_given_nothing_before_its_set_is_active(stage: Stage) -> None:
+    node = stage.with_node()
+    node.register()
+    stage.services.tick(3)
+    assert node.target() is None
+    stage.core.set_status(stage.uuid, "ACTIVE")
+    stage.services.tick(2)
+    assert node.target() is not None
+
+
+def test_an_active_instance_stays_so_when_its_targets_are_made_anew(stage: Stage) -> None:
+    stage.serving()
+    # As after a restore of a database that lacks them.
+    for target in ua_models.TargetResource.objects.get_all():
+        if target.kind in ("mail_instance", "mail_instance_node"):
+            target.delete()
+    seen = []
+    for _ in range(3):
+        for one_pass in ("core_pass", "infra_pass", "paas_pass"):
+            getattr(stage.services, one_pass)()
+            seen.append(stage.shown("status", "dkim_public_key"))
+    assert set(seen) == {("ACTIVE", DKIM)}
+    assert "mail_instance_node" in gservice.target_kinds()
+
+
 def test_an_instance_is_active_once_its_node_has_applied_it(stage: Stage) -> None:
     seen = []
     node = stage.infra_active()
@@ -237,6 +262,12 @@ def test_a_pass_for_an_account_writes_no_column_of_the_instance(stage: Stage) ->
     stage.services.infra_pass()
     stage.services.paas_pass()
     assert gservice.row_versions()["mail_instances"] == before
+
+
+def test_facts_leave_the_time_of_the_last_wish_alone(stage: Stage) -> None:
+    wished = stage.shown("updated_at")
+    stage.serving()
+    assert stage.shown("status", "updated_at") == ("ACTIVE", *wished)
 
 
 def test_keys_are_fetched_once_a_node(stage: Stage) -> None:
