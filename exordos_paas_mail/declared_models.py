@@ -10,14 +10,37 @@ normalised value is what that spelling means.
 
 from __future__ import annotations
 
+import logging
 import typing as tp
 import uuid as sys_uuid
 
 from gcl_sdk.agents.universal.dm import models as ua_models
+from gcl_sdk.agents.universal.services import agent
 from restalchemy.dm import properties, relationships, types
 
-from exordos_paas_mail import field_types, models, sealing
+from exordos_paas_mail import constants, field_types, models, sealing
 from exordos_paas_mail.codecs import password_hashes
+
+
+class _NoValues(logging.Filter):
+    """Keeps declared values out of the agent's log.
+
+    The agent logs the whole value of a resource that it failed to create,
+    and an account that comes before its instance fails with its password in it.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return True; the last argument of the record is replaced."""
+        if isinstance(record.args, tuple) and len(record.args) == _CREATION_ARGUMENTS:
+            kind, uuid, _value = record.args
+            if str(kind).startswith(_KINDS):
+                record.args = (kind, uuid, "<not logged>")
+        return True
+
+
+_CREATION_ARGUMENTS: tp.Final = 3
+_KINDS: tp.Final = f"em_{constants.ELEMENT_NAME}_types_{constants.SLUG}_"
+logging.getLogger(agent.__name__).addFilter(_NoValues())
 
 
 class _Declared(ua_models.ResourceMixin):

@@ -9,6 +9,7 @@ import typing as tp
 import uuid as sys_uuid
 
 import bazooka
+from bazooka import client as bazooka_client
 from gcl_sdk.agents.universal.dm import models as ua_models
 from gcl_sdk.clients.http import base as core_http
 from gcl_sdk.infra.dm import models as sdk_models
@@ -24,6 +25,14 @@ _SETS: tp.Final = "/v1/compute/sets/"
 _CORE_TIMEOUT: tp.Final = 20
 
 
+class _QuietSession(bazooka_client.SensitiveMicroserviceSession):
+    """A session that logs no body: a password goes out in one, keys come in in others."""
+
+    @staticmethod
+    def _response_body_for_log(_response: tp.Any) -> str:
+        return "<not logged>"
+
+
 class MailInfraBuilder(builder.CoreInfraBuilder):
     """MailInstance -> one NodeSet, and one Config for each node it has."""
 
@@ -37,7 +46,7 @@ class MailInfraBuilder(builder.CoreInfraBuilder):
     ) -> None:
         super().__init__(instance_model)
         self._project_id = project_id
-        http = bazooka.Client(default_timeout=_CORE_TIMEOUT)
+        http = bazooka.Client(default_timeout=_CORE_TIMEOUT, session=_QuietSession)
         self._core = core_http.CollectionBaseClient(
             base_url=core_api_base_url,
             http_client=http,

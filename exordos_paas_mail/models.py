@@ -34,7 +34,8 @@ def _conflict(error: Exception) -> Exception:
     for constraint, (field, reason) in _CONFLICTS.items():
         if constraint in str(error):
             return errors.ConflictRecords(field, reason)
-    return error
+    # The message of the database has SQL and values in it.
+    return errors.ConflictRecords("record", "contradicts another record")
 
 
 class _Record(

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import typing as tp
 import uuid as sys_uuid
@@ -12,10 +13,7 @@ import pytest
 from gcl_sdk.agents.universal.dm import models as ua_models
 
 from exordos_paas_mail import constants, models
-from exordos_paas_mail.tests.unit.control_plane import api_client, gservice
-
-if tp.TYPE_CHECKING:
-    from exordos_paas_mail.tests.unit.control_plane import fake_core
+from exordos_paas_mail.tests.unit.control_plane import api_client, fake_core, gservice
 
 DKIM = "v=DKIM1; k=rsa; p=MIIBIjANBgkq"
 SEED = api_client.HASH
@@ -279,6 +277,18 @@ def test_keys_are_fetched_once_a_node(stage: Stage) -> None:
     assert len(asked) == 1
     (key,) = ua_models.NodeEncryptionKey.objects.get_all()
     assert (key.uuid, key.private_key) == (node.uuid, stage.core.node_keys[str(node.uuid)])
+
+
+def test_keys_and_passwords_are_not_logged(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
+    stage.asked_for()
+    node = stage.core.add_node(stage.uuid, "10.0.0.5")
+    stage.services.core_pass()
+    caplog.clear()
+    caplog.set_level(logging.INFO)
+    stage.services.infra_pass()
+    assert "get_private_keys" in caplog.text
+    for secret in (stage.core.node_keys[str(node)], fake_core.PASSWORD, *stage.core.tokens):
+        assert secret not in caplog.text
 
 
 def test_a_resize_reaches_core_and_shows(stage: Stage) -> None:

@@ -360,6 +360,23 @@ def test_a_manifest_with_two_passwords_makes_no_account(
     assert "excludes password_hash" in caplog.text
 
 
+def test_an_account_declared_before_its_instance_settles_and_leaves_no_trace(
+    manager: ElementManager, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    later = sys_uuid.uuid4()
+    manager.declare("instances.accounts", ACCOUNT, **account(instance=str(later)))
+    manager.loop(2)
+    assert f"Error creating resource {PREFIX}instances_accounts" in caplog.text
+    manager.declare("instances", later, **instance())
+    manager.loop()
+    assert manager.is_settled("instances.accounts", ACCOUNT)
+    manager.declare("instances.accounts", ACCOUNT, **account(instance=str(later), password="x\ny"))
+    manager.loop()
+    assert PASSWORD not in caplog.text
+    assert "x\ny" not in caplog.text
+
+
 def test_the_kinds_fit_their_column() -> None:
     for subpath in definition.MailDefinition().get_agent_models():
         kind = f"em_{constants.ELEMENT_NAME}_types_{constants.SLUG}_{subpath.replace('.', '_')}"
