@@ -52,6 +52,11 @@ test-relay: venv ## The relay's configuration on Debian's real exim4, in name sp
 	@tools/system-packages.sh $(PACKAGES_RELAY)
 	@exordos_paas_mail/tests/relay/enter.sh $(BIN)/pytest exordos_paas_mail/tests/relay
 
+.PHONY: benchmark-relay
+benchmark-relay: venv ## What a login costs exim by the number of accounts; has bounds (root)
+	@tools/system-packages.sh $(PACKAGES_RELAY)
+	@exordos_paas_mail/tests/relay/enter.sh env PYTHONPATH=. $(BIN)/python benchmarks/relay.py
+
 .PHONY: demo
 demo: venv ## The whole platform on this machine, and a signed message through it
 	@tools/system-packages.sh $(PACKAGES_DEMO)

@@ -1,0 +1,171 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a login costs exim, by the number of accounts, and what a message costs.
+
+CPU of whole connections (TLS on 465, EHLO, AUTH PLAIN, QUIT) as the kernel
+counts it for the accepting process's children. The cases take turns within one
+run, so that a busy machine slows all of them; a ratio is the median of the
+turns' ratios. Exit status 1 when a bound is broken:
+100,000 accounts with the index at most 1.1 times 100 accounts without, and an
+unknown login at most 1.1 times a wrong password, and the other way round.
+
+Runs inside the relay's bench: make benchmark-relay
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import os
+import pathlib
+import statistics
+import sys
+import tempfile
+import time
+import typing as tp
+
+from exordos_paas_mail.codecs import cdb, exim_conf
+from exordos_paas_mail.tests.relay import internet as internet_
+from exordos_paas_mail.tests.relay import relay as relay_
+
+TURNS = 7
+LOGINS = 50
+MESSAGES = 150
+RATIO_MAX = 1.1
+HASH = relay_.crypt(relay_.PASSWORD)
+UNKNOWN = f"zz-nobody@{relay_.DOMAIN}"
+
+
+def accounts(count: int) -> dict[str, str]:
+    """Return so many accounts, alice in the middle; all have her password."""
+    others = (f"{'az'[number % 2]}{number:06}@{relay_.DOMAIN}" for number in range(count - 1))
+    return dict.fromkeys([*others, relay_.ALICE], HASH)
+
+
+def install(records: dict[str, str], *, index: bool) -> None:
+    """Put the accounts in place, as the driver does."""
+    relay_.INDEX.unlink(missing_ok=True)
+    text = "".join(f"{login}:{word}\n" for login, word in sorted(records.items()))
+    relay_.install(relay_.PASSWD, text)
+    if index:
+        made = relay_.PASSWD.stat()
+        tie = exim_conf.index_tie(inode=made.st_ino, size=made.st_size, mtime=int(made.st_mtime))
+        content = cdb.render([*records.items(), (exim_conf.INDEX_TIE_KEY, tie)])
+        relay_.install(relay_.INDEX, content)
+
+
+def cpu_of_children(pid: int) -> float:
+    """Return the seconds of CPU of the children that *pid* has waited for."""
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[13]) + int(fields[14])) / os.sysconf("SC_CLK_TCK")
+
+
+def children(pid: int) -> list[str]:
+    return pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+
+
+def settle(pid: int) -> None:
+    """Return when the sessions of the accepting process are over and counted."""
+    deadline = time.monotonic() + 10
+    while children(pid):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def login_cost(relay: relay_.Relay, login: str, password: str, answer: int) -> float:
+    """Return the milliseconds of CPU of one connection that logs in."""
+    pid = relay.units.listeners[465].pid
+    token = relay_.token(login, password)
+    settle(pid)
+    before = cpu_of_children(pid)
+    for _ in range(LOGINS):
+        with relay.connect(465) as client:
+            assert client.docmd("AUTH", f"PLAIN {token}")[0] == answer
+    settle(pid)
+    return (cpu_of_children(pid) - before) / LOGINS * 1000
+
+
+class Case(tp.NamedTuple):
+    """One way to log in."""
+
+    name: str
+    count: int
+    index: bool
+    login: str = relay_.ALICE
+    password: str = relay_.PASSWORD
+    answer: int = 235
+
+
+CASES = (
+    Case("100, file", 100, index=False),
+    Case("100,000, index", 100_000, index=True),
+    Case("100,000, file", 100_000, index=False),
+    Case("wrong password", 100, index=False, password="wrong", answer=535),
+    Case("unknown login", 100, index=False, login=UNKNOWN, password="wrong", answer=535),
+)
+
+
+def measure_logins(relay: relay_.Relay) -> dict[str, list[float]]:
+    records = {count: accounts(count) for count in {case.count for case in CASES}}
+    costs: dict[str, list[float]] = {case.name: [] for case in CASES}
+    for turn in range(TURNS):
+        # Each turn begins with another case: none is always the first.
+        for case in CASES[turn % len(CASES) :] + CASES[: turn % len(CASES)]:
+            install(records[case.count], index=case.index)
+            cost = login_cost(relay, case.login, case.password, case.answer)
+            costs[case.name].append(cost)
+    return costs
+
+
+def ratio(costs: dict[str, list[float]], above: str, below: str) -> float:
+    pairs = zip(costs[above], costs[below], strict=True)
+    return statistics.median(one / other for one, other in pairs)
+
+
+def measure_messages(relay: relay_.Relay, internet: internet_.Internet, clients: int) -> float:
+    """Return the messages a second that are accepted, signed and delivered."""
+    internet.forget()
+    started = time.monotonic()
+    with concurrent.futures.ThreadPoolExecutor(clients) as pool:
+        sent = [pool.submit(relay.send) for _ in range(MESSAGES)]
+        assert [one.result()[0] for one in sent] == [250] * MESSAGES
+    internet.wait_for(MESSAGES, seconds=120)
+    return MESSAGES / (time.monotonic() - started)
+
+
+def main() -> int:
+    if not relay_.is_ours():
+        print("Run it by: make benchmark-relay", file=sys.stderr)
+        return 2
+    with contextlib.ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        internet = internet_.Internet(pathlib.Path(folder) / "mx")
+        stack.callback(internet.close)
+        relay = relay_.Relay()
+        limit = 1_000_000
+        relay.configure(
+            failed_logins_per_account=limit,
+            failed_logins_per_address=limit,
+            recipients_per_hour=limit,
+        )
+        relay.units.start()
+        stack.callback(relay.units.stop)
+        costs = measure_logins(relay)
+        install(accounts(100), index=False)
+        rates = {clients: measure_messages(relay, internet, clients) for clients in (1, 10)}
+    print(f"CPU of a connection that logs in, median of {TURNS} turns of {LOGINS}:")
+    for name, turns in costs.items():
+        print(f"  {name:16} {statistics.median(turns):6.2f} ms")
+    indexed = ratio(costs, "100,000, index", "100, file")
+    searched = ratio(costs, "100,000, file", "100, file")
+    unknown = ratio(costs, "unknown login", "wrong password")
+    print(f"100,000 accounts to 100, with the index: {indexed:.2f} (at most {RATIO_MAX})")
+    print(f"100,000 accounts to 100, without:        {searched:.2f}")
+    print(f"unknown login to wrong password:         {unknown:.2f} (at most {RATIO_MAX})")
+    for clients, rate in rates.items():
+        print(f"{clients} clients: {rate:.0f} messages/s accepted, signed and delivered")
+    return int(not (indexed <= RATIO_MAX and 1 / RATIO_MAX <= unknown <= RATIO_MAX))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

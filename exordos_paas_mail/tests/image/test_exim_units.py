@@ -1,0 +1,129 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""exim's units under the real systemd: what clients and operators see of them."""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import socket
+import ssl
+import threading
+import typing as tp
+
+import pytest
+
+from exordos_paas_mail import constants
+from exordos_paas_mail.tests.image import guests
+from stand import commands
+
+if tp.TYPE_CHECKING:
+    from exordos_paas_mail.tests.image import conftest
+
+# The first test waits for the image to be built.
+pytestmark = pytest.mark.timeout(900)
+
+PORTS = (25, 465, 587)
+RELOADS = 20
+RESTARTS = 3
+LISTENERS = tuple(f"exim4@{port}.service" for port in PORTS)
+SOCKETS = tuple(f"exim4@{port}.socket" for port in PORTS)
+
+
+class Clients:
+    """Connects without pause on every port, and counts how it ends."""
+
+    def __init__(self, guest: guests.Guest) -> None:
+        self._guest = guest
+        self._over = threading.Event()
+        self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        self._tls.check_hostname = False
+        self._tls.verify_mode = ssl.CERT_NONE
+        self.ends: collections.Counter[tuple[int, str]] = collections.Counter()
+        self._threads = [threading.Thread(target=self._connect, args=(port,)) for port in PORTS]
+
+    def _connect(self, port: int) -> None:
+        while not self._over.is_set():
+            self.ends[port, self._end(port)] += 1
+
+    def _end(self, port: int) -> str:
+        address = (self._guest.host, self._guest.ports[port])
+        try:
+            with contextlib.ExitStack() as stack:
+                held = stack.enter_context(socket.create_connection(address, timeout=60))
+                if port == 465:
+                    held = stack.enter_context(self._tls.wrap_socket(held))
+                greeting = held.recv(512)
+                held.sendall(b"QUIT\r\n")
+                return f"{greeting[:3].decode()} {held.recv(512)[:3].decode()}"
+        except OSError as error:
+            return type(error).__name__
+
+    def __enter__(self) -> tp.Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        for thread in self._threads:
+            thread.join()
+
+
+def processes(guest: guests.Guest) -> list[str]:
+    """Return the main process of the queue runner and of each listener."""
+    shown = guest.run(
+        *("systemctl", "show", "--property=MainPID", "--value", constants.EXIM_UNIT, *LISTENERS)
+    )
+    return shown.split()
+
+
+@pytest.fixture
+def relay(container: conftest.Container) -> conftest.Container:
+    guests.deliver_mail_env(container)
+    guests.set_account(container)
+    return container
+
+
+def test_no_client_is_refused_by_a_reload_or_a_restart(relay: conftest.Container) -> None:
+    unit = constants.EXIM_UNIT
+    with guests.session(relay, 587) as open_before:
+        open_before.login(guests.SENDER, guests.PASSWORD)
+        with Clients(relay) as clients:
+            for _ in range(RELOADS):
+                before = processes(relay)
+                relay.run("systemctl", "reload", unit)
+                after = processes(relay)
+                assert (after[0], set(before[1:]) & set(after[1:])) == (before[0], set())
+            for _ in range(RESTARTS):
+                before = processes(relay)
+                relay.run("systemctl", "restart", unit)
+                assert set(before) & set(processes(relay)) == set()
+        assert open_before.mail(guests.SENDER)[0] == 250
+    assert {end for _, end in clients.ends} == {"220 221"}, clients.ends
+    assert {port for port, _ in clients.ends} == set(PORTS)
+    assert set(guests.unit_states(relay, unit, *LISTENERS, *SOCKETS).values()) == {"active"}
+
+
+def test_operators_stop_start_and_reload_it_as_one_unit(relay: conftest.Container) -> None:
+    unit = constants.EXIM_UNIT
+    relay.run("systemctl", "stop", unit)
+    stopped = guests.unit_states(relay, unit, *LISTENERS, *SOCKETS)
+    assert set(stopped.values()) == {"inactive"}
+    with pytest.raises(ConnectionRefusedError):
+        guests.session(relay, 587)
+
+    relay.run("systemctl", "start", unit)
+    assert {guests.log_in(relay, port) for port in PORTS} == {235}
+
+    running = processes(relay)
+    relay.run("sh", "-c", "echo no_such_option = 1 >>/etc/exim4/exim4.conf")
+    with pytest.raises(commands.CommandError):
+        relay.run("systemctl", "reload", unit)
+    assert processes(relay) == running
+    assert guests.log_in(relay, 465) == 235
+
+
+def test_a_listener_that_dies_comes_back(relay: conftest.Container) -> None:
+    relay.run("systemctl", "kill", "--signal=KILL", "--kill-whom=main", LISTENERS[2])
+    assert guests.log_in(relay, 587) == 235

@@ -1,0 +1,166 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+import re
+import typing as tp
+
+import hypothesis
+import pytest
+from hypothesis import strategies
+
+from exordos_paas_mail.codecs import domains, exim_conf
+
+GOLDEN = pathlib.Path(__file__).parent / "golden" / "exim4.conf"
+NUMBERS = [
+    field.name
+    for field in dataclasses.fields(exim_conf.Settings)
+    if field.name not in {"domain", "allow_private_mx"}
+]
+
+
+def test_the_default_configuration_is_the_reviewed_one() -> None:
+    """To accept a change, run this file as a program."""
+    assert exim_conf.render(exim_conf.Settings(domain="tenant.example")) == GOLDEN.read_text()
+
+
+def changed(**settings: tp.Any) -> list[str]:
+    """Return the lines that *settings* put in place of the default's."""
+    before = exim_conf.render(exim_conf.Settings(domain="tenant.example")).splitlines()
+    after = exim_conf.render(
+        exim_conf.Settings(**{"domain": "tenant.example", **settings})
+    ).splitlines()
+    return [line.strip() for line in after if line not in before]
+
+
+@pytest.mark.parametrize(
+    ("settings", "lines"),
+    [
+        ({"message_size_mb": 77}, ["message_size_limit = 77M"]),
+        ({"recipients_max": 77}, ["recipients_max = 77"]),
+        ({"connections_max": 77}, ["smtp_accept_max = 77"]),
+        ({"connections_per_address_max": 77}, ["smtp_accept_max_per_host = 77"]),
+        (
+            {"recipients_per_hour": 77},
+            [
+                "ratelimit = 77 / 1h / per_rcpt / leaky / account_$authenticated_id",
+                "message = 451 4.7.1 Sending limit of 77 recipients an hour reached, try later",
+            ],
+        ),
+        (
+            {"failed_logins_per_account": 77},
+            [
+                "ratelimit = 77 / 15m / per_cmd / noupdate / login_CLIENT_KEY_${lc:$acl_arg1}",
+                "ratelimit = 77 / 15m / per_cmd / strict / login_CLIENT_KEY_${lc:$acl_arg1}",
+            ],
+        ),
+        (
+            {"failed_logins_per_address": 77},
+            [
+                "ratelimit = 77 / 15m / per_cmd / noupdate / logins_CLIENT_KEY",
+                "ratelimit = 77 / 15m / per_cmd / strict / logins_CLIENT_KEY",
+            ],
+        ),
+        (
+            {"role_messages_per_hour": 77},
+            ["ratelimit = 77 / 1h / per_rcpt / leaky / role_CLIENT_KEY"],
+        ),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_each_limit_reaches_exim(settings: dict[str, int], lines: list[str]) -> None:
+    assert changed(**settings) == lines
+
+
+def test_every_number_is_covered_above() -> None:
+    (table,) = (
+        mark.args[1] for mark in test_each_limit_reaches_exim.pytestmark if len(mark.args) > 1
+    )
+    assert sorted(next(iter(settings)) for settings, _ in table) == sorted(NUMBERS)
+
+
+def test_private_addresses_are_followed_only_when_allowed() -> None:
+    private = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7"]
+    never = ["127.0.0.0/8", "169.254.0.0/16", "::1/128", "fe80::/10"]
+    for allowed in (False, True):
+        text = exim_conf.render(
+            exim_conf.Settings(domain="tenant.example", allow_private_mx=allowed)
+        )
+        assert [network for network in private if network in text] == ([] if allowed else private)
+        assert [network for network in never if network in text] == never
+
+
+@pytest.mark.parametrize(
+    "domain",
+    [
+        "",
+        "tenant",
+        ".tenant.example",
+        "tenant.example.",
+        "tenant..example",
+        "Tenant.example",
+        "-a.example",
+        "a-.example",
+        "tenant.example\n",
+        "tenant.example\nnever_users =",
+        "tenant.example ",
+        "a b.example",
+        "a_b.example",
+        "${run{x}}.example",
+        "a'b.example",
+        "t\N{LATIN SMALL LETTER E WITH ACUTE}nant.example",
+        "a" * 64 + ".example",
+        ".".join(["a" * 63] * 4) + ".example",
+        None,
+        b"tenant.example",
+    ],
+    ids=repr,
+)
+def test_a_domain_that_is_not_a_plain_name_is_refused(domain: tp.Any) -> None:
+    with pytest.raises(ValueError, match="domain is not"):
+        exim_conf.Settings(domain=domain)
+
+
+@hypothesis.given(strategies.text(max_size=80))
+def test_no_text_but_a_domain_name_reaches_the_file(text: str) -> None:
+    try:
+        settings = exim_conf.Settings(domain=text)
+    except ValueError:
+        return
+    assert re.fullmatch(r"[a-z0-9.-]+", text)
+    assert domains.normalise(text) == text
+    exim_conf.render(settings)
+
+
+@hypothesis.given(strategies.from_regex(r"\A[a-z0-9-]{1,20}(\.[a-z0-9-]{1,20}){1,3}\Z"))
+def test_every_domain_an_instance_can_have_is_accepted(text: str) -> None:
+    try:
+        name = domains.normalise(text)
+    except ValueError:
+        return
+    assert name in exim_conf.render(exim_conf.Settings(domain=name))
+
+
+@pytest.mark.parametrize("value", [0, -1, 1_000_000_001, True, 1.5, "5", None], ids=repr)
+@pytest.mark.parametrize("field", NUMBERS)
+def test_a_limit_that_is_not_a_positive_number_is_refused(field: str, value: tp.Any) -> None:
+    with pytest.raises(ValueError, match=f"{field} is not an integer"):
+        exim_conf.Settings(domain="tenant.example", **{field: value})
+
+
+def test_a_choice_that_is_not_a_boolean_is_refused() -> None:
+    with pytest.raises(ValueError, match="allow_private_mx is not a boolean"):
+        exim_conf.Settings(domain="tenant.example", allow_private_mx=tp.cast("bool", "no"))
+
+
+def test_an_index_is_tied_to_the_file_it_was_made_from() -> None:
+    tie = exim_conf.index_tie(inode=5, size=6, mtime=7)
+    assert tie == "5:6:7"
+    assert f"{{{exim_conf.INDEX_TIE_KEY}}}cdb" in GOLDEN.read_text()
+
+
+if __name__ == "__main__":
+    GOLDEN.write_text(exim_conf.render(exim_conf.Settings(domain="tenant.example")))
