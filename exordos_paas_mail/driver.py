@@ -30,6 +30,7 @@ LOG = logging.getLogger(__name__)
 
 _ERROR_SIZE_MAX = 512
 _Status = sdk_constants.InstanceStatus
+_TARGET_FIELDS: tp.Final = frozenset({"uuid", "name", "domain", "passwd"})
 _FAILURES = (ValueError, OSError, node.NodeError)
 
 
@@ -62,6 +63,16 @@ class MailInstanceNode(meta.MetaDataPlaneModel):
         # A new set at each call: the SDK adds to it.
         return {"uuid", "name", "domain", "passwd_prefixes"}
 
+    def get_resource_target_fields(self) -> frozenset[str]:
+        """Return the fields a control plane sets.
+
+        Not those of the target at hand: an agent that is up to date takes its
+        last report for the target, facts included, and a hash over facts would
+        stay with the control plane after the next report, which differs in
+        nothing else.
+        """
+        return _TARGET_FIELDS
+
     def get_resource_ignore_fields(self) -> list[str]:
         """Return what is nobody's business but the driver's."""
         return [*super().get_resource_ignore_fields(), "passwd_prefixes"]
@@ -73,7 +84,9 @@ class MailInstanceNode(meta.MetaDataPlaneModel):
             text, self.passwd_prefixes = passwd.split_prefixes(self.passwd)
             passwd.parse(text, self.domain)
             if self._accounts.ensure(text):
-                LOG.info("%s: %d accounts written, exim4 reloaded", self.domain, text.count("\n"))
+                LOG.info(
+                    "%s: account file written (%d), exim4 reloaded", self.domain, text.count("\n")
+                )
         except _FAILURES as error:
             failure = f"accounts: {error}"
             LOG.warning("%s: %s", self.domain, failure)

@@ -137,6 +137,17 @@ def test_a_failed_reload_is_an_error_and_tried_again_until_it_works(
     assert settled.turn() == []
 
 
+def test_a_report_of_a_mended_node_has_the_hash_of_its_target(settled: agent_stage.Stage) -> None:
+    settled.fake.fail("systemctl", "reload", "no")
+    settled.want(ALICE + BOB)
+    settled.turn()
+    settled.turn()
+    settled.fake.heal("systemctl", "reload")
+    settled.turn()
+
+    assert settled.settled
+
+
 def test_a_failed_reload_outlives_the_agent(settled: agent_stage.Stage) -> None:
     settled.fake.fail("systemctl", "reload", "no")
     settled.want(ALICE + BOB)
@@ -316,4 +327,4 @@ def test_nothing_of_an_account_is_logged(
     stage.turn()
 
     assert "$6$" not in caplog.text
-    assert "example.com: 2 accounts written" in caplog.text
+    assert "example.com: account file written (2)" in caplog.text
