@@ -20,6 +20,8 @@ PACKAGES_RELAY := iproute2 util-linux
 PACKAGES_DEMO := curl libnet-ssleay-perl swaks
 PACKAGES_TEST := curl jq openssl
 PACKAGES_STAND := iproute2 mmdebstrap rsync systemd-container util-linux zstd
+PACKAGES_DISK := $(PACKAGES_STAND) e2fsprogs fdisk
+PACKAGES_VM := openssh-client qemu-system-x86 qemu-utils zstd
 PACKAGES_LINT := shellcheck shfmt
 
 .PHONY: help
@@ -110,6 +112,32 @@ wheel: venv ## dist/exordos_paas_mail-*.whl
 	@rm -rf dist
 	@$(BIN)/python -m build --wheel --outdir dist --installer uv .
 	@ls dist
+
+# The locked dependencies of a node, for every Python an image may bring.
+.PHONY: lock
+lock: venv ## exordos/images/requirements.txt, renewed
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
+	  --no-header --output-file exordos/images/requirements.txt pyproject.toml
+
+# Both take REPOSITORY and INDEX_URL, where image and wheel are published; see tools/element.sh.
+.PHONY: build
+build: wheel ## The element in output/, by `exordos build` (packer, KVM)
+	@REPOSITORY="$(REPOSITORY)" INDEX_URL="$(INDEX_URL)" tools/element.sh packer
+
+.PHONY: image
+image: wheel ## The element in output/, without a hypervisor (root)
+	@tools/system-packages.sh $(PACKAGES_DISK)
+	@REPOSITORY="$(REPOSITORY)" INDEX_URL="$(INDEX_URL)" tools/element.sh disk
+
+.PHONY: test-image
+test-image: venv ## The node image's scripts and units, booted under systemd-nspawn (root)
+	@tools/system-packages.sh $(PACKAGES_STAND)
+	@$(BIN)/pytest exordos_paas_mail/tests/image/test_container.py
+
+.PHONY: test-vm
+test-vm: image ## The node image's disk, booted as a virtual machine; KVM is not needed (root)
+	@tools/system-packages.sh $(PACKAGES_VM)
+	@$(BIN)/pytest exordos_paas_mail/tests/image/test_machine.py
 
 .PHONY: clean
 clean: ## Remove what was built

@@ -15,11 +15,11 @@ import tempfile
 import time
 import typing as tp
 
+from exordos_paas_mail import constants
 from stand import commands, images, project, sites
 
 _DISK: tp.Final = pathlib.Path(__file__).with_name("disk.sh")
-# What the platform gives the root of a mail node: constants.ROOT_DISK_SIZE.
-_BYTES: tp.Final = 6 * 2**30
+_BYTES: tp.Final = constants.ROOT_DISK_SIZE * 2**30
 _SECONDS: tp.Final = 600
 
 
