@@ -80,6 +80,11 @@ def plan(machine: node.Node, now: datetime.datetime) -> Plan:
         name: machine.read(f"{constants.DKIM_KEYS_DIR}/{name}") or b""
         for name in machine.names(constants.DKIM_KEYS_DIR)
     }
+    for name in (constants.TLS_PRIVATE_KEY_FILE, constants.TLS_CERTIFICATE_FILE):
+        # exim is not root and could not follow it to where others keep keys; a
+        # copy in its place would hide the next renewal.
+        if machine.is_link(name):
+            raise ValueError(f"{name}: a symbolic link; install the file itself")
     tls_key, tls_chain = certificates.plan(
         machine.read(constants.TLS_PRIVATE_KEY_FILE),
         machine.read(constants.TLS_CERTIFICATE_FILE),

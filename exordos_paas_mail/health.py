@@ -11,6 +11,9 @@ import typing as tp
 from exordos_paas_mail import constants, node, watched
 from exordos_paas_mail.codecs import configure_state, dkim
 
+if tp.TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
 # A full disk is cleaned, an installed certificate is corrected: configure is
 # worth another run now and then.
 _REPAIR_PERIOD = 60.0
@@ -73,23 +76,24 @@ class Health:
     def read(self, domain: str) -> Report:
         """Return how the relay serves *domain*.
 
-        Raises NodeError or OSError when the machine does not tell.
+        The key is reported as long as it is there, whatever else is wrong: what
+        is published must not come and go. Raises OSError when a file cannot be
+        read.
         """
         _, state = self._state.read()
+        failures = []
         if state is None or not state.finished:
-            failure = self._node.unit_failure(constants.CONFIGURE_UNIT)
-            if failure or state is None or not state.domain:
-                return Report(configured=False, error=failure)
-        if state.error:
-            return Report(configured=bool(state.domain), error=f"configure: {state.error}")
+            failures.append(self._ask(lambda: self._node.unit_failure(constants.CONFIGURE_UNIT)))
+        if state is not None and state.error:
+            failures.append(f"configure: {state.error}")
+        if state is None or not state.domain:
+            return Report(configured=False, error=_join(failures))
         if state.domain != domain:
-            return Report(configured=True, error=f"the relay is configured for {state.domain}")
-        report = self._dkim(domain)
-        failure = self._relay_failure()
-        if failure:
-            errors = (failure, report.error) if report.error else (failure,)
-            return dataclasses.replace(report, error="; ".join(errors))
-        return report
+            failures.append(f"the relay is configured for {state.domain}")
+            return Report(configured=True, error=_join(failures))
+        value, failure = self._dkim(domain)
+        failures += [failure, self._relay_failure()]
+        return Report(configured=True, dkim_public_key=value, error=_join(failures))
 
     def is_outdated(self) -> bool:
         """Return whether exim runs with other files than there are.
@@ -113,20 +117,30 @@ class Health:
         now = time.monotonic()
         if self._seen_running_at is not None and now - self._seen_running_at < _RELAY_PERIOD:
             return ""
-        failure = self._node.relay_failure()
+        failure = self._ask(self._node.relay_failure)
         self._seen_running_at = None if failure else now
         return failure
 
-    def _dkim(self, domain: str) -> Report:
+    def _ask(self, question: Callable[[], str]) -> str:
+        try:
+            return question()
+        except node.NodeError as error:
+            return str(error)
+
+    def _dkim(self, domain: str) -> tuple[str, str]:
+        """Return the TXT value to publish, and what is wrong with the key."""
         _, record = self._record.read()
         if record.error:
-            return Report(configured=True, error=record.error)
+            return "", record.error
         if record.domain != domain:
-            return Report(configured=True, error="the DKIM record is another domain's")
+            return "", "the DKIM record is another domain's"
         key = self._node.signature(constants.DKIM_PRIVATE_KEY_FILE)
-        error = ""
         if key is None:
-            error = "the DKIM private key is missing: mail waits in the queue"
-        elif not self._node.is_owned(key, 0o640, exim=True):
-            error = "the DKIM private key has another mode or owner"
-        return Report(configured=True, dkim_public_key=record.value, error=error)
+            return record.value, "the DKIM private key is missing: mail waits in the queue"
+        if not self._node.is_owned(key, 0o640, exim=True):
+            return record.value, "the DKIM private key has another mode or owner"
+        return record.value, ""
+
+
+def _join(failures: Iterable[str]) -> str:
+    return "; ".join(filter(None, failures))

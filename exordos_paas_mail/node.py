@@ -92,6 +92,10 @@ class Node:
         except FileNotFoundError:
             return None
 
+    def is_link(self, name: str) -> bool:
+        """Return whether *name* is a symbolic link, wherever it leads."""
+        return self.path(name).is_symlink()
+
     def names(self, directory: str) -> list[str]:
         """Return the sorted names of the files in *directory*, none when there is none."""
         try:

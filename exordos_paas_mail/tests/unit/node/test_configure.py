@@ -364,6 +364,22 @@ def test_an_installed_certificate_that_clients_will_refuse_is_remarked_on(
     )
 
 
+def test_a_certificate_that_is_a_link_is_refused_and_the_link_stays(
+    relay: fake_node.FakeNode, capsys: pytest.CaptureFixture[str]
+) -> None:
+    link = relay.path(constants.TLS_CERTIFICATE_FILE)
+    elsewhere = link.with_name("elsewhere.pem")
+    link.rename(elsewhere)
+    link.symlink_to(elsewhere)
+
+    assert run(relay) == 78
+    assert link.readlink() == elsewhere
+    assert capsys.readouterr().err == (
+        "exordos-mail-configure: /etc/exim4/tls/fullchain.pem: a symbolic link; "
+        "install the file itself\n"
+    )
+
+
 def test_half_of_an_installation_is_refused(
     relay: fake_node.FakeNode, capsys: pytest.CaptureFixture[str]
 ) -> None:

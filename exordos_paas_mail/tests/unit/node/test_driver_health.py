@@ -38,6 +38,7 @@ def test_a_failed_configuration_is_an_error_with_its_reason(settled: agent_stage
     assert settled.turn() == [REPAIR]
     assert settled.value["status"] == "ERROR"
     assert settled.value["error"] == "configure: mail.env: MAIL_DOMAIN is missing"
+    assert settled.value["dkim_public_key"].startswith("v=DKIM1; k=rsa; p=")
     assert settled.settled
     assert settled.turn() == []
 
@@ -155,3 +156,16 @@ def test_systemd_is_asked_for_exim_once_a_minute(
         asked += sum(call.startswith(agent_stage.RUNS) for call in settled.fake.calls())
 
     assert asked == 2
+
+
+def test_a_systemd_that_does_not_answer_is_an_error_and_the_key_stays_published(
+    stage: agent_stage.Stage,
+) -> None:
+    public_key = stage.fake.configured(DOMAIN)
+    stage.fake.fail("systemctl", "show", "Failed to connect to bus")
+    stage.want(ALICE)
+    stage.turn()
+
+    assert stage.value["status"] == "ERROR"
+    assert stage.value["error"].endswith("exit status 1: Failed to connect to bus")
+    assert stage.value["dkim_public_key"] == public_key
