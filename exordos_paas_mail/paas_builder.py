@@ -45,7 +45,12 @@ class MailPaaSBuilder(builder.PaaSBuilder):
     def actualize_paas_objects(
         self, instance: paas_models.MailInstance, paas_collection: builder.PaaSCollection
     ) -> tp.Collection[ua_models.TargetResourceKindAwareMixin]:
-        """Return what each node should hold, after a change of a wish."""
+        """Return what each node should hold, and take over what the nodes report.
+
+        Also when only a report came in: the service then marks the instance
+        as passed on, and an account may have been made since it looked for
+        changed instances.
+        """
         node_set = instance.actual_node_set()
         if node_set is None:
             return tuple(paas_collection.targets())
@@ -61,16 +66,6 @@ class MailPaaSBuilder(builder.PaaSBuilder):
             )
             for agent in sorted(agents)
         ]
-
-    def actualize_paas_objects_source_data_plane(
-        self, instance: paas_models.MailInstance, paas_collection: builder.PaaSCollection
-    ) -> tp.Collection[ua_models.TargetResourceKindAwareMixin]:
-        """Take over what a node reported; it changes no wish."""
-        node_set = instance.actual_node_set()
-        if node_set is not None:
-            nodes = facts.nodes_of(node_set)
-            self._take_over(instance, node_set.status, nodes, paas_collection)
-        return tuple(paas_collection.targets())
 
     def _take_over(
         self,

@@ -416,6 +416,48 @@ def test_a_patch_while_core_hangs_is_not_lost(stage: Stage) -> None:
     assert stage.core.sets[stage.uuid]["cores"] == 8
 
 
+def test_an_account_made_between_the_steps_of_a_pass_is_not_lost(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = stage.serving()
+    node.report(dkim_public_key="v=DKIM1; k=rsa; p=NEW")
+    step = stage.services.paas._actualize_outdated_instances
+
+    def after_an_account() -> None:
+        worker = threading.Thread(target=stage.api.account, args=(stage.path, "between"))
+        worker.start()
+        worker.join()
+        step()
+
+    monkeypatch.setattr(stage.services.paas, "_actualize_outdated_instances", after_an_account)
+    stage.services.paas_pass()
+    monkeypatch.undo()
+    stage.services.tick(2)
+    assert node.target()["passwd"] == f"between@mail.example.com:{SEED}\n"
+    assert stage.shown("dkim_public_key") == ("v=DKIM1; k=rsa; p=NEW",)
+
+
+def test_a_patch_made_between_the_steps_of_a_pass_is_not_lost(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage.serving()
+    stage.core.set_status(stage.uuid, "ERROR")
+    stage.services.core_pass()
+    step = stage.services.infra._actualize_outdated_instances
+
+    def after_a_patch() -> None:
+        worker = threading.Thread(target=stage.api.patch, args=(stage.path, {"cpu": 16}))
+        worker.start()
+        worker.join()
+        step()
+
+    monkeypatch.setattr(stage.services.infra, "_actualize_outdated_instances", after_a_patch)
+    stage.services.infra_pass()
+    monkeypatch.undo()
+    stage.services.tick(2)
+    assert stage.core.sets[stage.uuid]["cores"] == 16
+
+
 def test_a_node_of_an_active_set_without_a_key_is_asked_for_again(stage: Stage) -> None:
     stage.asked_for()
     node = stage.core.add_node(stage.uuid, "10.0.0.5")
