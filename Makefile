@@ -54,6 +54,10 @@ test-relay: venv ## The relay's configuration on Debian's real exim4, in name sp
 	@tools/system-packages.sh $(PACKAGES_RELAY)
 	@exordos_paas_mail/tests/relay/enter.sh $(BIN)/pytest exordos_paas_mail/tests/relay
 
+.PHONY: benchmark-agent
+benchmark-agent: venv ## What a settled pass of a node's agent costs, 10,000 and 100,000 accounts; has bounds
+	@PYTHONPATH=. $(BIN)/python benchmarks/agent_loop.py
+
 .PHONY: benchmark-relay
 benchmark-relay: venv ## What a login costs exim by the number of accounts; has bounds (root)
 	@tools/system-packages.sh $(PACKAGES_RELAY)
