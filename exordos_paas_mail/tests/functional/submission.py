@@ -11,6 +11,7 @@ import email.message
 import email.policy
 import email.utils
 import smtplib
+import socket
 import ssl
 import typing as tp
 import uuid
@@ -38,6 +39,14 @@ class Relay:
     """One relay, by address."""
 
     host: str
+
+    def answers(self, port: int = SUBMISSION) -> bool:
+        """Return whether anybody takes a connection, within two seconds."""
+        try:
+            with socket.create_connection((self.host, port), timeout=2):
+                return True
+        except OSError:
+            return False
 
     def plain(self, port: int = SUBMISSION) -> smtplib.SMTP:
         """Return a session before STARTTLS, after EHLO."""

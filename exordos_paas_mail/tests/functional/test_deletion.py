@@ -4,18 +4,9 @@
 
 from __future__ import annotations
 
-import socket
 import typing as tp
 
 from exordos_paas_mail.tests.functional import conftest, rest, submission
-
-
-def _answers(address: str, port: int) -> bool:
-    try:
-        with socket.create_connection((address, port), timeout=2):
-            return True
-    except OSError:
-        return False
 
 
 def test_deleting_an_instance_removes_its_node_and_everything_of_it(
@@ -26,10 +17,10 @@ def test_deleting_an_instance_removes_its_node_and_everything_of_it(
     poll: tuple[float, float],
 ) -> None:
     passing = conftest.wait_active(owner, requested["passing"], poll)
-    (address,) = passing["ipsv4"]
+    relay = submission.Relay(passing["ipsv4"][0])
     body = {"username": "bob", "password": "x" * 12}
     account = owner.create(rest.accounts_path(passing), body)
-    assert _answers(address, submission.SUBMISSION)
+    assert relay.answers()
     name = f"mailaas-dp-{passing['uuid']}"
     (node_set,) = core.list("/v1/compute/sets/", name=name)
     nodes = set(node_set["nodes"])
@@ -51,7 +42,7 @@ def test_deleting_an_instance_removes_its_node_and_everything_of_it(
                     if config["target"].get("node") in nodes
                 ]
             ),
-            "answers": _answers(address, submission.SUBMISSION),
+            "answers": relay.answers(),
         }
 
     gone = {
