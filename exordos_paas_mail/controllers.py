@@ -109,6 +109,7 @@ class MailInstanceController(
             fields={
                 **_TIMESTAMPS,
                 "domain": _RO_ONCE_CREATED,
+                "image": _RO,
                 "status": _RO,
                 "error": _RO,
                 "ipsv4": _RO,
@@ -117,6 +118,15 @@ class MailInstanceController(
             },
         ),
     )
+
+    def update(self, uuid: tp.Any, **kwargs: tp.Any) -> tp.Any:
+        """Change the instance.
+
+        Who names the version, and be it the same, asks for the image it has now.
+        """
+        if (version := kwargs.get("version")) is not None:
+            kwargs["image"] = version.image
+        return super().update(uuid, **kwargs)
 
 
 class MailAccountController(

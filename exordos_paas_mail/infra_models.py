@@ -31,7 +31,7 @@ class MailInstance(facts.InstanceFacts, ua_models.InstanceWithDerivativesMixin):
     def get_resource_target_fields(self) -> tp.Collection[str]:
         """Return the fields whose change concerns Core."""
         return frozenset(
-            {"uuid", "name", "domain", "cpu", "ram", "disk_size", "version", "project_id"}
+            {"uuid", "name", "domain", "cpu", "ram", "disk_size", "image", "project_id"}
         )
 
     # Set by the builder in a pass that saw the node set.
@@ -56,7 +56,7 @@ class MailInstance(facts.InstanceFacts, ua_models.InstanceWithDerivativesMixin):
             disks=[
                 {
                     "size": constants.ROOT_DISK_SIZE,
-                    "image": self.version.image,
+                    "image": self.image,
                     "label": "root",
                 },
                 {"size": self.disk_size, "label": "data"},

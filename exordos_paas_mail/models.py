@@ -122,6 +122,9 @@ class MailInstance(_Record, models.ModelWithProject, _Stored):
         field_types.Integer(constants.DISK_SIZE_MIN, constants.DISK_SIZE_MAX), required=True
     )
     version = relationships.relationship(MailVersion, required=True)
+    # The version's image when the version was last asked for. Another image
+    # under the same version must not re-image nodes when an account changes.
+    image = properties.property(types.String(max_length=2048), default="")
     status = properties.property(types.Enum(list(STATUSES)), default=utils.NEW)
     error = properties.property(types.String(), default="")
     ipsv4 = properties.property(types.TypedList(types.String(max_length=15)), default=list)
@@ -146,6 +149,17 @@ class MailInstance(_Record, models.ModelWithProject, _Stored):
                     {"updated_at": utils.timestamp(utils.now())},
                 )
             )
+
+    def insert(self, session: tp.Any = None) -> None:
+        """Add the instance, to be made of the image its version has now."""
+        self.image = self.version.image
+        super().insert(session=session)
+
+    def update(self, session: tp.Any = None, force: bool = False) -> None:  # noqa: FBT001, FBT002
+        """Write what changed; another version brings its image."""
+        if self.properties["version"].is_dirty():
+            self.image = self.version.image
+        super().update(session=session, force=force)
 
     def _write(
         self,

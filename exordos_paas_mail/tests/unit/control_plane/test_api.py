@@ -41,6 +41,7 @@ def test_an_instance_is_shown_as_it_was_made(api: api_client.Client) -> None:
         "ram": 1024,
         "disk_size": 10,
         "version": version,
+        "image": api_client.IMAGE,
         "status": "NEW",
         "error": "",
         "ipsv4": [],

@@ -128,6 +128,7 @@ def test_a_disk_does_not_shrink(api: api_client.Client) -> None:
     ("field", "value"),
     [
         ("domain", "other.example.com"),
+        ("image", "https://evil.example.com/image"),
         ("status", "ACTIVE"),
         ("error", ""),
         ("ipsv4", ["192.0.2.1"]),

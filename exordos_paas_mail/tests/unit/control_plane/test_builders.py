@@ -327,6 +327,31 @@ def test_a_new_version_reaches_the_root_disk_and_keeps_the_rest(stage: Stage) ->
     assert len(stage.core.configs) == 1
 
 
+def test_an_image_that_the_catalogue_gets_later_waits_until_the_version_is_asked_for(
+    stage: Stage,
+) -> None:
+    # An element's upgrade changes the image under a version's name.
+    node = stage.serving()
+    before = stage.core.sets[stage.uuid]["disk_spec"]["disks"]
+    version = stage.api.get(stage.path)["version"]
+    catalogued = models.MailVersion.objects.get_one()
+    catalogued.image = "https://new/image"
+    catalogued.update()
+    stage.api.account(stage.path, "late")
+    stage.api.patch(stage.path, {"cpu": 2})
+    stage.services.tick(2)
+    assert node.target()["passwd"] == f"late@mail.example.com:{SEED}\n"
+    assert stage.core.sets[stage.uuid]["disk_spec"]["disks"] == before
+    assert stage.shown("image") == (api_client.IMAGE,)
+    stage.api.patch(stage.path, {"version": version})
+    stage.services.tick(2)
+    assert stage.core.sets[stage.uuid]["disk_spec"]["disks"] == [
+        {**before[0], "image": "https://new/image"},
+        before[1],
+    ]
+    assert stage.shown("image") == ("https://new/image",)
+
+
 def test_an_error_of_core_is_shown_and_recovers(stage: Stage) -> None:
     stage.serving()
     stage.core.set_status(stage.uuid, "ERROR")

@@ -216,6 +216,25 @@ def test_a_changed_declaration_reaches_the_instance(manager: ElementManager) -> 
     assert (found.cpu, manager.is_settled("instances", INSTANCE)) == (4, True)
 
 
+def test_a_declared_instance_keeps_its_image_until_another_version_is_declared(
+    manager: ElementManager,
+) -> None:
+    def image() -> str:
+        return str(models.MailInstance.objects.get_one().image)
+
+    manager.declare("versions", VERSION, name="exim4_1", description=EM_PROJECT, image="new")
+    manager.declare("instances", INSTANCE, **instance(cpu=2))
+    manager.loop()
+    assert models.MailInstance.objects.get_one().cpu == 2
+    assert image() == api_client.IMAGE
+    other = sys_uuid.uuid4()
+    manager.declare("versions", other, name="exim4_2", description=EM_PROJECT, image="newer")
+    manager.declare("instances", INSTANCE, **instance(cpu=2, version=str(other)))
+    manager.loop()
+    assert image() == "newer"
+    assert manager.is_settled("instances", INSTANCE)
+
+
 @pytest.mark.parametrize(
     "changes",
     [

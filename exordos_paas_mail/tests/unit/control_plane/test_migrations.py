@@ -111,8 +111,8 @@ def test_a_table_as_first_shipped_loses_its_root_password_and_keeps_its_rows(
     )
     empty.apply()
     assert "root_password" not in empty.columns("mail_instances")
-    assert empty.execute("SELECT domain, error, declared FROM mail_instances") == [
-        ("a.example.com", "", {})
+    assert empty.execute("SELECT domain, error, declared, image FROM mail_instances") == [
+        ("a.example.com", "", {}, "image")
     ]
 
 
@@ -124,5 +124,5 @@ def test_migrations_are_known_by_uuids_that_no_other_plugin_has() -> None:
         for line in file.read_text().splitlines()
         if line.strip().startswith('return "')
     ]
-    assert len(identifiers) == len(set(identifiers)) == 3
+    assert len(identifiers) == len(set(identifiers)) == 4
     assert {identifier[14] for identifier in identifiers} == {"4"}, "random, not made up"

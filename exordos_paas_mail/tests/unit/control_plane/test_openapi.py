@@ -72,5 +72,5 @@ def test_facts_are_read_only(document: dict[str, tp.Any]) -> None:
     read_only = {name for name, schema in properties.items() if schema.get("readOnly")}
     assert read_only == {
         *("uuid", "created_at", "updated_at", "project_id", "domain"),
-        *("status", "error", "ipsv4", "dkim_public_key", "dkim_selector"),
+        *("image", "status", "error", "ipsv4", "dkim_public_key", "dkim_selector"),
     }
