@@ -92,7 +92,7 @@ class Case(tp.NamedTuple):
     count: int
     index: bool
     login: str = relay_.ALICE
-    password: str = relay_.PASSWORD
+    word: str = relay_.PASSWORD
     answer: int = 235
 
 
@@ -100,8 +100,8 @@ CASES = (
     Case("100, file", 100, index=False),
     Case("100,000, index", 100_000, index=True),
     Case("100,000, file", 100_000, index=False),
-    Case("wrong password", 100, index=False, password="wrong", answer=535),
-    Case("unknown login", 100, index=False, login=UNKNOWN, password="wrong", answer=535),
+    Case("wrong password", 100, index=False, word="wrong", answer=535),
+    Case("unknown login", 100, index=False, login=UNKNOWN, word="wrong", answer=535),
 )
 
 
@@ -112,7 +112,7 @@ def measure_logins(relay: relay_.Relay) -> dict[str, list[float]]:
         # Each turn begins with another case: none is always the first.
         for case in CASES[turn % len(CASES) :] + CASES[: turn % len(CASES)]:
             install(records[case.count], index=case.index)
-            cost = login_cost(relay, case.login, case.password, case.answer)
+            cost = login_cost(relay, case.login, case.word, case.answer)
             costs[case.name].append(cost)
     return costs
 

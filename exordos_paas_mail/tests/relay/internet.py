@@ -10,6 +10,7 @@ import json
 import pathlib
 import socket
 import socketserver
+import ssl
 import subprocess
 import sys
 import threading
@@ -22,7 +23,11 @@ import dns.rdatatype
 import dns.rrset
 from aiosmtpd import smtp
 
+from exordos_paas_mail.tests.relay import certificates
+
 PUBLIC_ADDRESS = "203.0.113.25"
+TLS_ADDRESS = "203.0.113.26"
+BROKEN_TLS_ADDRESS = "203.0.113.27"
 PRIVATE_ADDRESS = "10.80.0.25"
 DOMAIN = "tenant.example"
 
@@ -41,6 +46,10 @@ ZONE: dict[tuple[str, str], list[str]] = {
     ("mapped-host.example", "AAAA"): ["::ffff:10.80.0.25"],
     ("here.example", "MX"): ["10 here-host.example."],
     ("here-host.example", "A"): ["203.0.113.1"],
+    ("tls.example", "MX"): ["10 mx.tls.example."],
+    ("mx.tls.example", "A"): [TLS_ADDRESS],
+    ("broken-tls.example", "MX"): ["10 mx.broken-tls.example."],
+    ("mx.broken-tls.example", "A"): [BROKEN_TLS_ADDRESS],
     ("null.example", "MX"): ["0 ."],
 }
 """What the name server knows; a domain that starts with "silent." gets SERVFAIL."""
@@ -122,8 +131,11 @@ class Internet:
         self.folder = folder
         folder.mkdir()
         self._dns = start_dns()
+        certificate = folder.with_name("mx.pem")
+        certificate.write_bytes(b"".join(certificates.make("mx.tls.example")))
+        server = [sys.executable, "-m", __spec__.name, str(folder), str(certificate)]
         self._mx = subprocess.Popen(
-            ["ip", "netns", "exec", "internet", sys.executable, "-m", __spec__.name, str(folder)],
+            ["ip", "netns", "exec", "internet", *server],
             stdout=subprocess.PIPE,
         )
         assert self._mx.stdout is not None
@@ -155,18 +167,33 @@ class Internet:
         self._dns.server_close()
 
 
-def _serve_mx(folder: pathlib.Path) -> None:
+def _serve_mx(folder: pathlib.Path, certificate: pathlib.Path) -> None:
     handler = _Keep(folder)
     loop = asyncio.new_event_loop()
 
-    def session() -> smtp.SMTP:
-        return smtp.SMTP(handler, hostname="mx.public.example", data_size_limit=None, loop=loop)
+    def serve(address: str, context: ssl.SSLContext | None) -> None:
+        def session() -> smtp.SMTP:
+            return smtp.SMTP(
+                handler,
+                hostname="mx.public.example",
+                data_size_limit=None,
+                loop=loop,
+                tls_context=context,
+            )
 
-    listening = socket.create_server(("", 25), backlog=1024)
-    loop.run_until_complete(loop.create_server(session, sock=listening))
+        listening = socket.create_server((address, 25), backlog=1024)
+        loop.run_until_complete(loop.create_server(session, sock=listening))
+
+    good = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    good.load_cert_chain(certificate)
+    serve(PUBLIC_ADDRESS, None)
+    serve(PRIVATE_ADDRESS, None)
+    serve(TLS_ADDRESS, good)
+    # Without a certificate it offers STARTTLS, and every handshake fails.
+    serve(BROKEN_TLS_ADDRESS, ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
     print("listening", flush=True)  # noqa: T201 - what Internet waits for
     loop.run_forever()
 
 
 if __name__ == "__main__":
-    _serve_mx(pathlib.Path(sys.argv[1]))
+    _serve_mx(*map(pathlib.Path, sys.argv[1:]))

@@ -6,8 +6,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import datetime
-import ipaddress
 import os
 import pathlib
 import re
@@ -19,14 +17,12 @@ import subprocess
 import time
 import typing as tp
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.x509 import oid
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 from passlib import hash as passlib_hash
 
 from exordos_paas_mail.codecs import exim_conf
-from exordos_paas_mail.tests.relay import internet, units
+from exordos_paas_mail.tests.relay import certificates, internet, units
 
 DOMAIN: tp.Final = internet.DOMAIN
 PASSWORD: tp.Final = "correct horse battery staple"
@@ -61,38 +57,6 @@ def install(path: pathlib.Path, content: str | bytes, mode: int = 0o640) -> None
     aside.rename(path)
 
 
-def make_certificate(domain: str) -> tuple[bytes, bytes]:
-    """Return a private key and a self-signed certificate, PEM."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(oid.NameOID.COMMON_NAME, domain)])
-    now = datetime.datetime.now(datetime.timezone.utc)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=30))
-        .add_extension(
-            x509.SubjectAlternativeName(
-                [x509.DNSName(domain), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
-            ),
-            critical=False,
-        )
-        .sign(key, hashes.SHA256())
-    )
-    return _pem(key), certificate.public_bytes(serialization.Encoding.PEM)
-
-
-def _pem(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> bytes:
-    return key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.TraditionalOpenSSL,
-        serialization.NoEncryption(),
-    )
-
-
 class Relay:
     """exim4 on its own ports, with the product's configuration and units."""
 
@@ -105,7 +69,7 @@ class Relay:
             folder.chmod(0o750)
         self.install_certificate()
         key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-        install(DKIM / "platform.private", _pem(key))
+        install(DKIM / "platform.private", certificates.pem(key))
         public = key.public_key().public_bytes(
             serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
         )
@@ -114,7 +78,7 @@ class Relay:
         self.configure()
 
     def install_certificate(self) -> bytes:
-        key, self.certificate = make_certificate(DOMAIN)
+        key, self.certificate = certificates.make(DOMAIN)
         install(TLS / "privkey.pem", key)
         install(TLS / "fullchain.pem", self.certificate)
         return self.certificate

@@ -35,6 +35,15 @@ def test_sessions_are_bounded_by_address_and_in_all(relay: relay_.Relay, port: i
     assert second == ["220", "220", "421"]
 
 
+def test_sessions_that_outlive_a_reload_are_not_counted_again(relay: relay_.Relay) -> None:
+    """The unit's TasksMax bounds them; a new process counts from nothing."""
+    with relay.configured(connections_per_address_max=2), contextlib.ExitStack() as stack:
+        before = [hold(stack, relay, 587, "127.0.0.1") for _ in range(3)]
+        relay.units.reload()
+        after = [hold(stack, relay, 587, "127.0.0.1") for _ in range(3)]
+    assert (before, after) == (["220", "220", "421"], ["220", "220", "421"])
+
+
 def test_an_ended_session_makes_room(relay: relay_.Relay) -> None:
     with relay.configured(connections_max=3):
         for _ in range(12):

@@ -118,15 +118,6 @@ def test_mail_in_the_middle_of_its_data_survives_a_reload(
     assert got.data.endswith(b"\r\n\r\nHello.\r\n")
 
 
-def test_a_renewed_certificate_is_served_to_the_next_client(relay: relay_.Relay) -> None:
-    old = relay.certificate
-    new = relay.install_certificate()
-    relay.units.reload()
-    with relay.connect(587) as client:
-        assert client.noop()[0] == 250
-    assert old != new
-
-
 def test_acknowledged_mail_survives_the_death_of_every_process(
     relay: relay_.Relay, internet: internet_.Internet
 ) -> None:

@@ -1,0 +1,82 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+
+from __future__ import annotations
+
+import socket
+import ssl
+import typing as tp
+
+import pytest
+
+if tp.TYPE_CHECKING:
+    from exordos_paas_mail.tests.relay import internet as internet_
+    from exordos_paas_mail.tests.relay import relay as relay_
+
+
+@pytest.mark.parametrize(
+    ("version", "spoken"),
+    [
+        (ssl.TLSVersion.TLSv1, False),
+        (ssl.TLSVersion.TLSv1_1, False),
+        (ssl.TLSVersion.TLSv1_2, True),
+        (ssl.TLSVersion.TLSv1_3, True),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
+def test_clients_speak_tls_1_2_or_later(
+    relay: relay_.Relay, version: ssl.TLSVersion, *, spoken: bool
+) -> None:
+    context = relay.tls_context()
+    context.minimum_version = context.maximum_version = version
+    # Python's own floor would hide the relay's.
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    held = socket.create_connection(("127.0.0.1", 465), timeout=10)
+    with held:
+        if spoken:
+            with context.wrap_socket(held) as session:
+                assert session.recv(3) == b"220"
+        else:
+            with pytest.raises(ssl.SSLError, match="ALERT"):
+                context.wrap_socket(held)
+
+
+@pytest.mark.parametrize("cipher", ["AES128-SHA", "AES256-GCM-SHA384"])
+def test_ciphers_without_forward_secrecy_or_strength_are_refused(
+    relay: relay_.Relay, cipher: str
+) -> None:
+    context = relay.tls_context()
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(f"{cipher}:@SECLEVEL=0")
+    with (
+        socket.create_connection(("127.0.0.1", 465), timeout=10) as held,
+        pytest.raises(ssl.SSLError, match="ALERT"),
+    ):
+        context.wrap_socket(held)
+
+
+def test_the_installed_certificate_is_served(relay: relay_.Relay) -> None:
+    served = ssl.get_server_certificate(("127.0.0.1", 465))
+    assert served.split() == relay.certificate.decode().split()
+
+
+def test_a_renewed_certificate_is_served_after_a_reload(relay: relay_.Relay) -> None:
+    new = relay.install_certificate()
+    relay.units.reload()
+    assert ssl.get_server_certificate(("127.0.0.1", 465)).split() == new.decode().split()
+
+
+@pytest.mark.parametrize(
+    ("domain", "encrypted"),
+    [
+        pytest.param("tls.example", True, id="offered"),
+        pytest.param("elsewhere.example", False, id="not offered"),
+        pytest.param("broken-tls.example", False, id="offered and broken"),
+    ],
+)
+def test_mail_leaves_encrypted_wherever_that_works(
+    relay: relay_.Relay, internet: internet_.Internet, domain: str, *, encrypted: bool
+) -> None:
+    assert relay.send(recipients=[f"a@{domain}"])[0] == 250
+    (got,) = internet.wait_for(1)
+    assert got.tls == encrypted
