@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import typing as tp
 
@@ -21,6 +22,11 @@ if tp.TYPE_CHECKING:
 _CLI_VERSION: tp.Final = "3.2.29"
 _CLI: tp.Final = sites.CACHE / f"cli-{_CLI_VERSION}"
 _ELEMENTS: tp.Final = "v1/em/elements/"
+_ELEMENT_SECONDS: tp.Final = 180
+# The form `exordos build` gives to what is no release. Core's resolver reads
+# X.Y.Z and X.Y.Z-SUFFIX (exordos_core.repo.builders.element), the CLI PEP 440:
+# an element of any other version satisfies no requirement of another element.
+_VERSION: tp.Final = re.compile(r".*-dev\+(?P<number>\d{14})\.(?P<content>[0-9a-f]+)")
 METAPAAS: tp.Final = "metapaas"
 MAIL: tp.Final = "mailaas"
 
@@ -66,42 +72,69 @@ def installed(admin: iam.Session, name: str) -> dict[str, tp.Any] | None:
 def ensure(
     site: sites.Site, made: settings.Settings, admin: iam.Session, manifest: pathlib.Path
 ) -> str | None:
-    """Install the element of *manifest*, or update it if its version is another.
+    """Install the element of *manifest*, or update it; wait until it is ACTIVE.
 
-    Returns which of both was done. Raises CommandError with the CLI's words.
+    Returns which of both was done, None where it was there in that version.
+    Raises CommandError with the CLI's words, TimeoutError.
     """
     wanted = yaml.safe_load(manifest.read_text())
     present = installed(admin, wanted["name"])
-    if present and present["version"] == wanted["version"]:
-        return None
-    verb = ["update", "--yes"] if present else ["install"]
-    commands.run(
-        *(str(cli()), "--no-check-updates", "--config", str(configure_cli(site, made))),
-        *("em", "elements", *verb, str(manifest)),
-    )
-    return "updated" if present else "installed"
+    done = None
+    if not present or present["version"] != wanted["version"]:
+        verb = ["update", "--yes"] if present else ["install"]
+        commands.run(
+            *(str(cli()), "--no-check-updates", "--config", str(configure_cli(site, made))),
+            *("em", "elements", *verb, str(manifest)),
+        )
+        done = "updated" if present else "installed"
+    wait_active(admin, wanted["name"], _ELEMENT_SECONDS, wanted["version"])
+    return done
 
 
-def wait_active(admin: iam.Session, name: str, seconds: float) -> None:
-    """Wait until the element manager calls the element ACTIVE."""
+def wait_active(admin: iam.Session, name: str, seconds: float, version: str | None = None) -> None:
+    """Wait until the element, in *version* if one is given, is ACTIVE."""
 
     def is_active() -> bool:
         element = installed(admin, name)
-        return element is not None and element["status"] == "ACTIVE"
+        if element is None or version not in {None, element["version"]}:
+            return False
+        return bool(element["status"] == "ACTIVE")
 
-    waiting.until(f"element {name} ACTIVE", is_active, seconds)
+    waiting.until(f"element {name} {version or ''} ACTIVE", is_active, seconds)
 
 
-def metapaas_manifest(site: sites.Site, report: images.Report = print) -> pathlib.Path:
+def next_version(release: str, content: str, present: str | None) -> str:
+    """Return the version of an element of that content, where *present* is installed.
+
+    The same content keeps its version; another has a higher one.
+    """
+    number = 1
+    if present and (found := _VERSION.fullmatch(present)):
+        if found["content"] == content:
+            return present
+        number = int(found["number"]) + 1
+    return f"{release}-dev+{number:014d}.{content}"
+
+
+def metapaas_manifest(
+    site: sites.Site, admin: iam.Session, report: images.Report = print
+) -> pathlib.Path:
     """Render the runtime's own manifest, with its image on the stand's repository."""
     layers = images.ensure("metapaas", report)
-    version = f"{images.PINS['EXORDOS_METAPAAS_VERSION']}+stand.{images.key('metapaas')[:12]}"
+    present = installed(admin, METAPAAS)
+    version = next_version(
+        images.PINS["EXORDOS_METAPAAS_VERSION"],
+        images.key("metapaas")[:12],
+        present["version"] if present else None,
+    )
     template = layers[0] / "opt/exordos_metapaas/exordos/manifests/metapaas.yaml.j2"
     image = repository.publish_image(site, METAPAAS, version, "exordos-metapaas", layers)
     return _render(site, template, version=version, images={"exordos_metapaas": image})
 
 
-def mail_manifest(site: sites.Site, report: images.Report = print) -> pathlib.Path:
+def mail_manifest(
+    site: sites.Site, admin: iam.Session, report: images.Report = print
+) -> pathlib.Path:
     """Render the product's manifest for the sources as they are.
 
     Publishes the wheel, what the wheel needs, and the node image. Another wheel
@@ -114,7 +147,8 @@ def mail_manifest(site: sites.Site, report: images.Report = print) -> pathlib.Pa
     layers = images.ensure("mail", report)
     template = sites.PROJECT / "exordos/manifests/mailaas.yaml.j2"
     content = digests.of_texts(digest, images.key("mail"), template.read_text())[:12]
-    version = f"{project.release()}+stand.{content}"
+    present = installed(admin, MAIL)
+    version = next_version(project.release(), content, present["version"] if present else None)
     name = project.image_build().name
     image = repository.publish_image(site, MAIL, version, name, layers)
     return _render(

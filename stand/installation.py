@@ -74,13 +74,12 @@ def up(site: sites.Site) -> None:
     agent.process(site).ensure()
     elements.wait_active(admin, "core", _ELEMENT_SECONDS)
     progress("element core is ACTIVE, the hypervisor is at work")
-    for name, manifest in (
-        (elements.METAPAAS, elements.metapaas_manifest(site, progress.note)),
-        (elements.MAIL, elements.mail_manifest(site, progress.note)),
-    ):
-        done = elements.ensure(site, made, admin, manifest)
-        elements.wait_active(admin, name, _ELEMENT_SECONDS)
-        progress(f"element {name} is ACTIVE, {done or 'as it was'}")
+    done = elements.ensure(
+        site, made, admin, elements.metapaas_manifest(site, admin, progress.note)
+    )
+    progress(f"element {elements.METAPAAS} is ACTIVE, {done or 'as it was'}")
+    done = elements.ensure(site, made, admin, elements.mail_manifest(site, admin, progress.note))
+    progress(f"element {elements.MAIL} is ACTIVE, {done or 'as it was'}")
     address = _control_plane(admin)
     _ensure_owner(admin, made)
     _write_environment(site, made, address)

@@ -5,11 +5,13 @@
 from __future__ import annotations
 
 import dataclasses
+import fcntl
 import importlib.metadata
 import os
 import pathlib
 import shutil
 import sys
+import tempfile
 import typing as tp
 import zipfile
 
@@ -64,10 +66,7 @@ def image_key() -> str:
 
 def stage_image_sources(directory: pathlib.Path) -> None:
     """Copy what an image build is given into *directory*, with the wheel in dist/."""
-    for name, source in _files(_IMAGE_SOURCES).items():
-        target = directory / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(source, target)
+    _copy(_files(_IMAGE_SOURCES), directory)
     built = wheel()
     (directory / "dist").mkdir(parents=True, exist_ok=True)
     shutil.copy2(built, directory / "dist" / built.name)
@@ -84,31 +83,33 @@ def requirements() -> list[str]:
 def wheel() -> pathlib.Path:
     """Return the wheel of the sources as they are now, built if they are new.
 
-    Its version ends in the content key: the platform installs a plugin anew
-    only when the version is another.
+    Its version ends in the content key, so that two wheels are never taken for one.
     """
-    files = _files(_WHEEL_SOURCES)
-    key = digests.of_files(files)[:12]
-    home = _WHEELS / key
-    if found := sorted(home.glob("*.whl")):
-        return found[0]
-    partial = _WHEELS / f"{key}.{os.getpid()}.partial"
-    tree = partial / "tree"
+    _WHEELS.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=_WHEELS) as scratch:
+        tree = pathlib.Path(scratch) / "tree"
+        # Copied before they are looked at: they may change meanwhile.
+        _copy(_files(_WHEEL_SOURCES), tree)
+        key = digests.of_files(digests.below(tree))[:12]
+        home = _WHEELS / key
+        with (_WHEELS / f"{key}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not home.exists():
+                built = pathlib.Path(scratch) / "built"
+                commands.run(
+                    *(sys.executable, "-m", "build", "--wheel", "--installer", "uv"),
+                    *("--outdir", str(built), str(tree)),
+                    env={**os.environ, "SETUPTOOLS_SCM_PRETEND_VERSION": f"{release()}+{key}"},
+                )
+                built.rename(home)
+    return next(home.glob("*.whl"))
+
+
+def _copy(files: tp.Mapping[str, pathlib.Path], directory: pathlib.Path) -> None:
     for name, source in files.items():
-        target = tree / name
+        target = directory / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(source, target)
-    commands.run(
-        *(sys.executable, "-m", "build", "--wheel", "--installer", "uv"),
-        *("--outdir", str(partial), str(tree)),
-        env={**os.environ, "SETUPTOOLS_SCM_PRETEND_VERSION": f"{release()}+stand.{key}"},
-    )
-    shutil.rmtree(tree)
-    if home.exists():  # another build was faster
-        shutil.rmtree(partial)
-    else:
-        partial.rename(home)
-    return next(home.glob("*.whl"))
 
 
 def release() -> str:
