@@ -1,0 +1,185 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""The pure parts of the stand: names, keys, versions, what is written where."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import pathlib
+import typing as tp
+import uuid
+
+import pytest
+
+from stand import (
+    __main__ as command_line,
+)
+from stand import digests, elements, mounts, network, nodes, repository, settings, sites
+from stand.hypervisor import images as flashed_images
+from stand.hypervisor import records
+
+NET: tp.Final = ipaddress.IPv4Network("10.99.0.0/24")
+
+
+@pytest.fixture
+def site(tmp_path: pathlib.Path) -> sites.Site:
+    return sites.Site("test", tmp_path, NET)
+
+
+def make_node(site: sites.Site, number: int, name: str) -> nodes.Node:
+    node = nodes.Node(site, uuid.UUID(int=number << 96))
+    node.directory.mkdir(parents=True)
+    spec = {"name": name, "address": f"10.99.0.{number}/24", "layers": ["/top", "/bottom"]}
+    (node.directory / "node.json").write_text(json.dumps(spec))
+    return node
+
+
+@pytest.mark.parametrize("name", ["", "seven77", "UPPER", "toolong", "a b", "a/b"])
+def test_a_site_has_a_name_that_fits_into_an_interface_name(
+    name: str, tmp_path: pathlib.Path
+) -> None:
+    with pytest.raises(ValueError, match="1 to 6 lower-case letters"):
+        sites.Site(name, tmp_path, NET)
+
+
+@pytest.mark.parametrize("part", ["a:b", "a,b", "a\\b"])
+def test_a_directory_that_overlayfs_cannot_name_is_refused(
+    part: str, tmp_path: pathlib.Path
+) -> None:
+    with pytest.raises(ValueError, match="overlayfs cannot name"):
+        sites.Site("test", tmp_path / part, NET)
+
+
+def test_interface_names_are_at_most_15_characters(tmp_path: pathlib.Path) -> None:
+    longest = sites.Site("aaaaaa", tmp_path, NET)
+    node = nodes.Node(longest, uuid.uuid4())
+    assert len(node.port.link) == 15
+    assert len(longest.bridge) <= 15
+
+
+def test_the_machine_has_the_first_address_of_the_subnet(site: sites.Site) -> None:
+    assert str(site.address) == "10.99.0.1/24"
+
+
+def test_equal_files_have_equal_keys_and_others_have_others(tmp_path: pathlib.Path) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    for directory in (one, two):
+        (directory / "sub").mkdir(parents=True)
+        (directory / "sub/file").write_text("text")
+        (directory / "__pycache__").mkdir()
+    (one / "__pycache__/x.pyc").write_text("noise")
+    keys = {digests.of_files(digests.below(directory)) for directory in (one, two)}
+    assert len(keys) == 1
+    (two / "sub/file").chmod(0o755)
+    keys.add(digests.of_files(digests.below(two)))
+    (two / "sub/file").write_text("other")
+    keys.add(digests.of_files(digests.below(two)))
+    (two / "sub/file").rename(two / "sub/name")
+    keys.add(digests.of_files(digests.below(two)))
+    assert len(keys) == 4
+
+
+def test_texts_are_not_run_together_in_a_key() -> None:
+    assert digests.of_texts("ab", "c") != digests.of_texts("a", "bc")
+
+
+@pytest.mark.parametrize(
+    ("present", "version"),
+    [
+        pytest.param(None, "1.2.3-dev+00000000000001.abc0", id="first"),
+        pytest.param("1.2.3", "1.2.3-dev+00000000000001.abc0", id="a release is there"),
+        pytest.param(
+            "1.2.3-dev+00000000000007.abc0", "1.2.3-dev+00000000000007.abc0", id="same content"
+        ),
+        pytest.param(
+            "1.2.3-dev+00000000000009.def0", "1.2.3-dev+00000000000010.abc0", id="other content"
+        ),
+    ],
+)
+def test_another_content_is_a_higher_version_and_the_same_is_the_same(
+    present: str | None, version: str
+) -> None:
+    assert elements.next_version("1.2.3", "abc0", present) == version
+
+
+def test_mount_points_are_found_below_a_directory_and_nowhere_else() -> None:
+    assert pathlib.Path("/proc") in mounts.below(pathlib.Path("/proc"))
+    assert mounts.below(pathlib.Path("/proc/self/none")) == []
+
+
+def test_settings_are_made_once_and_are_private(tmp_path: pathlib.Path) -> None:
+    made = settings.ensure(tmp_path)
+    assert settings.ensure(tmp_path) == made
+    assert [(path.name, path.stat().st_mode & 0o777) for path in tmp_path.iterdir()] == [
+        ("settings.json", 0o600)
+    ]
+
+
+def test_the_index_names_each_wheel_with_its_digest(
+    site: sites.Site, tmp_path: pathlib.Path
+) -> None:
+    wheel = tmp_path / "some_thing-1.0-py3-none-any.whl"
+    wheel.write_bytes(b"wheel")
+    digest = repository.publish_wheel(site, wheel)
+    assert repository.publish_wheel(site, wheel) == digest
+    page = site.directory / "repository/simple/some-thing/index.html"
+    assert page.read_text().splitlines() == [
+        "<!DOCTYPE html>",
+        "<title>some-thing</title>",
+        f'<a href="{wheel.name}#sha256={digest}">{wheel.name}</a><br>',
+    ]
+
+
+def test_an_image_is_published_where_the_element_is(site: sites.Site) -> None:
+    url = repository.publish_image(site, "mailaas", "1.0", "disk", [pathlib.Path("/layer")])
+    assert url == "http://10.99.0.1:8081/exordos-elements/mailaas/1.0/images/disk.raw.zst"
+    file = site.directory / "repository" / url.removeprefix("http://10.99.0.1:8081/")
+    assert json.loads(file.read_text()) == {"layers": ["/layer"]}
+
+
+@pytest.mark.parametrize("text", ["mail-a", "mail-ab", "10.99.0.1", "00000001"])
+def test_a_node_is_found_by_name_address_or_uuid(site: sites.Site, text: str) -> None:
+    wanted = make_node(site, 1, "mail-ab")
+    make_node(site, 2, "metapaas")
+    (site.nodes / str(uuid.uuid4())).mkdir()
+    assert command_line.find(site, text) == wanted
+
+
+@pytest.mark.parametrize("text", ["m", "none"])
+def test_a_text_that_means_several_nodes_or_none_is_refused(site: sites.Site, text: str) -> None:
+    make_node(site, 1, "mail")
+    make_node(site, 2, "metapaas")
+    with pytest.raises(LookupError, match="means one node or it means nothing"):
+        command_line.find(site, text)
+
+
+def test_a_node_that_was_never_started_is_not_up_and_cannot_be_entered(site: sites.Site) -> None:
+    node = make_node(site, 1, "mail")
+    assert not node.is_up()
+    with pytest.raises(nodes.NotUpError):
+        node.enter("true")
+
+
+def test_records_are_read_as_they_were_written(tmp_path: pathlib.Path) -> None:
+    file = tmp_path / "pool.json"
+    kept = records.Records.read(file)
+    kept.machines["a"] = {"boot": "hd0"}
+    kept.ports["a"] = [{"mac": "52:54:00:00:00:01"}]
+    kept.write()
+    assert records.Records.read(file) == kept
+
+
+def test_flashing_empties_the_root_and_keeps_what_was_flashed(site: sites.Site) -> None:
+    node = make_node(site, 1, "mail")
+    (node.directory / "upper").mkdir()
+    (node.directory / "upper/file").touch()
+    flashed = flashed_images.Flashed("http://image", ["/layer"], "key")
+    flashed_images.flash(node, flashed)
+    assert flashed_images.read(node) == flashed
+    assert not (node.directory / "upper").exists()
+
+
+def test_no_interface_of_another_site_is_taken_for_ones_own(site: sites.Site) -> None:
+    assert network.links(site) == []
+    assert network.namespaces(site) == []
