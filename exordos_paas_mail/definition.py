@@ -9,7 +9,7 @@ import typing as tp
 
 from exordos_metapaas import registry
 
-from exordos_paas_mail import constants
+from exordos_paas_mail import constants, upgrades
 
 if tp.TYPE_CHECKING:
     import uuid as sys_uuid
@@ -22,7 +22,9 @@ class MailDefinition(registry.PaaSDefinition):
     element_name = constants.ELEMENT_NAME
 
     def get_type_route(self) -> type:
-        """Return the route of /v1/types/mail/."""
+        """Return the route of /v1/types/mail/, of the wheel that is installed now."""
+        if upgrades.is_pending():
+            return tp.cast("type", upgrades.load_definition().get_type_route())
         from exordos_paas_mail import routes  # noqa: PLC0415 - see get_builders
 
         return routes.MailRoute
