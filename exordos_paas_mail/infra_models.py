@@ -56,7 +56,8 @@ class MailInstance(facts.InstanceFacts, ua_models.InstanceWithDerivativesMixin):
             disks=[
                 {
                     "size": constants.ROOT_DISK_SIZE,
-                    "image": self.image,
+                    # Empty if an API of the release before wrote the row during an upgrade.
+                    "image": self.image or self.version.image,
                     "label": "root",
                 },
                 {"size": self.disk_size, "label": "data"},

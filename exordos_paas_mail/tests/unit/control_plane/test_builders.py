@@ -11,6 +11,7 @@ import uuid as sys_uuid
 
 import pytest
 from gcl_sdk.agents.universal.dm import models as ua_models
+from restalchemy.storage.sql import engines
 
 from exordos_paas_mail import constants, models
 from exordos_paas_mail.tests.unit.control_plane import api_client, fake_core, gservice
@@ -350,6 +351,13 @@ def test_an_image_that_the_catalogue_gets_later_waits_until_the_version_is_asked
         before[1],
     ]
     assert stage.shown("image") == ("https://new/image",)
+
+
+def test_an_instance_written_without_an_image_gets_its_versions(stage: Stage) -> None:
+    with engines.engine_factory.get_engine().session_manager() as session:
+        session.execute("UPDATE mail_instances SET image = ''")
+    stage.asked_for()
+    assert stage.core.sets[stage.uuid]["disk_spec"]["disks"][0]["image"] == api_client.IMAGE
 
 
 def test_an_error_of_core_is_shown_and_recovers(stage: Stage) -> None:
