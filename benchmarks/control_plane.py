@@ -19,7 +19,8 @@ from restalchemy.storage.sql import engines
 
 from exordos_paas_mail import models
 from exordos_paas_mail.codecs import passwd, password_hashes
-from exordos_paas_mail.tests.unit.control_plane import api_client, gservice, test_builders
+from exordos_paas_mail.tests.unit.control_plane import api_client, gservice
+from exordos_paas_mail.tests.unit.control_plane import stage as stages
 
 if tp.TYPE_CHECKING:
     from exordos_paas_mail.tests.unit.control_plane import fake_core
@@ -50,7 +51,7 @@ def fill(instance: str) -> None:
 def test_one_account_of_ten_thousand(
     api: api_client.Client, core: fake_core.FakeCore, services: gservice.GService
 ) -> None:
-    stage = test_builders.Stage(api, core, services)
+    stage = stages.Stage(api, core, services)
     fill(stage.path)
     node = stage.serving()
     account = api.account(stage.path, "changing")

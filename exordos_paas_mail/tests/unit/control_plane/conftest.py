@@ -17,6 +17,7 @@ from restalchemy.storage.sql import engines, migrations
 
 from exordos_paas_mail import definition, sealing
 from exordos_paas_mail.tests.unit.control_plane import api_client, fake_core, gservice
+from exordos_paas_mail.tests.unit.control_plane import stage as stages
 
 PLUGIN_MIGRATIONS = definition.MailDefinition().get_migrations_path()
 RUNTIME_MIGRATIONS = (
@@ -117,3 +118,10 @@ def services(
 @pytest.fixture(autouse=True)
 def _declared_key(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(sealing.KEY_FILE_VARIABLE, str(tmp_path / "declared.key"))
+
+
+@pytest.fixture
+def stage(
+    api: api_client.Client, core: fake_core.FakeCore, services: gservice.GService
+) -> stages.Stage:
+    return stages.Stage(api, core, services)

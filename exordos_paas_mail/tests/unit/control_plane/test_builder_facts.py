@@ -1,0 +1,161 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""What an instance shows of its nodes, and what a pass costs."""
+
+from __future__ import annotations
+
+from gcl_sdk.agents.universal.dm import models as ua_models
+
+from exordos_paas_mail.tests.unit.control_plane import gservice
+from exordos_paas_mail.tests.unit.control_plane import stage as stages
+
+
+def test_a_node_set_without_nodes_is_waited_for(stage: stages.Stage) -> None:
+    stage.asked_for()
+    stage.core.set_status(stage.uuid, "ACTIVE")
+    stage.services.tick(3)
+    assert stage.shown("status", "ipsv4") == ("IN_PROGRESS", [])
+    assert stage.core.configs == {}
+    assert gservice.target_kinds() == ["mail_instance_iaas", "node_set"]
+
+
+def test_a_node_without_an_address_is_configured_and_not_shown(stage: stages.Stage) -> None:
+    node = stage.with_node(ipv4=None)
+    assert stage.shown("status", "ipsv4") == ("IN_PROGRESS", [])
+    assert [c["target"] for c in stage.core.configs.values()] == [
+        {"kind": "node", "node": str(node.uuid)}
+    ]
+    stage.core.set_address(stage.uuid, node.uuid, "10.0.0.9")
+    stage.services.tick(2)
+    assert stage.shown("ipsv4") == (["10.0.0.9"],)
+
+
+def test_an_active_instance_stays_so_when_its_targets_are_made_anew(stage: stages.Stage) -> None:
+    stage.serving()
+    # As after a restore of a database that lacks them.
+    for target in ua_models.TargetResource.objects.get_all():
+        if target.kind in ("mail_instance", "mail_instance_node"):
+            target.delete()
+    seen = []
+    for _ in range(3):
+        for one_pass in ("core_pass", "infra_pass", "paas_pass"):
+            getattr(stage.services, one_pass)()
+            seen.append(stage.shown("status", "dkim_public_key"))
+    assert set(seen) == {("ACTIVE", stages.DKIM)}
+    assert "mail_instance_node" in gservice.target_kinds()
+
+
+def test_an_instance_is_active_once_its_node_has_applied_it(stage: stages.Stage) -> None:
+    seen = []
+    node = stage.infra_active()
+    seen.append(stage.shown("status"))
+    node.register()
+    stage.services.tick(2)
+    seen.append(stage.shown("status"))
+    node.report(dkim_public_key=stages.DKIM, dkim_selector="platform")
+    stage.services.tick(2)
+    assert seen == [("IN_PROGRESS",), ("IN_PROGRESS",)]
+    assert stage.shown("status", "error", "ipsv4", "dkim_public_key", "dkim_selector") == (
+        "ACTIVE",
+        "",
+        ["10.0.0.5"],
+        stages.DKIM,
+        "platform",
+    )
+
+
+def test_the_status_never_falls_back_on_the_way(stage: stages.Stage) -> None:
+    seen = [stage.shown("status")[0]]
+
+    def note() -> None:
+        status = stage.shown("status")[0]
+        if status != seen[-1]:
+            seen.append(status)
+
+    for one_pass in ("core_pass", "infra_pass", "paas_pass") * 3:
+        getattr(stage.services, one_pass)()
+        note()
+    node = gservice.Node(stage.core.add_node(stage.uuid, "10.0.0.5"))
+    stage.core.set_status(stage.uuid, "ACTIVE")
+    for rounds in range(12):
+        for one_pass in ("core_pass", "infra_pass", "paas_pass"):
+            getattr(stage.services, one_pass)()
+            note()
+        if rounds == 3:
+            node.register()
+        if rounds == 6:
+            node.report(dkim_public_key=stages.DKIM)
+        if rounds == 8:
+            stage.api.account(stage.path)
+    assert seen == ["NEW", "IN_PROGRESS", "ACTIVE"]
+
+
+def test_a_settled_instance_costs_no_write_and_no_request(stage: stages.Stage) -> None:
+    node = stage.serving()
+    stage.api.account(stage.path)
+    stage.services.tick(2)
+    node.report(dkim_public_key=stages.DKIM)
+    stage.services.tick(2)
+    before = gservice.row_versions()
+    stage.services.infra_pass()
+    stage.services.paas_pass()
+    stage.core.requests.clear()
+    stage.services.infra_pass()
+    stage.services.paas_pass()
+    assert gservice.row_versions() == before
+    assert stage.core.requests == []
+
+
+def test_a_pass_for_an_account_writes_no_column_of_the_instance(stage: stages.Stage) -> None:
+    stage.serving()
+    stage.api.account(stage.path)
+    before = gservice.row_versions()["mail_instances"]
+    stage.services.infra_pass()
+    stage.services.paas_pass()
+    assert gservice.row_versions()["mail_instances"] == before
+
+
+def test_facts_leave_the_time_of_the_last_wish_alone(stage: stages.Stage) -> None:
+    wished = stage.shown("updated_at")
+    stage.serving()
+    assert stage.shown("status", "updated_at") == ("ACTIVE", *wished)
+
+
+def test_an_error_of_core_is_shown_and_recovers(stage: stages.Stage) -> None:
+    stage.serving()
+    stage.core.set_status(stage.uuid, "ERROR")
+    stage.services.tick(2)
+    assert stage.shown("status", "error") == ("ERROR", "the node set is in the ERROR status")
+    stage.core.set_status(stage.uuid, "ACTIVE")
+    stage.services.tick(2)
+    assert stage.shown("status", "error") == ("ACTIVE", "")
+
+
+def test_an_error_of_the_node_is_shown_and_recovers(stage: stages.Stage) -> None:
+    node = stage.serving()
+    node.report(status="ERROR", error="exim4 did not reload", dkim_public_key=stages.DKIM)
+    stage.services.tick(2)
+    assert stage.shown("status", "error") == ("ERROR", "exim4 did not reload")
+    # A pass of the other builder computes the same, whatever wakes it.
+    stage.api.patch(stage.path, {"cpu": 2})
+    stage.services.infra_pass()
+    assert stage.shown("status", "error") == ("ERROR", "exim4 did not reload")
+    node.report(dkim_public_key=stages.DKIM)
+    stage.services.tick(2)
+    stage.core.set_status(stage.uuid, "ACTIVE")
+    stage.services.tick(2)
+    assert stage.shown("status", "error") == ("ACTIVE", "")
+
+
+def test_the_dkim_key_survives_a_report_without_it(stage: stages.Stage) -> None:
+    node = stage.serving()
+    node.report(dkim_public_key="", dkim_selector="")
+    stage.services.tick(2)
+    assert stage.shown("dkim_public_key", "dkim_selector") == (stages.DKIM, "platform")
+
+
+def test_a_new_dkim_key_replaces_the_old(stage: stages.Stage) -> None:
+    node = stage.serving()
+    node.report(dkim_public_key="v=DKIM1; k=rsa; p=NEW", dkim_selector="second")
+    stage.services.tick(2)
+    assert stage.shown("dkim_public_key", "dkim_selector") == ("v=DKIM1; k=rsa; p=NEW", "second")

@@ -1,0 +1,118 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""What happens between the steps of a builder is not lost."""
+
+from __future__ import annotations
+
+import threading
+import typing as tp
+
+from exordos_paas_mail.tests.unit.control_plane import api_client, fake_core, gservice
+from exordos_paas_mail.tests.unit.control_plane import stage as stages
+
+if tp.TYPE_CHECKING:
+    import pytest
+
+
+def test_a_patch_while_core_hangs_is_not_lost(stage: stages.Stage) -> None:
+    stage.asked_for()
+    hangs, released = threading.Event(), threading.Event()
+
+    def hang(_method: str, path: str) -> None:
+        if path.endswith("get_private_keys"):
+            hangs.set()
+            assert released.wait(20)
+
+    stage.core.before = hang
+    stage.core.add_node(stage.uuid, "10.0.0.5")
+    stage.core.set_status(stage.uuid, "ACTIVE")
+    stage.services.core_pass()
+    builder = threading.Thread(target=stage.services.infra_pass)
+    builder.start()
+    try:
+        assert hangs.wait(20)
+        stage.api.patch(stage.path, {"cpu": 8, "name": "renamed"})
+    finally:
+        released.set()
+        builder.join()
+    assert stage.shown("cpu", "name", "ipsv4") == (8, "renamed", ["10.0.0.5"])
+    # Nor is it taken for something that has been passed on already.
+    stage.services.tick(2)
+    assert stage.core.sets[stage.uuid]["cores"] == 8
+
+
+def test_an_account_made_between_the_steps_of_a_pass_is_not_lost(
+    stage: stages.Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = stage.serving()
+    node.report(dkim_public_key="v=DKIM1; k=rsa; p=NEW")
+    step = stage.services.paas._actualize_outdated_instances
+
+    def after_an_account() -> None:
+        worker = threading.Thread(target=stage.api.account, args=(stage.path, "between"))
+        worker.start()
+        worker.join()
+        step()
+
+    monkeypatch.setattr(stage.services.paas, "_actualize_outdated_instances", after_an_account)
+    stage.services.paas_pass()
+    monkeypatch.undo()
+    stage.services.tick(2)
+    assert node.target()["passwd"] == f"between@mail.example.com:{stages.SEED}\n"
+    assert stage.shown("dkim_public_key") == ("v=DKIM1; k=rsa; p=NEW",)
+
+
+def test_a_patch_made_between_the_steps_of_a_pass_is_not_lost(
+    stage: stages.Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage.serving()
+    stage.core.set_status(stage.uuid, "ERROR")
+    stage.services.core_pass()
+    step = stage.services.infra._actualize_outdated_instances
+
+    def after_a_patch() -> None:
+        worker = threading.Thread(target=stage.api.patch, args=(stage.path, {"cpu": 16}))
+        worker.start()
+        worker.join()
+        step()
+
+    monkeypatch.setattr(stage.services.infra, "_actualize_outdated_instances", after_a_patch)
+    stage.services.infra_pass()
+    monkeypatch.undo()
+    stage.services.tick(2)
+    assert stage.core.sets[stage.uuid]["cores"] == 16
+
+
+def test_an_instance_deleted_while_core_hangs_is_no_error(
+    stage: stages.Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    stage.asked_for()
+    node = stage.core.add_node(stage.uuid, "10.0.0.5")
+    del node
+
+    def delete(_method: str, path: str) -> None:
+        if path.endswith("get_private_keys"):
+            stage.core.before = lambda _method, _path: None
+            stage.api.delete(stage.path)
+
+    stage.core.before = delete
+    stage.core.set_status(stage.uuid, "ACTIVE")
+    stage.services.tick(4)
+    assert [r.getMessage() for r in caplog.records if r.levelname == "ERROR"] == []
+    assert (stage.core.sets, stage.core.configs) == ({}, {})
+    assert gservice.target_kinds() == []
+
+
+def test_two_instances_do_not_meet(
+    stage: stages.Stage,
+    api: api_client.Client,
+    core: fake_core.FakeCore,
+    services: gservice.GService,
+) -> None:
+    other = stages.Stage(api, core, services)
+    first, second = stage.serving(), other.serving()
+    api.account(stage.path, "one")
+    api.account(other.path, "two")
+    services.tick(2)
+    assert first.target()["passwd"] == f"one@mail.example.com:{stages.SEED}\n"
+    assert second.target()["passwd"] == f"two@mail.example.com:{stages.SEED}\n"
