@@ -82,6 +82,15 @@ stand-status: venv ## What of the stand runs, where, in how much memory
 stand-down: venv ## Take the stand off the machine; its disks stay
 	@$(BIN)/python -m stand down
 
+.PHONY: stand-shell stand-power-cut stand-re-image stand-cut stand-mend
+stand-shell: ## A shell on a node of the stand: NODE=name, address or uuid
+stand-power-cut: ## Cut the power of NODE; the hypervisor boots it again
+stand-re-image: ## A new root for NODE, from the sources as they are; the data disk stays
+stand-cut: ## Pull the network cable of NODE
+stand-mend: ## Put the network cable of NODE back
+stand-shell stand-power-cut stand-re-image stand-cut stand-mend: venv
+	@$(BIN)/python -m stand $(@:stand-%=%) $(NODE)
+
 # An installation is named by the environment (CONTRIBUTING.md); without one it is the stand.
 .PHONY: functional
 functional: venv ## The end-to-end suite, against the stand or EXORDOS_MAIL_CP_URL
@@ -144,5 +153,6 @@ test-vm: image ## The node image's disk, booted as a virtual machine; KVM is not
 	@$(BIN)/pytest exordos_paas_mail/tests/image/test_machine.py
 
 .PHONY: clean
-clean: ## Remove what was built
-	@rm -rf $(VENV) .tox .cache dist build output .pytest_cache .mypy_cache .ruff_cache .hypothesis
+clean: ## Remove what was built, and the stand with its disks
+	@if [[ -d .stand && -x $(BIN)/python ]]; then $(BIN)/python -m stand down; fi
+	@rm -rf .stand $(VENV) .tox .cache dist build output .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+import pathlib
 import re
 import shutil
+import sys
 import typing as tp
 
 import jinja2
@@ -14,8 +16,6 @@ import yaml
 from stand import commands, core, digests, images, project, repository, settings, sites, waiting
 
 if tp.TYPE_CHECKING:
-    import pathlib
-
     from stand import iam
 
 # It wants a cryptography that Core and the runtime do not: a venv of its own.
@@ -39,9 +39,10 @@ def cli(report: images.Report = print) -> pathlib.Path:
         partial = _CLI.with_suffix(".partial")
         if partial.exists():
             shutil.rmtree(partial)
-        commands.run("uv", "venv", "--quiet", "--relocatable", str(partial))
+        uv = str(pathlib.Path(sys.executable).with_name("uv"))
+        commands.run(uv, "venv", "--quiet", "--relocatable", str(partial))
         commands.run(
-            *("uv", "pip", "install", "--quiet", "--python", str(partial / "bin" / "python")),
+            *(uv, "pip", "install", "--quiet", "--python", str(partial / "bin" / "python")),
             f"exordos=={_CLI_VERSION}",
         )
         partial.rename(_CLI)

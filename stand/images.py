@@ -18,6 +18,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import fcntl
+import os
 import pathlib
 import shutil
 import subprocess
@@ -30,6 +31,7 @@ _SCRIPTS: tp.Final = pathlib.Path(__file__).with_name("layers")
 _LAYERS: tp.Final = sites.CACHE / "layers"
 _LOGS: tp.Final = sites.CACHE / "logs"
 _BUILD_SECONDS: tp.Final = 900
+_KEEP_SECONDS: tp.Final = 86_400
 _BASE_PACKAGES: tp.Final = "systemd,systemd-sysv,dbus,ca-certificates"
 
 # Versions of what the layers install.
@@ -112,8 +114,22 @@ def ensure(name: str, report: Report = print) -> list[pathlib.Path]:
             (partial / "root").mkdir(parents=True)
             _build(layer, below, partial)
             partial.rename(home)
+            _prune()
             report(f"image layer {name} built in {time.monotonic() - started:.0f} s")
+    os.utime(home)  # when it was last asked for
     return [home / "root", *below]
+
+
+def _prune() -> None:
+    """Remove layers nobody asked for lately, unless something is built on them."""
+    oldest = time.time() - _KEEP_SECONDS
+    used = pathlib.Path("/proc/self/mountinfo").read_text()
+    # A node that is off is mounted nowhere.
+    for file in sites.STAND.nodes.glob("*/*.json"):
+        used += file.read_text()
+    for home in _LAYERS.iterdir():
+        if home.is_dir() and home.stat().st_mtime < oldest and str(home) not in used:
+            shutil.rmtree(home)
 
 
 @contextlib.contextmanager
