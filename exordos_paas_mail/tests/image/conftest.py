@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+import fcntl
 import ipaddress
 import os
 import pathlib
@@ -13,6 +14,7 @@ import uuid
 
 import pytest
 
+from exordos_paas_mail.tests.image import machines
 from stand import images, mounts, network, nodes, sites
 
 _ADDRESS = "10.77.8.10"
@@ -47,10 +49,13 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> tp.Iterator[sites.Site]:
     made = sites.Site(
         "image", tmp_path_factory.mktemp("site"), ipaddress.IPv4Network("10.77.8.0/24")
     )
-    nodes.clear(made)  # what a run that was killed left
-    network.ensure(made)
-    yield made
-    nodes.clear(made)
+    # Its names on this machine are one run's at a time.
+    with pathlib.Path("/run/lock/mailaas-image-test.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        nodes.clear(made)  # what a run that was killed left
+        network.ensure(made)
+        yield made
+        nodes.clear(made)
 
 
 @pytest.fixture
@@ -72,7 +77,17 @@ def diskless(site: sites.Site, layers: tuple[str, ...]) -> tp.Iterator[Container
 def start(site: sites.Site, layers: tuple[str, ...], *, data: bool) -> Container:
     node = nodes.Node(site, uuid.uuid4())
     disk = str(site.volumes / str(node.uuid)) if data else None
-    node.up(nodes.Spec("mailaas-dp-image-test", f"{_ADDRESS}/24", layers, data=disk))
+    node.up(
+        nodes.Spec(
+            "mailaas-dp-image-test",
+            f"{_ADDRESS}/24",
+            layers,
+            key=machines.agent_key(),
+            data=disk,
+            # Nobody answers there, and that is known at once.
+            resolver="127.0.0.1",
+        )
+    )
     node.wait_booted()
     return Container(node)
 

@@ -3,7 +3,8 @@
 """A virtual machine under QEMU, with a root disk that can be replaced and a data disk.
 
 It reaches nothing (``restrict=on``); this machine reaches its SMTP ports and its
-SSH through loopback. The key to it comes as a credential in its SMBIOS tables
+SSH through loopback. What Core writes to a node before its first boot, and the
+key to SSH, come as credentials in its SMBIOS tables
 (systemd.system-credentials(7)), so the image under test is booted as it is.
 """
 
@@ -28,6 +29,15 @@ _STOP_SECONDS = 90
 _GUEST_PORTS = (22, 25, 465, 587)
 # Without KVM by default: a machine may show one that no guest runs on.
 _ACCELERATOR = os.environ.get("MAILAAS_VM_ACCELERATOR", "tcg,thread=multi")
+
+
+# Agents end at once without the key that Core gives a node; nobody knows this one.
+AGENT_KEY = "/var/lib/exordos/universal_agent/private_key"
+
+
+def agent_key() -> str:
+    """Return a new key as Core writes it."""
+    return base64.b64encode(os.urandom(32)).decode()
 
 
 def _free_port() -> int:
@@ -72,7 +82,13 @@ class Machine:
         forwards = "".join(
             f",hostfwd=tcp:{self.host}:{here}-:{there}" for there, here in self.ports.items()
         )
-        key = base64.b64encode(self._key.with_suffix(".pub").read_bytes()).decode()
+        credentials = "".join(
+            f",value=io.systemd.credential.binary:{name}={base64.b64encode(value).decode()}"
+            for name, value in {
+                "ssh.authorized_keys.root": self._key.with_suffix(".pub").read_bytes(),
+                "tmpfiles.extra": f"f+ {AGENT_KEY} 0600 root root - {agent_key()}\n".encode(),
+            }.items()
+        )
         with (self._home / "qemu.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [
@@ -85,8 +101,7 @@ class Machine:
                     *("-netdev", f"user,id=net,restrict=on{forwards}"),
                     *("-device", "virtio-net-pci,netdev=net"),
                     *("-uuid", "5f0c2f2e-6f0e-4d3a-9c51-00000000b007"),
-                    "-smbios",
-                    f"type=11,value=io.systemd.credential.binary:ssh.authorized_keys.root={key}",
+                    *("-smbios", f"type=11{credentials}"),
                 ],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
