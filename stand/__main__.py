@@ -5,11 +5,13 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
+import json
 import os
 import sys
 import typing as tp
 
-from stand import commands, images, installation, nodes, sites
+from stand import commands, elements, images, installation, nodes, releases, settings, sites
 
 _MEGABYTE: tp.Final = 2**20
 
@@ -22,6 +24,9 @@ def parser() -> argparse.ArgumentParser:
     verbs.add_parser("status", help="what runs, where, in how much memory")
     verbs.add_parser("down", help="take it off the machine; its disks stay")
     verbs.add_parser("env", help="the environment for tests and shells")
+    exordos = verbs.add_parser("exordos", help="the exordos CLI, as the administrator")
+    exordos.add_argument("command", nargs=argparse.REMAINDER)
+    verbs.add_parser("next-release", help="build and publish a release to upgrade to; say where")
     for verb, text in (
         ("shell", "a shell on a node, or the command after the name"),
         ("power-cut", "cut a node's power; the hypervisor boots it again"),
@@ -80,8 +85,14 @@ def down(site: sites.Site) -> int:
 
 def re_image(node: nodes.Node) -> None:
     """Boot *node* from its image as the sources now make it."""
-    name = "mail" if node.spec.name.startswith("mailaas-dp-") else "metapaas"
-    node.reimage(images.ensure(name))
+    known = {constants.NODE_SET_NAME_PREFIX: "mail", elements.METAPAAS: "metapaas"}
+    names = [layer for prefix, layer in known.items() if node.spec.name.startswith(prefix)]
+    if not names:
+        raise LookupError(f"{node.spec.name} is re-imaged by `up`, when its image has changed")
+    layers = [str(layer) for layer in images.ensure(names[0])]
+    # Before the node goes down: what the hypervisor boots it from next.
+    flashed.record(node, dataclasses.replace(flashed.read(node), layers=layers))
+    node.reimage(layers)
 
 
 def act(site: sites.Site, options: argparse.Namespace) -> int:
@@ -115,6 +126,13 @@ def main() -> int:
             return show(site)
         elif options.verb == "down":
             return down(site)
+        elif options.verb == "exordos":
+            made = settings.ensure(site.directory)
+            elements.cli()
+            command = elements.command(site, made, *options.command)
+            os.execv(command[0], command)  # noqa: S606
+        elif options.verb == "next-release":
+            print(json.dumps(releases.publish(site)))
         elif options.verb == "env":
             print((site.directory / "env").read_text(), end="")
         else:

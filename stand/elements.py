@@ -64,6 +64,12 @@ def configure_cli(site: sites.Site, made: settings.Settings) -> pathlib.Path:
     return file
 
 
+def command(site: sites.Site, made: settings.Settings, *arguments: str) -> list[str]:
+    """Return the command line of the exordos CLI as the stand's administrator."""
+    config = configure_cli(site, made)
+    return [str(cli()), "--no-check-updates", "--config", str(config), *arguments]
+
+
 def installed(admin: iam.Session, name: str) -> dict[str, tp.Any] | None:
     """Return the installed element of that name, if there is one."""
     found = admin.call("GET", _ELEMENTS, name=name)
@@ -83,10 +89,7 @@ def ensure(
     done = None
     if not present or present["version"] != wanted["version"]:
         verb = ["update", "--yes"] if present else ["install"]
-        commands.run(
-            *(str(cli()), "--no-check-updates", "--config", str(configure_cli(site, made))),
-            *("em", "elements", *verb, str(manifest)),
-        )
+        commands.run(*command(site, made, "em", "elements", *verb, str(manifest)))
         done = "updated" if present else "installed"
     wait_active(admin, wanted["name"], _ELEMENT_SECONDS, wanted["version"])
     return done

@@ -12,6 +12,7 @@ import pathlib
 import shutil
 import sys
 import tempfile
+import types
 import typing as tp
 import zipfile
 
@@ -80,26 +81,33 @@ def requirements() -> list[str]:
     return sorted(requirement for requirement in found if "extra ==" not in requirement)
 
 
-def wheel() -> pathlib.Path:
+def wheel(
+    appended: tp.Mapping[str, str] = types.MappingProxyType({}), version: str | None = None
+) -> pathlib.Path:
     """Return the wheel of the sources as they are now, built if they are new.
 
     Its version ends in the content key, so that two wheels are never taken for one.
+    *appended* is text for the end of files, by name; *version* another release than the last.
     """
     _WHEELS.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=_WHEELS) as scratch:
         tree = pathlib.Path(scratch) / "tree"
         # Copied before they are looked at: they may change meanwhile.
         _copy(_files(_WHEEL_SOURCES), tree)
+        for name, text in appended.items():
+            with (tree / name).open("a") as file:
+                file.write(text)
         key = digests.of_files(digests.below(tree))[:12]
         home = _WHEELS / key
         with (_WHEELS / f"{key}.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not home.exists():
                 built = pathlib.Path(scratch) / "built"
+                full = f"{version or release()}+{key}"
                 commands.run(
                     *(sys.executable, "-m", "build", "--wheel", "--installer", "uv"),
                     *("--outdir", str(built), str(tree)),
-                    env={**os.environ, "SETUPTOOLS_SCM_PRETEND_VERSION": f"{release()}+{key}"},
+                    env={**os.environ, "SETUPTOOLS_SCM_PRETEND_VERSION": full},
                 )
                 built.rename(home)
     return next(home.glob("*.whl"))
