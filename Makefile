@@ -120,6 +120,10 @@ format: venv ## Format Python and shell
 typecheck: venv ## mypy, strict
 	@$(BIN)/mypy
 
+.PHONY: api-reference
+api-reference: venv ## docs/api.md, from the running application's OpenAPI document
+	@MAILAAS_WRITE_API_REFERENCE=1 $(BIN)/pytest --quiet exordos_paas_mail/tests/unit/control_plane/test_api_reference.py
+
 .PHONY: wheel
 wheel: venv ## dist/exordos_paas_mail-*.whl
 	@rm -rf dist
