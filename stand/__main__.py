@@ -11,7 +11,9 @@ import os
 import sys
 import typing as tp
 
+from exordos_paas_mail import constants
 from stand import commands, elements, images, installation, nodes, releases, settings, sites
+from stand.hypervisor import images as flashed
 
 _MEGABYTE: tp.Final = 2**20
 

@@ -33,4 +33,9 @@ def read(node: nodes.Node) -> Flashed:
 def flash(node: nodes.Node, flashed: Flashed) -> None:
     """Give *node* an empty root file system on top of an image's layers."""
     node.erase()
+    record(node, flashed)
+
+
+def record(node: nodes.Node, flashed: Flashed) -> None:
+    """Say what *node* is made from, from its next boot on."""
     settings.write_private(node.directory / _FILE, json.dumps(dataclasses.asdict(flashed)))
