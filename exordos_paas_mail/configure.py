@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import datetime
+import functools
 import pathlib
 import sys
 import typing as tp
@@ -69,13 +70,9 @@ def plan(machine: node.Node, now: datetime.datetime) -> Plan:
     Raises ValueError, naming the file, for an input that is refused.
     """
     domain = _parse(constants.MAIL_ENV_FILE, mail_env.parse, machine.read(constants.MAIL_ENV_FILE))
-    settings = _parse(
-        constants.RELAY_ENV_FILE,
-        lambda text: exim_conf.Settings(
-            domain=domain, **tp.cast("dict[str, tp.Any]", relay_env.parse(text, _kinds()))
-        ),
-        machine.read(constants.RELAY_ENV_FILE) or b"",
-    )
+    settings = exim_conf.Settings(domain=domain)
+    for name in (constants.RELAY_ENV_FILE, constants.RELAY_ENV_KEPT_FILE):
+        settings = _parse(name, functools.partial(_override, settings), machine.read(name) or b"")
     kept = {
         name: machine.read(f"{constants.DKIM_KEYS_DIR}/{name}") or b""
         for name in machine.names(constants.DKIM_KEYS_DIR)
@@ -211,6 +208,11 @@ def _parse(name: str, parse: tp.Callable[[str], T], data: bytes | None) -> T:
         raise ValueError(f"{name}: not plain ASCII") from error
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from error
+
+
+def _override(settings: exim_conf.Settings, text: str) -> exim_conf.Settings:
+    overrides = tp.cast("dict[str, tp.Any]", relay_env.parse(text, _kinds()))
+    return dataclasses.replace(settings, **overrides)
 
 
 def _kinds() -> dict[str, type[relay_env.Value]]:

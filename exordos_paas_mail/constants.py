@@ -44,7 +44,9 @@ DISK_SIZE_MAX: tp.Final = 2**30
 
 # Files and units on the node
 MAIL_ENV_FILE: tp.Final = "/etc/exordos_metapaas/mail.env"
+# An operator's overrides: of this image, and on the data disk, which has the last word.
 RELAY_ENV_FILE: tp.Final = "/etc/exordos_metapaas/relay.env"
+RELAY_ENV_KEPT_FILE: tp.Final = "/var/lib/exordos/exordos_paas_mail/relay.env"
 PASSWD_FILE: tp.Final = "/etc/exim4/passwd"
 PASSWD_INDEX_FILE: tp.Final = "/etc/exim4/passwd.cdb"
 # There from before the account file is replaced until exim4 has reloaded.

@@ -219,6 +219,17 @@ def test_an_override_reaches_the_configuration_with_one_restart(relay: fake_node
     assert relay.calls() == []
 
 
+def test_an_override_on_the_data_disk_has_the_last_word(relay: fake_node.FakeNode) -> None:
+    relay.write(constants.RELAY_ENV_FILE, "RELAY_ALLOW_PRIVATE_MX=yes\nRELAY_MESSAGE_SIZE_MB=10\n")
+    relay.write(constants.RELAY_ENV_KEPT_FILE, "RELAY_MESSAGE_SIZE_MB=50\n")
+
+    assert run(relay) == 0
+
+    assert relay.read(constants.EXIM_CONFIG_FILE) == exim_conf.render(
+        exim_conf.Settings(domain=DOMAIN, allow_private_mx=True, message_size_mb=50)
+    )
+
+
 def test_a_restart_that_failed_is_tried_again(relay: fake_node.FakeNode) -> None:
     relay.write(constants.RELAY_ENV_FILE, "RELAY_MESSAGE_SIZE_MB=10\n")
     relay.fail("systemctl", "restart", "Job for exim4.service failed.")
