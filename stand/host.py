@@ -8,6 +8,7 @@ only this machine's configuration knows.
 
 from __future__ import annotations
 
+import functools
 import os
 import pathlib
 import platform
@@ -30,11 +31,13 @@ PIP_CONFIG: tp.Final = "/run/build/pip.conf"
 CACHE: tp.Final = "/run/build/cache"
 
 
+@functools.cache
 def codename() -> str:
     """Return the release this machine runs: images are of the same."""
     return platform.freedesktop_os_release()["VERSION_CODENAME"]
 
 
+@functools.cache
 def apt_sources() -> list[str]:
     """Return the one-line sources of this machine's own distribution.
 
