@@ -180,7 +180,9 @@ def run(environment: tp.Mapping[str, str], directory: pathlib.Path) -> None:
         step.note = f"{ACCOUNT}@{DOMAIN}"
     with shown.step("A machine boots, makes its DKIM key, reports: ACTIVE") as step:
         instance = waiting.until(
-            "the instance ACTIVE", lambda: _active(mail.call("GET", path)), _ACTIVE_SECONDS
+            "the instance ACTIVE",
+            lambda: _active(mail.call("GET", path), step),
+            _ACTIVE_SECONDS,
         )
         host = instance["ipsv4"][0]
         step.note = host
@@ -220,7 +222,8 @@ def run(environment: tp.Mapping[str, str], directory: pathlib.Path) -> None:
         raise RuntimeError(f"the receiver does not trust the message: {verdict}")
 
 
-def _active(instance: dict[str, tp.Any]) -> dict[str, tp.Any] | None:
+def _active(instance: dict[str, tp.Any], step: steps.Step) -> dict[str, tp.Any] | None:
+    step.note = f"{instance['status']} {instance['error'] or ' '.join(instance['ipsv4'])}"
     ready = instance["status"] == "ACTIVE" and instance["dkim_public_key"]
     return instance if ready else None
 

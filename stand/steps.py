@@ -13,11 +13,22 @@ from rich import markup, progress
 
 
 class Step:
-    """One step under way; *note* is what can be said of it so far."""
+    """One step under way."""
 
-    def __init__(self) -> None:
-        """Nothing can be said yet."""
-        self.note = ""
+    def __init__(self, show: tp.Callable[[str], None]) -> None:
+        """Nothing can be said yet; *show* is told what can be."""
+        self._show = show
+        self._note = ""
+
+    @property
+    def note(self) -> str:
+        """What can be said of the step so far."""
+        return self._note
+
+    @note.setter
+    def note(self, text: str) -> None:
+        self._note = text
+        self._show(text)
 
 
 class Steps:
@@ -41,7 +52,6 @@ class Steps:
         self._number += 1
         label = f"{self._number}/{self._count}  {markup.escape(title)}"
         started = time.monotonic()
-        step = Step()
         live = progress.Progress(
             progress.SpinnerColumn(),
             progress.TextColumn("{task.description}"),
@@ -52,7 +62,10 @@ class Steps:
         )
         try:
             with live:
-                live.add_task(label)
+                task = live.add_task(label)
+                step = Step(
+                    lambda text: live.update(task, description=f"{label}  {markup.escape(text)}")
+                )
                 yield step
         except BaseException:
             self._print("[red]✗[/]", label, started, "failed")
