@@ -120,16 +120,15 @@ class Installer:
 def project_manifest(options: argparse.Namespace) -> pathlib.Path:
     """Return the mailaas manifest, built now if it is not there."""
     output = options.output_dir or options.project_dir / "output"
-    if not (output / "manifests" / "mailaas.yaml").is_file():
-        say(f"make build OUTPUT={output}")
-        built = subprocess.run(
-            ["make", "-C", str(options.project_dir), "build", f"OUTPUT={output}"],
-            check=False,
-            stdout=sys.stderr,
-        )
-        if built.returncode:
-            raise PrepareError(f"make build ended with status {built.returncode}")
-    return manifest_of(output, "mailaas")
+    if (output / "manifests" / "mailaas.yaml").is_file():
+        return manifest_of(output, "mailaas")
+    say(f"make -C {options.project_dir} build")
+    built = subprocess.run(
+        ["make", "-C", str(options.project_dir), "build"], check=False, stdout=sys.stderr
+    )
+    if built.returncode:
+        raise PrepareError(f"make build ended with status {built.returncode}")
+    return manifest_of(options.project_dir, "mailaas")
 
 
 def control_plane(core: rest.Api) -> str:
