@@ -16,6 +16,14 @@ from stand import commands, elements, images, installation, nodes, releases, set
 from stand.hypervisor import images as flashed
 
 _MEGABYTE: tp.Final = 2**20
+# What a person can do something about, told without a traceback.
+_EXPECTED: tp.Final = (
+    commands.CommandError,
+    installation.InUseError,
+    LookupError,
+    nodes.NotUpError,
+    TimeoutError,
+)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -136,10 +144,10 @@ def main() -> int:
         elif options.verb == "next-release":
             print(json.dumps(releases.publish(site)))
         elif options.verb == "env":
-            print((site.directory / "env").read_text(), end="")
+            print(installation.environment(site), end="")
         else:
             return act(site, options)
-    except (commands.CommandError, LookupError, TimeoutError, nodes.NotUpError) as error:
+    except _EXPECTED as error:
         print(f"{error}\nLogs: {site.logs}", file=sys.stderr)
         return 1
     return 0

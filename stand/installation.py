@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import dataclasses
+import pathlib
 import shlex
 import sys
 import time
@@ -39,6 +40,12 @@ OWNER: tp.Final = "stand-owner"
 _OWNER_ROLE: tp.Final = "726f6c65-0000-0000-0000-000000000002"
 _ELEMENT_SECONDS: tp.Final = 180
 _API_SECONDS: tp.Final = 120
+# Gone after a reboot, as the processes are.
+_CLAIMS: tp.Final = pathlib.Path("/run")
+
+
+class InUseError(RuntimeError):
+    """There is one stand a machine, and it is another's."""
 
 
 class Progress:
@@ -61,6 +68,7 @@ class Progress:
 def up(site: sites.Site) -> None:
     """Bring up what is missing of the stand; nothing happens to what is there."""
     progress = Progress()
+    _claim(site)
     made = settings.ensure(site.directory)
     _build(progress)
     network.ensure(site)
@@ -86,6 +94,15 @@ def up(site: sites.Site) -> None:
     owner = iam.Session(core.url(site), OWNER, made.owner_password, constants.METAPAAS_PROJECT_ID)
     waiting.until("the mail API", lambda: _serves(owner, address), _API_SECONDS)
     progress(f"the mail API answers at http://{address}:8080/v1/types/mail/")
+
+
+def _claim(site: sites.Site) -> None:
+    """Refuse to touch the running stand of another checkout: it has the same names."""
+    owner = _CLAIMS / f"mailaas-{site.name}"
+    other = owner.read_text() if owner.exists() else str(site.directory)
+    if other != str(site.directory) and cgroups.processes(nodes.group(site)):
+        raise InUseError(f"the stand of {other} is up; take it down there first")
+    owner.write_text(str(site.directory))
 
 
 def _build(progress: Progress) -> None:
@@ -141,6 +158,14 @@ def _write_environment(site: sites.Site, made: settings.Settings, address: str) 
     settings.write_private(site.directory / "env", text)
 
 
+def environment(site: sites.Site) -> str:
+    """Return the environment for tests and shells; LookupError before the first ``up``."""
+    file = site.directory / "env"
+    if not file.exists():
+        raise LookupError("there is no stand yet: make stand")
+    return file.read_text()
+
+
 def _serves(owner: iam.Session, address: str) -> bool:
     try:
         answer = requests.get(
@@ -181,6 +206,7 @@ def parts(site: sites.Site) -> list[Part]:
 def down(site: sites.Site) -> None:
     """Take the stand off the machine; what it keeps on disk stays for the next time."""
     progress = Progress()
+    _claim(site)
     # First: it would boot the nodes that are shut down.
     agent.process(site).stop()
     known = [node for node in nodes.all_of(site) if node.exists]
@@ -188,6 +214,7 @@ def down(site: sites.Site) -> None:
         list(pool.map(nodes.Node.stop, known))
     progress("nodes are shut down")
     nodes.clear(site)
+    (_CLAIMS / f"mailaas-{site.name}").unlink(missing_ok=True)
     progress("nothing of the stand is left on the machine")
 
 

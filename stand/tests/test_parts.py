@@ -15,7 +15,17 @@ import pytest
 from stand import (
     __main__ as command_line,
 )
-from stand import digests, elements, mounts, network, nodes, repository, settings, sites
+from stand import (
+    digests,
+    elements,
+    installation,
+    mounts,
+    network,
+    nodes,
+    repository,
+    settings,
+    sites,
+)
 from stand.hypervisor import images as flashed_images
 from stand.hypervisor import records
 
@@ -183,3 +193,18 @@ def test_flashing_empties_the_root_and_keeps_what_was_flashed(site: sites.Site) 
 def test_no_interface_of_another_site_is_taken_for_ones_own(site: sites.Site) -> None:
     assert network.links(site) == []
     assert network.namespaces(site) == []
+
+
+def test_the_running_stand_of_another_checkout_is_left_alone(
+    site: sites.Site, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(installation, "_CLAIMS", tmp_path)
+    monkeypatch.setattr(installation.cgroups, "processes", lambda _group: [1])
+    (tmp_path / "mailaas-test").write_text("/elsewhere/.stand")
+    with pytest.raises(installation.InUseError, match=r"the stand of /elsewhere/\.stand is up"):
+        installation.down(site)
+
+
+def test_there_is_no_environment_before_there_is_a_stand(site: sites.Site) -> None:
+    with pytest.raises(LookupError, match="make stand"):
+        installation.environment(site)
