@@ -72,7 +72,8 @@ main() {
     keep_on_data_disk "$directory" "$name" "$owner" "$mode"
   done
   persist_migrate_complete
-  exordos-mail-sweep-spool /var/spool/exim4
+  # As exim's user, who can remove no more than exim can.
+  runuser --user=Debian-exim -- exordos-mail-sweep-spool
   # Both are ordered after exordos-bootstrap.service, which is this script:
   # waiting for them would never end.
   systemctl --no-block restart exordos-metapaas-mail-configure.service

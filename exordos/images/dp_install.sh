@@ -20,7 +20,7 @@ readonly PACKAGES=(
   ca-certificates cloud-guest-utils e2fsprogs exim4-daemon-light logrotate python3
 )
 # bjoern, a dependency of the SDK, compiles against libev.
-readonly BUILD_PACKAGES=(gcc libc6-dev libev-dev python3-dev)
+readonly BUILD_PACKAGES=(binutils gcc libc6-dev libev-dev python3-dev)
 
 export DEBIAN_FRONTEND=noninteractive
 

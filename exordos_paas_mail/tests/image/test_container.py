@@ -118,6 +118,18 @@ def test_bootstrap_run_again_by_hand_changes_nothing(container: conftest.Contain
     assert guests.log_in(container, 587) == 235
 
 
+def test_the_daily_housekeeping_removes_halves_of_messages(container: conftest.Container) -> None:
+    guests.deliver_mail_env(container)
+    half = "/var/spool/exim4/input/1vM0sq-000000001JR-2Zqu-D"
+    container.run("runuser", "-u", "Debian-exim", "--", "touch", "--date=2 days ago", half)
+
+    container.run("systemctl", "start", "exim4-base.service")
+
+    assert container.run("find", "/var/spool/exim4/input", "-type", "f") == ""
+    timer = container.run("systemctl", "is-active", "exim4-base.timer", "logrotate.timer").split()
+    assert timer == ["active", "active"]
+
+
 def test_without_a_data_disk_no_mail_is_accepted_and_the_agent_runs(
     diskless: conftest.Container,
 ) -> None:

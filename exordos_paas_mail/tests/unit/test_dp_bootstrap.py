@@ -42,7 +42,11 @@ MIGRATED = [
         *(own.format(path, user, group, mode) for own in OWN),
     )
 ]
-FINISHED = ["persist_migrate_complete", "exordos-mail-sweep-spool /var/spool/exim4", CONFIGURE]
+FINISHED = [
+    "persist_migrate_complete",
+    "runuser --user=Debian-exim -- exordos-mail-sweep-spool",
+    CONFIGURE,
+]
 
 RECORD = """
 call="${0##*/} $*"
@@ -51,11 +55,11 @@ printf '%s\\n' "$call" >>"$CALLS"
 """
 STUBS = {
     "chmod": "",
-    "exordos-mail-sweep-spool": "",
     "find": "",
     "findmnt": 'printf "%s\\n" "$DATA_SOURCE"\n',
     "install": "",
     "mountpoint": "",
+    "runuser": "",
     "systemctl": "",
 }
 LIBRARY = """

@@ -1,0 +1,139 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""Units, configuration and scripts of the node name what the code names."""
+
+import configparser
+import logging.config
+import pathlib
+import re
+import shlex
+
+import pytest
+import yaml
+
+from exordos_paas_mail import constants
+
+ROOT = pathlib.Path(__file__).parents[3]
+SYSTEMD = ROOT / "etc/systemd"
+VENV = "/opt/exordos_paas_mail"
+MOUNTS = ["/var/spool/exim4", "/etc/exim4/dkim", "/etc/exim4/tls", "/var/log/exim4"]
+
+
+def unit(name: str) -> dict[tuple[str, str], list[str]]:
+    """Return the settings of a unit; a setting may be given more than once."""
+    settings: dict[tuple[str, str], list[str]] = {}
+    section = ""
+    for line in (SYSTEMD / name).read_text().splitlines():
+        if line.startswith("["):
+            section = line.strip("[]")
+        elif line and not line.startswith("#"):
+            key, _, value = line.partition("=")
+            settings.setdefault((section, key), []).append(value)
+    return settings
+
+
+def agent() -> configparser.ConfigParser:
+    config = configparser.ConfigParser(interpolation=None)
+    config.read_string((ROOT / "etc/exordos_metapaas/metapaas_mail_agent.conf").read_text())
+    return config
+
+
+@pytest.mark.parametrize("name", [constants.CONFIGURE_UNIT, constants.AGENT_UNIT])
+def test_a_unit_of_ours_runs_a_program_of_the_wheel(name: str) -> None:
+    pyproject = (ROOT / "pyproject.toml").read_text()
+    program = pathlib.Path(shlex.split(unit(f"{name}.service")["Service", "ExecStart"][0])[0])
+
+    assert str(program.parent) == f"{VENV}/bin"
+    # The SDK's own program comes with the dependencies.
+    assert f'\n{program.name} = "' in pyproject or program.name == "exordos-universal-agent"
+
+
+def test_the_relay_is_configured_on_the_data_disk_or_not_at_all() -> None:
+    settings = unit(f"{constants.CONFIGURE_UNIT}.service")
+
+    assert settings["Unit", "AssertPathIsMountPoint"] == MOUNTS
+    assert settings["Unit", "ConditionPathExists"] == [constants.MAIL_ENV_FILE]
+
+
+@pytest.mark.parametrize(
+    "name", ["exim4.service", "exim4@.service", "exim4@.socket"], ids=lambda name: name
+)
+def test_no_part_of_the_relay_starts_without_configuration_and_data_disk(name: str) -> None:
+    settings = unit(name)
+
+    assert settings["Unit", "AssertPathIsMountPoint"] == MOUNTS
+    assert settings["Unit", "ConditionPathExists"] == [constants.EXIM_CONFIG_FILE]
+
+
+def test_nothing_that_configure_restarts_waits_for_configure() -> None:
+    waiting = [
+        path.name
+        for path in SYSTEMD.glob("exim4*.*")
+        if path.is_file()
+        and any(constants.CONFIGURE_UNIT in after for after in unit(path.name)["Unit", "After"])
+    ]
+
+    assert waiting == []
+
+
+def test_the_agent_is_only_ordered_after_bootstrap() -> None:
+    settings = unit(f"{constants.AGENT_UNIT}.service")
+    needed = [
+        unit
+        for key in ("Wants", "Requires", "Requisite", "BindsTo", "PartOf")
+        for units in settings.get(("Unit", key), [])
+        for unit in units.split()
+    ]
+
+    assert needed == ["network-online.target"]
+    assert "exordos-bootstrap.service" in settings["Unit", "After"][0].split()
+
+
+def test_the_agent_has_the_uuid_and_the_driver_the_control_plane_counts_on() -> None:
+    config = agent()["universal_agent"]
+    drivers = re.findall(
+        r'^(\w+) = "exordos_paas_mail\.driver:', (ROOT / "pyproject.toml").read_text(), re.MULTILINE
+    )
+
+    assert config["uuid5_name"] == constants.ELEMENT_NAME
+    assert config["caps_drivers"].split(",") == drivers
+    assert pathlib.Path(config["payload_path"]).parent == pathlib.Path(constants.AGENT_STATE_DIR)
+
+
+def test_no_logger_of_the_agent_writes_what_the_sdk_says_at_debug() -> None:
+    config = yaml.safe_load((ROOT / "etc/exordos_metapaas/logging.yaml").read_text())
+    levels = {config["root"]["level"], *(part["level"] for part in config["loggers"].values())}
+
+    logging.config.DictConfigurator(config)
+    assert levels == {"INFO", "WARNING"}
+    assert config["disable_existing_loggers"] is False
+
+
+def test_the_image_is_named_as_the_code_names_it() -> None:
+    build = yaml.safe_load((ROOT / "exordos/exordos.yaml").read_text())["build"]
+    (image,) = (image for element in build["elements"] for image in element.get("images", []))
+
+    assert (image["name"], image["override"]["disk_size"]) == (
+        constants.IMAGE_NAME,
+        f"{constants.ROOT_DISK_SIZE}G",
+    )
+
+
+def test_what_goes_to_the_data_disk_is_what_the_relay_asserts() -> None:
+    script = (ROOT / "exordos/images/dp_bootstrap.sh").read_text()
+    kept = re.findall(r"^  '(/[^|]+)\|", script, re.MULTILINE)
+
+    assert kept == [*MOUNTS[:3], constants.AGENT_STATE_DIR, MOUNTS[3]]
+
+
+def test_every_dependency_of_the_image_is_locked_with_hashes() -> None:
+    lock = (ROOT / "exordos/images/requirements.txt").read_text()
+    pyproject = (ROOT / "pyproject.toml").read_text()
+    locked = {name.replace("-", "_") for name in re.findall(r"^([a-z0-9-]+)==", lock, re.MULTILINE)}
+    wanted = re.search(r"^dependencies = \[(.*?)^\]", pyproject, re.MULTILINE | re.DOTALL)
+    assert wanted is not None
+    names = {name.replace("-", "_") for name in re.findall(r'"([A-Za-z0-9_-]+)', wanted[1])}
+
+    assert names <= locked
+    requirements = re.split(r"^(?=[a-z0-9-]+==)", lock, flags=re.MULTILINE)[1:]
+    assert [part for part in requirements if "--hash=sha256:" not in part] == []
