@@ -126,8 +126,21 @@ def test_the_daily_housekeeping_removes_halves_of_messages(container: conftest.C
     container.run("systemctl", "start", "exim4-base.service")
 
     assert container.run("find", "/var/spool/exim4/input", "-type", "f") == ""
-    timer = container.run("systemctl", "is-active", "exim4-base.timer", "logrotate.timer").split()
-    assert timer == ["active", "active"]
+    timers = container.run("systemctl", "is-active", "exim4-base.timer", "logrotate.timer").split()
+    hourly = container.run("systemctl", "show", "--property=TimersCalendar", "logrotate.timer")
+    assert timers == ["active", "active"]
+    assert hourly.count("OnCalendar=") == 1
+    assert "OnCalendar=*-*-* *:00:00" in hourly
+
+
+def test_a_log_is_rotated_by_its_size(container: conftest.Container) -> None:
+    log = "/var/log/exim4/mainlog"
+    container.run("runuser", "-u", "Debian-exim", "--", "truncate", "--size=201M", log)
+
+    container.run("logrotate", "/etc/logrotate.conf")
+
+    kept = container.run("find", "/var/log/exim4", "-name", "mainlog*", "-printf", "%f %u\n")
+    assert kept.splitlines() == ["mainlog.1 Debian-exim"]
 
 
 def test_without_a_data_disk_no_mail_is_accepted_and_the_agent_runs(
