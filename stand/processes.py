@@ -9,13 +9,17 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import pathlib
 import subprocess
 import typing as tp
 
-from stand import cgroups, nodes
+from stand import cgroups, digests, nodes, waiting
 
 if tp.TYPE_CHECKING:
     from stand import sites
+
+_START_SECONDS: tp.Final = 10
+_SOURCES: tp.Final = pathlib.Path(__file__).resolve().parent
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,14 +41,20 @@ class Process:
         return bool(cgroups.processes(self.group))
 
     def ensure(self) -> bool:
-        """Start the process if it does not run; return whether it was started."""
-        if self.is_up():
+        """Have the process run the sources as they are; return whether it was started.
+
+        One that runs older sources, or another command, is ended first.
+        """
+        key = self._key()
+        noted = self._key_file.read_text() if self._key_file.exists() else ""
+        if self.is_up() and noted == key:
             return False
+        self.stop()
         groups = cgroups.ensure(self.group)
         self.site.logs.mkdir(parents=True, exist_ok=True)
         enter = "".join(f'echo $$ >"{group}/cgroup.procs"; ' for group in groups)
         with (self.site.logs / f"{self.name}.log").open("ab") as log:
-            subprocess.Popen(
+            started = subprocess.Popen(
                 ["sh", "-c", f'{enter}exec "$@"', "sh", *self.command],
                 env={**os.environ, **self.environment},
                 stdin=subprocess.DEVNULL,
@@ -52,8 +62,30 @@ class Process:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+        # It enters the group itself; until then nobody sees that it runs.
+        waiting.until(
+            f"the start of {self.name}",
+            lambda: self.is_up() or started.poll() is not None,
+            _START_SECONDS,
+        )
+        self._key_file.parent.mkdir(parents=True, exist_ok=True)
+        self._key_file.write_text(key)
         return True
 
     def stop(self) -> None:
         """End the process and its children."""
         cgroups.remove(self.group)
+        self._key_file.unlink(missing_ok=True)
+
+    @property
+    def _key_file(self) -> pathlib.Path:
+        return self.site.directory / "processes" / self.name
+
+    def _key(self) -> str:
+        sources = {
+            name: path
+            for name, path in digests.below(_SOURCES).items()
+            if path.suffix == ".py" and not name.startswith("tests/")
+        }
+        settings = (f"{name}={value}" for name, value in sorted(self.environment.items()))
+        return digests.of_texts(digests.of_files(sources), *self.command, *settings)
