@@ -9,14 +9,16 @@ set -Eeuo pipefail
 shopt -s inherit_errexit
 
 main() {
-  local flavour
-  case $(. /etc/os-release && printf '%s' "$ID") in
-    debian) flavour=linux-image-cloud-amd64 ;;
-    ubuntu) flavour=linux-image-virtual ;;
-    *)
-      printf 'No kernel is known for this distribution\n' >&2
-      return 1
-      ;;
+  local flavour ID
+  # shellcheck source=/dev/null
+  source /etc/os-release
+  case $ID in
+  debian) flavour=linux-image-cloud-amd64 ;;
+  ubuntu) flavour=linux-image-virtual ;;
+  *)
+    printf 'No kernel is known for this distribution\n' >&2
+    return 1
+    ;;
   esac
   apt-get -q update
   # There is no disk to install the boot loader on yet.
