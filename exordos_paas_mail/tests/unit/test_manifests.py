@@ -8,8 +8,9 @@ import typing as tp
 import jinja2
 import pytest
 import yaml
+from gcl_sdk.agents.universal import utils as ua_utils
 
-from exordos_paas_mail import constants, controllers, definition, models
+from exordos_paas_mail import constants, controllers, definition
 
 ROOT = pathlib.Path(__file__).parents[3]
 MANIFESTS = ROOT / "exordos" / "manifests"
@@ -95,10 +96,25 @@ def test_the_catalogue_holds_the_image_that_was_built(
     assert element["exports"] == {"exim4_1": {"link": "$mailaas.types.mail.versions.$exim4_1"}}
 
 
-def test_the_image_is_the_one_that_the_build_makes() -> None:
+def test_the_manifest_names_what_the_build_makes() -> None:
     build = yaml.safe_load((ROOT / "exordos" / "exordos.yaml").read_text())["build"]
-    built = {image["name"] for element in build["elements"] for image in element.get("images", [])}
-    assert built == {constants.IMAGE_NAME}
+    (made,) = build["elements"]
+    assert made["manifest"] == "manifests/mailaas.yaml.j2"
+    names = {
+        kind: {part["name"].replace("-", "_") for part in made[kind]}
+        for kind in ("images", "artifacts")
+    }
+    assert [image["name"] for image in made["images"]] == [constants.IMAGE_NAME]
+    # `exordos build` gives the template one variable a part, and nothing else.
+    template = jinja2.Environment(autoescape=True).parse(
+        (MANIFESTS / "mailaas.yaml.j2").read_text()
+    )
+    used = {
+        (node.node.name, node.attr)
+        for node in template.find_all(jinja2.nodes.Getattr)
+        if isinstance(node.node, jinja2.nodes.Name) and node.node.name in names
+    }
+    assert used == {(kind, name) for kind, found in names.items() for name in found}
 
 
 def test_the_owner_role_gets_what_the_controllers_ask_for(element: dict[str, tp.Any]) -> None:
@@ -123,36 +139,53 @@ def test_the_owner_role_gets_what_the_controllers_ask_for(element: dict[str, tp.
     }
 
 
-@pytest.mark.parametrize(
-    ("collection", "model"),
-    [
-        pytest.param("$mailaas.types.mail.instances", models.MailInstance, id="instance"),
-        pytest.param(
-            "$mailaas.types.mail.instances.$example_mail.accounts", models.MailAccount, id="account"
-        ),
-    ],
-)
-def test_the_example_declares_fields_that_the_models_have(
-    example: dict[str, tp.Any], collection: str, model: type
+def declared(*manifests: dict[str, tp.Any]) -> list[tuple[str, dict[str, tp.Any]]]:
+    """Return what is declared under the element: (path under types.mail, values)."""
+    prefix = f"${constants.ELEMENT_NAME}.types.{constants.SLUG}."
+    return [
+        (
+            ".".join(
+                part for part in link.removeprefix(prefix).split(".") if not part.startswith("$")
+            ),
+            values,
+        )
+        for manifest in manifests
+        for link, items in manifest["resources"].items()
+        if link.startswith(prefix)
+        for values in items.values()
+    ]
+
+
+def test_the_manifests_declare_fields_that_the_models_have(
+    element: dict[str, tp.Any], example: dict[str, tp.Any]
 ) -> None:
-    # `password` is an input that is hashed, not a column.
-    known = {*model.properties.properties, "password"}
-    declared = {field for item in example["resources"][collection].values() for field in item}
-    assert declared <= known
+    known = {
+        path: set(ua_utils.cfg_load_class(model).properties.properties)
+        for path, model in definition.MailDefinition().get_agent_models().items()
+    }
+    assert [
+        (path, unknown)
+        for path, values in declared(element, example)
+        if (unknown := set(values) - known[path])
+    ] == []
+
+
+def test_what_is_declared_is_where_the_agent_looks_for_it(
+    element: dict[str, tp.Any], example: dict[str, tp.Any]
+) -> None:
+    # The project of the element manager, in the column that the agent filters by.
+    columns = definition.MailDefinition().get_agent_filters()
+    assert {values[columns[path]] for path, values in declared(element, example)} == {
+        "12345678-c625-4fee-81d5-f691897b8142"
+    }
 
 
 def test_every_kind_that_the_manifests_declare_is_reconciled(
     element: dict[str, tp.Any], example: dict[str, tp.Any]
 ) -> None:
-    prefix = f"${constants.ELEMENT_NAME}.types.{constants.SLUG}."
-    declared = {
-        ".".join(part for part in link.removeprefix(prefix).split(".") if not part.startswith("$"))
-        for manifest in (element, example)
-        for link in manifest["resources"]
-        if link.startswith(prefix)
-    }
+    kinds = {path for path, _ in declared(element, example)}
     plugin = definition.MailDefinition()
-    assert declared == set(plugin.get_agent_models()) == set(plugin.get_agent_filters())
+    assert kinds == set(plugin.get_agent_models()) == set(plugin.get_agent_filters())
 
 
 def test_the_example_imports_what_the_element_exports(

@@ -20,6 +20,7 @@ from restalchemy.storage.sql import engines
 
 from exordos_paas_mail import constants, definition, models
 from exordos_paas_mail.codecs import password_hashes
+from exordos_paas_mail.tests.unit import test_manifests
 from exordos_paas_mail.tests.unit.control_plane import api_client, gservice
 
 if tp.TYPE_CHECKING:
@@ -31,6 +32,7 @@ EM_PROJECT = "12345678-c625-4fee-81d5-f691897b8142"
 PREFIX = "em_mailaas_types_mail_"
 VERSION = sys_uuid.UUID("a0000000-0000-4000-8000-000000000000")
 INSTANCE = sys_uuid.UUID("b0000000-0000-4000-8000-000000000000")
+EXAMPLE = sys_uuid.UUID("d0000000-0000-4000-8000-000000000000")
 ACCOUNT = sys_uuid.UUID("c0000000-0000-4000-8000-000000000000")
 PASSWORD = "Tr0ub4dor&3"
 
@@ -214,6 +216,29 @@ def test_a_changed_declaration_reaches_the_instance(manager: ElementManager) -> 
     manager.loop()
     found = models.MailInstance.objects.get_one()
     assert (found.cpu, manager.is_settled("instances", INSTANCE)) == (4, True)
+
+
+def test_the_example_settles_as_it_is(manager: ElementManager) -> None:
+    manifest = test_manifests.render("example_mail.yaml.j2", version="1.2.3")
+    # What the element manager puts in the place of a link.
+    links = {
+        "$example_mail.imports.$exim4_1:uuid": str(VERSION),
+        "$mailaas.types.mail.instances.$example_mail:uuid": str(EXAMPLE),
+        "$core.secret.passwords.$example_mail_alice:value": PASSWORD,
+    }
+    uuids = {"instances": EXAMPLE, "instances.accounts": ACCOUNT}
+    for path, values in test_manifests.declared(manifest):
+        resolved = {field: links.get(value, value) for field, value in values.items()}
+        assert not [value for value in resolved.values() if str(value).startswith("$")]
+        manager.declare(path, uuids[path], **resolved)
+        manager.loop()
+    assert {path: manager.is_settled(path, each) for path, each in uuids.items()} == {
+        "instances": True,
+        "instances.accounts": True,
+    }
+    before = gservice.row_versions()
+    manager.loop()
+    assert gservice.row_versions() == before
 
 
 def test_a_declared_instance_keeps_its_image_until_another_version_is_declared(
