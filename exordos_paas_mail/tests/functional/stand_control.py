@@ -5,12 +5,16 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import pathlib
+import shlex
 import subprocess
 import typing as tp
 
 _ROOT: tp.Final = pathlib.Path(__file__).resolve().parents[3]
 _SECONDS: tp.Final = 120
+# An image is built, where the sources are new to the stand.
+_BUILD_SECONDS: tp.Final = 600
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,14 +43,28 @@ class Stand:
         """Return what a shell command prints on a node, as root there; it must succeed."""
         return self._run("shell", node, "sh", "-c", command)
 
-    def _run(self, *arguments: str) -> str:
+    def exordos(self, *arguments: str) -> None:
+        """Run the exordos CLI as the administrator of the stand."""
+        self._run("exordos", *arguments)
+
+    def next_release(self) -> dict[str, str]:
+        """Return where the release to upgrade to is, built if the sources are new."""
+        found: dict[str, str] = json.loads(self._run("next-release", timeout=_BUILD_SECONDS))
+        return found
+
+    def query(self, node: str, database: str, statement: str) -> list[str]:
+        """Return the rows of a statement on a node's PostgreSQL, columns parted by |."""
+        psql = f"psql --no-psqlrc -At -v ON_ERROR_STOP=1 -d {database} -c {shlex.quote(statement)}"
+        return self.shell(node, f"cd / && runuser -u postgres -- {psql}").splitlines()
+
+    def _run(self, *arguments: str, timeout: float = _SECONDS) -> str:
         ran = subprocess.run(
             [*self.command, *arguments],
             capture_output=True,
             text=True,
             check=False,
             cwd=_ROOT,
-            timeout=_SECONDS,
+            timeout=timeout,
         )
         assert ran.returncode == 0, f"{arguments}: {ran.returncode} {ran.stdout}{ran.stderr}"
         return ran.stdout

@@ -1,0 +1,250 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""The example element: declared, settled, rotated, removed."""
+
+from __future__ import annotations
+
+import dataclasses
+import shlex
+import socket
+import time
+import typing as tp
+import uuid
+
+import pytest
+import yaml
+
+from exordos_paas_mail.tests.functional import (
+    element_manager,
+    rest,
+    settings,
+    stand_control,
+    submission,
+)
+
+if tp.TYPE_CHECKING:
+    import pathlib
+
+NAME = "example_mail"
+CONTROL_PLANE = "metapaas-cp"
+# The platform's agents and builders look every 3 s.
+LOOP_SECONDS = 4
+SETTLED_SECONDS = 27
+# The state of the platform's own core-agent (mode 0600): what was declared, as Core has it.
+AGENT_STATE = "/var/lib/exordos/exordos_metapaas/core_agent/payload.json"
+
+
+@dataclasses.dataclass
+class Declared:
+    """The installed example."""
+
+    stand: stand_control.Stand
+    core: rest.Api
+    api: rest.Api
+    instance: str
+    account: str
+    domain: str
+    host: str
+
+    @property
+    def address(self) -> str:
+        return f"alice@{self.domain}"
+
+    def secret(self) -> rest.Json:
+        (found,) = self.core.list(element_manager.PASSWORDS, name="example-mail-alice")
+        return found
+
+    def login(self, password: str) -> int:
+        return submission.Relay(self.host).login(self.address, password)
+
+    def writes(self) -> list[str]:
+        """Return the last writing transaction of each row that is about the instance."""
+        both = f"('{self.instance}', '{self.account}')"
+        ours = f"(SELECT uuid FROM ua_target_resources WHERE uuid IN {both} OR master IN {both})"  # noqa: S608
+        return [
+            *self.rows("metapaas-cp", "metapaas", "mail_instances", both, "updated_at"),
+            *self.rows("metapaas-cp", "metapaas", "mail_accounts", both, "updated_at"),
+            *self.rows("metapaas-cp", "metapaas", "ua_target_resources", ours),
+            *self.rows("metapaas-cp", "metapaas", "ua_actual_resources", ours),
+            *self.rows("core", "exordos_core", "ua_target_resources", both),
+            *self.rows("core", "exordos_core", "ua_actual_resources", both),
+        ]
+
+    def rows(
+        self, node: str, database: str, table: str, uuids: str, column: str = "kind"
+    ) -> list[str]:
+        statement = f"SELECT '{table}', {column}, xmin FROM {table} WHERE uuid IN {uuids}"  # noqa: S608
+        return sorted(self.stand.query(node, database, statement))
+
+    def relay_state(self) -> str:
+        """Return what a reload, or a write of the accounts file, would change."""
+        return self.stand.shell(
+            self.host,
+            "systemctl show --property Id,MainPID,NRestarts,ExecMainStartTimestampMonotonic,"
+            "StateChangeTimestampMonotonic,ExecReload exim4.service 'exim4@*.service';"
+            "stat --format '%n %i %Z' /etc/exim4/passwd",
+        )
+
+
+@pytest.fixture(scope="module")
+def elements(
+    stand: stand_control.Stand, core: rest.Api, poll: tuple[float, float]
+) -> element_manager.Elements:
+    return element_manager.Elements(stand, core, poll)
+
+
+@pytest.fixture(scope="module")
+def declared(
+    elements: element_manager.Elements,
+    configuration: settings.Settings,
+    url: str,
+    tmp_path_factory: pytest.TempPathFactory,
+    poll: tuple[float, float],
+) -> tp.Iterator[Declared]:
+    # A run that was killed leaves it behind.
+    elements.uninstall(NAME)
+    domain = f"declared-{uuid.uuid4().hex[:10]}.example.com"
+    manifest: pathlib.Path = tmp_path_factory.mktemp("example") / f"{NAME}.yaml"
+    manifest.write_text(yaml.safe_dump(element_manager.example(domain), sort_keys=False))
+    elements.install(manifest)
+    # What is declared is in the element manager's project: a token of no project sees it.
+    access = rest.token(
+        configuration.core_url, configuration.core_username, configuration.core_password
+    )
+    api = rest.Api(url, access)
+    found: list[rest.Json] = rest.wait(
+        lambda: api.list(rest.INSTANCES, domain=domain),
+        lambda found: [it["status"] for it in found] == ["ACTIVE"],
+        "the declared instance ACTIVE",
+        poll,
+    )
+    (account,) = api.list(rest.accounts_path(found[0]))
+    yield Declared(
+        elements.stand,
+        elements.core,
+        api,
+        found[0]["uuid"],
+        account["uuid"],
+        domain,
+        found[0]["ipsv4"][0],
+    )
+    elements.uninstall(NAME)
+
+
+@pytest.fixture(scope="module")
+def password(declared: Declared, poll: tuple[float, float]) -> str:
+    """Return the secret's value, once the node knows it."""
+    value: str = declared.secret()["value"]
+    rest.wait(
+        lambda: declared.login(value),
+        lambda code: code == submission.OK,
+        "the declared account logs in",
+        poll,
+    )
+    return value
+
+
+def test_the_secret_of_the_element_logs_in(declared: Declared, password: str) -> None:
+    assert declared.login(password) == submission.OK
+    assert declared.login(password[::-1]) == submission.REFUSED
+
+
+def test_what_is_declared_settles_and_costs_no_write_and_no_reload(
+    declared: Declared, password: str, poll: tuple[float, float]
+) -> None:
+    # The last report of the node may still be on its way to Core.
+    def two_looks() -> tuple[list[str], list[str]]:
+        before = declared.writes()
+        time.sleep(LOOP_SECONDS)
+        return before, declared.writes()
+
+    rest.wait(
+        two_looks,
+        lambda found: found[0] == found[1],
+        "the writes of the installation are over",
+        poll,
+    )
+    before, relay = declared.writes(), declared.relay_state()
+    assert {row.split("|")[0] for row in before} == {
+        *("mail_instances", "mail_accounts", "ua_target_resources", "ua_actual_resources")
+    }
+    assert declared.login(password) == submission.OK
+    time.sleep(SETTLED_SECONDS)
+    assert declared.writes() == before
+    assert declared.relay_state() == relay
+    assert declared.api.read(rest.instance_path(declared.instance))["status"] == "ACTIVE"
+
+
+def test_a_changed_secret_reaches_the_node_and_no_table_holds_it(
+    declared: Declared, password: str, poll: tuple[float, float]
+) -> None:
+    secret = declared.secret()
+    # A secret that Core makes is made anew when what it is made by changes.
+    path = f"{element_manager.PASSWORDS}{secret['uuid']}"
+    declared.core.expect(200, "PUT", path, {"default_length": secret["default_length"] + 1})
+    renewed: str = rest.wait(
+        lambda: declared.secret()["value"],
+        lambda value: value not in {None, password},
+        "Core has another value of the secret",
+        poll,
+    )
+    rest.wait(
+        lambda: (declared.login(renewed), declared.login(password)),
+        lambda codes: codes == (submission.OK, submission.REFUSED),
+        "the new value logs in and the old one does not",
+        poll,
+    )
+    stand = declared.stand
+    dump = stand.shell(CONTROL_PLANE, "cd / && runuser -u postgres -- pg_dump metapaas")
+    assert declared.domain in dump
+    for value in (password, renewed):
+        assert value not in dump
+        look = f"grep -rlF {shlex.quote(value)} /etc /var/lib/exordos /var/log /tmp; true"
+        found = stand.shell(CONTROL_PLANE, look).split()
+        assert set(found) <= {AGENT_STATE}
+        assert stand.shell(declared.host, look) == ""
+    assert stand.shell(CONTROL_PLANE, f"stat --format %a {AGENT_STATE}").strip() == "600"
+
+
+def test_removing_the_element_removes_everything(
+    declared: Declared, elements: element_manager.Elements, poll: tuple[float, float]
+) -> None:
+    name = f"mailaas-dp-{declared.instance}"
+    (node_set,) = declared.core.list("/v1/compute/sets/", name=name)
+    nodes = set(node_set["nodes"])
+    elements.uninstall(NAME)
+
+    def left() -> dict[str, tp.Any]:
+        core = declared.core
+        return {
+            "instance": declared.api.call("GET", rest.instance_path(declared.instance)).status_code,
+            "rows": declared.writes(),
+            "sets": core.list("/v1/compute/sets/", name=name),
+            "nodes": nodes & {node["uuid"] for node in core.list("/v1/compute/nodes/")},
+            "configs": [
+                config["uuid"]
+                for config in core.list("/v1/config/configs/")
+                if config["target"].get("node") in nodes
+            ],
+            "secrets": core.list(element_manager.PASSWORDS, name="example-mail-alice"),
+            "answers": _answers(declared.host),
+        }
+
+    nothing: dict[str, tp.Any] = {
+        "instance": 404,
+        "rows": [],
+        "sets": [],
+        "nodes": set(),
+        "configs": [],
+        "secrets": [],
+        "answers": False,
+    }
+    rest.wait(left, lambda found: found == nothing, "nothing of the element is left", poll)
+
+
+def _answers(host: str) -> bool:
+    try:
+        with socket.create_connection((host, submission.SUBMISSION), timeout=2):
+            return True
+    except OSError:
+        return False
