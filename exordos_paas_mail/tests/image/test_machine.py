@@ -32,7 +32,7 @@ def data_size(guest: guests.Guest) -> int:
     return round(int(shown) / _GIGABYTE)
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1200)
 def test_a_disk_image_becomes_a_relay_and_keeps_mail_and_keys_through_a_new_image(
     machine: machines.Machine,
 ) -> None:
