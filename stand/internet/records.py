@@ -24,7 +24,7 @@ TTL: tp.Final = 1
 _CHAIN_LIMIT: tp.Final = 8
 _TXT_CHUNK: tp.Final = 255
 # Names that must not exist, whatever is asked (RFC 6761 section 6.4, and the reverse trees).
-_CLOSED: tp.Final = tuple(dns.name.from_text(zone) for zone in ("invalid", "local", "arpa"))
+_CLOSED: tp.Final = tuple(dns.name.from_text(zone) for zone in ("invalid", "arpa"))
 _PUBLIC_LABELS: tp.Final = 3  # two and the root
 
 
