@@ -28,11 +28,11 @@ PACKAGES_LINT := shellcheck shfmt
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-# The environment is rebuilt when what it is built from changes.
+# The environment is brought up to date when what it is built from changes.
 $(VENV)/.ready: pyproject.toml tools/system-packages.sh
 	@tools/system-packages.sh $(PACKAGES_BUILD)
 	@echo "Building $(VENV) with $$($(PYTHON) --version)"
-	@$(PYTHON) -m venv --clear $(VENV)
+	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --group dev --editable .
 	@touch $@
@@ -145,6 +145,15 @@ build: wheel ## The element in output/, by `exordos build` (packer, KVM)
 image: wheel ## The element in output/, without a hypervisor (root)
 	@tools/system-packages.sh $(PACKAGES_DISK)
 	@REPOSITORY="$(REPOSITORY)" INDEX_URL="$(INDEX_URL)" tools/element.sh disk
+
+.PHONY: install
+install: venv ## The element on the Core that EXORDOS_ENDPOINT, _USERNAME, _PASSWORD name
+	@tools/install_element.sh "$(or $(MANIFEST),output/manifests/mailaas.yaml)"
+
+.PHONY: publish-wheel
+publish-wheel: ## The wheel of dist/ into the package index in INDEX_DIR
+	@[[ -n "$(INDEX_DIR)" ]] || { echo "INDEX_DIR is not set: the directory that INDEX_URL serves" >&2; exit 1; }
+	@$(PYTHON) tools/simple_index.py "$(INDEX_DIR)" dist/exordos_paas_mail-*.whl
 
 .PHONY: test-image
 test-image: venv ## The node image's scripts and units, booted under systemd-nspawn (root)

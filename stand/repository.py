@@ -8,15 +8,14 @@ document that names the layers: what stands for flashing it is reading it.
 
 from __future__ import annotations
 
-import hashlib
 import json
-import shutil
 import sys
 import typing as tp
 
 import requests
 
 from stand import processes, waiting
+from tools import simple_index
 
 if tp.TYPE_CHECKING:
     import pathlib
@@ -51,18 +50,7 @@ def ensure(site: sites.Site) -> None:
 
 def publish_wheel(site: sites.Site, wheel: pathlib.Path) -> str:
     """Add *wheel* to the index; return its digest (SHA-256, in hex)."""
-    name = wheel.name.split("-")[0].replace("_", "-").lower()
-    home = _home(site) / "simple" / name
-    home.mkdir(parents=True, exist_ok=True)
-    shutil.copy2(wheel, home / wheel.name)
-    digests = {
-        file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in home.glob("*.whl")
-    }
-    links = "".join(
-        f'<a href="{file}#sha256={digest}">{file}</a><br>\n' for file, digest in digests.items()
-    )
-    (home / "index.html").write_text(f"<!DOCTYPE html>\n<title>{name}</title>\n{links}")
-    return digests[wheel.name]
+    return simple_index.add(_home(site) / "simple", wheel)
 
 
 def publish_image(
