@@ -10,10 +10,11 @@ import uuid as sys_uuid
 from gcl_iam import exceptions as iam_exceptions
 from gcl_iam.api import controllers as iam_controllers
 from restalchemy.api import constants as api
-from restalchemy.api import controllers, field_permissions, resources
+from restalchemy.api import controllers, field_permissions
 from restalchemy.common import exceptions
+from restalchemy.storage import exceptions as storage_exceptions
 
-from exordos_paas_mail import constants, errors, models, packers
+from exordos_paas_mail import api_resources, constants, errors, models, packers
 
 _RO: tp.Final = {api.ALL: field_permissions.Permissions.RO}
 _RO_ONCE_CREATED: tp.Final = {
@@ -26,6 +27,8 @@ _WRITE_ONLY: tp.Final = {
     api.UPDATE: field_permissions.Permissions.RW,
 }
 _TIMESTAMPS: tp.Final = {"created_at": _RO, "updated_at": _RO}
+_PAGE_LIMIT_DIGITS: tp.Final = 9
+_PAGE_LIMIT_RULE: tp.Final = f"must be an integer of {_PAGE_LIMIT_DIGITS} digits at most"
 
 
 class _Controller(controllers.Controller):
@@ -40,17 +43,51 @@ class _Controller(controllers.Controller):
         except exceptions.PropertyRequired as error:
             raise errors.FieldError(error.name, "is required") from None
 
+    def update(self, *args: tp.Any, **kwargs: tp.Any) -> tp.Any:
+        """Change a record."""
+        try:
+            return super().update(*args, **kwargs)
+        except exceptions.ReadOnlyProperty:
+            # The one field that a body may repeat and not change.
+            raise errors.FieldError("project_id", "cannot be changed") from None
+
+    def do_collection(self, parent_resource: tp.Any = None) -> tp.Any:
+        """Answer a request for the collection; FieldError names a bad part of the query."""
+        query = self.request.api_context.params
+        for name, value in query.items():
+            # PostgreSQL refuses one, whatever the column.
+            if "\x00" in value:
+                raise errors.FieldError(name, "must not have a NUL")
+        limit = query.get("page_limit", "0")
+        # The length first: Python refuses to read an integer of thousands of digits.
+        if not limit.isdecimal() or len(limit) > _PAGE_LIMIT_DIGITS:
+            raise errors.FieldError("page_limit", _PAGE_LIMIT_RULE)
+        try:
+            return super().do_collection(parent_resource)
+        except storage_exceptions.RecordNotFound:
+            # A page's marker, or the parent of a record that is being made.
+            gone = query.get("page_marker") or getattr(parent_resource, "uuid", None)
+            raise errors.RecordNotFound(gone) from None
+
     def do_resource(self, uuid: str, parent_resource: tp.Any = None) -> tp.Any:
         """Answer a request for one record."""
         method = self.request.method
-        if method != "PATCH":
-            return super().do_resource(uuid, parent_resource)
         # The platform's own do_resource knows PUT, whose body may be partial.
-        self.request.method = api.PUT
+        if method == "PATCH":
+            self.request.method = api.PUT
         try:
             return super().do_resource(uuid, parent_resource)
+        except storage_exceptions.RecordNotFound:
+            raise errors.RecordNotFound(uuid) from None
         finally:
             self.request.method = method
+
+    def get_resource_by_uuid(self, uuid: str, parent_resource: tp.Any = None) -> tp.Any:
+        """Return the record that a longer path or the body of another one names."""
+        try:
+            return super().get_resource_by_uuid(uuid, parent_resource)
+        except storage_exceptions.RecordNotFound:
+            raise errors.RecordNotFound(uuid) from None
 
 
 class MailController(controllers.RoutesListController):
@@ -73,7 +110,7 @@ class MailVersionController(
     __policy_service_name__ = constants.POLICY_SERVICE
     __policy_name__ = constants.VERSION_POLICY
 
-    __resource__ = resources.ResourceByRAModel(
+    __resource__ = api_resources.Resource(
         model_class=models.MailVersion,
         convert_underscore=False,
         process_filters=True,
@@ -100,7 +137,7 @@ class MailInstanceController(
     __policy_service_name__ = constants.POLICY_SERVICE
     __policy_name__ = constants.INSTANCE_POLICY
 
-    __resource__ = resources.ResourceByRAModel(
+    __resource__ = api_resources.Resource(
         model_class=models.MailInstance,
         convert_underscore=False,
         process_filters=True,
@@ -140,7 +177,7 @@ class MailAccountController(
     __policy_name__ = constants.ACCOUNT_POLICY
     __pr_name__ = "instance"
 
-    __resource__ = resources.ResourceByModelWithCustomProps(
+    __resource__ = api_resources.ResourceWithCustomProps(
         model_class=models.MailAccount,
         convert_underscore=False,
         process_filters=True,
@@ -165,5 +202,8 @@ class MailAccountController(
 
     def update(self, parent_resource: tp.Any, uuid: tp.Any, **kwargs: tp.Any) -> tp.Any:
         """Change the account."""
+        # The platform checks this of its own only where there is no parent.
+        if "project_id" in kwargs and self._ctx_project_id:
+            self._force_project_id(kwargs["project_id"])
         models.refuse_both(kwargs.get("password"), kwargs.get("password_hash"))
         return super().update(parent_resource, uuid, **kwargs)

@@ -25,3 +25,13 @@ class ConflictRecords(storage_exceptions.ConflictRecords):
 
     def __init__(self, field: str, reason: str) -> None:
         super().__init__(field=field, reason=reason)
+
+
+# The platform's own message is the query: models, their values, the caller's project.
+class RecordNotFound(storage_exceptions.RecordNotFound):
+    """404: there is no record *uuid* that the caller may see."""
+
+    message = "uuid: there is no record %(uuid)s"
+
+    def __init__(self, uuid: object) -> None:
+        super().__init__(uuid=uuid)

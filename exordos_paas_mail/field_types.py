@@ -41,6 +41,14 @@ class Boolean(types.Boolean):
             raise ValueError("must be true or false")  # noqa: TRY004 - see the module
         return value
 
+    def from_unicode(self, value: str) -> bool:
+        """Return what *value*, a filter of a query, says; ValueError if it says neither."""
+        if value.lower() in ("false", "no", "0"):
+            return False
+        if not super().from_unicode(value):
+            raise ValueError("must be true or false")
+        return True
+
 
 class Text(types.String):
     """A text of a limited length without control characters."""

@@ -147,7 +147,14 @@ def test_an_account_is_not_found_under_an_instance_of_mine(world: World, route: 
     mine = stranger.instance(version=world.version)
     account = f"{mine}/accounts/{world.account.rpartition('/')[2]}"
     status, answer = world.answer(stranger, route, account=account)
-    assert (status, answer["type"]) == (404, "RecordNotFound")
+    assert (status, answer) == (
+        404,
+        {
+            "type": "RecordNotFound",
+            "code": 404,
+            "message": f"uuid: there is no record {account.rpartition('/')[2]}",
+        },
+    )
 
 
 @pytest.mark.parametrize("route", WRITES_THE_CATALOGUE, ids=str)
@@ -160,7 +167,8 @@ def test_a_foreign_project_in_the_body_is_a_403(world: World) -> None:
     stranger = world.api.of_other_project()
     body = world.api.instance_body(world.version, project_id=stranger.project_id)
     assert world.api.refused("POST", api_client.INSTANCES, body)[0] == 403
-    assert world.api.refused("PATCH", world.instance, {"project_id": stranger.project_id})[0] == 403
+    for record in (world.instance, world.account):
+        assert world.api.refused("PATCH", record, {"project_id": stranger.project_id})[0] == 403
     account = {**_ACCOUNT, "project_id": stranger.project_id}
     assert world.api.refused("POST", f"{world.instance}/accounts/", account)[0] == 403
     assert world.is_untouched()
@@ -178,6 +186,9 @@ def test_a_token_of_no_project_sees_all_and_keeps_projects_apart(world: World) -
     )
     made = admin.post(f"{world.instance}/accounts/", _ACCOUNT)
     assert made["project_id"] == world.api.project_id
+    for record in (world.instance, world.account):
+        moved = {"project_id": world.api.of_other_project().project_id}
+        assert admin.refused("PATCH", record, moved) == (400, "project_id: cannot be changed")
     without = admin.instance_body(world.version)
     assert admin.refused("POST", api_client.INSTANCES, without)[0] == 400
 

@@ -74,3 +74,25 @@ def test_facts_are_read_only(document: dict[str, tp.Any]) -> None:
         *("uuid", "created_at", "updated_at", "project_id", "domain"),
         *("image", "status", "error", "ipsv4", "dkim_public_key", "dkim_selector"),
     }
+
+
+def test_a_body_must_have_what_the_request_does_not_say_otherwise(
+    document: dict[str, tp.Any],
+) -> None:
+    schemas = document["components"]["schemas"]
+
+    def required(path: str, method: str) -> set[str]:
+        body = document["paths"][path][method]["requestBody"]["content"]["application/json"]
+        schema = body["schema"]
+        while "$ref" in schema:
+            schema = schemas[schema["$ref"].rpartition("/")[2]]
+        return set(schema.get("required", ()))
+
+    assert {path: required(path, "post") for path in (api_client.INSTANCES, ACCOUNTS)} == {
+        api_client.INSTANCES: {"name", "domain", "cpu", "ram", "disk_size", "version"},
+        ACCOUNTS: {"username"},
+    }
+    assert required(api_client.VERSIONS, "post") == {"name", "image"}
+    # The body of an update is partial.
+    updates = [required(p, m) for p in (INSTANCE, ACCOUNT, VERSION) for m in ("put", "patch")]
+    assert updates == [set()] * 6
