@@ -24,12 +24,17 @@ _SOURCES: tp.Final = pathlib.Path(__file__).resolve().parent
 
 @dataclasses.dataclass(frozen=True)
 class Process:
-    """One process of *site*, by its name; *environment* adds to this one's."""
+    """One process of *site*, by its name; *environment* adds to this one's.
+
+    One that *restart* names a pause for, in seconds, is started again when it
+    ends, as its systemd unit would.
+    """
 
     site: sites.Site
     name: str
     command: tuple[str, ...]
     environment: tp.Mapping[str, str] = dataclasses.field(default_factory=dict)
+    restart: int | None = None
 
     @property
     def group(self) -> str:
@@ -53,9 +58,10 @@ class Process:
         groups = cgroups.ensure(self.group)
         self.site.logs.mkdir(parents=True, exist_ok=True)
         enter = "".join(f'echo $$ >"{group}/cgroup.procs"; ' for group in groups)
+        run = f'while :; do "$@"; sleep {self.restart}; done' if self.restart else 'exec "$@"'
         with (self.site.logs / f"{self.name}.log").open("ab") as log:
             started = subprocess.Popen(
-                ["sh", "-c", f'{enter}exec "$@"', "sh", *self.command],
+                ["sh", "-c", enter + run, "sh", *self.command],
                 env={**os.environ, **self.environment},
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -42,7 +42,9 @@ def process(site: sites.Site) -> processes.Process:
     )
     # First on the path: the stock driver of that kind is an entry point as well.
     path = f"{home / 'plugins'}:{sites.PROJECT}"
-    return processes.Process(site, "hypervisor", command, {"PYTHONPATH": path})
+    # The agent ends when Core does not answer at its start; its unit has
+    # Restart=always and RestartSec=5s.
+    return processes.Process(site, "hypervisor", command, {"PYTHONPATH": path}, restart=5)
 
 
 def configure(site: sites.Site, made: settings.Settings) -> None:
