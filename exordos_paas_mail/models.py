@@ -12,8 +12,11 @@ from restalchemy.storage import exceptions as storage_exceptions
 from restalchemy.storage.sql import orm
 from restalchemy.storage.sql.dialect import exceptions as dialect_exceptions
 
-from exordos_paas_mail import constants, errors, field_types, utils
+from exordos_paas_mail import constants, errors, field_types, log_filters, utils
 from exordos_paas_mail.codecs import password_hashes
+
+# Each process that can come across a secret of this plugin has its models.
+log_filters.install()
 
 STATUSES: tp.Final = (utils.NEW, utils.IN_PROGRESS, utils.ACTIVE, utils.ERROR)
 
