@@ -8,6 +8,7 @@ import typing as tp
 import uuid as sys_uuid
 
 from gcl_sdk.agents.universal.dm import models as ua_models
+from gcl_sdk.common import constants as sdk_constants
 from gcl_sdk.infra.dm import models as sdk_models
 from restalchemy.dm import filters
 
@@ -48,6 +49,57 @@ class InstanceFacts(models.MailInstance):
                 {"uuid": str(self.uuid)},
                 self._get_prepared_data(changed),
             )
+
+    @classmethod
+    def get_new_instances(
+        cls,
+        clause: tp.Any = None,  # noqa: ARG003 - of services that share a table; these do not
+        limit: int = sdk_constants.DEF_SQL_LIMIT,
+    ) -> list[tp.Any]:
+        """Return *limit* of the instances that the builder has not passed on yet."""
+        return cls._some_of(
+            "NOT EXISTS (SELECT FROM ua_target_resources r WHERE r.uuid = i.uuid AND r.kind = %s)",
+            limit,
+        )
+
+    @classmethod
+    def get_updated_instances(
+        cls,
+        clause: tp.Any = None,  # noqa: ARG003
+        limit: int = sdk_constants.DEF_SQL_LIMIT,
+    ) -> list[tp.Any]:
+        """Return *limit* of the instances that changed since the builder passed them on."""
+        return cls._some_of(
+            "EXISTS (SELECT FROM ua_target_resources r WHERE r.uuid = i.uuid AND r.kind = %s"
+            " AND r.tracked_at <> i.updated_at)",
+            limit,
+        )
+
+    @classmethod
+    def _some_of(cls, condition: str, limit: int) -> list[tp.Any]:
+        """Return *limit* of the instances that *condition* is true of, any of them.
+
+        The platform's own query has no order, so it returns the same ones
+        again: as many as its limit that wait (for a node, an agent) would
+        keep all others from being looked at.
+        """
+        with cls._get_engine().session_manager() as session:
+            rows = session.execute(
+                f"SELECT i.uuid FROM {cls.__tablename__} i WHERE {condition}"  # noqa: S608
+                " ORDER BY random() LIMIT %s",
+                (cls.get_resource_kind(), limit),
+            ).fetchall()
+        if not rows:
+            return []
+        found: list[tp.Any] = cls.objects.get_all(
+            filters={"uuid": filters.In([str(row["uuid"]) for row in rows])}
+        )
+        return found
+
+    @classmethod
+    def get_resource_kind(cls) -> str:
+        """Return the resource kind; each builder has its own."""
+        raise NotImplementedError
 
     def actual_node_set(self) -> sdk_models.NodeSet | None:
         """Return the node set as Core last reported it, None before it has."""

@@ -7,11 +7,11 @@ from __future__ import annotations
 import threading
 import typing as tp
 
+import pytest
+
+from exordos_paas_mail import infra_models, paas_models
 from exordos_paas_mail.tests.unit.control_plane import api_client, fake_core, gservice
 from exordos_paas_mail.tests.unit.control_plane import stage as stages
-
-if tp.TYPE_CHECKING:
-    import pytest
 
 
 def test_a_patch_while_core_hangs_is_not_lost(stage: stages.Stage) -> None:
@@ -116,3 +116,30 @@ def test_two_instances_do_not_meet(
     services.tick(2)
     assert first.target()["passwd"] == f"one@mail.example.com:{stages.SEED}\n"
     assert second.target()["passwd"] == f"two@mail.example.com:{stages.SEED}\n"
+
+
+@pytest.mark.parametrize(
+    "model", [infra_models.MailInstance, paas_models.MailInstance], ids=["infra", "paas"]
+)
+def test_instances_that_wait_do_not_keep_others_from_being_looked_at(
+    stage: stages.Stage, model: type[tp.Any]
+) -> None:
+    paths = {stage.path, *(stage.api.instance() for _ in range(4))}
+    uuids = {path.rpartition("/")[2] for path in paths}
+
+    def looked_at(some: tp.Callable[..., list[tp.Any]]) -> set[str]:
+        draws = [some(limit=2) for _ in range(60)]
+        assert {len(draw) for draw in draws} == {2}
+        return {str(instance.uuid) for draw in draws for instance in draw}
+
+    # Left out with a chance of (3/5)**60.
+    assert looked_at(model.get_new_instances) == uuids
+    assert model.get_updated_instances() == []
+    for instance in model.objects.get_all():
+        resource = instance.to_ua_resource()
+        resource.tracked_at = instance.updated_at
+        resource.insert()
+    assert (model.get_new_instances(), model.get_updated_instances()) == ([], [])
+    for path in paths:
+        stage.api.patch(path, {"cpu": 2})
+    assert looked_at(model.get_updated_instances) == uuids

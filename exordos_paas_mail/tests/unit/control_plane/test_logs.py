@@ -5,8 +5,8 @@
 from __future__ import annotations
 
 import logging
+import typing as tp
 
-import pytest
 from exordos_metapaas.common import log as runtime
 from restalchemy.api.middlewares import logging as middleware
 from restalchemy.storage.sql import sessions
@@ -14,6 +14,9 @@ from restalchemy.storage.sql import sessions
 from exordos_paas_mail import log_filters
 from exordos_paas_mail.tests.unit.control_plane import api_client
 from exordos_paas_mail.tests.unit.control_plane import stage as stages
+
+if tp.TYPE_CHECKING:
+    import pytest
 
 PASSWORD = "Tr0ub4dor&3"
 
