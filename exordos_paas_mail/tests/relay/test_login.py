@@ -98,6 +98,27 @@ def test_a_session_ends_with_its_account(relay: relay_.Relay) -> None:
             relay.set_accounts(accounts)
 
 
+def test_a_session_does_not_outlive_its_password(relay: relay_.Relay) -> None:
+    """Changed because somebody else knew it; the owner's client comes again at once."""
+    accounts = {login: relay_.crypt(word) for login, word in relay.passwords.items()}
+    with relay.login() as client, relay.login(login=relay_.BOB) as other:
+        assert client.mail(relay_.ALICE)[0] == 250
+        assert client.rset()[0] == 250
+        unchanged = relay_.PASSWD.read_text()
+        word = next(line for line in unchanged.splitlines() if line.startswith(relay_.BOB))
+        bob = word.partition(":")[2]
+        relay.set_accounts({relay_.ALICE: relay_.crypt("another"), relay_.BOB: bob})
+        try:
+            answers = [client.docmd("MAIL", f"FROM:<{relay_.ALICE}>")[0] for _ in range(2)]
+            assert answers == [421, 421]
+            assert other.mail(relay_.BOB)[0] == 250
+            with relay.connect(587) as again:
+                assert again.login(relay_.ALICE, "another")[0] == 235
+                assert again.mail(relay_.ALICE)[0] == 250
+        finally:
+            relay.set_accounts(accounts)
+
+
 def test_accounts_that_cannot_be_read_are_a_temporary_failure(relay: relay_.Relay) -> None:
     content = relay_.PASSWD.read_text()
     relay_.PASSWD.unlink()

@@ -57,6 +57,8 @@ def test_a_tag_that_is_another_account_belongs_to_that_account(relay: relay_.Rel
 
 
 OWN = f"From: {ALICE}\r\n"
+# Decoded, the first address is alice's and the rest is a comment.
+DECODED = f"=?utf-8?q?alice=40{DOMAIN}_=28?= <{BOB}> (=?utf-8?q?=29?=)"
 FORGED = [
     pytest.param(f"From: {BOB}\r\n", 553, id="From a colleague"),
     pytest.param(f"From: Alice <{ALICE}>, {BOB}\r\n", 553, id="From two, one a colleague"),
@@ -77,6 +79,16 @@ FORGED = [
     pytest.param(f"From\t: {BOB}\r\n{OWN}", 554, id="From with a tab before the colon"),
     pytest.param(f"From:\r\n {BOB}\r\n", 553, id="From folded"),
     pytest.param(f"{OWN}Resent-From: {BOB}\r\n", 553, id="Resent-From a colleague"),
+    pytest.param(f"From: {DECODED}\r\n", 553, id="From a colleague, other when decoded"),
+    pytest.param(f"{OWN}Sender: {DECODED}\r\n", 553, id="Sender other when decoded"),
+    pytest.param(f"{OWN}Resent-From: {DECODED}\r\n", 553, id="Resent-From other when decoded"),
+    pytest.param(
+        f"{OWN}Resent-From: {ALICE}\r\nResent-From: {BOB}\r\n", 553, id="second Resent-From"
+    ),
+    pytest.param(f"{OWN}Resent-From: nobody:;\r\n", 553, id="Resent-From an empty group"),
+    pytest.param(
+        f"Resent-From: {ALICE}\r\nFrom: {ALICE}, <{BOB}\r\n", 554, id="From malformed when resent"
+    ),
     pytest.param(f"{OWN}Subject: a\r\nSubject: b\r\n", 554, id="two Subject"),
     pytest.param(f"{OWN}To: <a@elsewhere.example\r\n", 554, id="malformed To"),
     pytest.param(f"{OWN}no colon here\r\n", (250, 554), id="a line that is no header ends them"),
@@ -100,6 +112,16 @@ def test_header_addresses_belong_to_the_account(
             f"From: alice+x@{DOMAIN}, {ALICE}\r\nSender: {ALICE}\r\n", id="two of its own"
         ),
         pytest.param(f"From: =?utf-8?q?Al=C3=AFce?= <{ALICE}>\r\n", id="encoded name"),
+        pytest.param(f"From: =?utf-8?q?M=C3=BCller=2C_Al?= <{ALICE}>\r\n", id="encoded comma"),
+        pytest.param(f"From: =?utf-8?b?YUBiIDxjPiAiKDs6?= <{ALICE}>\r\n", id="encoded specials"),
+        pytest.param(f'From: "Public, Al (Ops)" <{ALICE}>\r\n', id="quoted specials"),
+        pytest.param(f"From: Al Q. Public <{ALICE}>\r\n", id="dot in a name"),
+        pytest.param(f"From: Ops: {ALICE}, alice+x@{DOMAIN};\r\n", id="a group"),
+        pytest.param(
+            f"From: {ALICE}\r\nResent-From: {ALICE}\r\nResent-From: alice+x@{DOMAIN}\r\n"
+            f"Resent-To: Ops: a@elsewhere.example;\r\n",
+            id="sent again twice",
+        ),
         pytest.param(f"From: {ALICE}\r\nReply-To: help@elsewhere.example\r\n", id="Reply-To"),
         pytest.param(f"from:{ALICE}\r\n", id="lower case, no space"),
     ],
@@ -203,13 +225,28 @@ def test_role_mail_is_kept_here_when_the_domain_has_no_other_mx(
         mailbox.unlink()
 
 
-@pytest.mark.parametrize("recipient", [BOB, f"colleague@{DOMAIN}"])
+@pytest.mark.parametrize("records", [[], ["10 here-host.example."]], ids=["no MX", "MX is here"])
+def test_an_account_reaches_a_role_without_any_other_mx(
+    relay: relay_.Relay, monkeypatch: pytest.MonkeyPatch, records: list[str]
+) -> None:
+    monkeypatch.setitem(internet_.ZONE, (DOMAIN, "MX"), records)
+    mailbox = relay_.SPOOL / "postmaster"
+    assert relay.send(recipients=[f"postmaster@{DOMAIN}"])[0] == 250
+    relay.wait_for_queue(0)
+    try:
+        assert f"\nReturn-path: <{ALICE}>\n" in mailbox.read_text()
+    finally:
+        mailbox.unlink()
+
+
+@pytest.mark.parametrize("recipient", [BOB, f"colleague@{DOMAIN}", f"postmaster@{DOMAIN}"])
 def test_mail_to_the_own_domain_goes_to_its_mx(
     relay: relay_.Relay, internet: internet_.Internet, recipient: str
 ) -> None:
     assert relay.send(recipients=[recipient])[0] == 250
     (got,) = internet.wait_for(1)
-    assert got.recipients == [recipient]
+    assert (got.sender, got.recipients) == (ALICE, [recipient])
+    assert b"DKIM-Signature" in got.data
 
 
 def test_an_unknown_mailbox_of_a_domain_whose_mx_is_here_is_refused_at_once(
@@ -234,7 +271,14 @@ def test_an_unknown_mailbox_of_a_domain_whose_mx_is_here_is_refused_at_once(
         pytest.param("a", 501, id="no domain"),
         pytest.param("|cat@elsewhere.example", 501, id="pipe"),
         pytest.param("../x@elsewhere.example", 501, id="path"),
+        pytest.param("a%b.example@elsewhere.example", 501, id="percent hack"),
+        pytest.param("b.example!a@elsewhere.example", 501, id="bang path"),
+        pytest.param("a/../b@elsewhere.example", 501, id="path inside"),
         pytest.param("a@elsewhere.example", 250, id="public"),
+        *(
+            pytest.param(f"{name}@elsewhere.example", 250)
+            for name in ("R&D", "o'neil", "a/b", "c#", "what?", "SRS0=x=y=z.example=a", "{a}|b")
+        ),
         pytest.param("a@silent.example", 250, id="name server does not answer"),
     ],
 )
