@@ -9,6 +9,7 @@ import typing as tp
 import uuid as sys_uuid
 
 import bazooka
+import requests
 from bazooka import client as bazooka_client
 from gcl_sdk.agents.universal.dm import models as ua_models
 from gcl_sdk.clients.http import base as core_http
@@ -26,7 +27,12 @@ _CORE_TIMEOUT: tp.Final = 20
 
 
 class _QuietSession(bazooka_client.SensitiveMicroserviceSession):
-    """A session that logs no body: a password goes out in one, keys come in in others."""
+    """A session that logs no body: a password goes out in one, keys come in in others.
+
+    Nor does it ask three times, with pauses: the next pass asks again.
+    """
+
+    request = bazooka_client.SensitiveMicroserviceSession.request.__wrapped__
 
     @staticmethod
     def _response_body_for_log(_response: tp.Any) -> str:
@@ -46,6 +52,7 @@ class MailInfraBuilder(builder.CoreInfraBuilder):
     ) -> None:
         super().__init__(instance_model)
         self._project_id = project_id
+        self._core_is_silent = False
         http = bazooka.Client(default_timeout=_CORE_TIMEOUT, session=_QuietSession)
         self._core = core_http.CollectionBaseClient(
             base_url=core_api_base_url,
@@ -58,6 +65,12 @@ class MailInfraBuilder(builder.CoreInfraBuilder):
                 scope=core_http.CoreIamAuthenticator.project_scope(project_id),
             ),
         )
+
+    def prepare_iteration(self) -> dict[str, tp.Any]:
+        """Begin a pass."""
+        self._core_is_silent = False
+        context: dict[str, tp.Any] = super().prepare_iteration()
+        return context
 
     def create_infra(
         self, instance: infra_models.MailInstance
@@ -118,8 +131,7 @@ class MailInfraBuilder(builder.CoreInfraBuilder):
         missing = set(nodes) - known
         if not missing:
             return
-        fetched = self._core.do_action(_SETS, "get_private_keys", node_set.uuid) or {}
-        for node, private_key in fetched.items():
+        for node, private_key in self._fetch_keys(node_set).items():
             if sys_uuid.UUID(node) in missing:
                 ua_models.NodeEncryptionKey.get_or_create(
                     sys_uuid.UUID(node), private_key=private_key
@@ -128,6 +140,20 @@ class MailInfraBuilder(builder.CoreInfraBuilder):
         # Before it is ACTIVE the set changes again, and this is asked again.
         if missing and node_set.status == utils.ACTIVE:
             raise LookupError(f"Core has no key of the nodes {sorted(map(str, missing))}")
+
+    def _fetch_keys(self, node_set: sdk_models.NodeSet) -> dict[str, str]:
+        """Return the keys of the nodes of *node_set*, by node.
+
+        Raises OSError if Core does not answer, at once if it did not in this
+        pass before: a pass is one transaction, and its rows wait with it.
+        """
+        if self._core_is_silent:
+            raise ConnectionError("Core did not answer earlier in this pass")
+        try:
+            return self._core.do_action(_SETS, "get_private_keys", node_set.uuid) or {}
+        except requests.RequestException:
+            self._core_is_silent = True
+            raise
 
     def pre_delete_instance_resource(self, resource: ua_models.TargetResource) -> None:
         """Delete the keys of the instance's nodes."""

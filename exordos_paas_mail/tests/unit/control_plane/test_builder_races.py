@@ -103,6 +103,35 @@ def test_an_instance_deleted_while_core_hangs_is_no_error(
     assert gservice.target_kinds() == []
 
 
+def test_a_silent_core_is_waited_for_once_a_pass(
+    stage: stages.Stage,
+    api: api_client.Client,
+    core: fake_core.FakeCore,
+    services: gservice.GService,
+) -> None:
+    every = [stage, *(stages.Stage(api, core, services) for _ in range(3))]
+    services.tick(3)
+    for one in every:
+        core.add_node(one.uuid, "10.0.0.5")
+        core.set_status(one.uuid, "ACTIVE")
+    services.core_pass()
+    asked = []
+
+    def cut(_method: str, path: str) -> None:
+        if path.endswith("get_private_keys"):
+            asked.append(path)
+            raise ConnectionResetError
+
+    core.before = cut
+    services.infra_pass()
+    assert len(asked) == 1
+    services.infra_pass()
+    assert len(asked) == 2
+    core.before = lambda _method, _path: None
+    services.tick(2)
+    assert [one.shown("ipsv4") for one in every] == [(["10.0.0.5"],)] * 4
+
+
 def test_two_instances_do_not_meet(
     stage: stages.Stage,
     api: api_client.Client,
