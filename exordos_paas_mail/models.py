@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import typing as tp
 
+import psycopg
 from gcl_sdk.agents.universal.dm import models as ua_models
 from restalchemy.dm import models, properties, relationships, types
 from restalchemy.storage import exceptions as storage_exceptions
@@ -84,10 +85,13 @@ class _Stored(orm.SQLStorableMixin):
         session: tp.Any = None,
         at_most: tp.Mapping[str, tp.Any] | None = None,
     ) -> None:
-        with self._get_engine().session_manager(session=session) as active:
-            written = utils.update_columns(
-                active, self.__tablename__, {"uuid": str(self.uuid)}, columns, at_most
-            )
+        try:
+            with self._get_engine().session_manager(session=session) as active:
+                written = utils.update_columns(
+                    active, self.__tablename__, {"uuid": str(self.uuid)}, columns, at_most
+                )
+        except psycopg.IntegrityError as error:
+            raise _conflict(error) from None
         if not written:
             raise storage_exceptions.RecordNotFound(
                 model=type(self).__name__, filters={"uuid": str(self.uuid)}

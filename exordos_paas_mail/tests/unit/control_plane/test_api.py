@@ -212,6 +212,11 @@ def test_a_version_in_use_stays(api: api_client.Client) -> None:
         "name: is taken by another version",
     )
     assert [v["name"] for v in api.get(api_client.VERSIONS)] == ["exim4_1"]
+    other = api.version("exim4_2")
+    assert admin.refused("PATCH", other, {"name": "exim4_1"}) == (
+        409,
+        "name: is taken by another version",
+    )
 
 
 def test_lists_are_filtered_sorted_and_paged(api: api_client.Client) -> None:

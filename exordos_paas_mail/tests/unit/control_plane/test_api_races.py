@@ -109,6 +109,18 @@ def test_a_disk_that_grew_meanwhile_does_not_shrink(api: api_client.Client) -> N
     assert api.get(path)["disk_size"] == 100
 
 
+def test_a_version_deleted_while_an_instance_takes_it_is_a_409(api: api_client.Client) -> None:
+    path = api.instance()
+    other = api.version("other")
+    version = models.MailVersion.objects.get_one(filters={"name": filters.EQ("other")})
+    with _Paused(lambda session: version.delete(session=session)) as commit:
+        patch, answers = _in_background(lambda: api.refused("PATCH", path, {"version": other}))
+        assert _waits_for_a_lock(patch)
+        commit()
+        patch.join()
+    assert answers == [(409, "version: does not exist any more, or is in use")]
+
+
 def test_an_account_of_an_instance_that_is_being_deleted_is_a_404(
     api: api_client.Client,
 ) -> None:
