@@ -45,6 +45,8 @@ def test_an_account_logs_in_and_sends(relay: relay_.Relay, port: int, mechanism:
         pytest.param("x" * 3000, "y" * 3000, id="very long"),
         pytest.param("\N{SNOWMAN}" * 40, "\N{SNOWMAN}" * 40, id="not ASCII"),
         pytest.param("a/b/c", "x", id="login with slashes"),
+        pytest.param("a/leaky", "x", id="login with an option of a limit"),
+        pytest.param("a / readonly / per_byte", "x", id="login with options of a limit"),
     ],
 )
 @pytest.mark.parametrize("port", PORTS)

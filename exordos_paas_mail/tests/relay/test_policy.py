@@ -57,6 +57,7 @@ def test_a_tag_that_is_another_account_belongs_to_that_account(relay: relay_.Rel
 
 
 OWN = f"From: {ALICE}\r\n"
+PADDING = f"X-Padding: {'y' * 1000}\r\n" * 50
 # Decoded, the first address is alice's and the rest is a comment.
 DECODED = f"=?utf-8?q?alice=40{DOMAIN}_=28?= <{BOB}> (=?utf-8?q?=29?=)"
 FORGED = [
@@ -71,6 +72,16 @@ FORGED = [
     pytest.param("From:\r\n", 554, id="empty From"),
     pytest.param("From: undisclosed:;\r\n", 554, id="From an empty group"),
     pytest.param(f"From: team: {BOB};\r\n", 553, id="From a group"),
+    pytest.param(f"From: team: {ALICE}; {BOB}\r\n", 553, id="From after a group"),
+    pytest.param(f'From: (") team: {ALICE}; {BOB} (")\r\n', 553, id="From after a hidden group"),
+    pytest.param(f"From: team:; <{BOB}>, {ALICE}\r\n", (553, 554), id="From after no group"),
+    pytest.param(f"From: <@elsewhere.example:{ALICE}>\r\n", 553, id="From by a route"),
+    pytest.param(
+        f"{OWN}{PADDING}From: {BOB}\r\n",
+        554,
+        id="two From far apart",
+    ),
+    pytest.param(f"{OWN}{PADDING}{PADDING}From: {BOB}\r\n", 552, id="two From too far apart"),
     pytest.param("From: <>\r\n", 554, id="From nobody"),
     pytest.param(f"From: {BOB} ({ALICE})\r\n", 553, id="own address in a comment"),
     pytest.param(f'From: "{ALICE}" <{BOB}>\r\n', 553, id="own address as name"),
@@ -116,7 +127,8 @@ def test_header_addresses_belong_to_the_account(
         pytest.param(f"From: =?utf-8?b?YUBiIDxjPiAiKDs6?= <{ALICE}>\r\n", id="encoded specials"),
         pytest.param(f'From: "Public, Al (Ops)" <{ALICE}>\r\n', id="quoted specials"),
         pytest.param(f"From: Al Q. Public <{ALICE}>\r\n", id="dot in a name"),
-        pytest.param(f"From: Ops: {ALICE}, alice+x@{DOMAIN};\r\n", id="a group"),
+        pytest.param(f'From: "Ops (Night): a \\"b\\";" <{ALICE}>\r\n', id="quoted in quotes"),
+        pytest.param(f"From: {ALICE} (Ops: (night); shift)\r\n", id="name in a comment"),
         pytest.param(
             f"From: {ALICE}\r\nResent-From: {ALICE}\r\nResent-From: alice+x@{DOMAIN}\r\n"
             f"Resent-To: Ops: a@elsewhere.example;\r\n",
