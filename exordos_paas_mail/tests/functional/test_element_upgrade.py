@@ -1,0 +1,252 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""A new release reaches the control plane, and a new image an instance, while mail is sent."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+import typing as tp
+import uuid
+
+import pytest
+
+from exordos_paas_mail.tests.functional import (
+    conftest,
+    element_manager,
+    rest,
+    settings,
+    stand_control,
+    submission,
+    traffic,
+)
+
+if tp.TYPE_CHECKING:
+    from stand.internet import client as internet_client
+
+CONTROL_PLANE = "metapaas-cp"
+TYPE = "/v1/types/mail/"
+RECIPIENT = "upgrade@example.net"
+# Nothing of the stand has this address.
+NOWHERE = "10.77.3.250"
+KEPT = ("/etc/exim4/dkim/platform.private", "/etc/exim4/tls/fullchain.pem", "/etc/exim4/passwd")
+MARK = "/of-the-old-root"
+
+
+@pytest.fixture(scope="module")
+def elements(
+    stand: stand_control.Stand, core: rest.Api, poll: tuple[float, float]
+) -> element_manager.Elements:
+    return element_manager.Elements(stand, core, poll)
+
+
+@pytest.fixture(scope="module")
+def release(stand: stand_control.Stand) -> dict[str, str]:
+    """Return where the next release is; see stand.releases for what is new in it."""
+    return stand.next_release()
+
+
+@pytest.fixture
+def installed(
+    elements: element_manager.Elements,
+    release: dict[str, str],
+    owner: rest.Api,
+    poll: tuple[float, float],
+) -> tp.Iterator[pathlib.Path]:
+    """Return the manifest of the installed release, which is installed again after the test."""
+    manifest = pathlib.Path(release["installed"])
+    yield manifest
+    elements.update(manifest)
+    rest.wait(
+        lambda: owner.list(TYPE),
+        lambda found: release["name"] not in found,
+        "the API is that of the installed release again",
+        poll,
+    )
+
+
+def applied(stand: stand_control.Stand, release: dict[str, str]) -> list[str]:
+    statement = f"SELECT applied FROM ra_migrations WHERE uuid = '{release['migration']}'"  # noqa: S608
+    return stand.query(CONTROL_PLANE, "metapaas", statement)
+
+
+def test_a_new_release_comes_to_life_and_nobody_who_sends_notices(
+    stand: stand_control.Stand,
+    elements: element_manager.Elements,
+    release: dict[str, str],
+    installed: pathlib.Path,
+    owner: rest.Api,
+    instance: rest.Json,
+    relay: submission.Relay,
+    alice: conftest.Account,
+    accounts: conftest.Accounts,
+    internet: internet_client.Client,
+    poll: tuple[float, float],
+    record_property: tp.Callable[[str, object], None],
+) -> None:
+    assert installed.exists()
+    # What an earlier run applied stays applied: the migration has nothing to undo.
+    forget = f"DELETE FROM ra_migrations WHERE uuid = '{release['migration']}'"  # noqa: S608
+    stand.query(CONTROL_PLANE, "metapaas", forget)
+    assert release["name"] not in owner.list(TYPE)
+    before = owner.read(rest.instance_path(instance))
+    stand.shell(relay.host, f"touch {MARK}")
+    sender = traffic.Sender(relay, alice.address, alice.password, RECIPIENT)
+
+    with (
+        traffic.repeated(sender.send) as sent,
+        traffic.repeated(lambda: owner.read(rest.instance_path(instance))) as asked,
+    ):
+        elements.update(pathlib.Path(release["manifest"]))
+        rest.wait(
+            lambda: owner.list(TYPE),
+            lambda found: release["name"] in found,
+            "the API is that of the next release",
+            poll,
+        )
+        # By builders that were restarted, to a node that was not.
+        accounts.ready()
+
+    record_property("messages", len(sender.accepted))
+    record_property("longest_gap_seconds", round(sent.longest_gap, 1))
+    record_property("api_longest_gap_seconds", round(asked.longest_gap, 1))
+    assert applied(stand, release) == ["t"]
+    assert (sent.failures, asked.failures) == ([], [])
+    assert len(sender.accepted) >= 5
+    for subject in sender.accepted:
+        assert internet.wait_for_message(RECIPIENT, subject)["verdict"]["dkim"] == "pass"
+    # The catalogue has another image under the same name; nobody asked this instance to move.
+    (version,) = owner.list(rest.VERSIONS, name="exim4_1")
+    assert version["image"] == release["image"]
+    after = conftest.wait_active(owner, instance, poll)
+    assert after["image"] == before["image"] != release["image"]
+    assert stand.shell(relay.host, f"ls {MARK}").strip() == MARK
+
+
+@dataclasses.dataclass
+class Machine:
+    """The node of the shared instance, through its images."""
+
+    stand: stand_control.Stand
+    api: rest.Api
+    instance: rest.Json
+    relay: submission.Relay
+    alice: conftest.Account
+    poll: tuple[float, float]
+
+    def shell(self, command: str) -> str:
+        return self.stand.shell(self.relay.host, command)
+
+    def keeps(self) -> dict[str, str]:
+        """Return what must outlive an image."""
+        hashes = {path: self.shell(f"sha256sum < {path}") for path in KEPT}
+        queue = self.shell("exiqgrep -i -f alice").split()
+        shown = self.api.read(rest.instance_path(self.instance))
+        return {**hashes, "queue": " ".join(sorted(queue)), "dkim": shown["dkim_public_key"]}
+
+    def _root(self) -> str:
+        try:
+            return self.shell(f"ls {MARK} 2>/dev/null; true").strip()
+        except AssertionError as error:
+            return repr(error)  # it is off
+
+    def move(self, version: str, image: str) -> None:
+        """Ask for a version by its URI; return when a machine of that image serves."""
+        self.shell(f"touch {MARK}")
+        changed = self.api.expect(
+            200, "PATCH", rest.instance_path(self.instance), {"version": version}
+        )
+        assert changed["image"] == image
+        rest.wait(self._root, lambda found: found == "", "the node has another root", self.poll)
+        rest.wait(self._login, lambda found: found == submission.OK, "the relay is back", self.poll)
+        conftest.wait_active(self.api, self.instance, self.poll)
+
+    def _login(self) -> int | str:
+        try:
+            return self.relay.login(self.alice.address, self.alice.password)
+        except (OSError, submission.Disconnected) as error:
+            return repr(error)
+
+
+@pytest.fixture
+def machine(
+    stand: stand_control.Stand,
+    owner: rest.Api,
+    instance: rest.Json,
+    relay: submission.Relay,
+    alice: conftest.Account,
+    poll: tuple[float, float],
+) -> Machine:
+    return Machine(stand, owner, instance, relay, alice, poll)
+
+
+@pytest.fixture
+def next_version(
+    configuration: settings.Settings, url: str, release: dict[str, str]
+) -> tp.Iterator[rest.Json]:
+    """Return a second version of the catalogue, with the image of the next release."""
+    access = rest.token(
+        configuration.core_url, configuration.core_username, configuration.core_password
+    )
+    platform = rest.Api(url, access)
+    body = {"name": f"next-{uuid.uuid4().hex[:8]}", "image": release["image"]}
+    made = platform.create(rest.VERSIONS, body)
+    yield made
+    platform.expect(204, "DELETE", f"{rest.VERSIONS}{made['uuid']}")
+
+
+@pytest.fixture
+def far_domain(internet: internet_client.Client) -> tp.Iterator[str]:
+    """Return a domain whose mail exchanger cannot be reached, as long as it has records."""
+    domain = f"far-{uuid.uuid4().hex[:8]}.example.net"
+    internet.publish(f"mx.{domain}", "A", NOWHERE)
+    internet.publish(domain, "MX", f"10 mx.{domain}.")
+    yield domain
+    for name in {domain, f"mx.{domain}"} & internet.records().keys():
+        internet.withdraw(name)
+
+
+def test_a_new_image_reaches_an_instance_and_costs_no_mail_no_key_and_no_account(
+    machine: Machine,
+    next_version: rest.Json,
+    far_domain: str,
+    internet: internet_client.Client,
+    release: dict[str, str],
+    record_property: tp.Callable[[str, object], None],
+) -> None:
+    owner, alice = machine.api, machine.alice
+    recipient = f"bob@{far_domain}"
+    composed = submission.message(alice.address, recipient)
+    with machine.relay.logged_in(alice.address, alice.password) as client:
+        assert submission.transact(client, alice.address, recipient, composed) == 250
+    rest.wait(
+        lambda: machine.shell(f"exim4 -bp | grep -c {recipient}; true").strip(),
+        lambda found: found == "1",
+        "the message waits in the queue",
+        machine.poll,
+    )
+    before = owner.read(rest.instance_path(machine.instance))
+    kept = machine.keeps()
+    sender = traffic.Sender(machine.relay, alice.address, alice.password, RECIPIENT)
+
+    # There and back: a release that disappoints must cost no more than one that pleases.
+    for direction, version, image in (
+        ("forth", f"{rest.VERSIONS}{next_version['uuid']}", release["image"]),
+        ("back", before["version"], owner.read(before["version"])["image"]),
+    ):
+        with traffic.repeated(sender.send) as sent:
+            machine.move(version, image)
+        record_property(f"gap_{direction}_seconds", round(sent.longest_gap, 1))
+        assert sent.found[-1][1] is None, sent.failures[-1]
+        assert machine.keeps() == kept
+        find = "import importlib.metadata as m; print(m.version('exordos_paas_mail'))"
+        running = machine.shell(f'/opt/exordos_paas_mail/bin/python -c "{find}"').strip()
+        assert (running in release["wheel"]) == (direction == "forth")
+
+    for subject in sender.accepted:
+        assert internet.wait_for_message(RECIPIENT, subject)["verdict"]["dkim"] == "pass"
+    (queued,) = machine.shell(f"exiqgrep -i -r {recipient}").split()
+    internet.withdraw(far_domain)
+    machine.shell(f"exim4 -M {queued}")
+    arrived = internet.wait_for_message(recipient, composed["Subject"])
+    assert arrived["verdict"]["dkim"] == "pass"
