@@ -8,8 +8,10 @@ import smtplib
 
 import pytest
 
+from exordos_paas_mail.codecs import exim_conf
 from exordos_paas_mail.tests.relay import internet as internet_
 from exordos_paas_mail.tests.relay import relay as relay_
+from exordos_paas_mail.tests.relay import units
 
 ALICE = relay_.ALICE
 BOB = relay_.BOB
@@ -42,6 +44,14 @@ def test_sessions_that_outlive_a_reload_are_not_counted_again(relay: relay_.Rela
         relay.units.reload()
         after = [hold(stack, relay, 587, "127.0.0.1") for _ in range(3)]
     assert (before, after) == (["220", "220", "421"], ["220", "220", "421"])
+
+
+def test_as_many_sessions_as_outlive_a_reload_find_room_beside_new_ones() -> None:
+    """By default; docs/relay.md tells what happens at the end of the room."""
+    room = int(units.read("exim4@.service")["Service"]["TasksMax"][0])
+    sessions = exim_conf.Settings(domain=relay_.DOMAIN).connections_max
+    # Each may have a delivery under way.
+    assert room >= 2 * 2 * sessions + 1
 
 
 def test_an_ended_session_makes_room(relay: relay_.Relay) -> None:

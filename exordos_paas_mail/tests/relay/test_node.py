@@ -8,12 +8,15 @@ import base64
 import dataclasses
 import pathlib
 import shutil
+import subprocess
 import typing as tp
 
+import dkim as dkimpy
 import pytest
 
-from exordos_paas_mail import accounts, configure, constants, node
+from exordos_paas_mail import accounts, configure, constants, health, node
 from exordos_paas_mail.codecs import dkim, mail_env, passwd
+from exordos_paas_mail.tests.relay import internet as internet_
 from exordos_paas_mail.tests.relay import relay as relay_
 
 ETC = pathlib.Path("/etc/exim4")
@@ -130,6 +133,43 @@ def test_configure_makes_a_relay_that_signs_with_the_key_it_reports(
         relay.certificate = certificate
     _, value = dkim.parse((machine.read(constants.DKIM_RECORD_FILE) or b"").decode())
     assert value == dkim.value_of(machine.read(constants.DKIM_PRIVATE_KEY_FILE) or b"")
+
+
+def verifies(data: bytes, value: str) -> bool:
+    """Return whether a receiver that finds *value* in DNS accepts the signature."""
+    return bool(dkimpy.verify(data, dnsfunc=lambda *_, **__: value.encode()))
+
+
+def test_a_dkim_key_is_replaced_as_documented_and_put_back(
+    relay: relay_.Relay, machine: Machine, internet: internet_.Internet
+) -> None:
+    """docs/node.md, "To replace a key"; what came in before leaves with the new key."""
+    machine.ensure_file(constants.MAIL_ENV_FILE, mail_env.render(relay_.DOMAIN).encode(), 0o640)
+    assert configure.main([], machine) == 0
+    key = pathlib.Path(constants.DKIM_PRIVATE_KEY_FILE)
+    old, new = key.read_bytes(), dkim.generate()
+
+    subprocess.run(["install", "-m", "0600", "/dev/stdin", key], input=new, check=True)
+    assert relay.send(relay_.message(From=relay_.ALICE, Subject="before"))[0] == 250
+    relay.wait_for_log(r"== someone@elsewhere\.example .* defer")
+    relay.expect_panic(
+        r"unable to open file for reading: \S+platform\.private|DKIM: signing failed"
+    )
+    assert configure.main([], machine) == 0
+    relay.run_queue()
+    assert relay.send(relay_.message(From=relay_.ALICE, Subject="after"))[0] == 250
+
+    old_value, value = dkim.value_of(old), dkim.value_of(new)
+    for got in internet.wait_for(2):
+        assert (verifies(got.data, value), verifies(got.data, old_value)) == (True, False)
+    assert health.Health(machine).read(relay_.DOMAIN).dkim_public_key == value
+    (retired,) = pathlib.Path(constants.DKIM_KEYS_DIR).glob("*.retired")
+    assert retired.read_bytes() == old
+
+    subprocess.run(["install", "-m", "0600", retired, key], check=True)
+    assert configure.main([], machine) == 0
+    assert relay.send()[0] == 250
+    assert verifies(internet.wait_for(3)[2].data, old_value)
 
 
 def test_a_configuration_that_exim_refuses_never_replaces_the_old_one(
