@@ -57,18 +57,19 @@ def version() -> str:
     return f"{head}.{int(patch) + 1}"
 
 
-def wheel() -> pathlib.Path:
-    """Return the wheel of the next release, built if the sources are new."""
+def appended() -> dict[str, str]:
+    """Return what the next release has more than the sources: text at the end of files, by name."""
     package = "exordos_paas_mail"
     last = max((sites.PROJECT / package / "migrations").glob("0*.py")).name
-    migration = _MIGRATION.format(last=last, uuid=MIGRATION)
-    return project.wheel(
-        {
-            f"{package}/migrations/9999-next-release.py": migration,
-            f"{package}/controllers.py": _LISTED,
-        },
-        version(),
-    )
+    return {
+        f"{package}/migrations/9999-next-release.py": _MIGRATION.format(last=last, uuid=MIGRATION),
+        f"{package}/controllers.py": _LISTED,
+    }
+
+
+def wheel() -> pathlib.Path:
+    """Return the wheel of the next release, built if the sources are new."""
+    return project.wheel(appended(), version())
 
 
 def image(built: pathlib.Path, report: images.Report = print) -> list[pathlib.Path]:
