@@ -22,6 +22,7 @@ if tp.TYPE_CHECKING:
 _CLI_VERSION: tp.Final = "3.2.29"
 _CLI: tp.Final = sites.CACHE / f"cli-{_CLI_VERSION}"
 _ELEMENTS: tp.Final = "v1/em/elements/"
+_PUBLISHED: tp.Final = "v1/repo/elements/"
 _ELEMENT_SECONDS: tp.Final = 180
 # The form `exordos build` gives to what is no release. Core's resolver reads
 # X.Y.Z and X.Y.Z-SUFFIX (exordos_core.repo.builders.element), the CLI PEP 440:
@@ -89,7 +90,10 @@ def ensure(
     done = None
     if not present or present["version"] != wanted["version"]:
         verb = ["update", "--yes"] if present else ["install"]
-        commands.run(*command(site, made, "em", "elements", *verb, str(manifest)))
+        # A repository takes each version once; what it has is named.
+        known = admin.call("GET", _PUBLISHED, name=wanted["name"], version=wanted["version"])
+        element = [wanted["name"], "--version", wanted["version"]] if known else [str(manifest)]
+        commands.run(*command(site, made, "em", "elements", *verb, *element))
         done = "updated" if present else "installed"
     wait_active(admin, wanted["name"], _ELEMENT_SECONDS, wanted["version"])
     return done

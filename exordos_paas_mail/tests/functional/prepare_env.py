@@ -93,10 +93,15 @@ class Installer:
         if manifest is None:
             if present is None:
                 raise PrepareError(f"the {name} element is not installed: say where it was built")
-        elif present is None:
-            self._run("install", str(manifest))
-        elif present["version"] != yaml.safe_load(manifest.read_text())["version"]:
-            self._run("update", "--yes", str(manifest))
+        else:
+            version = yaml.safe_load(manifest.read_text())["version"]
+            # A repository takes each version once; what it has is named.
+            published = self._core.list("/v1/repo/elements/", name=name, version=version)
+            element = [name, "--version", version] if published else [str(manifest)]
+            if present is None:
+                self._run("install", *element)
+            elif present["version"] != version:
+                self._run("update", "--yes", *element)
         rest.wait(
             lambda: (self.installed(name) or {}).get("status"),
             lambda status: status == "ACTIVE",
@@ -105,12 +110,11 @@ class Installer:
         )
         say(f"{name}: ACTIVE")
 
-    def _run(self, verb: str, manifest: str) -> None:
-        say(f"exordos em elements {verb} {manifest}")
+    def _run(self, verb: str, *arguments: str) -> None:
+        say(f"exordos em elements {verb} {' '.join(arguments)}")
+        command = [*self._exordos, "em", "elements", verb, *arguments]
         try:
-            subprocess.run(
-                [*self._exordos, "em", "elements", verb, manifest], check=True, stdout=sys.stderr
-            )
+            subprocess.run(command, check=True, stdout=sys.stderr)
         except FileNotFoundError as error:
             raise PrepareError("the exordos command line is not installed") from error
         except subprocess.CalledProcessError as error:
