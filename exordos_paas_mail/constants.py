@@ -59,6 +59,8 @@ DKIM_KEYS_DIR: tp.Final = "/etc/exim4/dkim/keys"
 TLS_PRIVATE_KEY_FILE: tp.Final = "/etc/exim4/tls/privkey.pem"
 TLS_CERTIFICATE_FILE: tp.Final = "/etc/exim4/tls/fullchain.pem"
 EXIM_CONFIG_FILE: tp.Final = "/etc/exim4/exim4.conf"
+EXIM_SPOOL_DIR: tp.Final = "/var/spool/exim4"
+EXIM_PANIC_LOG: tp.Final = "/var/log/exim4/paniclog"
 # What exim reads when it starts, and not again.
 RELAY_FILES: tp.Final = (EXIM_CONFIG_FILE, TLS_PRIVATE_KEY_FILE, TLS_CERTIFICATE_FILE)
 EXIM_GROUP: tp.Final = "Debian-exim"

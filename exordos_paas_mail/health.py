@@ -73,6 +73,11 @@ class Health:
         self._repaired_at: float | None = None
         self._seen_running_at: float | None = None
 
+    def domain(self) -> str:
+        """Return the domain the relay is configured for, empty when it is not."""
+        _, state = self._state.read()
+        return "" if state is None else state.domain
+
     def read(self, domain: str) -> Report:
         """Return how the relay serves *domain*.
 

@@ -186,6 +186,11 @@ class Node:
         _sync_directory(path.parent)
         return True
 
+    def free_space(self, directory: str) -> int:
+        """Return the bytes that are free for anybody on the directory's file system."""
+        found = os.statvfs(self.path(directory))
+        return found.f_bavail * found.f_frsize
+
     @contextlib.contextmanager
     def lock(self, name: str) -> Iterator[None]:
         """Hold the lock file *name*; waits for whoever else does."""
@@ -246,6 +251,10 @@ class Node:
             for unit in states
             if unit.get("ActiveState") not in {"active", "reloading"}
         )
+
+    def queue(self) -> str:
+        """Return what exim lists of its queue, see ``codecs.queue_list``."""
+        return self._run("exim4", "-bpr")
 
     def host_name(self) -> str:
         """Return the kernel's host name."""

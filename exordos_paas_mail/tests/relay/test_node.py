@@ -14,7 +14,7 @@ import typing as tp
 import dkim as dkimpy
 import pytest
 
-from exordos_paas_mail import accounts, configure, constants, health, node
+from exordos_paas_mail import accounts, configure, constants, health, node, status
 from exordos_paas_mail.codecs import dkim, mail_env, passwd
 from exordos_paas_mail.tests.relay import internet as internet_
 from exordos_paas_mail.tests.relay import relay as relay_
@@ -191,3 +191,27 @@ def test_a_configuration_that_exim_refuses_never_replaces_the_old_one(
     assert "no_such_option" in said
     assert said.count("\n") == 1
     assert relay.send()[0] == 250
+
+
+def test_the_status_command_counts_the_real_queue(
+    relay: relay_.Relay, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Machine, "relay_failure", lambda _: "")
+    machine.ensure_file(constants.MAIL_ENV_FILE, mail_env.render(relay_.DOMAIN).encode(), 0o640)
+    assert configure.main([], machine) == 0
+    for recipient in ("later@elsewhere.example", "a@silent.example"):
+        assert relay.send(recipients=[recipient])[0] == 250
+    relay.wait_for_log(r"== later@elsewhere\.example .* defer")
+    relay.wait_for_log(r"== a@silent\.example .* defer")
+    subprocess.run(["exim4", "-Mf", relay.queue()[0]], check=True, capture_output=True)
+
+    found = status.read(machine)
+
+    assert {key: found[key] for key in found if key != "spool_free_bytes"} == {
+        "domain": relay_.DOMAIN,
+        "error": "",
+        "queue_messages": 2,
+        "queue_frozen": 1,
+        "queue_oldest_seconds": 0,
+        "panic_log_bytes": 0,
+    }

@@ -42,6 +42,7 @@ systemctl-show)
   esac
   ;;
 hostnamectl-hostname) echo "$2" >"$directory/root/proc/sys/kernel/hostname" ;;
+exim4--bpr) cat "$directory/queue" ;;
 exim4--bV) cp "$3" "$directory/checked" && ! grep -q '^refuse' "$3" ;;
 esac
 """
@@ -70,6 +71,8 @@ class FakeNode:
         self.unit("active")
         self.relay()
         (directory / "calls").touch()
+        (directory / "queue").touch()
+        self.path(constants.EXIM_SPOOL_DIR).mkdir(parents=True)
 
     @property
     def search_path(self) -> str:

@@ -1,0 +1,56 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""exordos-mail-status: the relay at a glance, one JSON object for a monitor to read.
+
+Changes nothing. Exit status: 0 the relay serves its domain; 1 it does not, or
+the machine does not answer (then one line on standard error and no object).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import typing as tp
+
+from exordos_paas_mail import constants, health, node
+from exordos_paas_mail.codecs import queue_list
+
+if tp.TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def read(machine: node.Node) -> dict[str, str | int]:
+    """Return what the command prints; raises NodeError or OSError when *machine* refuses.
+
+    ``domain`` is empty until the node is configured, ``error`` while nothing is
+    wrong. Sizes are in bytes; a panic log that is not empty is a fault of exim's.
+    """
+    relay = health.Health(machine)
+    domain = relay.domain()
+    report = relay.read(domain)
+    panic = machine.signature(constants.EXIM_PANIC_LOG)
+    return {
+        "domain": domain,
+        "error": report.error,
+        **{f"queue_{k}": v for k, v in queue_list.parse(machine.queue())._asdict().items()},
+        "spool_free_bytes": machine.free_space(constants.EXIM_SPOOL_DIR),
+        "panic_log_bytes": 0 if panic is None else panic.size,
+    }
+
+
+def main(arguments: Sequence[str] | None = None, machine: node.Node | None = None) -> int:
+    """Run the command; returns its exit status."""
+    parser = argparse.ArgumentParser(
+        prog="exordos-mail-status",
+        description="Print the state of this node's mail relay as one JSON object.",
+        epilog="Exit status: 0 the relay serves its domain, 1 it does not, 2 wrong usage.",
+    )
+    parser.parse_args(arguments)
+    try:
+        found = read(machine or node.Node())
+    except (OSError, node.NodeError) as error:
+        sys.stderr.write(f"{parser.prog}: {' '.join(str(error).split())}\n")
+        return 1
+    sys.stdout.write(f"{json.dumps(found, indent=2)}\n")
+    return int(not found["domain"] or bool(found["error"]))
