@@ -35,10 +35,14 @@ _SHAPES: tp.Final = {
     "2a": re.compile(rf"\$2a\$(?P<cost>[0-9]{{2}})\${_B64}{{53}}"),
     "2b": re.compile(rf"\$2b\$(?P<cost>[0-9]{{2}})\${_B64}{{53}}"),
     "2y": re.compile(rf"\$2y\$(?P<cost>[0-9]{{2}})\${_B64}{{53}}"),
-    "y": re.compile(rf"\$y\${_B64}{{3,10}}\${_B64}{{1,86}}\${_B64}{{43}}"),
-    "gy": re.compile(rf"\$gy\${_B64}{{3,10}}\${_B64}{{1,86}}\${_B64}{{43}}"),
-    "7": re.compile(rf"\$7\${_B64}{{11,97}}\${_B64}{{43}}"),
+    "y": re.compile(rf"\$y\$(?P<yescrypt>{_B64}{{3,10}})\${_B64}{{1,86}}\${_B64}{{43}}"),
+    "gy": re.compile(rf"\$gy\$(?P<yescrypt>{_B64}{{3,10}})\${_B64}{{1,86}}\${_B64}{{43}}"),
+    "7": re.compile(rf"\$7\$(?P<scrypt>{_B64}{{11}}){_B64}{{0,86}}\${_B64}{{43}}"),
 }
+# What crypt_gensalt(3) makes of its costs, 1 to 11: flavour, N and r of yescrypt; N, r and p of
+# scrypt. Cost 11 is a second and a gigabyte a login, and each one more is twice that.
+_YESCRYPT_COST: tp.Final = re.compile(r"j[./0-9A-F][./0-9A-T]")
+_SCRYPT_COST: tp.Final = re.compile(r"[./0-9A-G][./0-9A-U]\.{4}/\.{4}")
 # Dovecot's name of a scheme: the crypt ids it may stand before.
 _DOVECOT_PREFIXES: tp.Final = {
     "MD5-CRYPT": frozenset({"1"}),
@@ -92,6 +96,10 @@ def _check_cost(found: tp.Mapping[str, str | None]) -> None:
         raise ValueError("must have a million rounds at most")
     if int(found.get("cost") or 0) > BCRYPT_COST_MAX:
         raise ValueError("must have a bcrypt cost of 15 at most")
+    for scheme, cost in (("yescrypt", _YESCRYPT_COST), ("scrypt", _SCRYPT_COST)):
+        parameters = found.get(scheme)
+        if parameters is not None and not cost.fullmatch(parameters):
+            raise ValueError(f"must have a {scheme} cost of 11 at most")
 
 
 def check_plaintext(plaintext: str) -> str:

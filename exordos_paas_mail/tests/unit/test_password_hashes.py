@@ -26,6 +26,14 @@ SCRYPT = "$7$DU..../....2Q9obwLhin8qvQl6sisAO/$" + "s" * 43
         (BCRYPT, BCRYPT),
         (YESCRYPT, YESCRYPT),
         (SCRYPT, SCRYPT),
+        *(
+            (hashed, hashed)
+            for hashed in (YESCRYPT.replace("j9T", cost) for cost in ("j75", "jFT"))
+        ),
+        *(
+            (hashed, hashed)
+            for hashed in (SCRYPT.replace("DU", cost) for cost in ("BU", "GU", "C6"))
+        ),
         ("{SHA512-CRYPT}" + SHA512, SHA512),
         ("{sha512-crypt}" + SHA512, SHA512),
         ("{CRYPT}" + SHA512, SHA512),
@@ -50,6 +58,15 @@ def test_a_hash_is_taken_without_its_prefix(value: str, expected: str) -> None:
         ("$6$rounds=1000001$salt$hash", "a million rounds"),
         ("$6$rounds=\u0661\u0660\u0660\u0660$salt$hash", "must be a crypt"),
         ("$2b$31$" + "a" * 53, "bcrypt cost"),
+        *(
+            (YESCRYPT.replace("j9T", bad), "yescrypt cost")
+            for bad in ("jGT", "jzT", "j9z", "j9T.0")
+        ),
+        (YESCRYPT.replace("$y$j9T", "$gy$jHT"), "yescrypt cost"),
+        *(
+            (SCRYPT.replace("DU..../", bad), "scrypt cost")
+            for bad in ("HU..../", "Dz..../", "DU....z")
+        ),
         ("$6$" + "s" * 17 + "$hash", "must be a crypt"),
         (" " + SHA512, "must be a crypt"),
         (SHA512 + "\n", "must be a crypt"),
