@@ -8,6 +8,7 @@ import threading
 import typing as tp
 
 import pytest
+from restalchemy.storage.sql import engines
 
 from exordos_paas_mail import infra_models, paas_models
 from exordos_paas_mail.tests.unit.control_plane import api_client, fake_core, gservice
@@ -130,6 +131,36 @@ def test_a_silent_core_is_waited_for_once_a_pass(
     core.before = lambda _method, _path: None
     services.tick(2)
     assert [one.shown("ipsv4") for one in every] == [(["10.0.0.5"],)] * 4
+
+
+def test_an_instance_that_cannot_be_rendered_blocks_no_other(
+    stage: stages.Stage,
+    api: api_client.Client,
+    core: fake_core.FakeCore,
+    services: gservice.GService,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    other = stages.Stage(api, core, services)
+    nodes = stage.serving(), other.serving()
+    api.account(stage.path, "broken")
+    # As after a release whose rule a stored value breaks.
+    rewrite = "UPDATE mail_accounts SET password_hash = %s WHERE username = 'broken'"
+    engine = engines.engine_factory.get_engine()
+    with engine.session_manager() as session:
+        session.execute(rewrite, ("a:b",))
+    api.account(other.path, "sound")
+    services.tick()
+    assert [node.target()["passwd"] for node in nodes] == [
+        "",
+        f"sound@mail.example.com:{stages.SEED}\n",
+    ]
+    errors = [r.getMessage() for r in caplog.records if r.levelname == "ERROR"]
+    assert f"Error updating instance(mail_instance) resource {stage.uuid}" in errors
+    assert "a:b" not in caplog.text
+    with engine.session_manager() as session:
+        session.execute(rewrite, (stages.SEED,))
+    services.tick()
+    assert nodes[0].target()["passwd"] == f"broken@mail.example.com:{stages.SEED}\n"
 
 
 def test_two_instances_do_not_meet(
