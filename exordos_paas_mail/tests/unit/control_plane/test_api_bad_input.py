@@ -361,3 +361,21 @@ def test_a_request_that_leads_nowhere_says_why(
     )
     body = {"username": "a", "password": SECRET} if method == "POST" else {}
     assert api.refused(method, path, body)[0] == status
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        ("application/x-www-form-urlencoded", b"username=a&name=%00&page_limit=x"),
+        (
+            "multipart/form-data; boundary=x",
+            b'--x\r\nContent-Disposition: form-data; name="a"; filename="b"\r\n\r\nc\r\n--x--',
+        ),
+    ],
+    ids=["form", "upload"],
+)
+def test_a_form_is_no_body(api: api_client.Client, content_type: str, body: bytes) -> None:
+    path = f"{api.instance()}/accounts/"
+    answer = api.raw("POST", path, body, **{"Content-Type": content_type})
+    assert answer.status_code == 400, answer.text
+    assert api.get(path) == []
