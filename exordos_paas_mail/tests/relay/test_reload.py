@@ -154,6 +154,19 @@ def test_acknowledged_mail_survives_the_death_of_every_process(
     assert acknowledged - arrived == set()
 
 
+def test_counts_that_a_power_cut_harmed_lock_nobody_out_after_a_start(
+    relay: relay_.Relay,
+) -> None:
+    counts = relay_.SPOOL / "db" / "ratelimit"
+    relay.login().quit()
+    relay.units.kill()
+    counts.write_bytes(b"harmed" * 1000)
+    # What a file that was being made is called until it is whole.
+    counts.with_name(f"__db.{counts.name}").touch()
+    relay.units.start()
+    relay.login().quit()
+
+
 def _text(internet: internet_.Internet) -> str:
     return "\n".join(one.data.decode() for one in internet.received())
 

@@ -103,7 +103,8 @@ class Units:
                 backlog=int(self._socket["Backlog"][0]),
             )
             self._accept(port)
-        self._run(self._relay["ExecStart"][0])
+        for command in (*self._relay["ExecStartPre"], self._relay["ExecStart"][0]):
+            self._run(command)
         self.queue_runner = self._find_queue_runner()
 
     def reload(self) -> None:
