@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import email
 import re
+import shutil
 import subprocess
 
 import pytest
@@ -235,6 +236,33 @@ def test_role_mail_is_kept_here_when_the_domain_has_no_other_mx(
         assert "\nSubject: kept\n" in mailbox.read_text()
     finally:
         mailbox.unlink()
+
+
+def test_a_full_role_mailbox_sends_nothing_to_a_forged_sender(
+    relay: relay_.Relay, internet: internet_.Internet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(internet_.ZONE, (DOMAIN, "MX"), [])
+    mailbox = relay_.SPOOL / "postmaster"
+    # Three days later: without a rule exim does not try again.
+    rules = "*  *  F,1h,5m; G,12h,15m,1.5; F,3d,4h\n"
+    assert rules in relay_.CONFIG.read_text()
+    relay_.install(relay_.CONFIG, relay_.CONFIG.read_text().replace(rules, ""))
+    relay.units.reload()
+    mailbox.write_bytes(b"x" * 10 * 2**20)
+    shutil.chown(mailbox, "Debian-exim", "Debian-exim")
+    try:
+        with relay_.Raw(relay, 25, tls=True) as client:
+            client.command("MAIL FROM:<victim@elsewhere.example>")
+            client.command(f"RCPT TO:<postmaster@{DOMAIN}>")
+            client.command("DATA")
+            client.command("From: victim@elsewhere.example\r\n\r\nBuy!\r\n.")
+        relay.wait_for_log(rf"<= <> R=\S+ U=Debian-exim P=local .* for postmaster@{DOMAIN}")
+        relay.forget_queue()
+        assert internet.received() == []
+    finally:
+        mailbox.unlink()
+        relay.configure()
+        relay.units.reload()
 
 
 @pytest.mark.parametrize("records", [[], ["10 here-host.example."]], ids=["no MX", "MX is here"])
