@@ -90,7 +90,7 @@ install_package() {
     --build-constraints "$lock" --requirements "$lock"
   uv pip install --quiet --python "$VENV" --compile-bytecode --no-deps --reinstall "$wheel"
   uv pip check --quiet --python "$VENV"
-  ln -sf "$VENV/bin/exordos-mail-configure" /usr/local/sbin/exordos-mail-configure
+  ln -sf "$VENV"/bin/exordos-mail-{configure,status} /usr/local/sbin/
 }
 
 # A library the venv links against must survive the removal of its -dev package.
