@@ -97,10 +97,19 @@ def up(site: sites.Site) -> None:
 
 
 def _claim(site: sites.Site) -> None:
-    """Refuse to touch the running stand of another checkout: it has the same names."""
+    """Make the machine's names and addresses this checkout's: there is one stand a machine.
+
+    Raises InUseError for another checkout's stand that runs. Where nothing runs,
+    what is left is a dead stand's, whosever: its cables would go on answering
+    for the addresses of the nodes to come.
+    """
     owner = _CLAIMS / f"mailaas-{site.name}"
-    other = owner.read_text() if owner.exists() else str(site.directory)
-    if other != str(site.directory) and cgroups.processes(nodes.group(site)):
+    other = pathlib.Path(owner.read_text()) if owner.exists() else site.directory
+    if not cgroups.processes(nodes.group(site)):
+        nodes.clear(site)
+        if other.exists():
+            mounts.remove(other)
+    elif other != site.directory:
         raise InUseError(f"the stand of {other} is up; take it down there first")
     owner.write_text(str(site.directory))
 

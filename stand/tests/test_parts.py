@@ -205,6 +205,24 @@ def test_the_running_stand_of_another_checkout_is_left_alone(
         installation.down(site)
 
 
+def test_what_a_dead_stand_of_another_checkout_left_is_cleared(
+    site: sites.Site, monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path
+) -> None:
+    dead = tmp_path / "elsewhere"
+    dead.mkdir()
+    cleared: list[object] = []
+    monkeypatch.setattr(installation, "_CLAIMS", tmp_path)
+    monkeypatch.setattr(installation.cgroups, "processes", lambda _group: [])
+    monkeypatch.setattr(installation.nodes, "clear", cleared.append)
+    monkeypatch.setattr(installation.mounts, "remove", cleared.append)
+    (tmp_path / "mailaas-test").write_text(str(dead))
+
+    installation._claim(site)
+
+    assert cleared == [site, dead]
+    assert (tmp_path / "mailaas-test").read_text() == str(site.directory)
+
+
 def test_there_is_no_environment_before_there_is_a_stand(site: sites.Site) -> None:
     with pytest.raises(LookupError, match="make stand"):
         installation.environment(site)
