@@ -33,7 +33,7 @@ _DISKS: tp.Final = [{"size": 10, "label": "root"}, {"size": 10, "label": "data"}
 _MAC: tp.Final = "52:54:00:00:00:02"
 # There is no wire for network boot: the loopback of the Core node stands in.
 _BOOT_NETWORK: tp.Final = ipaddress.IPv4Network("127.30.0.0/24")
-_READY_SECONDS: tp.Final = 90
+_READY_SECONDS: tp.Final = 240
 _IMAGE: tp.Final = (
     "https://repo.exordos.com/exordos-elements/core/{version}/images/exordos-core.raw.zst"
 )

@@ -23,7 +23,7 @@ _CLI_VERSION: tp.Final = "3.2.29"
 _CLI: tp.Final = sites.CACHE / f"cli-{_CLI_VERSION}"
 _ELEMENTS: tp.Final = "v1/em/elements/"
 _PUBLISHED: tp.Final = "v1/repo/elements/"
-_ELEMENT_SECONDS: tp.Final = 180
+_ELEMENT_SECONDS: tp.Final = 300
 # The form `exordos build` gives to what is no release. Core's resolver reads
 # X.Y.Z and X.Y.Z-SUFFIX (exordos_core.repo.builders.element), the CLI PEP 440:
 # an element of any other version satisfies no requirement of another element.

@@ -38,7 +38,7 @@ if tp.TYPE_CHECKING:
 OWNER: tp.Final = "stand-owner"
 # The platform's role of that name (Core's manifest).
 _OWNER_ROLE: tp.Final = "726f6c65-0000-0000-0000-000000000002"
-_ELEMENT_SECONDS: tp.Final = 180
+_ELEMENT_SECONDS: tp.Final = 300
 _API_SECONDS: tp.Final = 120
 # Gone after a reboot, as the processes are.
 _CLAIMS: tp.Final = pathlib.Path("/run")
