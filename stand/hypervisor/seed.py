@@ -93,22 +93,26 @@ def main() -> None:
     # What the real one finds on its disk was put there over Core's API.
     Machine.key = admin.call("GET", f"/v1/compute/nodes/{uuid}/actions/get_private_key")
     Machine.node = nodes.Node(site, uuid)
-    with tempfile.TemporaryDirectory() as directory, tempfile.NamedTemporaryFile("w") as key:
+    # Ended by a signal, it would leave a file that it means to remove later.
+    with tempfile.NamedTemporaryFile("w") as key:
         key.write(Machine.key)
         key.flush()
-        agent.UniversalAgentService(
-            agent_uuid=uuid,
-            orch_client=orch.HttpOrchClient(
-                orch_endpoint=f"http://{core.address(site)}:11011",
-                status_endpoint=f"http://{core.address(site)}:11012",
-                http_client=bazooka.Client(default_timeout=20),
-                encryptor=utils.get_encryptor(key.name),
-            ),
-            caps_drivers=[Driver(meta_file=f"{directory}/guest.json")],
-            facts_drivers=[],
-            payload_path=None,
-            iter_min_period=_PERIOD,
-        ).start()
+        encryptor = utils.get_encryptor(key.name)
+    memory = site.directory / "hypervisor" / f"seed-{uuid}.json"
+    memory.unlink(missing_ok=True)
+    agent.UniversalAgentService(
+        agent_uuid=uuid,
+        orch_client=orch.HttpOrchClient(
+            orch_endpoint=f"http://{core.address(site)}:11011",
+            status_endpoint=f"http://{core.address(site)}:11012",
+            http_client=bazooka.Client(default_timeout=20),
+            encryptor=encryptor,
+        ),
+        caps_drivers=[Driver(meta_file=str(memory))],
+        facts_drivers=[],
+        payload_path=None,
+        iter_min_period=_PERIOD,
+    ).start()
 
 
 if __name__ == "__main__":
