@@ -212,6 +212,18 @@ def test_role_mail_is_taken_without_a_login_and_goes_to_the_mx_unsigned(
     assert (got.sender, b"DKIM-Signature" in got.data) == (f"postmaster@{DOMAIN}", False)
 
 
+def test_a_bounce_to_a_role_is_a_bounce_at_the_mx(
+    relay: relay_.Relay, internet: internet_.Internet
+) -> None:
+    with relay_.Raw(relay, 25, tls=True) as client:
+        client.command("MAIL FROM:<>")
+        client.command(f"RCPT TO:<postmaster@{DOMAIN}>")
+        client.command("DATA")
+        client.command("From: daemon@elsewhere.example\r\n\r\nNo such user.\r\n.")
+    (got,) = internet.wait_for(1)
+    assert got.sender == ""
+
+
 def test_role_mail_is_limited_by_client_address(relay: relay_.Relay) -> None:
     with relay.configured(role_messages_per_hour=2), relay_.Raw(relay, 25, tls=True) as client:
         client.command("MAIL FROM:<a@elsewhere.example>")
@@ -256,8 +268,11 @@ def test_a_full_role_mailbox_sends_nothing_to_a_forged_sender(
             client.command(f"RCPT TO:<postmaster@{DOMAIN}>")
             client.command("DATA")
             client.command("From: victim@elsewhere.example\r\n\r\nBuy!\r\n.")
-        relay.wait_for_log(rf"<= <> R=\S+ U=Debian-exim P=local .* for postmaster@{DOMAIN}")
-        relay.forget_queue()
+        # The bounce stays here as well, and makes no other one.
+        bounce = rf"<= <> R=\S+ U=Debian-exim P=local .* for postmaster@{DOMAIN}"
+        relay.wait_for_log(bounce)
+        relay.wait_for_queue(0)
+        assert len(relay.log_lines(bounce)) == 1
         assert internet.received() == []
     finally:
         mailbox.unlink()
