@@ -15,7 +15,7 @@ import pytest
 
 from exordos_paas_mail import constants
 from exordos_paas_mail.tests.image import guests
-from stand import commands
+from stand import commands, waiting
 
 if tp.TYPE_CHECKING:
     from exordos_paas_mail.tests.image import conftest
@@ -78,6 +78,14 @@ def processes(guest: guests.Guest) -> list[str]:
     return shown.split()
 
 
+def states(guest: guests.Guest) -> dict[str, str]:
+    return guests.unit_states(guest, constants.EXIM_UNIT, *LISTENERS, *SOCKETS)
+
+
+def is_stopped(guest: guests.Guest) -> bool:
+    return set(states(guest).values()) == {"inactive"}
+
+
 @pytest.fixture
 def relay(container: conftest.Container) -> conftest.Container:
     guests.deliver_mail_env(container)
@@ -98,22 +106,25 @@ def test_no_client_is_refused_by_a_reload_or_a_restart(relay: conftest.Container
             for _ in range(RESTARTS):
                 before = processes(relay)
                 relay.run("systemctl", "restart", unit)
+                assert set(states(relay).values()) == {"active"}
                 assert set(before) & set(processes(relay)) == set()
         assert open_before.mail(guests.SENDER)[0] == 250
     assert {end for _, end in clients.ends} == {"220 221"}, clients.ends
     assert {port for port, _ in clients.ends} == set(PORTS)
-    assert set(guests.unit_states(relay, unit, *LISTENERS, *SOCKETS).values()) == {"active"}
+    assert set(states(relay).values()) == {"active"}
 
 
 def test_operators_stop_start_and_reload_it_as_one_unit(relay: conftest.Container) -> None:
     unit = constants.EXIM_UNIT
     relay.run("systemctl", "stop", unit)
-    stopped = guests.unit_states(relay, unit, *LISTENERS, *SOCKETS)
-    assert set(stopped.values()) == {"inactive"}
+    waiting.until("all of the relay is inactive", lambda: is_stopped(relay) or None, 10)
     with pytest.raises(ConnectionRefusedError):
         guests.session(relay, 587)
 
+    harmed = "/var/spool/exim4/db/ratelimit"
+    relay.run("cp", "/dev/stdin", harmed, stdin="harmed by a power cut")
     relay.run("systemctl", "start", unit)
+    assert set(states(relay).values()) == {"active"}
     assert {guests.log_in(relay, port) for port in PORTS} == {235}
 
     running = processes(relay)

@@ -71,8 +71,8 @@ class Units:
             *command.split(),
         ]
 
-    def _run(self, command: str) -> None:
-        words = self._command(self._relay, command)
+    def _run(self, section: dict[str, list[str]], command: str) -> None:
+        words = self._command(section, command)
         words = [str(self.queue_runner) if word == "$MAINPID" else word for word in words]
         if words[:2] == ["/usr/bin/systemctl", "try-restart"]:
             for unit in words[2:]:
@@ -96,6 +96,8 @@ class Units:
 
     def start(self) -> None:
         for port in PORTS:
+            for command in self._socket["ExecStartPre"]:
+                self._run(self._socket, command)
             self.sockets[port] = socket.create_server(
                 ("::", port),
                 family=socket.AF_INET6,
@@ -103,14 +105,13 @@ class Units:
                 backlog=int(self._socket["Backlog"][0]),
             )
             self._accept(port)
-        for command in (*self._relay["ExecStartPre"], self._relay["ExecStart"][0]):
-            self._run(command)
+        self._run(self._relay, self._relay["ExecStart"][0])
         self.queue_runner = self._find_queue_runner()
 
     def reload(self) -> None:
         """Do what `systemctl reload exim4` does; raises CalledProcessError on a refused file."""
         for command in self._relay["ExecReload"]:
-            self._run(command)
+            self._run(self._relay, command)
 
     @contextlib.contextmanager
     def paused(self, port: int) -> tp.Iterator[None]:
