@@ -37,6 +37,18 @@ def make(domain: str) -> tuple[bytes, bytes]:
     return pem(key), certificate.public_bytes(serialization.Encoding.PEM)
 
 
+def public_key_digest(certificate: bytes) -> str:
+    """Return what a TLSA record with selector 1 and matching type 1 holds (RFC 6698 2.1)."""
+    public = x509.load_pem_x509_certificate(certificate).public_key()
+    digest = hashes.Hash(hashes.SHA256())
+    digest.update(
+        public.public_bytes(
+            serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+    )
+    return digest.finalize().hex()
+
+
 def pem(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> bytes:
     """Return a private key as OpenSSL writes it."""
     return key.private_bytes(

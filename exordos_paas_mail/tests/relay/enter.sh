@@ -75,7 +75,7 @@ make_network() {
     ip -n internet addr add 10.80.0.25/24 dev wire
     ip -n internet link set lo up
     ip -n internet link set wire up'
-  printf 'nameserver 127.0.0.1\noptions timeout:2 attempts:1\n' >"$root/run/resolv.conf"
+  printf 'nameserver 127.0.0.1\noptions timeout:2 attempts:1 trust-ad\n' >"$root/run/resolv.conf"
   mount --bind "$root/run/resolv.conf" "$root$(readlink -m "$root/etc/resolv.conf" | sed "s|^$root||")"
   printf '127.0.0.1 localhost\n::1 localhost\n' >"$root/etc/hosts"
   printf '127.0.0.1 %s\n' "$(hostname)" >>"$root/etc/hosts"

@@ -8,6 +8,7 @@ import asyncio
 import dataclasses
 import json
 import pathlib
+import re
 import socket
 import socketserver
 import ssl
@@ -51,8 +52,21 @@ ZONE: dict[tuple[str, str], list[str]] = {
     ("broken-tls.example", "MX"): ["10 mx.broken-tls.example."],
     ("mx.broken-tls.example", "A"): [BROKEN_TLS_ADDRESS],
     ("null.example", "MX"): ["0 ."],
+    ("signed.example", "MX"): ["10 mx.signed.example."],
+    ("mx.signed.example", "A"): [TLS_ADDRESS],
+    ("forged.signed.example", "MX"): ["10 mx.forged.signed.example."],
+    ("mx.forged.signed.example", "A"): [TLS_ADDRESS],
+    ("unsigned.example", "MX"): ["10 mx.unsigned.example."],
+    ("mx.unsigned.example", "A"): [TLS_ADDRESS],
+    # No certificate's: what an attacker between relay and MX shows.
+    ("_25._tcp.mx.forged.signed.example", "TLSA"): [f"3 1 1 {'00' * 32}"],
+    ("_25._tcp.mx.unsigned.example", "TLSA"): [f"3 1 1 {'00' * 32}"],
 }
-"""What the name server knows; a domain that starts with "silent." gets SERVFAIL."""
+"""What the name server knows.
+
+A domain that starts with "silent." gets SERVFAIL; what is below signed.example
+has been validated, says the server to clients that understand it (RFC 4035 3.2.3).
+"""
 
 
 class _Dns(socketserver.BaseRequestHandler):
@@ -71,6 +85,8 @@ class _Dns(socketserver.BaseRequestHandler):
             answer.answer.append(dns.rrset.from_text(question.name, 60, "IN", kind, *records))
         elif not any(known == name for known, _ in ZONE):
             answer.set_rcode(dns.rcode.NXDOMAIN)
+        if re.search(r"(^|\.)signed\.example$", name) and query.ednsflags & dns.flags.DO:
+            answer.flags |= dns.flags.AD
         sock.sendto(answer.to_wire(), self.client_address)
 
 
@@ -132,7 +148,10 @@ class Internet:
         folder.mkdir()
         self._dns = start_dns()
         certificate = folder.with_name("mx.pem")
-        certificate.write_bytes(b"".join(certificates.make("mx.tls.example")))
+        key, shown = certificates.make("mx.tls.example")
+        certificate.write_bytes(key + shown)
+        tlsa = f"3 1 1 {certificates.public_key_digest(shown)}"
+        ZONE["_25._tcp.mx.signed.example", "TLSA"] = [tlsa]
         server = [sys.executable, "-m", __spec__.name, str(folder), str(certificate)]
         self._mx = subprocess.Popen(
             ["ip", "netns", "exec", "internet", *server],

@@ -80,3 +80,25 @@ def test_mail_leaves_encrypted_wherever_that_works(
     assert relay.send(recipients=[f"a@{domain}"])[0] == 250
     (got,) = internet.wait_for(1)
     assert got.tls == encrypted
+
+
+def test_a_host_that_publishes_its_key_is_held_to_it(
+    relay: relay_.Relay, internet: internet_.Internet
+) -> None:
+    assert relay.send(recipients=["a@signed.example"])[0] == 250
+    (got,) = internet.wait_for(1)
+    assert got.tls
+    relay.wait_for_log(r"=> a@signed\.example .* CV=dane ")
+
+    internet.forget()
+    assert relay.send(recipients=["a@forged.signed.example"])[0] == 250
+    relay.wait_for_log(r"== a@forged\.signed\.example .*certificate verification failed")
+    assert internet.received() == []
+
+
+def test_a_published_key_without_dnssec_holds_nobody(
+    relay: relay_.Relay, internet: internet_.Internet
+) -> None:
+    assert relay.send(recipients=["a@unsigned.example"])[0] == 250
+    (got,) = internet.wait_for(1)
+    assert got.tls
