@@ -16,7 +16,7 @@ import uuid as sys_uuid
 import jinja2
 import yaml
 
-from stand import iam, images, nodes, settings, waiting
+from stand import iam, images, nodes, repository, settings, waiting
 
 if tp.TYPE_CHECKING:
     import pathlib
@@ -34,9 +34,6 @@ _MAC: tp.Final = "52:54:00:00:00:02"
 # There is no wire for network boot: the loopback of the Core node stands in.
 _BOOT_NETWORK: tp.Final = ipaddress.IPv4Network("127.30.0.0/24")
 _READY_SECONDS: tp.Final = 240
-_IMAGE: tp.Final = (
-    "https://repo.exordos.com/exordos-elements/core/{version}/images/exordos-core.raw.zst"
-)
 _CDROM: tp.Final = "/mnt/cdrom"
 
 
@@ -58,9 +55,13 @@ def node(site: sites.Site, made: settings.Settings) -> nodes.Node:
 def up(site: sites.Site, made: settings.Settings) -> None:
     """Boot Core if it is down; a changed image gives it a new root and the same data."""
     layers = images.ensure("core")
+    version = images.PINS["EXORDOS_CORE_VERSION"]
+    image = repository.publish_image(site, "core", version, "exordos-core", layers)
     cdrom = site.directory / "cdrom"
     cdrom.mkdir(parents=True, exist_ok=True)
-    settings.write_private(cdrom / "spec.json", json.dumps(_specification(site, made), indent=2))
+    settings.write_private(
+        cdrom / "spec.json", json.dumps(_specification(site, made, image), indent=2)
+    )
     for element in ("core", "ecosystem_realm"):
         (cdrom / f"{element}.yaml").write_text(_manifest(layers, element))
     interface = ipaddress.IPv4Interface((address(site), site.subnet.prefixlen))
@@ -85,8 +86,7 @@ def wait_ready(site: sites.Site, made: settings.Settings) -> iam.Session:
     return admin
 
 
-def _specification(site: sites.Site, made: settings.Settings) -> dict[str, tp.Any]:
-    version = images.PINS["EXORDOS_CORE_VERSION"]
+def _specification(site: sites.Site, made: settings.Settings, image: str) -> dict[str, tp.Any]:
     return {
         "admin_password": made.admin_password,
         "profile": _PROFILE,
@@ -112,7 +112,7 @@ def _specification(site: sites.Site, made: settings.Settings) -> dict[str, tp.An
                     "cores": _CORES,
                     "memory": _MEMORY,
                     "disks": _DISKS,
-                    "image_uri": _IMAGE.format(version=version),
+                    "image_uri": image,
                     "ports": [
                         {"mac": _MAC, "ip": str(address(site))},
                         {"mac": "52:54:00:00:01:02", "ip": None},

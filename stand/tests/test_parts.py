@@ -18,6 +18,7 @@ from stand import (
 from stand import (
     digests,
     elements,
+    images,
     installation,
     mounts,
     network,
@@ -139,6 +140,13 @@ def test_the_index_names_each_wheel_with_its_digest(
         "<title>some-thing</title>",
         f'<a href="{wheel.name}#sha256={digest}">{wheel.name}</a><br>',
     ]
+
+
+def test_plugins_are_installed_from_the_stands_index() -> None:
+    layer = pathlib.Path(images.__file__).with_name("layers") / "metapaas"
+    unit = layer / "etc/systemd/system/exordos-metapaas-gservice.service.d/stand.conf"
+    index = f"{repository.url(sites.STAND)}/simple"
+    assert f"=UV_DEFAULT_INDEX={index} " in unit.read_text()
 
 
 def test_an_image_is_published_where_the_element_is(site: sites.Site) -> None:
