@@ -56,6 +56,8 @@ class MailPaaSBuilder(builder.PaaSBuilder):
             return tuple(paas_collection.targets())
         nodes = facts.nodes_of(node_set)
         self._take_over(instance, node_set.status, nodes, paas_collection)
+        wished = {str(target.uuid) for target in paas_collection.targets()}
+        _forget(wished - {str(facts.agent_uuid(node)) for node in nodes})
         agents = paas_models.registered_agents(nodes)
         if not agents:
             return ()
@@ -108,10 +110,7 @@ class MailPaaSBuilder(builder.PaaSBuilder):
         return True
 
     def pre_delete_instance_resource(self, resource: ua_models.TargetResource) -> None:
-        """Forget the instance's agents and what they reported.
-
-        Their keys are gone, so they cannot say good-bye themselves.
-        """
+        """Forget the instance's agents, what they should hold and what they reported."""
         super().pre_delete_instance_resource(resource)
         targets = ua_models.TargetResource.objects.get_all(
             filters={
@@ -119,17 +118,23 @@ class MailPaaSBuilder(builder.PaaSBuilder):
                 "kind": filters.EQ(constants.INSTANCE_NODE_KIND),
             }
         )
-        uuids = [str(target.uuid) for target in targets]
-        if not uuids:
-            return
-        for report in ua_models.Resource.objects.get_all(
+        _forget({str(target.uuid) for target in targets})
+
+
+def _forget(agents: tp.Collection[str]) -> None:
+    """Forget *agents*, what they should hold and what they reported: every account's hash.
+
+    The keys of their nodes are gone, so they cannot say good-bye themselves.
+    """
+    if not agents:
+        return
+    for kept in (ua_models.Resource, ua_models.TargetResource):
+        for resource in kept.objects.get_all(
             filters={
-                "uuid": filters.In(uuids),
+                "uuid": filters.In(agents),
                 "kind": filters.EQ(constants.INSTANCE_NODE_KIND),
             }
         ):
-            report.delete()
-        for target in targets:
-            target.delete()
-        for agent in ua_models.UniversalAgent.objects.get_all(filters={"uuid": filters.In(uuids)}):
-            agent.delete()
+            resource.delete()
+    for agent in ua_models.UniversalAgent.objects.get_all(filters={"uuid": filters.In(agents)}):
+        agent.delete()
