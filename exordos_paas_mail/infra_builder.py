@@ -11,6 +11,7 @@ import uuid as sys_uuid
 import bazooka
 import requests
 from bazooka import client as bazooka_client
+from bazooka import exceptions as bazooka_exceptions
 from gcl_sdk.agents.universal.dm import models as ua_models
 from gcl_sdk.clients.http import base as core_http
 from gcl_sdk.infra.dm import models as sdk_models
@@ -23,7 +24,7 @@ LOG = logging.getLogger(__name__)
 
 _SETS: tp.Final = "/v1/compute/sets/"
 # gservice is one thread for all plugins: Core must not hold it for ever.
-_CORE_TIMEOUT: tp.Final = 20
+_CORE_TIMEOUT: tp.Final = 10
 
 
 class _QuietSession(bazooka_client.SensitiveMicroserviceSession):
@@ -52,7 +53,6 @@ class MailInfraBuilder(builder.CoreInfraBuilder):
     ) -> None:
         super().__init__(instance_model)
         self._project_id = project_id
-        self._core_is_silent = False
         http = bazooka.Client(default_timeout=_CORE_TIMEOUT, session=_QuietSession)
         self._core = core_http.CollectionBaseClient(
             base_url=core_api_base_url,
@@ -67,8 +67,12 @@ class MailInfraBuilder(builder.CoreInfraBuilder):
         )
 
     def prepare_iteration(self) -> dict[str, tp.Any]:
-        """Begin a pass."""
-        self._core_is_silent = False
+        """Begin a pass.
+
+        It is one transaction, and a row it wrote is locked until its end. So
+        Core is asked now, before any is: no worker of the API waits for Core.
+        """
+        self._fetch_missing_keys()
         context: dict[str, tp.Any] = super().prepare_iteration()
         return context
 
@@ -108,52 +112,50 @@ class MailInfraBuilder(builder.CoreInfraBuilder):
         instance.ipsv4 = _addresses(actual)
         nodes = facts.nodes_of(actual)
         instance.observed_nodes = nodes
-        self._ensure_keys(nodes, node_set=actual)
+        _check_keys(nodes, actual)
         if gone := configured - set(nodes):
             _delete_keys(gone)
             # The nodes' own part is another builder's, which nothing else wakes.
             type(instance).touch(instance.uuid)
         return (wished, *(instance.config(node, self._project_id) for node in nodes))
 
-    def _ensure_keys(
-        self, nodes: tp.Collection[sys_uuid.UUID], node_set: sdk_models.NodeSet
-    ) -> None:
+    def _fetch_missing_keys(self) -> None:
         """Fetch the keys the nodes' agents encrypt with, of nodes whose key is not here.
 
         A key is made with its node and lives as long, so it is fetched once.
         """
-        known = {
-            key.uuid
-            for key in ua_models.NodeEncryptionKey.objects.get_all(
-                filters={"uuid": filters.In([str(node) for node in nodes])}
-            )
-        }
-        missing = set(nodes) - known
-        if not missing:
-            return
-        for node, private_key in self._fetch_keys(node_set).items():
-            if sys_uuid.UUID(node) in missing:
+        for node_set, nodes in self._nodes_without_key().items():
+            try:
+                keys = self._core.do_action(_SETS, "get_private_keys", node_set) or {}
+            except bazooka_exceptions.BaseHTTPException as error:
+                LOG.warning("Core has no keys of the node set %s: %d", node_set, error.code)
+                continue
+            except requests.RequestException as error:
+                # One wait is enough: the next pass asks again.
+                LOG.warning("Core does not answer, keys of nodes are missing: %s", error)
+                return
+            for node in nodes & keys.keys():
                 ua_models.NodeEncryptionKey.get_or_create(
-                    sys_uuid.UUID(node), private_key=private_key
+                    sys_uuid.UUID(node), private_key=keys[node]
                 )
-                missing.discard(sys_uuid.UUID(node))
-        # Before it is ACTIVE the set changes again, and this is asked again.
-        if missing and node_set.status == utils.ACTIVE:
-            raise LookupError(f"Core has no key of the nodes {sorted(map(str, missing))}")
 
-    def _fetch_keys(self, node_set: sdk_models.NodeSet) -> dict[str, str]:
-        """Return the keys of the nodes of *node_set*, by node.
-
-        Raises OSError if Core does not answer, at once if it did not in this
-        pass before: a pass is one transaction, and its rows wait with it.
-        """
-        if self._core_is_silent:
-            raise ConnectionError("Core did not answer earlier in this pass")
-        try:
-            return self._core.do_action(_SETS, "get_private_keys", node_set.uuid) or {}
-        except requests.RequestException:
-            self._core_is_silent = True
-            raise
+    def _nodes_without_key(self) -> dict[sys_uuid.UUID, set[str]]:
+        """Return the nodes whose key is not here, by their set, for sets of an instance."""
+        with self._instance_model._get_engine().session_manager() as session:  # noqa: SLF001
+            rows = session.execute(
+                "SELECT s.uuid, n.node FROM ua_actual_resources s"
+                " JOIN mail_instances i ON i.uuid = s.uuid"
+                " CROSS JOIN jsonb_object_keys(CASE jsonb_typeof(s.value->'nodes')"
+                " WHEN 'object' THEN s.value->'nodes' END) n (node)"
+                " WHERE s.kind = %s AND NOT EXISTS"
+                " (SELECT FROM ua_node_encryption_keys k WHERE k.uuid::text = n.node)"
+                " ORDER BY random()",
+                (sdk_models.NodeSet.get_resource_kind(),),
+            ).fetchall()
+        found: dict[sys_uuid.UUID, set[str]] = {}
+        for row in rows:
+            found.setdefault(row["uuid"], set()).add(row["node"])
+        return found
 
     def pre_delete_instance_resource(self, resource: ua_models.TargetResource) -> None:
         """Delete the keys of the instance's nodes."""
@@ -181,10 +183,24 @@ def _addresses(node_set: sdk_models.NodeSet) -> list[str]:
     return [address for address in found if address]
 
 
-def _delete_keys(nodes: tp.Collection[tp.Any]) -> None:
-    if not nodes:
+def _check_keys(nodes: tp.Collection[sys_uuid.UUID], node_set: sdk_models.NodeSet) -> None:
+    """Raise LookupError if a key is missing that nothing else would have asked for again.
+
+    Before it is ACTIVE the set changes again.
+    """
+    if node_set.status != utils.ACTIVE:
         return
-    for key in ua_models.NodeEncryptionKey.objects.get_all(
+    if missing := set(nodes) - {key.uuid for key in _keys(nodes)}:
+        raise LookupError(f"Core has no key of the nodes {sorted(map(str, missing))}")
+
+
+def _keys(nodes: tp.Collection[tp.Any]) -> list[ua_models.NodeEncryptionKey]:
+    found: list[ua_models.NodeEncryptionKey] = ua_models.NodeEncryptionKey.objects.get_all(
         filters={"uuid": filters.In([str(node) for node in nodes])}
-    ):
+    )
+    return found
+
+
+def _delete_keys(nodes: tp.Collection[tp.Any]) -> None:
+    for key in _keys(nodes) if nodes else ():
         key.delete()

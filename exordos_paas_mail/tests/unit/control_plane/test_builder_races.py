@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import typing as tp
 
@@ -15,8 +16,9 @@ from exordos_paas_mail.tests.unit.control_plane import api_client, fake_core, gs
 from exordos_paas_mail.tests.unit.control_plane import stage as stages
 
 
-def test_a_patch_while_core_hangs_is_not_lost(stage: stages.Stage) -> None:
-    stage.asked_for()
+@contextlib.contextmanager
+def _pass_while_core_hangs(stage: stages.Stage) -> tp.Iterator[None]:
+    """Hold a pass of the infra builder where it asks Core for the keys of a new node."""
     hangs, released = threading.Event(), threading.Event()
 
     def hang(_method: str, path: str) -> None:
@@ -32,10 +34,38 @@ def test_a_patch_while_core_hangs_is_not_lost(stage: stages.Stage) -> None:
     builder.start()
     try:
         assert hangs.wait(20)
-        stage.api.patch(stage.path, {"cpu": 8, "name": "renamed"})
+        yield
+        assert builder.is_alive(), "Core stopped hanging before the test was over"
     finally:
         released.set()
         builder.join()
+
+
+def test_a_core_that_hangs_keeps_no_worker_of_the_api_waiting(
+    stage: stages.Stage,
+    api: api_client.Client,
+    core: fake_core.FakeCore,
+    services: gservice.GService,
+) -> None:
+    others = [stages.Stage(api, core, services) for _ in range(4)]
+    for other in others:
+        other.serving()
+        core.set_status(other.uuid, "ERROR")
+    stage.asked_for()
+    # The pass writes what it has seen of each, and locks it until its end.
+    for other in others:
+        core.set_status(other.uuid, "ACTIVE")
+    with _pass_while_core_hangs(stage):
+        for other in others:
+            api.patch(other.path, {"cpu": 8})
+    services.tick(2)
+    assert {core.sets[other.uuid]["cores"] for other in others} == {8}
+
+
+def test_a_patch_while_core_hangs_is_not_lost(stage: stages.Stage) -> None:
+    stage.asked_for()
+    with _pass_while_core_hangs(stage):
+        stage.api.patch(stage.path, {"cpu": 8, "name": "renamed"})
     assert stage.shown("cpu", "name", "ipsv4") == (8, "renamed", ["10.0.0.5"])
     # Nor is it taken for something that has been passed on already.
     stage.services.tick(2)
