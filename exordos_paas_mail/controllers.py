@@ -7,6 +7,7 @@ from __future__ import annotations
 import typing as tp
 import uuid as sys_uuid
 
+import psycopg
 from gcl_iam import exceptions as iam_exceptions
 from gcl_iam.api import controllers as iam_controllers
 from restalchemy.api import constants as api
@@ -29,6 +30,8 @@ _WRITE_ONLY: tp.Final = {
 _TIMESTAMPS: tp.Final = {"created_at": _RO, "updated_at": _RO}
 _PAGE_LIMIT_DIGITS: tp.Final = 9
 _PAGE_LIMIT_RULE: tp.Final = f"must be an integer of {_PAGE_LIMIT_DIGITS} digits at most"
+# What restalchemy and PostgreSQL raise over a filter's value or its number.
+_SENSELESS: tp.Final = (psycopg.DataError, psycopg.ProgrammingError, TypeError, AttributeError)
 
 
 class _Controller(controllers.Controller):
@@ -59,6 +62,8 @@ class _Controller(controllers.Controller):
             # PostgreSQL refuses one, whatever the column.
             if "\x00" in value:
                 raise errors.FieldError(name, "must not have a NUL")
+        if len(query.getall("project_id")) > 1:
+            raise errors.FieldError("project_id", "may be given once")
         limit = query.get("page_limit", "0")
         # The length first: Python refuses to read an integer of thousands of digits.
         if not limit.isdecimal() or len(limit) > _PAGE_LIMIT_DIGITS:
@@ -69,6 +74,10 @@ class _Controller(controllers.Controller):
             # A page's marker, or the parent of a record that is being made.
             gone = query.get("page_marker") or getattr(parent_resource, "uuid", None)
             raise errors.RecordNotFound(gone) from None
+        except storage_exceptions.UnknownStorageException as error:
+            if self.request.method == "GET" and isinstance(error.caused, _SENSELESS):
+                raise errors.FieldError("query", "a field is compared with no such value") from None
+            raise
 
     def do_resource(self, uuid: str, parent_resource: tp.Any = None) -> tp.Any:
         """Answer a request for one record."""

@@ -10,6 +10,8 @@ import pytest
 
 from exordos_paas_mail.tests.unit.control_plane import api_client
 
+NOBODY = sys_uuid.UUID(int=1)
+
 
 @pytest.mark.parametrize(
     ("query", "message"),
@@ -23,6 +25,13 @@ from exordos_paas_mail.tests.unit.control_plane import api_client
         ("q=name%3D%22%00%22", "q: must not have a NUL"),
         ("sort_key=color", "Sort key color is not supported"),
         ("page_marker=x", "Can't parse value: uuid=x."),
+        (f"project_id={NOBODY}&project_id={NOBODY}", "project_id: may be given once"),
+        ("ipsv4=a&ipsv4=b", "query: a field is compared with no such value"),
+        *(
+            (f"q={field}{compared}null", "query: a field is compared with no such value")
+            for field in ("uuid", "project_id", "created_at", "updated_at", "ipsv4")
+            for compared in ("%3D", "!%3D")
+        ),
         *(
             (f"page_limit={bad}", "page_limit: must be an integer of 9 digits at most")
             for bad in ("-1", "x", "", "1.5", "9" * 20, "9" * 5000)
@@ -56,9 +65,8 @@ def test_what_is_neither_true_nor_false_is_no_filter(api: api_client.Client, giv
 
 
 def test_a_page_after_a_record_that_is_not_there_is_a_404(api: api_client.Client) -> None:
-    nobody = sys_uuid.UUID(int=1)
-    path = f"{api_client.INSTANCES}?sort_key=name&page_limit=1&page_marker={nobody}"
-    assert api.refused("GET", path) == (404, f"uuid: there is no record {nobody}")
+    path = f"{api_client.INSTANCES}?sort_key=name&page_limit=1&page_marker={NOBODY}"
+    assert api.refused("GET", path) == (404, f"uuid: there is no record {NOBODY}")
 
 
 @pytest.mark.parametrize("field", ["password", "password_hash"])
