@@ -4,10 +4,12 @@
 
 from __future__ import annotations
 
+import re
 import typing as tp
 
 import psycopg
 from gcl_sdk.agents.universal.dm import models as ua_models
+from gcl_sdk.infra.dm import models as sdk_models
 from restalchemy.dm import models, properties, relationships, types
 from restalchemy.storage import exceptions as storage_exceptions
 from restalchemy.storage.sql import orm
@@ -31,15 +33,20 @@ _CONFLICTS: tp.Final = {
     "mail_accounts_instance_username_key": ("username", "is taken by another account"),
     "mail_accounts_instance_fkey": ("instance", "does not exist any more"),
 }
+# What the builders keep under the uuid of an instance until it is gone from Core.
+_REMAINS: tp.Final = (
+    constants.INSTANCE_KIND,
+    constants.INSTANCE_INFRA_KIND,
+    sdk_models.NodeSet.get_resource_kind(),
+)
+_CONTRADICTION: tp.Final = ("record", "contradicts another record")
 
 
 def _conflict(error: Exception) -> Exception:
     """Return the conflict *error* tells of in SQL, as one that names the field."""
-    for constraint, (field, reason) in _CONFLICTS.items():
-        if constraint in str(error):
-            return errors.ConflictRecords(field, reason)
-    # The message of the database has SQL and values in it.
-    return errors.ConflictRecords("record", "contradicts another record")
+    # The first name: after it the message of the database has the values.
+    named = re.search(r'constraint "(\w+)"', str(error))
+    return errors.ConflictRecords(*_CONFLICTS.get(named[1] if named else "", _CONTRADICTION))
 
 
 class _Record(
@@ -158,9 +165,24 @@ class MailInstance(_Record, models.ModelWithProject, _Stored):
             )
 
     def insert(self, session: tp.Any = None) -> None:
-        """Add the instance, to be made of the image its version has now."""
+        """Add the instance, to be made of the image its version has now.
+
+        Raises ConflictRecords as long as anything of a removed instance of this
+        uuid is left: the builders would give its machine, with the mail and the
+        keys on its disk, to this one, which may be somebody else's.
+        """
         self.image = self.version.image
-        super().insert(session=session)
+        with self._get_engine().session_manager(session=session) as active:
+            super().insert(session=active)
+            left = active.execute(
+                "SELECT FROM ua_target_resources WHERE uuid = %(uuid)s AND kind = ANY(%(kinds)s)"
+                " UNION ALL"
+                " SELECT FROM ua_actual_resources WHERE uuid = %(uuid)s AND kind = ANY(%(kinds)s)"
+                " LIMIT 1",
+                {"uuid": str(self.uuid), "kinds": list(_REMAINS)},
+            ).fetchall()
+            if left:
+                raise errors.ConflictRecords("uuid", "is of an instance that is being removed")
 
     def update(self, session: tp.Any = None, force: bool = False) -> None:  # noqa: FBT001, FBT002
         """Write what changed; another version brings its image."""

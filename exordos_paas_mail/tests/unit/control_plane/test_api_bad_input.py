@@ -317,17 +317,21 @@ def test_the_name_of_an_account_does_not_change(api: api_client.Client) -> None:
 def test_a_duplicate_is_a_409_that_names_the_field(api: api_client.Client) -> None:
     instance = api.instance(uuid=TAKEN)
     account = api.account(instance, "noreply")
+    # What the database says of a conflict has the value in it, too.
+    api.account(instance, "mail_instances_pkey")
     body = {"username": "NoReply", "password_hash": api_client.HASH_2}
     taken = api.instance_body(api.version(), uuid=TAKEN)
     account_taken = {**body, "username": "b", "uuid": account.rpartition("/")[2]}
     answers = [
         api.call("POST", f"{instance}/accounts/", body),
+        api.call("POST", f"{instance}/accounts/", {**body, "username": "mail_instances_pkey"}),
         api.call("POST", f"{instance}/accounts/", account_taken),
         api.call("POST", api_client.INSTANCES, taken),
     ]
     assert [(a.status_code, a.json) for a in answers] == [
         (409, {"type": "ConflictRecords", "code": 409, "message": message})
         for message in (
+            "username: is taken by another account",
             "username: is taken by another account",
             "uuid: is taken",
             "uuid: is taken",

@@ -9,6 +9,7 @@ import uuid as sys_uuid
 
 import pytest
 from gcl_sdk.agents.universal.dm import models as ua_models
+from restalchemy.dm import filters
 from restalchemy.storage.sql import engines
 
 from exordos_paas_mail import constants, models
@@ -213,7 +214,10 @@ def test_a_replaced_node_is_configured_and_the_old_one_forgotten(
     stage.services.tick(2)
     assert [r.getMessage() for r in caplog.records if r.levelname == "ERROR"] == []
     assert new.target()["passwd"] == f"noreply@mail.example.com:{stages.SEED}\n"
-    assert old.target() is None
+    # The old one's report holds every account's hash.
+    assert ua_models.Resource.objects.get_all(filters={"uuid": filters.EQ(old.agent)}) == []
+    agents = {agent.uuid for agent in ua_models.UniversalAgent.objects.get_all()}
+    assert (old.agent in agents, new.agent in agents) == (False, True)
     assert [c["name"] for c in stage.core.configs.values()] == [str(new.uuid)]
     assert {k.uuid for k in ua_models.NodeEncryptionKey.objects.get_all()} == {new.uuid}
     assert stage.shown("status", "ipsv4", "dkim_public_key") == (
@@ -233,6 +237,26 @@ def test_a_node_of_an_active_set_without_a_key_is_asked_for_again(stage: stages.
     stage.core.node_keys[str(node)] = key
     stage.services.tick(1)
     assert [k.private_key for k in ua_models.NodeEncryptionKey.objects.get_all()] == [key]
+
+
+@pytest.mark.parametrize("stages", ["asked_for", "serving"])
+def test_the_uuid_of_an_instance_is_nobodys_until_its_machine_is_gone(
+    stage: stages.Stage, stages: str
+) -> None:
+    getattr(stage, stages)()
+    other = stage.api.of_other_project()
+    body = other.instance_body(other.version("other"), uuid=stage.uuid)
+    assert other.refused("POST", api_client.INSTANCES, body) == (409, "uuid: is taken")
+    stage.api.delete(stage.path)
+    taken = (409, "uuid: is of an instance that is being removed")
+    assert other.refused("POST", api_client.INSTANCES, body) == taken
+    # In which order a pass removes it is the platform's.
+    stage.services.infra_pass()
+    stage.services.paas_pass()
+    assert other.refused("POST", api_client.INSTANCES, body) == taken
+    stage.services.tick(3)
+    assert stage.core.sets == {}
+    assert other.post(api_client.INSTANCES, body)["dkim_public_key"] == ""
 
 
 @pytest.mark.parametrize("stages", ["new", "asked_for", "with_node", "infra_active", "serving"])
