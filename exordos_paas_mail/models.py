@@ -289,7 +289,8 @@ class MailAccount(AccountRecord, models.CustomPropertiesMixin):
     """An account of an instance, as the REST API makes it.
 
     ``password`` can be set and not be read: it becomes a hash at once, unless
-    the account has a hash of that password already.
+    the account has a hash of that password already. Without a ``name`` the
+    account has that of its user.
     """
 
     __custom_properties__: tp.ClassVar[dict[str, tp.Any]] = {
@@ -301,6 +302,9 @@ class MailAccount(AccountRecord, models.CustomPropertiesMixin):
         if password is not None:
             kwargs["password_hash"] = password_hashes.hash_plaintext(password)
         super().__init__(**kwargs)
+        # Clients of the platform look a record up by its name.
+        if "name" not in kwargs:
+            self.name = self.username
 
     @property
     def password(self) -> None:

@@ -27,8 +27,7 @@ examples that can be pasted, are in the README.
 
 The body of PUT and PATCH is partial; the two are one. `project_id` is the token's and
 `instance` the path's when a body leaves them out. Errors are
-`{"type": ..., "code": ..., "message": ...}`; the message of a 400 or 409 begins with the
-name of the field.
+`{"type": ..., "code": ..., "message": ...}`; the message of a 400 or 409 names the field.
 """
 
 

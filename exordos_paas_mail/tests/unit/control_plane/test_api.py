@@ -107,7 +107,7 @@ def test_an_account_shows_neither_password_nor_hash(api: api_client.Client) -> N
     account = f"{instance}/accounts/{made['uuid']}"
     expected = {
         "uuid": made["uuid"],
-        "name": "",
+        "name": "noreply",
         "description": "",
         "project_id": api.project_id,
         "instance": instance,

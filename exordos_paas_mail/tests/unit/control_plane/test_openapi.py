@@ -76,6 +76,18 @@ def test_facts_are_read_only(document: dict[str, tp.Any]) -> None:
     }
 
 
+def test_a_body_may_name_the_uuid_and_has_no_null(document: dict[str, tp.Any]) -> None:
+    schemas = document["components"]["schemas"]
+    for resource in ("MailInstance", "MailAccount", "MailVersion"):
+        made, changed = (
+            schemas[f"{resource}_{method}"]["properties"] for method in ("Create", "Update")
+        )
+        assert ("readOnly" in made["uuid"], "readOnly" in changed["uuid"]) == (False, True)
+        for field in (*made.values(), *changed.values()):
+            assert not field.get("nullable")
+            assert "null" not in field.get("type", ())
+
+
 def test_a_body_must_have_what_the_request_does_not_say_otherwise(
     document: dict[str, tp.Any],
 ) -> None:
