@@ -19,7 +19,8 @@ MAX_LENGTH: tp.Final = 255
 ROUNDS: tp.Final = 5_000
 # A login that costs more is a way to keep the node busy from outside.
 ROUNDS_MAX: tp.Final = 1_000_000
-BCRYPT_COST_MAX: tp.Final = 15
+# crypt(3) refuses less than 4; more than 15 is seconds a login.
+BCRYPT_COSTS: tp.Final = range(4, 16)
 PLAINTEXT_MAX_LENGTH: tp.Final = 255
 
 RULE: tp.Final = "must be a crypt(3) string such as $6$salt$hash, of a scheme that crypt verifies"
@@ -39,10 +40,11 @@ _SHAPES: tp.Final = {
     "gy": re.compile(rf"\$gy\$(?P<yescrypt>{_B64}{{3,10}})\${_B64}{{1,86}}\${_B64}{{43}}"),
     "7": re.compile(rf"\$7\$(?P<scrypt>{_B64}{{11}}){_B64}{{0,86}}\${_B64}{{43}}"),
 }
-# What crypt_gensalt(3) makes of its costs, 1 to 11: flavour, N and r of yescrypt; N, r and p of
-# scrypt. Cost 11 is a second and a gigabyte a login, and each one more is twice that.
-_YESCRYPT_COST: tp.Final = re.compile(r"j[./0-9A-F][./0-9A-T]")
-_SCRYPT_COST: tp.Final = re.compile(r"[./0-9A-G][./0-9A-U]\.{4}/\.{4}")
+# What crypt_gensalt(3) makes of its costs up to 9, of which crypt(3) takes N from 4 and r from 1:
+# flavour, N and r of yescrypt; N, r and p of scrypt. Cost 9 is 256 MB and half a second a login,
+# and each one more is twice that: the smallest node has 512 MB.
+_YESCRYPT_COST: tp.Final = re.compile(r"j[/0-9A-D][./0-9A-T]")
+_SCRYPT_COST: tp.Final = re.compile(r"[0-9A-E][/0-9A-U]\.{4}/\.{4}")
 # Dovecot's name of a scheme: the crypt ids it may stand before.
 _DOVECOT_PREFIXES: tp.Final = {
     "MD5-CRYPT": frozenset({"1"}),
@@ -68,8 +70,8 @@ def normalise(value: str) -> str:
     """Return the crypt(3) string of *value*, without the Dovecot prefix it may have.
 
     Raises ValueError, naming the rule and never the value, when it is not
-    one, when the prefix names another scheme than the string has, or when it
-    would make a login dearer than a million rounds.
+    one, or when the prefix names another scheme than the string has. What it
+    costs is a question of its own: ``check_cost``.
     """
     if not isinstance(value, str) or len(value) > MAX_LENGTH:
         raise ValueError(RULE)
@@ -80,26 +82,39 @@ def normalise(value: str) -> str:
             allowed = _DOVECOT_PREFIXES[prefixed["scheme"].upper()]
         except KeyError:
             raise ValueError("has a {SCHEME} prefix whose hashes crypt cannot verify") from None
-    identifier = _ID.match(text)
-    shape = _SHAPES.get(identifier["id"]) if identifier else None
-    found = shape.fullmatch(text) if shape else None
-    if identifier is None or found is None:
+    scheme, parameters = _parse(text)
+    if parameters is None:
         raise ValueError(RULE)
-    if identifier["id"] not in allowed:
+    if scheme not in allowed:
         raise ValueError("has a {SCHEME} prefix that contradicts its $id$")
-    _check_cost(found.groupdict())
     return text
 
 
-def _check_cost(found: tp.Mapping[str, str | None]) -> None:
-    if int(found.get("rounds") or 0) > ROUNDS_MAX:
+def check_cost(password_hash: str) -> None:
+    """Raise ValueError if crypt(3) refuses the cost of *password_hash*, or a login is too dear.
+
+    *password_hash* is one that ``normalise`` returned.
+    """
+    _, parameters = _parse(password_hash)
+    if parameters is None:
+        raise ValueError(RULE)
+    if int(parameters.get("rounds") or 0) > ROUNDS_MAX:
         raise ValueError("must have a million rounds at most")
-    if int(found.get("cost") or 0) > BCRYPT_COST_MAX:
-        raise ValueError("must have a bcrypt cost of 15 at most")
+    if int(parameters.get("cost") or BCRYPT_COSTS[0]) not in BCRYPT_COSTS:
+        raise ValueError("must have a bcrypt cost of 4 to 15")
     for scheme, cost in (("yescrypt", _YESCRYPT_COST), ("scrypt", _SCRYPT_COST)):
-        parameters = found.get(scheme)
-        if parameters is not None and not cost.fullmatch(parameters):
-            raise ValueError(f"must have a {scheme} cost of 11 at most")
+        found = parameters.get(scheme)
+        if found is not None and not cost.fullmatch(found):
+            raise ValueError(f"must have a {scheme} cost that crypt verifies, 9 (256 MB) at most")
+
+
+def _parse(text: str) -> tuple[str, dict[str, str | None] | None]:
+    """Return the scheme of *text* and its parameters, which are None if it is no hash of it."""
+    identifier = _ID.match(text)
+    if identifier is None or identifier["id"] not in _SHAPES:
+        return "", None
+    found = _SHAPES[identifier["id"]].fullmatch(text)
+    return identifier["id"], found.groupdict() if found else None
 
 
 def check_plaintext(plaintext: str) -> str:

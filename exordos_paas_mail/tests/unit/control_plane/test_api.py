@@ -139,6 +139,19 @@ def test_a_hash_is_stored_without_its_prefix(api: api_client.Client) -> None:
     assert stored_hash(account) == api_client.HASH
 
 
+def test_a_hash_that_was_taken_before_the_rule_hides_no_account(api: api_client.Client) -> None:
+    instance = api.instance()
+    account = api.account(instance)
+    dear = "$y$jFT$abcdefgh$" + "h" * 43
+    with engines.engine_factory.get_engine().session_manager() as session:
+        session.execute("UPDATE mail_accounts SET password_hash = %s", (dear,))
+    assert api.get(f"{instance}/accounts/") == [api.get(account)]
+    api.patch(account, {"active": False, "password_hash": dear})
+    assert stored_hash(account) == dear
+    api.patch(account, {"password": PASSWORD})
+    assert password_hashes.verify(PASSWORD, stored_hash(account))
+
+
 def test_no_table_holds_a_password(api: api_client.Client) -> None:
     account = api.account(api.instance(), password=PASSWORD)
     api.patch(account, {"password": PASSWORD + "2"})

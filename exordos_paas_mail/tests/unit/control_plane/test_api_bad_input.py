@@ -235,11 +235,19 @@ _HASHES = {
     "argon prefix": "{ARGON2ID}$argon2id$v=19$m=65536,t=3,p=1$c2FsdA$aGFzaA",
     "contradicting prefix": "{BLF-CRYPT}$6$salt$hash",
     "a million logins a year": "$6$rounds=999999999$salt$hash",
+    "cheaper than crypt can": "$2b$03$" + "h" * 53,
+    "dearer than a node can": "$y$jET$abcdefgh$" + "h" * 43,
     "long": "$6$salt$" + "h" * 500,
     "number": 5,
     "null": None,
 }
-_PASSWORDS = {"empty": "", "NUL": "a\x00b", "line break": "a\nb", "long": "p" * 256, "number": 5}
+_PASSWORDS = {
+    "empty": "",
+    "NUL": "a\x00b",
+    "line break": "a\nb",
+    "long": "p" * 256,
+    "number": 5,
+}
 _ACTIVES = {"text": "yes", "number": 1, "null": None}
 
 

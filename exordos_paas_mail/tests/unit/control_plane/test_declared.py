@@ -404,6 +404,27 @@ def test_a_manifest_with_two_passwords_makes_no_account(
     assert "excludes password_hash" in caplog.text
 
 
+@pytest.mark.parametrize(
+    "secret",
+    [
+        pytest.param({"password_hash": "$y$jFT$abcdefgh$" + "h" * 43}, id="hash"),
+    ],
+)
+def test_a_secret_that_no_login_could_use_makes_no_account_and_hides_none(
+    manager: ElementManager, caplog: pytest.LogCaptureFixture, secret: dict[str, str]
+) -> None:
+    manager.declare("instances.accounts", ACCOUNT, **account())
+    manager.loop()
+    value = {**account(username="other"), **secret}
+    if "password_hash" in secret:
+        del value["password"]
+    manager.declare("instances.accounts", sys_uuid.uuid4(), **value)
+    manager.loop()
+    assert [found.username for found in models.MailAccount.objects.get_all()] == ["noreply"]
+    assert manager.is_settled("instances.accounts", ACCOUNT)
+    assert not [text for text in secret.values() if text in caplog.text]
+
+
 def test_an_account_declared_before_its_instance_settles_and_leaves_no_trace(
     manager: ElementManager, caplog: pytest.LogCaptureFixture
 ) -> None:
