@@ -41,6 +41,7 @@ class _NoValues(logging.Filter):
 _CREATION_ARGUMENTS: tp.Final = 3
 _KINDS: tp.Final = f"em_{constants.ELEMENT_NAME}_types_{constants.SLUG}_"
 logging.getLogger(agent.__name__).addFilter(_NoValues())
+_PLAINTEXT: tp.Final = field_types.Plaintext()
 
 
 class _Declared(ua_models.ResourceMixin):
@@ -149,7 +150,9 @@ class DeclaredAccount(_Declared, models.AccountRecord):
         """Build the model from a row, its envelope opened."""
         envelope = row.get("password")
         if envelope is not None:
-            row = {**row, "password": sealing.unseal(envelope, cls._binding(row))}
+            plaintext = sealing.unseal(envelope, cls._binding(row))
+            # One that an earlier release took must not make the others unreadable.
+            row = {**row, "password": plaintext if _PLAINTEXT.validate(plaintext) else None}
         return super().restore_row(row, pour)
 
     def insert(self, session: tp.Any = None) -> None:

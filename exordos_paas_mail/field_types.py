@@ -142,3 +142,11 @@ class Plaintext(_WriteOnlySpec, _Normalised):
             password_hashes.PLAINTEXT_MAX_LENGTH,
             "correct horse battery staple",
         )
+
+    def to_openapi_spec(self, prop_kwargs: tp.Any) -> dict[str, tp.Any]:
+        """Return the schema, with the rule that a length in characters does not tell."""
+        spec: dict[str, tp.Any] = super().to_openapi_spec(prop_kwargs)
+        return {
+            **spec,
+            "description": f"{password_hashes.PLAINTEXT_MAX_BYTES} bytes in UTF-8 at most",
+        }

@@ -22,10 +22,13 @@ ROUNDS_MAX: tp.Final = 1_000_000
 # crypt(3) refuses less than 4; more than 15 is seconds a login.
 BCRYPT_COSTS: tp.Final = range(4, 16)
 PLAINTEXT_MAX_LENGTH: tp.Final = 255
+# crypt(3) refuses a longer one (CRYPT_MAX_PASSPHRASE_SIZE is 512, with its NUL).
+PLAINTEXT_MAX_BYTES: tp.Final = 511
 
 RULE: tp.Final = "must be a crypt(3) string such as $6$salt$hash, of a scheme that crypt verifies"
 PLAINTEXT_RULE: tp.Final = (
-    "must be 1 to 255 characters without control characters (SMTP AUTH cannot carry others)"
+    "must be 1 to 255 characters, 511 bytes in UTF-8 at most, without control characters"
+    " (SMTP AUTH cannot carry others, crypt verifies no longer ones)"
 )
 
 _B64 = r"[./0-9A-Za-z]"
@@ -55,7 +58,8 @@ _DOVECOT_PREFIXES: tp.Final = {
 }
 _PREFIXED = re.compile(r"\{(?P<scheme>[A-Za-z0-9.-]+)\}(?P<hash>.*)", re.DOTALL)
 _ID = re.compile(r"\$(?P<id>[a-z0-9]{1,2})\$")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+# A surrogate has no place in UTF-8; JSON can carry one.
+_UNSENDABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 # passlib's classes are made by a metaclass that its types do not describe.
 _SHA512: tp.Any = tp.cast("tp.Any", schemes.sha512_crypt).using(rounds=ROUNDS)
@@ -122,7 +126,8 @@ def check_plaintext(plaintext: str) -> str:
     if (
         not isinstance(plaintext, str)
         or not 1 <= len(plaintext) <= PLAINTEXT_MAX_LENGTH
-        or _CONTROL.search(plaintext)
+        or _UNSENDABLE.search(plaintext)
+        or len(plaintext.encode()) > PLAINTEXT_MAX_BYTES
     ):
         raise ValueError(PLAINTEXT_RULE)
     return plaintext

@@ -216,7 +216,30 @@ def test_a_hash_that_is_not_of_the_password_does_not_verify(found: str) -> None:
     assert not password_hashes.verify("secret", found)
 
 
-@pytest.mark.parametrize("plaintext", ["", "a\x00b", "a\nb", "a" * 256, None, 5], ids=ascii)
+@pytest.mark.parametrize(
+    "plaintext",
+    [
+        "",
+        "a\x00b",
+        "a\nb",
+        "a" * 256,
+        "\u20ac" * 170 + "ab",
+        "\U0001f511" * 128,
+        "a\ud800b",
+        None,
+        5,
+    ],
+    ids=ascii,
+)
 def test_a_password_no_client_can_send_is_refused(plaintext: str) -> None:
-    with pytest.raises(ValueError, match="must be 1 to 255"):
+    with pytest.raises(ValueError, match="must be 1 to 255") as refused:
         password_hashes.hash_plaintext(plaintext)
+    assert str(refused.value) == password_hashes.PLAINTEXT_RULE
+
+
+@pytest.mark.parametrize("longest", ["a" * 255, "\u20ac" * 170 + "a", "\U0001f511" * 127 + "abc"])
+def test_crypt_verifies_the_longest_password_and_no_longer_one(longest: str) -> None:
+    found = password_hashes.hash_plaintext(longest)
+    assert crypt(longest, found) == found
+    assert crypt("a" * password_hashes.PLAINTEXT_MAX_BYTES, found)
+    assert crypt("a" * (password_hashes.PLAINTEXT_MAX_BYTES + 1), found) is None

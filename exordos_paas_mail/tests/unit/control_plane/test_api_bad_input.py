@@ -246,6 +246,7 @@ _PASSWORDS = {
     "NUL": "a\x00b",
     "line break": "a\nb",
     "long": "p" * 256,
+    "long in bytes": "\U0001f511" * 128,
     "number": 5,
 }
 _ACTIVES = {"text": "yes", "number": 1, "null": None}

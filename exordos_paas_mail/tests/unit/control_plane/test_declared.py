@@ -18,7 +18,7 @@ from gcl_sdk.agents.universal.services import agent as agent_service
 from restalchemy.dm import filters
 from restalchemy.storage.sql import engines
 
-from exordos_paas_mail import constants, definition, models
+from exordos_paas_mail import constants, definition, models, sealing
 from exordos_paas_mail.codecs import password_hashes
 from exordos_paas_mail.tests.unit import test_manifests
 from exordos_paas_mail.tests.unit.control_plane import api_client, gservice
@@ -149,6 +149,11 @@ def stored() -> models.AccountRecord:
     found = models.MailAccount.objects.get_one()
     assert isinstance(found, models.AccountRecord)
     return found
+
+
+def stored_of(uuid: sys_uuid.UUID) -> str:
+    found = models.MailAccount.objects.get_one(filters={"uuid": filters.EQ(uuid)})
+    return str(found.password_hash)
 
 
 def dump_of_tables() -> str:
@@ -408,6 +413,7 @@ def test_a_manifest_with_two_passwords_makes_no_account(
     "secret",
     [
         pytest.param({"password_hash": "$y$jFT$abcdefgh$" + "h" * 43}, id="hash"),
+        pytest.param({"password": "\u20ac" * 255}, id="password"),
     ],
 )
 def test_a_secret_that_no_login_could_use_makes_no_account_and_hides_none(
@@ -423,6 +429,27 @@ def test_a_secret_that_no_login_could_use_makes_no_account_and_hides_none(
     assert [found.username for found in models.MailAccount.objects.get_all()] == ["noreply"]
     assert manager.is_settled("instances.accounts", ACCOUNT)
     assert not [text for text in secret.values() if text in caplog.text]
+
+
+def test_a_password_that_was_taken_before_the_rule_hides_no_account(
+    manager: ElementManager,
+) -> None:
+    others = sys_uuid.uuid4()
+    manager.declare("instances.accounts", ACCOUNT, **account())
+    manager.declare("instances.accounts", others, **account(username="other"))
+    manager.loop()
+    envelope = sealing.seal("\u20ac" * 255, f"{ACCOUNT} {api_client.HASH}")
+    with engines.engine_factory.get_engine().session_manager() as session:
+        session.execute(
+            "UPDATE mail_accounts SET password = %s, password_hash = %s WHERE uuid = %s",
+            (envelope, api_client.HASH, str(ACCOUNT)),
+        )
+    manager.declare("instances.accounts", others, **account(username="other", active=False))
+    manager.loop()
+    assert manager.is_settled("instances.accounts", others)
+    # The declaration of the one is repaired as after any change from outside.
+    assert manager.is_settled("instances.accounts", ACCOUNT)
+    assert password_hashes.verify(PASSWORD, stored_of(ACCOUNT))
 
 
 def test_an_account_declared_before_its_instance_settles_and_leaves_no_trace(
