@@ -128,7 +128,8 @@ class DeclaredAccount(_Declared, models.AccountRecord):
     ``password`` is plaintext in memory and an envelope in the table, bound to
     the hash it belongs to: when something else changes the hash, or the key is
     lost, there is no plaintext to report, the agent writes again, and the
-    password is verified against the hash before a new one is made.
+    password is verified against the hash, which is one made here and cheap to
+    verify unless somebody set another, before a new one is made.
     """
 
     _SPELLED = ("username", "instance", "password_hash")

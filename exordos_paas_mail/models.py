@@ -297,8 +297,8 @@ class MailAccount(AccountRecord, models.CustomPropertiesMixin):
     """An account of an instance, as the REST API makes it.
 
     ``password`` can be set and not be read: it becomes a hash at once, unless
-    the account has a hash of that password already. Without a ``name`` the
-    account has that of its user.
+    the account has a hash of that password already that is cheap to verify, as
+    those made here are. Without a ``name`` the account has that of its user.
     """
 
     __custom_properties__: tp.ClassVar[dict[str, tp.Any]] = {

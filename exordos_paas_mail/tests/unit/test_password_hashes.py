@@ -12,6 +12,7 @@ import typing as tp
 import hypothesis
 import pytest
 from hypothesis import strategies
+from passlib import hash as schemes
 
 from exordos_paas_mail.codecs import passwd, password_hashes
 
@@ -209,6 +210,17 @@ def test_a_hash_of_openssl_is_taken_and_verified() -> None:
         check=True,
     ).stdout.strip()
     assert password_hashes.verify("secret", password_hashes.normalise(made))
+
+
+@pytest.mark.parametrize("scheme", [schemes.sha256_crypt, schemes.sha512_crypt])
+def test_a_hash_is_verified_here_if_that_is_cheap(scheme: tp.Any) -> None:
+    dearest, next_one = (
+        password_hashes.normalise(scheme.using(rounds=rounds).hash("secret"))
+        for rounds in (50_000, 50_001)
+    )
+    assert password_hashes.verify("secret", dearest)
+    assert crypt("secret", next_one) == next_one
+    assert not password_hashes.verify("secret", next_one)
 
 
 @pytest.mark.parametrize("found", [BCRYPT, YESCRYPT, SHA512, "$6$salt$" + "x" * 86, ""])

@@ -7,6 +7,7 @@ from __future__ import annotations
 import uuid as sys_uuid
 
 import pytest
+from passlib import hash as schemes
 from restalchemy.dm import filters
 from restalchemy.storage.sql import engines
 
@@ -132,6 +133,19 @@ def test_a_password_is_hashed_as_cheaply_as_a_login_may_cost(api: api_client.Cli
     api.patch(account, {"password": "another one"})
     assert not password_hashes.verify(PASSWORD, stored_hash(account))
     assert password_hashes.verify("another one", stored_hash(account))
+
+
+def test_a_password_whose_hash_is_dear_to_verify_gets_a_cheap_one_once(
+    api: api_client.Client,
+) -> None:
+    dear = schemes.sha512_crypt.using(rounds=100_000).hash(PASSWORD)
+    account = api.account(api.instance(), password_hash=dear)
+    api.patch(account, {"password": PASSWORD})
+    cheap = stored_hash(account)
+    assert cheap != dear
+    assert password_hashes.verify(PASSWORD, cheap)
+    api.patch(account, {"password": PASSWORD})
+    assert stored_hash(account) == cheap
 
 
 def test_a_hash_is_stored_without_its_prefix(api: api_client.Client) -> None:
