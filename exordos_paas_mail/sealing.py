@@ -10,7 +10,9 @@ plaintext has to be answered, so it is kept, but not where the accounts are.
 from __future__ import annotations
 
 import base64
+import binascii
 import contextlib
+import fcntl
 import os
 import pathlib
 import tempfile
@@ -23,6 +25,7 @@ from exordos_metapaas.common import constants as runtime
 # Where the key is; a test or an operator may say another place.
 KEY_FILE_VARIABLE: tp.Final = "EXORDOS_MAIL_DECLARED_KEY_FILE"
 KEY_FILE: tp.Final = f"{runtime.WORK_DIR}/mail_declared.key"
+_KEY_SIZE: tp.Final = 32
 _NONCE_SIZE: tp.Final = 12
 _VERSION: tp.Final = "v1"
 
@@ -30,7 +33,8 @@ _VERSION: tp.Final = "v1"
 def seal(plaintext: str, bound_to: str) -> str:
     """Return an envelope of *plaintext* that opens only together with *bound_to*.
 
-    The key is made at the first use. Raises OSError if it cannot be kept.
+    The key is made at the first use, and again when the file has no whole one.
+    Raises OSError, which names the file, if it cannot be kept.
     """
     nonce = os.urandom(_NONCE_SIZE)
     box = aead.ChaCha20Poly1305(_ensure_key()).encrypt(nonce, plaintext.encode(), bound_to.encode())
@@ -40,8 +44,9 @@ def seal(plaintext: str, bound_to: str) -> str:
 def unseal(envelope: str, bound_to: str) -> str | None:
     """Return the plaintext of *envelope*.
 
-    None if it was sealed with another key or bound to something else: the
-    caller then has no plaintext, which is a difference the platform repairs.
+    None if it was sealed with another key, or one that is lost or damaged, or
+    bound to something else: the caller then has no plaintext, which is a
+    difference the platform repairs.
     """
     key = _read_key()
     version, _, body = envelope.partition(":")
@@ -62,10 +67,12 @@ def _key_path() -> pathlib.Path:
 
 
 def _read_key() -> bytes | None:
+    """Return the key; None if there is no whole one."""
     try:
-        return base64.b64decode(_key_path().read_bytes())
-    except FileNotFoundError:
+        key = base64.b64decode(_key_path().read_bytes())
+    except (FileNotFoundError, binascii.Error):
         return None
+    return key if len(key) == _KEY_SIZE else None
 
 
 def _ensure_key() -> bytes:
@@ -73,19 +80,41 @@ def _ensure_key() -> bytes:
     if key is not None:
         return key
     path = _key_path()
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _locked(path.parent) as directory:
+            # Another process may have made it meanwhile.
+            key = _read_key()
+            if key is None:
+                key = aead.ChaCha20Poly1305.generate_key()
+                _replace(path, base64.b64encode(key))
+                os.fsync(directory)
+    except OSError as error:
+        # A full disk's error names no file.
+        raise OSError(error.errno, error.strerror, str(path)) from error
+    return key
+
+
+@contextlib.contextmanager
+def _locked(directory: pathlib.Path) -> tp.Iterator[int]:
+    """Keep other processes and threads out for as long as it is open; yield the descriptor."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _replace(path: pathlib.Path, content: bytes) -> None:
+    """Write *content* to *path*, mode 0600, all of it or nothing."""
     descriptor, temporary = tempfile.mkstemp(dir=path.parent)
     try:
         with open(descriptor, "wb") as file:  # noqa: PTH123 - a descriptor has no path
-            file.write(base64.b64encode(aead.ChaCha20Poly1305.generate_key()))
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        # A link fails where a rename would replace another process's key.
-        with contextlib.suppress(FileExistsError):
-            os.link(temporary, path)
-    finally:
-        pathlib.Path(temporary).unlink()
-    made = _read_key()
-    if made is None:
-        raise FileNotFoundError(str(path))
-    return made
+        pathlib.Path(temporary).replace(path)
+    except BaseException:
+        pathlib.Path(temporary).unlink(missing_ok=True)
+        raise

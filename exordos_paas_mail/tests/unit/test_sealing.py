@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import base64
+import re
+import resource
+import subprocess
+import sys
 import threading
 from typing import TYPE_CHECKING
 
@@ -58,7 +62,46 @@ def test_another_key_opens_nothing(key_file: pathlib.Path) -> None:
     assert sealing.unseal(envelope, "a") is None
 
 
-def test_the_key_is_made_once_however_many_ask(key_file: pathlib.Path) -> None:
+DAMAGED = [
+    pytest.param(b"", id="empty"),
+    pytest.param(b"not base64", id="not base64"),
+    pytest.param(base64.b64encode(bytes(31)), id="short"),
+    pytest.param(base64.b64encode(bytes(33)), id="long"),
+    pytest.param(b"\0" * 44, id="overwritten"),
+]
+
+
+@pytest.mark.parametrize("content", DAMAGED)
+def test_a_damaged_key_opens_nothing_and_is_made_anew(
+    key_file: pathlib.Path, content: bytes
+) -> None:
+    envelope = sealing.seal("secret", "a")
+    key_file.write_bytes(content)
+    key_file.chmod(0o644)
+    assert sealing.unseal(envelope, "a") is None
+    assert key_file.read_bytes() == content
+    again = sealing.seal("secret", "a")
+    assert [sealing.unseal(each, "a") for each in (envelope, again)] == [None, "secret"]
+    assert [path.name for path in key_file.parent.iterdir()] == [key_file.name]
+    assert key_file.stat().st_mode & 0o777 == 0o600
+    made = key_file.read_bytes()
+    sealing.seal("another", "a")
+    assert key_file.read_bytes() == made
+
+
+def test_a_key_that_an_editor_ended_with_a_line_break_is_whole(key_file: pathlib.Path) -> None:
+    envelope = sealing.seal("secret", "a")
+    key_file.write_bytes(key_file.read_bytes() + b"\n")
+    assert sealing.unseal(envelope, "a") == "secret"
+
+
+@pytest.mark.parametrize("content", [pytest.param(None, id="missing"), *DAMAGED])
+def test_the_key_is_made_once_however_many_ask(
+    key_file: pathlib.Path, content: bytes | None
+) -> None:
+    if content is not None:
+        key_file.parent.mkdir()
+        key_file.write_bytes(content)
     start = threading.Barrier(8)
     envelopes: list[str] = []
 
@@ -74,6 +117,47 @@ def test_the_key_is_made_once_however_many_ask(key_file: pathlib.Path) -> None:
     assert [sealing.unseal(envelope, "a") for envelope in envelopes] == ["secret"] * 8
     assert [path.name for path in key_file.parent.iterdir()] == [key_file.name]
     assert key_file.stat().st_mode & 0o777 == 0o600
+
+
+def test_processes_that_find_a_damaged_key_together_make_one(key_file: pathlib.Path) -> None:
+    key_file.parent.mkdir()
+    key_file.write_bytes(b"not base64")
+    program = (
+        "from exordos_paas_mail import sealing; print('ready', flush=True); input();"
+        "print(sealing.seal('secret', 'a'))"
+    )
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", program],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(4)
+    ]
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    envelopes = [process.communicate()[0].strip() for process in processes]
+    assert [sealing.unseal(envelope, "a") for envelope in envelopes] == ["secret"] * 4
+
+
+def test_a_disk_that_is_full_seals_nothing_and_is_named(key_file: pathlib.Path) -> None:
+    key_file.parent.mkdir()
+    key_file.write_bytes(b"half a")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        with pytest.raises(OSError, match=re.escape(str(key_file))):
+            sealing.seal("secret", "a")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert [path.name for path in key_file.parent.iterdir()] == [key_file.name]
+    assert key_file.read_bytes() == b"half a"
 
 
 def test_a_key_that_cannot_be_kept_seals_nothing(

@@ -18,7 +18,7 @@ from gcl_sdk.agents.universal.services import agent as agent_service
 from restalchemy.dm import filters
 from restalchemy.storage.sql import engines
 
-from exordos_paas_mail import constants, definition, models, sealing
+from exordos_paas_mail import constants, declared_models, definition, models, sealing
 from exordos_paas_mail.codecs import password_hashes
 from exordos_paas_mail.tests.unit import test_manifests
 from exordos_paas_mail.tests.unit.control_plane import api_client, gservice
@@ -337,15 +337,28 @@ def test_a_changed_secret_reaches_the_node(
     assert manager.is_settled("instances.accounts", ACCOUNT)
 
 
-def test_a_lost_key_heals_without_a_new_hash(
-    manager: ElementManager, tmp_path: pathlib.Path
+@pytest.mark.parametrize(
+    "left",
+    [
+        pytest.param(None, id="lost"),
+        pytest.param(b"", id="empty"),
+        pytest.param(b"not base64", id="not base64"),
+        pytest.param(b"aGFsZiBh", id="half a key"),
+    ],
+)
+def test_a_lost_or_damaged_key_heals_without_a_new_hash(
+    manager: ElementManager, tmp_path: pathlib.Path, left: bytes | None
 ) -> None:
     manager.declare("instances.accounts", ACCOUNT, **account())
     manager.loop()
     old = stored().password_hash
     touched = models.MailInstance.objects.get_one().updated_at
-    (tmp_path / "declared.key").unlink()
+    key_file = tmp_path / "declared.key"
+    key_file.unlink()
+    if left is not None:
+        key_file.write_bytes(left)
     manager.loop()
+    assert declared_models.DeclaredAccount.objects.get_one().password == PASSWORD
     assert manager.is_settled("instances.accounts", ACCOUNT)
     assert stored().password_hash == old
     assert models.MailInstance.objects.get_one().updated_at == touched
