@@ -16,6 +16,9 @@ _DOMAIN = re.compile(
 )
 
 _NUMBER_MAX = 1_000_000_000
+# exim counts a message's octets in 31 bits: a larger limit is none, or another
+# one, and not an error to it.
+_MESSAGE_SIZE_MB_MAX = 2047
 
 # The record inside passwd.cdb that says which passwd file it was made from.
 INDEX_TIE_KEY: tp.Final = "passwd"
@@ -34,7 +37,7 @@ class Settings:
     allow_private_mx: bool = False
     """Deliver to hosts in private address ranges, for a network of one's own."""
     message_size_mb: int = 25
-    """Largest message accepted, in MiB."""
+    """Largest message accepted, in MiB; at most 2047."""
     recipients_max: int = 100
     """Recipients of one message."""
     recipients_per_hour: int = 500
@@ -59,8 +62,9 @@ class Settings:
             if field.name in {"domain", "allow_private_mx"}:
                 continue
             value = getattr(self, field.name)
-            if type(value) is not int or not 1 <= value <= _NUMBER_MAX:
-                raise ValueError(f"{field.name} is not an integer from 1 to {_NUMBER_MAX}")
+            maximum = _MESSAGE_SIZE_MB_MAX if field.name == "message_size_mb" else _NUMBER_MAX
+            if type(value) is not int or not 1 <= value <= maximum:
+                raise ValueError(f"{field.name} is not an integer from 1 to {maximum}")
 
 
 @functools.cache

@@ -95,6 +95,11 @@ def test_a_message_is_so_large(relay: relay_.Relay) -> None:
             assert client.mail(ALICE, ["SIZE=1048577"])[0] == 552
 
 
+def test_the_largest_limit_is_announced_as_it_is(relay: relay_.Relay) -> None:
+    with relay.configured(message_size_mb=2047), relay.login() as client:
+        assert client.esmtp_features["size"] == str(2047 * 2**20)
+
+
 def test_default_limits_let_a_large_message_and_many_recipients_pass(
     relay: relay_.Relay, internet: internet_.Internet
 ) -> None:

@@ -152,6 +152,12 @@ def test_a_limit_that_is_not_a_positive_number_is_refused(field: str, value: tp.
         exim_conf.Settings(domain="tenant.example", **{field: value})
 
 
+def test_a_message_size_that_exim_cannot_count_is_refused() -> None:
+    assert changed(message_size_mb=2047) == ["message_size_limit = 2047M"]
+    with pytest.raises(ValueError, match=r"^message_size_mb is not an integer from 1 to 2047$"):
+        exim_conf.Settings(domain="tenant.example", message_size_mb=2048)
+
+
 def test_a_choice_that_is_not_a_boolean_is_refused() -> None:
     with pytest.raises(ValueError, match="allow_private_mx is not a boolean"):
         exim_conf.Settings(domain="tenant.example", allow_private_mx=tp.cast("bool", "no"))

@@ -150,6 +150,13 @@ def test_a_second_run_changes_nothing(
             id="wrong override",
         ),
         pytest.param(
+            constants.RELAY_ENV_KEPT_FILE,
+            "RELAY_MESSAGE_SIZE_MB=2048\n",
+            "/var/lib/exordos/exordos_paas_mail/relay.env: message_size_mb is not an integer from "
+            "1 to 2047",
+            id="size that exim cannot count",
+        ),
+        pytest.param(
             constants.TLS_CERTIFICATE_FILE,
             "-----BEGIN CERTIFICATE-----\n",
             "the installed TLS certificate chain is not PEM",
