@@ -19,6 +19,9 @@ _RENEW_BEFORE = datetime.timedelta(days=30)
 # RFC 5280, appendix A.1: ub-common-name.
 _COMMON_NAME_SIZE_MAX = 64
 
+# Those of TLS that exim's GnuTLS speaks as well: it loads no key on another one.
+_CURVES = (ec.SECP256R1, ec.SECP384R1, ec.SECP521R1)
+
 PrivateKey: tp.TypeAlias = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 
@@ -79,7 +82,9 @@ def _load_key(pem: bytes) -> PrivateKey | None:
         key = serialization.load_pem_private_key(pem, password=None)
     except (ValueError, TypeError, exceptions.UnsupportedAlgorithm):
         return None
-    return key if isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) else None
+    if isinstance(key, ec.EllipticCurvePrivateKey):
+        return key if isinstance(key.curve, _CURVES) else None
+    return key if isinstance(key, rsa.RSAPrivateKey) else None
 
 
 def _load_certificate(chain: bytes) -> x509.Certificate:

@@ -11,6 +11,7 @@ import typing as tp
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from exordos_paas_mail.codecs import certificates
 from exordos_paas_mail.tests.unit.node import authority
@@ -131,6 +132,19 @@ def test_an_installed_certificate_without_its_key_is_refused(
     _, chain = authority.issue(DOMAIN)
 
     with pytest.raises(ValueError, match=reason):
+        certificates.plan(key, chain, DOMAIN, NOW)
+
+
+@pytest.mark.parametrize("curve", [ec.SECP256K1(), ec.BrainpoolP256R1()], ids=lambda it: it.name)
+def test_a_key_that_exim_cannot_load_is_refused(curve: ec.EllipticCurve) -> None:
+    _, chain = authority.issue(DOMAIN)
+    key = ec.generate_private_key(curve).private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+
+    with pytest.raises(ValueError, match="no usable private key"):
         certificates.plan(key, chain, DOMAIN, NOW)
 
 
