@@ -53,6 +53,7 @@ class Plan:
     dkim: dkim_keys.Plan
     tls_key: bytes
     tls_chain: bytes
+    tls_served: bytes
     host_name: str
     hosts: bytes
     remarks: list[str]
@@ -60,7 +61,7 @@ class Plan:
     @property
     def running(self) -> str:
         """What an exim that was started with it runs with, see constants.RELAY_FILES."""
-        files = (self.configuration, self.tls_key, self.tls_chain)
+        files = (self.configuration, self.tls_key, self.tls_chain, self.tls_served)
         return configure_state.running(map(configure_state.fingerprint, files))
 
 
@@ -78,8 +79,8 @@ def plan(machine: node.Node, now: datetime.datetime) -> Plan:
         for name in machine.names(constants.DKIM_KEYS_DIR)
     }
     for name in (constants.TLS_PRIVATE_KEY_FILE, constants.TLS_CERTIFICATE_FILE):
-        # exim is not root and could not follow it to where others keep keys; a
-        # copy in its place would hide the next renewal.
+        # What it leads to goes with the image, and a certificate made in its
+        # place would then hide that.
         if machine.is_link(name):
             raise ValueError(f"{name}: a symbolic link; install the file itself")
     tls_key, tls_chain = certificates.plan(
@@ -101,6 +102,7 @@ def plan(machine: node.Node, now: datetime.datetime) -> Plan:
         ),
         tls_key=tls_key,
         tls_chain=tls_chain,
+        tls_served=certificates.bundle(tls_key, tls_chain),
         host_name=host_name,
         hosts=hosts.render(own_hosts, domain, host_name).encode("utf-8", errors="surrogateescape"),
         remarks=certificates.remarks(tls_chain, domain, now),
@@ -138,6 +140,7 @@ def apply(machine: node.Node, wanted: Plan) -> list[str]:
         "TLS certificate": [
             machine.ensure_file(constants.TLS_PRIVATE_KEY_FILE, wanted.tls_key, 0o640, exim=True),
             machine.ensure_file(constants.TLS_CERTIFICATE_FILE, wanted.tls_chain, 0o644, exim=True),
+            machine.ensure_file(constants.TLS_SERVED_FILE, wanted.tls_served, 0o640, exim=True),
         ],
         _HOSTS_FILE: [machine.ensure_mounted_file(_HOSTS_FILE, wanted.hosts)],
         "exim4.conf": [

@@ -58,11 +58,19 @@ DKIM_RECORD_FILE: tp.Final = "/etc/exim4/dkim/platform.txt"
 DKIM_KEYS_DIR: tp.Final = "/etc/exim4/dkim/keys"
 TLS_PRIVATE_KEY_FILE: tp.Final = "/etc/exim4/tls/privkey.pem"
 TLS_CERTIFICATE_FILE: tp.Final = "/etc/exim4/tls/fullchain.pem"
+# The two above once they are found to be a pair: what exim serves.
+TLS_SERVED_FILE: tp.Final = "/etc/exim4/tls/relay.pem"
 EXIM_CONFIG_FILE: tp.Final = "/etc/exim4/exim4.conf"
 EXIM_SPOOL_DIR: tp.Final = "/var/spool/exim4"
 EXIM_PANIC_LOG: tp.Final = "/var/log/exim4/paniclog"
-# What exim reads when it starts, and not again.
-RELAY_FILES: tp.Final = (EXIM_CONFIG_FILE, TLS_PRIVATE_KEY_FILE, TLS_CERTIFICATE_FILE)
+# What exim is started with, and what that is made of: one that has changed is
+# another run of configure, and another start.
+RELAY_FILES: tp.Final = (
+    EXIM_CONFIG_FILE,
+    TLS_PRIVATE_KEY_FILE,
+    TLS_CERTIFICATE_FILE,
+    TLS_SERVED_FILE,
+)
 EXIM_GROUP: tp.Final = "Debian-exim"
 EXIM_UNIT: tp.Final = "exim4"
 # The queue runner, and one accepting process a port.

@@ -63,6 +63,28 @@ def plan(
     return key, chain
 
 
+def bundle(key: bytes, chain: bytes) -> bytes:
+    """Return one PEM file of a key and a chain that ``plan`` returned.
+
+    It holds the pair and nothing else. An installed file may bring more, such
+    as the certificates of an older pair, and GnuTLS would take the first there is.
+    """
+    private_key = serialization.load_pem_private_key(key, password=None)
+    return b"".join(
+        [
+            private_key.private_bytes(
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.PKCS8,
+                serialization.NoEncryption(),
+            ),
+            *(
+                certificate.public_bytes(serialization.Encoding.PEM)
+                for certificate in x509.load_pem_x509_certificates(chain)
+            ),
+        ]
+    )
+
+
 def remarks(chain: bytes, domain: str, now: datetime.datetime) -> list[str]:
     """Return what clients will not like about an installed chain; nothing about one of ours."""
     certificate = _load_certificate(chain)

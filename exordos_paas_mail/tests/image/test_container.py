@@ -71,6 +71,8 @@ def test_mail_env_makes_it_a_relay_and_a_new_image_keeps_it_one(
     guests.send(container)
     guests.wait_for_queue(container, 1)
     before = guests.facts(container)
+    # As on the data disk of an image that served the installed files themselves.
+    container.run("rm", constants.TLS_SERVED_FILE)
 
     container.node.reimage(renumbered)
     container.node.wait_booted()

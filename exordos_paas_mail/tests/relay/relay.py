@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from passlib import hash as passlib_hash
 
+from exordos_paas_mail.codecs import certificates as pairs
 from exordos_paas_mail.codecs import exim_conf
 from exordos_paas_mail.tests.relay import certificates, internet, units
 
@@ -79,9 +80,14 @@ class Relay:
 
     def install_certificate(self) -> bytes:
         key, self.certificate = certificates.make(DOMAIN)
-        install(TLS / "privkey.pem", key)
-        install(TLS / "fullchain.pem", self.certificate)
+        self.install_pair(key, self.certificate)
+        install(TLS / "relay.pem", pairs.bundle(key, self.certificate))
         return self.certificate
+
+    def install_pair(self, key: bytes, chain: bytes) -> None:
+        """Install a pair as an operator does: it is served once configure has seen it."""
+        install(TLS / "privkey.pem", key)
+        install(TLS / "fullchain.pem", chain)
 
     def configure(self, **settings: tp.Any) -> None:
         """Render exim4.conf; a reload makes it count."""

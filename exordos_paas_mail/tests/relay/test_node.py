@@ -8,6 +8,7 @@ import base64
 import dataclasses
 import pathlib
 import shutil
+import ssl
 import subprocess
 import typing as tp
 
@@ -16,6 +17,7 @@ import pytest
 
 from exordos_paas_mail import accounts, configure, constants, health, node, status
 from exordos_paas_mail.codecs import dkim, mail_env, passwd
+from exordos_paas_mail.tests.relay import certificates
 from exordos_paas_mail.tests.relay import internet as internet_
 from exordos_paas_mail.tests.relay import relay as relay_
 
@@ -133,6 +135,48 @@ def test_configure_makes_a_relay_that_signs_with_the_key_it_reports(
         relay.certificate = certificate
     _, value = dkim.parse((machine.read(constants.DKIM_RECORD_FILE) or b"").decode())
     assert value == dkim.value_of(machine.read(constants.DKIM_PRIVATE_KEY_FILE) or b"")
+
+
+@pytest.mark.parametrize("half", ["privkey.pem", "fullchain.pem"])
+def test_half_of_a_new_pair_leaves_the_old_one_served(
+    relay: relay_.Relay, machine: Machine, capsys: pytest.CaptureFixture[str], half: str
+) -> None:
+    machine.ensure_file(constants.MAIL_ENV_FILE, mail_env.render(relay_.DOMAIN).encode(), 0o640)
+    assert configure.main([], machine) == 0
+    key, chain = certificates.make(relay_.DOMAIN)
+
+    relay_.install(relay_.TLS / half, {"privkey.pem": key, "fullchain.pem": chain}[half])
+    # exim reads its files anew when they change, seconds later; a reload has it do so now.
+    relay.units.reload()
+    assert relay.send()[0] == 250
+    assert configure.main([], machine) == 78
+    assert "belongs to another private key" in capsys.readouterr().err
+    relay.units.reload()
+    assert relay.send()[0] == 250
+
+    relay.install_pair(key, chain)
+    assert configure.main([], machine) == 0
+    assert served() == chain.split()
+
+
+def test_a_new_pair_that_exim_may_not_read_stops_nobody_and_is_served(
+    relay: relay_.Relay, machine: Machine
+) -> None:
+    machine.ensure_file(constants.MAIL_ENV_FILE, mail_env.render(relay_.DOMAIN).encode(), 0o640)
+    assert configure.main([], machine) == 0
+    key, chain = certificates.make(relay_.DOMAIN)
+
+    relay_.install(relay_.TLS / "privkey.pem", key, 0o600)
+    relay_.install(relay_.TLS / "fullchain.pem", chain, 0o600)
+    relay.units.reload()
+    assert relay.send()[0] == 250
+
+    assert configure.main([], machine) == 0
+    assert served() == chain.split()
+
+
+def served() -> list[bytes]:
+    return ssl.get_server_certificate(("127.0.0.1", 465)).encode().split()
 
 
 def verifies(data: bytes, value: str) -> bool:

@@ -135,6 +135,18 @@ def test_an_installed_certificate_without_its_key_is_refused(
         certificates.plan(key, chain, DOMAIN, NOW)
 
 
+def test_a_bundle_holds_the_pair_and_nothing_else(tmp_path: pathlib.Path) -> None:
+    key, chain = authority.issue(DOMAIN)
+    _, older = authority.issue(DOMAIN)
+    _, intermediate = authority.issue("a CA")
+    files = (older + key.rstrip(b"\n"), b"subject=/CN=mail\n" + chain + intermediate + key)
+
+    assert certificates.plan(*files, DOMAIN, NOW) == files
+    assert certificates.bundle(*files) == key + chain + intermediate
+    (tmp_path / "bundle").write_bytes(certificates.bundle(*files))
+    ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(tmp_path / "bundle")
+
+
 @pytest.mark.parametrize("curve", [ec.SECP256K1(), ec.BrainpoolP256R1()], ids=lambda it: it.name)
 def test_a_key_that_exim_cannot_load_is_refused(curve: ec.EllipticCurve) -> None:
     _, chain = authority.issue(DOMAIN)

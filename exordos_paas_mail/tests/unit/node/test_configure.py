@@ -94,6 +94,7 @@ def test_modes_let_exim_read_its_keys_and_nobody_else(relay: fake_node.FakeNode)
             constants.DKIM_RECORD_FILE,
             constants.TLS_PRIVATE_KEY_FILE,
             constants.TLS_CERTIFICATE_FILE,
+            constants.TLS_SERVED_FILE,
             constants.EXIM_CONFIG_FILE,
         )
     }
@@ -106,6 +107,7 @@ def test_modes_let_exim_read_its_keys_and_nobody_else(relay: fake_node.FakeNode)
         constants.DKIM_RECORD_FILE: "0o644",
         constants.TLS_PRIVATE_KEY_FILE: "0o640",
         constants.TLS_CERTIFICATE_FILE: "0o644",
+        constants.TLS_SERVED_FILE: "0o640",
         constants.EXIM_CONFIG_FILE: "0o644",
     }
 
@@ -364,6 +366,7 @@ def test_an_installed_certificate_is_served_and_its_renewal_too(
         assert relay.calls() == RESTART
         assert relay.path(constants.TLS_PRIVATE_KEY_FILE).read_bytes() == key
         assert relay.path(constants.TLS_CERTIFICATE_FILE).read_bytes() == chain
+        assert relay.path(constants.TLS_SERVED_FILE).read_bytes() == key + chain
         assert run(relay) == 0
         assert relay.calls() == []
     assert "certificate" not in capsys.readouterr().err
@@ -404,12 +407,50 @@ def test_half_of_an_installation_is_refused(
     key, chain = authority.issue(DOMAIN)
     relay.path(constants.TLS_CERTIFICATE_FILE).write_bytes(chain)
 
+    before = relay.path(constants.TLS_SERVED_FILE).read_bytes()
     assert run(relay) == 78
+    assert relay.path(constants.TLS_SERVED_FILE).read_bytes() == before
     assert capsys.readouterr().err == (
         "exordos-mail-configure: the installed TLS certificate belongs to another private key\n"
     )
     relay.path(constants.TLS_PRIVATE_KEY_FILE).write_bytes(key)
     assert run(relay) == 0
+    assert relay.path(constants.TLS_SERVED_FILE).read_bytes() == key + chain
+
+
+def test_an_image_that_served_the_installed_files_themselves_is_replaced(
+    relay: fake_node.FakeNode,
+) -> None:
+    served = relay.read(constants.TLS_SERVED_FILE)
+    for name in (
+        constants.TLS_SERVED_FILE,
+        constants.EXIM_CONFIG_FILE,
+        constants.CONFIGURE_STATE_FILE,
+    ):
+        relay.path(name).unlink()
+
+    assert run(relay) == 0
+    assert relay.read(constants.TLS_SERVED_FILE) == served
+    assert relay.calls()[1:] == RESTART
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        pytest.param(lambda path: path.unlink(), id="lost"),
+        pytest.param(lambda path: path.write_text("harmed"), id="harmed"),
+        pytest.param(lambda path: path.chmod(0o600), id="unreadable for exim"),
+    ],
+)
+def test_what_exim_serves_is_made_good(
+    relay: fake_node.FakeNode, harm: tp.Callable[[pathlib.Path], object]
+) -> None:
+    served = relay.path(constants.TLS_SERVED_FILE)
+    before = (served.read_bytes(), served.stat().st_mode)
+    harm(served)
+
+    assert run(relay) == 0
+    assert (served.read_bytes(), served.stat().st_mode) == before
 
 
 def test_a_crash_anywhere_is_made_good_by_the_next_run(
