@@ -102,6 +102,7 @@ def test_private_addresses_are_followed_only_when_allowed() -> None:
         ".tenant.example",
         "tenant.example.",
         "tenant..example",
+        "192.0.2.1",
         "Tenant.example",
         "-a.example",
         "a-.example",
