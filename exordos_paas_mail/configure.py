@@ -166,6 +166,11 @@ def run(machine: node.Node) -> str:
             if before.running != wanted.running:
                 machine.restart_relay()
                 changed.append("exim4 restarted")
+            # systemd does not try again what an assert has kept from starting: it is
+            # this that brings a relay back once the data disk is there.
+            elif machine.relay_failure():
+                machine.start_relay()
+                changed.append("exim4 started")
             before = dataclasses.replace(before, domain=wanted.domain, running=wanted.running)
             # Last: exim takes its name from exim4.conf and serves without it.
             if _ensure_host_name(machine, wanted.host_name):

@@ -4,10 +4,12 @@
 
 from __future__ import annotations
 
+import pathlib
 import typing as tp
 
 from exordos_paas_mail import constants
 from exordos_paas_mail.tests.image import guests
+from stand import waiting
 
 if tp.TYPE_CHECKING:
     from exordos_paas_mail.tests.image import conftest
@@ -26,6 +28,27 @@ DATA_DIRECTORIES = [
 def listening(guest: guests.Guest) -> set[int]:
     shown = guest.run("ss", "--no-header", "--listening", "--tcp", "--numeric")
     return {int(line.split()[3].rpartition(":")[2]) for line in shown.splitlines()}
+
+
+def data_disk(container: conftest.Container) -> pathlib.Path:
+    """Return where this machine has the node's data disk."""
+    assert container.node.spec.data is not None
+    return pathlib.Path(container.node.spec.data)
+
+
+def main_process(guest: guests.Guest) -> str:
+    shown = guest.run("systemctl", "show", "--property=MainPID", "--value", constants.EXIM_UNIT)
+    return shown.strip()
+
+
+def wait_for_relay(guest: guests.Guest) -> None:
+    """Wait until all processes of the relay run."""
+    units = constants.EXIM_PROCESS_UNITS
+    waiting.until(
+        "the relay runs",
+        lambda: set(guests.unit_states(guest, *units).values()) == {"active"} or None,
+        30,
+    )
 
 
 def test_the_image_holds_no_key_no_compiler_and_no_configuration(
@@ -103,6 +126,47 @@ def test_a_power_cut_costs_nothing(container: conftest.Container) -> None:
 
     assert guests.facts(container) == before
     assert guests.log_in(container, 465) == 235
+
+
+def test_a_relay_that_a_broken_data_disk_kept_down_serves_once_it_is_mended(
+    container: conftest.Container,
+) -> None:
+    guests.deliver_mail_env(container)
+    guests.set_account(container)
+    before = guests.facts(container)
+    container.node.stop()
+    spool = data_disk(container) / "mail/spool"
+    away = spool.rename(spool.with_name("away"))
+    spool.touch()  # no directory: it cannot be mounted over one
+    container.node.up()
+    container.node.wait_booted()
+    assert guests.unit_states(container, BOOTSTRAP, constants.EXIM_UNIT) == {
+        BOOTSTRAP: "failed",
+        constants.EXIM_UNIT: "inactive",
+    }
+    assert listening(container) & {25, 465, 587} == set()
+
+    spool.unlink()
+    away.rename(spool)
+    container.run("systemctl", "restart", BOOTSTRAP)
+
+    wait_for_relay(container)
+    assert guests.facts(container) == before
+    assert guests.log_in(container, 587) == 235
+
+
+def test_what_of_the_relay_does_not_run_is_started_and_the_rest_goes_on(
+    container: conftest.Container,
+) -> None:
+    guests.deliver_mail_env(container)
+    guests.set_account(container)
+    running = main_process(container)
+    container.run("systemctl", "stop", "exim4@465.socket", "exim4@465.service")
+
+    container.run("systemctl", "restart", constants.CONFIGURE_UNIT)
+
+    assert guests.log_in(container, 465) == 235
+    assert main_process(container) == running
 
 
 def test_bootstrap_run_again_by_hand_changes_nothing(container: conftest.Container) -> None:

@@ -18,6 +18,7 @@ if tp.TYPE_CHECKING:
 DOMAIN = "mail.example.com"
 OTHER = "other.example"
 RESTART = ["systemctl restart exim4", "systemctl is-active exim4"]
+START = ["systemctl start exim4", "systemctl is-active exim4"]
 
 
 @pytest.fixture
@@ -269,6 +270,36 @@ def test_a_relay_that_does_not_stay_up_is_a_failure(node: fake_node.FakeNode) ->
     node.fail("systemctl", "is-active", "failed")
 
     assert run(node) == 1
+
+
+@pytest.mark.parametrize("unit", constants.EXIM_PROCESS_UNITS)
+def test_a_relay_that_does_not_run_is_started_and_nothing_else(
+    relay: fake_node.FakeNode, capsys: pytest.CaptureFixture[str], unit: str
+) -> None:
+    """As after a boot at which the data disk came late."""
+    relay.relay(**{unit: "inactive"})
+    before = relay_files(relay)
+
+    assert run(relay) == 0
+
+    assert relay.calls() == START
+    assert relay_files(relay) == before
+    assert capsys.readouterr().out == f"{DOMAIN}: changed: exim4 started\n"
+
+
+def test_a_relay_that_does_not_start_is_a_failure_and_tried_again(
+    relay: fake_node.FakeNode,
+) -> None:
+    relay.relay(**{"exim4.service": "failed"})
+    relay.fail("systemctl", "start", "Job for exim4.service failed.")
+    assert run(relay) == 1
+    assert state(relay).error.endswith("Job for exim4.service failed.")
+    relay.heal("systemctl", "start")
+    relay.calls()
+
+    assert run(relay) == 0
+    assert relay.calls() == START
+    assert state(relay).error == ""
 
 
 def test_a_new_domain_gets_a_key_of_its_own_and_the_old_one_is_found_again(
