@@ -155,6 +155,21 @@ def test_a_relay_that_a_broken_data_disk_kept_down_serves_once_it_is_mended(
     assert guests.log_in(container, 587) == 235
 
 
+def test_a_relay_that_dies_time_and_again_is_started_each_time(
+    container: conftest.Container,
+) -> None:
+    guests.deliver_mail_env(container)
+    unit = constants.EXIM_UNIT
+    died = {"0"}
+    # systemd's own limit is five starts in ten seconds.
+    for _ in range(6):
+        waiting.until("exim runs", lambda: main_process(container) not in died, 20)
+        died.add(main_process(container))
+        container.run("systemctl", "kill", "--signal=KILL", "--kill-whom=main", unit)
+
+    waiting.until("exim runs", lambda: main_process(container) not in died, 20)
+
+
 def test_what_of_the_relay_does_not_run_is_started_and_the_rest_goes_on(
     container: conftest.Container,
 ) -> None:

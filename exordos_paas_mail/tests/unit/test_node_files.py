@@ -65,6 +65,11 @@ def test_no_part_of_the_relay_starts_without_configuration_and_data_disk(name: s
     assert settings["Unit", "ConditionPathExists"] == [constants.EXIM_CONFIG_FILE]
 
 
+@pytest.mark.parametrize("name", ["exim4.service", "exim4@.service"], ids=lambda name: name)
+def test_no_process_of_the_relay_is_given_up(name: str) -> None:
+    assert unit(name)["Unit", "StartLimitIntervalSec"] == ["0"]
+
+
 def test_nothing_that_configure_restarts_waits_for_configure() -> None:
     waiting = [
         path.name
