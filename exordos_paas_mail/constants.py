@@ -62,6 +62,9 @@ TLS_CERTIFICATE_FILE: tp.Final = "/etc/exim4/tls/fullchain.pem"
 TLS_SERVED_FILE: tp.Final = "/etc/exim4/tls/relay.pem"
 EXIM_CONFIG_FILE: tp.Final = "/etc/exim4/exim4.conf"
 EXIM_SPOOL_DIR: tp.Final = "/var/spool/exim4"
+# Below these exim refuses mail: check_spool_space, check_spool_inodes.
+EXIM_SPOOL_FREE_BYTES_MIN: tp.Final = 200 * 2**20
+EXIM_SPOOL_FREE_FILES_MIN: tp.Final = 1000
 EXIM_PANIC_LOG: tp.Final = "/var/log/exim4/paniclog"
 # What exim is started with, and what that is made of: one that has changed is
 # another run of configure, and another start.

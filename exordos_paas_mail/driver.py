@@ -56,6 +56,8 @@ class MailInstanceNode(meta.MetaDataPlaneModel):
 
     _accounts: tp.ClassVar = accounts.Accounts(node.Node())
     _health: tp.ClassVar = health.Health(node.Node())
+    # Why the SDK could not keep its state at the end of the last pass.
+    state_failure: tp.ClassVar[str] = ""
     _hashed: tp.ClassVar[tuple[tuple[tp.Any, ...], str, str] | None] = None
 
     def get_meta_model_fields(self) -> set[str]:
@@ -154,8 +156,7 @@ class MailInstanceNode(meta.MetaDataPlaneModel):
             self.dkim_public_key = report.dkim_public_key
             # exim4 has nothing to reload before configure has started it.
             waiting = not report.configured and not report.error
-            if report.error:
-                errors.append(report.error)
+            errors += filter(None, [report.error, self.state_failure])
             if report.error or self._health.is_outdated():
                 self._health.repair()
         except _FAILURES as error:
@@ -183,3 +184,18 @@ class MailCapabilityDriver(meta.MetaFileStorageAgentDriver):
         **kwargs: tp.Any,
     ) -> None:
         super().__init__(*args, meta_file=meta_file, **kwargs)
+
+    def finalize(self) -> None:
+        """Keep the state file; that it cannot be kept is a fact of the next pass.
+
+        The agent drops the whole report of a driver that raises here, and with it
+        the reason.
+        """
+        failure = ""
+        try:
+            super().finalize()
+        except OSError as error:
+            failure = f"the agent's state is not kept: {error}"
+            LOG.warning("%s", failure)
+        for model in self.__model_map__.values():
+            model.state_failure = failure

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The mailaas authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a node tells of its relay: configured or not, and its DKIM key."""
+"""What a node tells of its relay: configured or not, its DKIM key, room for mail."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def _parse_record(data: bytes | None) -> _Record:
 
 
 class Health:
-    """The relay's health on one machine; a settled look costs a few stat(2)."""
+    """The relay's health on one machine; a settled look costs a few system calls."""
 
     def __init__(self, machine: node.Node) -> None:
         self._node = machine
@@ -86,7 +86,7 @@ class Health:
         read.
         """
         _, state = self._state.read()
-        failures = []
+        failures = [self._disk_failure()]
         if state is None or not state.finished:
             failures.append(self._ask(lambda: self._node.unit_failure(constants.CONFIGURE_UNIT)))
         if state is not None and state.error:
@@ -116,6 +116,19 @@ class Health:
         if self._repaired_at is None or now - self._repaired_at >= _REPAIR_PERIOD:
             self._repaired_at = now
             self._node.start_unit(constants.CONFIGURE_UNIT)
+
+    def _disk_failure(self) -> str:
+        """Return why exim cannot take mail in; no number in it that changes by the minute."""
+        if failure := self._node.write_failure(constants.EXIM_SPOOL_DIR):
+            return f"the data disk cannot be written: {failure}"
+        space = self._node.free_space(constants.EXIM_SPOOL_DIR)
+        if space.bytes < constants.EXIM_SPOOL_FREE_BYTES_MIN:
+            least = f"{constants.EXIM_SPOOL_FREE_BYTES_MIN >> 20} MB"
+        elif space.files is not None and space.files < constants.EXIM_SPOOL_FREE_FILES_MIN:
+            least = f"{constants.EXIM_SPOOL_FREE_FILES_MIN} files"
+        else:
+            return ""
+        return f"the data disk is full: mail is refused with less than {least} free"
 
     def _relay_failure(self) -> str:
         """Ask systemd once a minute, and at each pass while exim does not run."""

@@ -47,6 +47,14 @@ class Signature(tp.NamedTuple):
         return self.mtime_ns // 1_000_000_000
 
 
+class Space(tp.NamedTuple):
+    """What is left of a file system."""
+
+    bytes: int
+    files: int | None
+    """How many more files; None where that is not limited."""
+
+
 def _signature(status: os.stat_result) -> Signature:
     return Signature(
         status.st_ino,
@@ -186,10 +194,27 @@ class Node:
         _sync_directory(path.parent)
         return True
 
-    def free_space(self, directory: str) -> int:
-        """Return the bytes that are free for anybody on the directory's file system."""
+    def free_space(self, directory: str) -> Space:
+        """Return what is free for anybody on the directory's file system."""
         found = os.statvfs(self.path(directory))
-        return found.f_bavail * found.f_frsize
+        # btrfs has no fixed number of files and counts none.
+        files = found.f_favail if found.f_files else None
+        return Space(found.f_bavail * found.f_frsize, files)
+
+    def write_failure(self, directory: str) -> str:
+        """Return why no file can be made in *directory*, empty when one can.
+
+        Tried, with a file that never has a name: statvfs(3) does not tell. ext4
+        that was stopped by an error (errors=remount-ro) is not flagged read-only
+        since Linux 6.12.
+        """
+        flags = os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC
+        try:
+            os.close(os.open(self.path(directory), flags, 0o600))
+        except OSError as error:
+            # A file system that knows no such files may be written all the same.
+            return "" if error.errno == errno.EOPNOTSUPP else str(error.strerror)
+        return ""
 
     @contextlib.contextmanager
     def lock(self, name: str) -> Iterator[None]:

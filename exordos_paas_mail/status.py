@@ -34,7 +34,7 @@ def read(machine: node.Node) -> dict[str, str | int]:
         "domain": domain,
         "error": report.error,
         **{f"queue_{k}": v for k, v in queue_list.parse(machine.queue())._asdict().items()},
-        "spool_free_bytes": machine.free_space(constants.EXIM_SPOOL_DIR),
+        "spool_free_bytes": machine.free_space(constants.EXIM_SPOOL_DIR).bytes,
         "panic_log_bytes": 0 if panic is None else panic.size,
     }
 

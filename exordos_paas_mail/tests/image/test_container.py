@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import pathlib
 import typing as tp
 
@@ -182,6 +183,23 @@ def test_what_of_the_relay_does_not_run_is_started_and_the_rest_goes_on(
 
     assert guests.log_in(container, 465) == 235
     assert main_process(container) == running
+
+
+def test_a_data_disk_that_cannot_be_written_is_reported_until_it_can(
+    container: conftest.Container,
+) -> None:
+    guests.deliver_mail_env(container)
+    guests.set_account(container)
+    container.run("mount", "-o", "remount,bind,ro", constants.EXIM_SPOOL_DIR)
+    error = "the data disk cannot be written: Read-only file system"
+
+    said = json.loads(container.run("exordos-mail-status", check=False))
+    reported = guests.set_account(container)
+
+    assert (said["error"], reported["status"], reported["error"]) == (error, "ERROR", error)
+    container.run("mount", "-o", "remount,bind,rw", constants.EXIM_SPOOL_DIR)
+    assert json.loads(container.run("exordos-mail-status"))["error"] == ""
+    assert guests.set_account(container)["status"] == "ACTIVE"
 
 
 def test_bootstrap_run_again_by_hand_changes_nothing(container: conftest.Container) -> None:

@@ -8,18 +8,21 @@ they were called, and fail where a test asked for it.
 
 from __future__ import annotations
 
+import errno
 import functools
 import grp
 import os
 import pwd
 import textwrap
-from typing import TYPE_CHECKING
+import typing as tp
 
 from exordos_paas_mail import constants, node
 from exordos_paas_mail.codecs import configure_state, dkim
 
-if TYPE_CHECKING:
+if tp.TYPE_CHECKING:
     import pathlib
+
+    import pytest
 
 a_key = functools.cache(dkim.generate)
 
@@ -159,3 +162,30 @@ def signature(path: pathlib.Path) -> tuple[int, ...]:
         found.st_uid,
         found.st_gid,
     )
+
+
+def data_disk(
+    patch: pytest.MonkeyPatch,
+    *,
+    free: int = 2**30,
+    files: int | None = 10_000,
+    read_only: bool = False,
+    unnamed: bool = True,
+) -> None:
+    """Give the spool's disk *free* bytes and *files*; errors as the kernel gives them.
+
+    *files* is None where they are not counted; *unnamed* tells whether the file
+    system knows files without a name.
+    """
+    counted = (0, 0, 0) if files is None else (2 * files, files, files)
+    found = os.statvfs_result((4096, 4096, 2**20, free // 4096, free // 4096, *counted, 0, 255))
+    patch.setattr(os, "statvfs", lambda _: found)
+    whole = os.open
+
+    def opened(path: tp.Any, flags: int, mode: int = 0o777, **kwargs: tp.Any) -> int:
+        refusal = errno.EROFS if read_only else 0 if unnamed else errno.EOPNOTSUPP
+        if flags & os.O_TMPFILE == os.O_TMPFILE and refusal:
+            raise OSError(refusal, os.strerror(refusal))
+        return whole(path, flags, mode, **kwargs)
+
+    patch.setattr(os, "open", opened)

@@ -10,6 +10,7 @@ import typing as tp
 import pytest
 
 from exordos_paas_mail import constants
+from exordos_paas_mail.codecs import exim_conf
 from exordos_paas_mail.tests.unit.node import agent_stage, fake_node
 
 DOMAIN = agent_stage.DOMAIN
@@ -167,3 +168,87 @@ def test_a_systemd_that_does_not_answer_is_an_error_and_the_key_stays_published(
     assert stage.value["status"] == "ERROR"
     assert stage.value["error"].endswith("exit status 1: Failed to connect to bus")
     assert stage.value["dkim_public_key"] == public_key
+
+
+READ_ONLY = "the data disk cannot be written: Read-only file system"
+FULL = "the data disk is full: mail is refused with less than 200 MB free"
+NO_FILES = "the data disk is full: mail is refused with less than 1000 files free"
+
+
+@pytest.mark.parametrize(
+    ("disk", "error"),
+    [
+        pytest.param({"read_only": True}, READ_ONLY, id="stopped by an error"),
+        pytest.param({"free": 200 * 2**20 - 4096}, FULL, id="full"),
+        pytest.param({"files": 999}, NO_FILES, id="no more files"),
+    ],
+)
+def test_a_data_disk_that_takes_no_mail_is_an_error_as_long_as_it_is_so(
+    settled: agent_stage.Stage,
+    monkeypatch: pytest.MonkeyPatch,
+    disk: dict[str, int],
+    error: str,
+) -> None:
+    with monkeypatch.context() as patch:
+        fake_node.data_disk(patch, **disk)
+        for _ in range(2):
+            settled.turn()
+            assert (settled.value["status"], settled.value["error"]) == ("ERROR", error)
+            assert settled.value["dkim_public_key"].startswith("v=DKIM1;")
+
+    settled.turn()
+    assert (settled.value["status"], settled.value["error"]) == ("ACTIVE", "")
+
+
+@pytest.mark.parametrize(
+    "disk",
+    [
+        pytest.param({"free": 200 * 2**20, "files": 1000}, id="as much as exim asks for"),
+        pytest.param({"files": None}, id="files are not counted"),
+        pytest.param({"unnamed": False}, id="no files without a name"),
+    ],
+)
+def test_a_data_disk_that_takes_mail_is_no_error(
+    settled: agent_stage.Stage, monkeypatch: pytest.MonkeyPatch, disk: dict[str, tp.Any]
+) -> None:
+    fake_node.data_disk(monkeypatch, **disk)
+
+    assert settled.turn() == []
+    assert (settled.value["status"], settled.value["error"]) == ("ACTIVE", "")
+
+
+def test_what_is_said_of_a_full_disk_is_what_exim_was_told() -> None:
+    configuration = exim_conf.render(exim_conf.Settings(domain=DOMAIN)).splitlines()
+
+    megabytes, rest = divmod(constants.EXIM_SPOOL_FREE_BYTES_MIN, 2**20)
+    assert rest == 0
+    assert f"check_spool_space = {megabytes}M" in configuration
+    assert f"check_spool_inodes = {constants.EXIM_SPOOL_FREE_FILES_MIN}" in configuration
+
+
+def test_a_state_that_cannot_be_kept_is_reported_with_what_else_is_wrong(
+    settled: agent_stage.Stage,
+) -> None:
+    """The SDK writes both files beside the data; a directory is in its way."""
+    in_the_way = [
+        settled.fake.directory / "state" / name for name in ("mail_meta.tmp", "payload.json.tmp")
+    ]
+    for path in in_the_way:
+        path.mkdir()
+    settled.fake.path(constants.DKIM_RECORD_FILE).unlink()
+
+    # The first pass finds out at its end.
+    for _ in range(2):
+        settled.agent._loop_iteration()
+
+    assert settled.value["status"] == "ERROR"
+    lost, unkept = settled.value["error"].split("; ")
+    assert lost == "the DKIM record is missing"
+    assert unkept.startswith("the agent's state is not kept: [Errno 21] Is a directory: ")
+
+    for path in in_the_way:
+        path.rmdir()
+    settled.fake.configured(DOMAIN)
+    for _ in range(2):
+        settled.turn()
+    assert (settled.value["status"], settled.value["error"]) == ("ACTIVE", "")

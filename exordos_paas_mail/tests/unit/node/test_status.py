@@ -4,15 +4,12 @@
 from __future__ import annotations
 
 import json
-import typing as tp
 
 import pytest
 
 from exordos_paas_mail import constants, status
 from exordos_paas_mail.codecs import queue_list
-
-if tp.TYPE_CHECKING:
-    from exordos_paas_mail.tests.unit.node import fake_node
+from exordos_paas_mail.tests.unit.node import fake_node
 
 LISTED = """\
  0m   279 1xV9iS-00000i-1d <alice@tenant.example>
@@ -70,6 +67,36 @@ def test_a_relay_that_does_not_run_is_told_with_the_reason(
 
     assert status.main([], fake.machine) == 1
     assert json.loads(capsys.readouterr().out)["error"] == "exim4@587.service is failed"
+
+
+@pytest.mark.parametrize(
+    ("disk", "error"),
+    [
+        pytest.param(
+            {"read_only": True},
+            "the data disk cannot be written: Read-only file system",
+            id="stopped by an error",
+        ),
+        pytest.param(
+            {"free": 100 * 2**20},
+            "the data disk is full: mail is refused with less than 200 MB free",
+            id="full",
+        ),
+    ],
+)
+def test_a_relay_whose_disk_takes_no_mail_is_told_with_the_reason(
+    fake: fake_node.FakeNode,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    disk: dict[str, int],
+    error: str,
+) -> None:
+    fake.configured("tenant.example")
+    fake_node.data_disk(monkeypatch, **disk)
+
+    assert status.main([], fake.machine) == 1
+    said = json.loads(capsys.readouterr().out)
+    assert (said["error"], said["spool_free_bytes"]) == (error, disk.get("free", 2**30))
 
 
 def test_a_node_that_was_told_nothing_serves_nobody(
