@@ -24,23 +24,35 @@ say() {
   printf '[mail-bootstrap] %s\n' "$*"
 }
 
-die() {
+complain() {
   printf '[mail-bootstrap] %s\n' "$*" >&2
+}
+
+die() {
+  complain "$@"
   exit 1
 }
 
-# A plan with a larger disk reaches the file system at the next boot.
+# A plan with a larger disk reaches the file system at the next boot. Fails when
+# it does not; every command is looked at by itself, since there is no errexit in
+# a function whose status is asked for.
 grow_file_system() {
-  local partition disk number status=0
-  partition=$(findmnt --noheadings --output SOURCE --mountpoint "$PERSISTENT_MOUNT")
+  local partition disk number said status=0
+  partition=$(findmnt --noheadings --output SOURCE --mountpoint "$PERSISTENT_MOUNT") || return
   # A container's data disk is a directory of its host.
   [[ -b $partition ]] || return 0
-  disk=$(lsblk --noheadings --nodeps --paths --output PKNAME "$partition")
-  number=$(<"/sys/class/block/${partition##*/}/partition")
+  disk=$(lsblk --noheadings --nodeps --paths --output PKNAME "$partition") || return
+  number=$(cat "/sys/class/block/${partition##*/}/partition") || return
   # 1: there is nothing to grow into.
-  growpart "$disk" "$number" >/dev/null || status=$?
-  ((status <= 1)) || die "cannot grow $partition on $disk"
-  resize2fs "$partition" >/dev/null 2>&1 || die "cannot grow the file system on $partition"
+  said=$(growpart "$disk" "$number" 2>&1) || status=$?
+  if ((status > 1)); then
+    complain "cannot grow $partition on $disk: $said"
+    return 1
+  fi
+  if ! said=$(resize2fs "$partition" 2>&1); then
+    complain "cannot grow the file system on $partition: $said"
+    return 1
+  fi
 }
 
 # Numeric ids of a new image may differ from those on the disk: names decide.
@@ -60,13 +72,14 @@ keep_on_data_disk() {
 }
 
 main() {
-  local disk entry directory name owner mode
+  local disk grown=yes entry directory name owner mode
   # shellcheck source=/dev/null
   source "$LIBRARY"
   disk=$(find_persistent_disk) || die 'no data disk: refusing to keep mail on the root disk'
   prepare_persistent_disk "$disk" "$PERSISTENT_MOUNT" ext4
   mountpoint --quiet "$PERSISTENT_MOUNT" || die "the data disk $disk is not mounted at $PERSISTENT_MOUNT"
-  grow_file_system
+  # What it holds is served at the size it has; systemd shows the failure.
+  grow_file_system || grown=no
   for entry in "${DATA[@]}"; do
     IFS='|' read -r directory name owner mode <<<"$entry"
     keep_on_data_disk "$directory" "$name" "$owner" "$mode"
@@ -77,6 +90,7 @@ main() {
   # Both are ordered after exordos-bootstrap.service, which is this script:
   # waiting for them would never end.
   systemctl --no-block restart exordos-metapaas-mail-configure.service
+  [[ $grown == yes ]] || die 'data disk in place, but it could not be grown'
   say 'data disk in place'
 }
 

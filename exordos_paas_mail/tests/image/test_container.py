@@ -202,6 +202,26 @@ def test_a_data_disk_that_cannot_be_written_is_reported_until_it_can(
     assert guests.set_account(container)["status"] == "ACTIVE"
 
 
+def test_a_data_disk_that_cannot_be_grown_is_served_and_bootstrap_fails(
+    container: conftest.Container,
+) -> None:
+    guests.deliver_mail_env(container)
+    guests.set_account(container)
+    # Taken for the data disk's partition, which no command knows.
+    container.run("mknod", "/dev/data1", "b", "240", "1")
+    stub = "/usr/local/sbin/findmnt"
+    container.run("install", "/dev/stdin", stub, stdin="#!/bin/sh\necho /dev/data1\n")
+    container.run("systemctl", "stop", constants.EXIM_UNIT, "exim4@*")
+
+    container.run("systemctl", "restart", BOOTSTRAP, check=False)
+
+    wait_for_relay(container)
+    assert guests.unit_states(container, BOOTSTRAP) == {BOOTSTRAP: "failed"}
+    said = container.run("journalctl", "--unit", BOOTSTRAP, "--output=cat")
+    assert "[mail-bootstrap] data disk in place, but it could not be grown" in said.splitlines()
+    assert guests.log_in(container, 587) == 235
+
+
 def test_bootstrap_run_again_by_hand_changes_nothing(container: conftest.Container) -> None:
     guests.deliver_mail_env(container)
     guests.set_account(container)

@@ -30,7 +30,13 @@ PREPARED = [
     "find_persistent_disk",
     "prepare_persistent_disk /dev/vdb /persist ext4",
     "mountpoint --quiet /persist",
+]
+GROWTH = [
     "findmnt --noheadings --output SOURCE --mountpoint /persist",
+    "lsblk --noheadings --nodeps --paths --output PKNAME {0}",
+    "cat /sys/class/block/{1}/partition",
+    "growpart /dev/vdb 1",
+    "resize2fs {0}",
 ]
 MIGRATED = [
     call
@@ -47,18 +53,27 @@ FINISHED = [
     "runuser --user=Debian-exim -- exordos-mail-sweep-spool",
     CONFIGURE,
 ]
+# Of a container: its data disk is a directory, which does not grow.
+DONE = [*PREPARED, GROWTH[0], *MIGRATED, *FINISHED]
 
 RECORD = """
 call="${0##*/} $*"
 printf '%s\\n' "$call" >>"$CALLS"
-[[ -z $FAILING || $call != "$FAILING"* ]] || exit 7
+if [[ -n $FAILING && $call == "$FAILING"* ]]; then
+  echo refused >&2
+  exit "$STATUS"
+fi
 """
 STUBS = {
+    "cat": 'printf "1\\n"\n',
     "chmod": "",
     "find": "",
     "findmnt": 'printf "%s\\n" "$DATA_SOURCE"\n',
+    "growpart": 'printf "CHANGED: partition=1\\n"\n',
     "install": "",
+    "lsblk": 'printf "/dev/vdb\\n"\n',
     "mountpoint": "",
+    "resize2fs": 'printf "resize2fs 1.47.0 (5-Feb-2023)\\n" >&2\n',
     "runuser": "",
     "systemctl": "",
 }
@@ -84,8 +99,9 @@ class Run(tp.NamedTuple):
 class Bootstrap:
     """The script in a world of stubs."""
 
-    def __init__(self, home: pathlib.Path) -> None:
+    def __init__(self, home: pathlib.Path, source: str = "/volumes/data") -> None:
         self.home = home
+        self.source = source
         (home / "lib.sh").write_text(LIBRARY)
         (home / "bin").mkdir()
         for name, body in STUBS.items():
@@ -93,7 +109,12 @@ class Bootstrap:
             stub.write_text(f"#!/bin/bash\n{RECORD}{body}")
             stub.chmod(0o755)
 
-    def run(self, failing: str = "") -> Run:
+    @property
+    def growth(self) -> list[str]:
+        """The commands that grow a data disk with a partition."""
+        return [call.format(self.source, pathlib.Path(self.source).name) for call in GROWTH]
+
+    def run(self, failing: str = "", status: int = 7) -> Run:
         calls = self.home / "calls"
         calls.unlink(missing_ok=True)
         environment = {
@@ -101,7 +122,8 @@ class Bootstrap:
             "EXORDOS_BOOTSTRAP_LIB": str(self.home / "lib.sh"),
             "CALLS": str(calls),
             "FAILING": failing,
-            "DATA_SOURCE": "/volumes/data",
+            "STATUS": str(status),
+            "DATA_SOURCE": self.source,
         }
         done = subprocess.run(
             ["bash", SCRIPT], env=environment, capture_output=True, text=True, check=False
@@ -115,10 +137,20 @@ def bootstrap(tmp_path: pathlib.Path) -> Bootstrap:
     return Bootstrap(tmp_path)
 
 
+@pytest.fixture
+def partitioned(tmp_path: pathlib.Path) -> Bootstrap:
+    """Return the script on a machine whose data disk has a partition."""
+    device = next((path for path in pathlib.Path("/dev").iterdir() if path.is_block_device()), None)
+    if device is None:
+        pytest.skip("this machine has no block device to stand for a partition")
+    (tmp_path / "vdb1").symlink_to(device)  # nothing but its type is looked at
+    return Bootstrap(tmp_path, str(tmp_path / "vdb1"))
+
+
 def test_everything_that_must_last_goes_to_the_data_disk_before_the_relay_is_configured(
     bootstrap: Bootstrap,
 ) -> None:
-    assert bootstrap.run() == Run(0, [*PREPARED, *MIGRATED, *FINISHED], "")
+    assert bootstrap.run() == Run(0, DONE, "")
 
 
 def test_the_second_run_gives_the_same_commands(bootstrap: Bootstrap) -> None:
@@ -129,16 +161,49 @@ def test_the_second_run_gives_the_same_commands(bootstrap: Bootstrap) -> None:
 def test_the_relay_is_not_configured_when_a_stage_fails(bootstrap: Bootstrap, stage: str) -> None:
     failed = bootstrap.run(failing=stage)
 
-    everything = [*PREPARED, *MIGRATED, *FINISHED]
     assert failed.status != 0
-    assert failed.calls == everything[: everything.index(stage) + 1]
+    assert failed.calls == DONE[: DONE.index(stage) + 1]
 
 
-@pytest.mark.parametrize("stage", [*PREPARED, *MIGRATED, *FINISHED])
+@pytest.mark.parametrize("stage", DONE)
 def test_a_run_after_a_failed_one_does_everything(bootstrap: Bootstrap, stage: str) -> None:
     bootstrap.run(failing=stage)
 
-    assert bootstrap.run() == Run(0, [*PREPARED, *MIGRATED, *FINISHED], "")
+    assert bootstrap.run() == Run(0, DONE, "")
+
+
+@pytest.mark.parametrize("status", [0, 1], ids=["grown", "nothing to grow into"])
+def test_a_data_disk_that_grew_is_used_whole(partitioned: Bootstrap, status: int) -> None:
+    done = partitioned.run(failing="growpart" if status else "", status=status)
+
+    assert done == Run(0, [*PREPARED, *partitioned.growth, *MIGRATED, *FINISHED], "")
+
+
+@pytest.mark.parametrize("stage", range(len(GROWTH)), ids=[call.split()[0] for call in GROWTH])
+def test_a_data_disk_that_cannot_be_grown_is_served_and_the_unit_fails(
+    partitioned: Bootstrap, stage: int
+) -> None:
+    """resize2fs refuses a file system that was marked with an error."""
+    failing = partitioned.growth[stage]
+
+    failed = partitioned.run(failing=failing)
+
+    assert failed.status != 0
+    assert failed.calls == [
+        *PREPARED,
+        *partitioned.growth[: stage + 1],
+        *MIGRATED,
+        *FINISHED,
+    ]
+    last = "[mail-bootstrap] data disk in place, but it could not be grown\n"
+    why = {
+        "growpart": f"[mail-bootstrap] cannot grow {partitioned.source} on /dev/vdb: refused\n",
+        "resize2fs": (
+            f"[mail-bootstrap] cannot grow the file system on {partitioned.source}: refused\n"
+        ),
+    }
+    assert failed.errors == why.get(failing.split()[0], "refused\n") + last
+    assert partitioned.run().status == 0
 
 
 def test_a_node_without_a_data_disk_is_told_so(bootstrap: Bootstrap) -> None:
