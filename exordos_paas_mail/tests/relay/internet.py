@@ -67,6 +67,8 @@ ZONE: dict[tuple[str, str], list[str]] = {
 A domain that starts with "silent." gets SERVFAIL; what is below signed.example
 has been validated, says the server to clients that understand it (RFC 4035 3.2.3).
 """
+FAILING: set[str] = set()
+"""Names that get SERVFAIL whatever ZONE says, for the time of a test."""
 
 
 class _Dns(socketserver.BaseRequestHandler):
@@ -79,7 +81,7 @@ class _Dns(socketserver.BaseRequestHandler):
         answer = dns.message.make_response(query)
         answer.flags |= dns.flags.RA | dns.flags.AA
         records = ZONE.get((name, kind))
-        if name.startswith("silent."):
+        if name.startswith("silent.") or name in FAILING:
             answer.set_rcode(dns.rcode.SERVFAIL)
         elif records:
             answer.answer.append(dns.rrset.from_text(question.name, 60, "IN", kind, *records))
