@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
+import subprocess
 import typing as tp
 
 import pytest
@@ -19,6 +21,7 @@ DOMAIN = relay_.DOMAIN
 ALICE = relay_.ALICE
 POSTMASTER = f"postmaster@{DOMAIN}"
 FORGED = "victim@elsewhere.example"
+LINE = "x" * 78 + "\r\n"
 # A report that the relay makes and keeps, to the domain's own postmaster.
 REPORT = rf"<= <> R=\S+ U=Debian-exim P=local .* for {POSTMASTER}$"
 
@@ -90,30 +93,75 @@ def test_it_is_kept_here_when_the_domain_has_no_other_mx(
     assert "\nSubject: kept\n" in mailbox.read_text()
 
 
-def test_a_full_mailbox_sends_nothing_to_a_forged_sender(
+@pytest.mark.parametrize("recipient", [POSTMASTER, f"abuse@{DOMAIN}", f"mailer-daemon@{DOMAIN}"])
+def test_a_full_mailbox_is_given_up_within_hours_and_tells_nobody(
     relay: relay_.Relay,
     internet: internet_.Internet,
     monkeypatch: pytest.MonkeyPatch,
     mailbox: pathlib.Path,
+    recipient: str,
 ) -> None:
     monkeypatch.setitem(internet_.ZONE, (DOMAIN, "MX"), [])
-    # Three days later: without a rule exim does not try again.
-    rules = "*  *  F,1h,5m; G,12h,15m,1.5; F,3d,4h\n"
-    assert rules in relay_.CONFIG.read_text()
-    relay_.install(relay_.CONFIG, relay_.CONFIG.read_text().replace(rules, ""))
-    relay.units.reload()
     mailbox.write_bytes(b"x" * 10 * 2**20)
     shutil.chown(mailbox, "Debian-exim", "Debian-exim")
+    send(relay, recipient=recipient)
+    relay.wait_for_log(rf"== {recipient} .* mailbox is full")
+    (waiting,) = relay.queue()
+    relay.age(waiting, hours=2)
+    relay.run_queue()
+    assert relay.queue() == [waiting]
+
+    relay.age(waiting, hours=2)
+    relay.run_queue()
+    # The bounce stays here as well, and makes no other one.
+    (bounce,) = relay.queue()
+    relay.wait_for_log(rf"{bounce} == {POSTMASTER} .* mailbox is full")
+    relay.age(bounce, hours=4)
+    relay.run_queue()
+    relay.wait_for_queue(0)
+    assert len(relay.log_lines(REPORT)) == 1
+    assert internet.received() == []
+
+
+@pytest.mark.parametrize(
+    ("body", "answer"),
+    [
+        pytest.param(LINE * 13_000, "250", id="a little less"),
+        pytest.param(LINE * 13_500, "552", id="a little more"),
+    ],
+)
+def test_a_message_without_a_login_has_a_megabyte_at_most(
+    relay: relay_.Relay, body: str, answer: str
+) -> None:
+    assert send(relay, body=body)[:3] == answer
+
+
+@contextlib.contextmanager
+def small_disk(megabytes: int) -> tp.Iterator[None]:
+    """Have a spool of that size, for a while."""
+    spool = str(relay_.SPOOL)
+    options = f"size={megabytes}M,mode=0750,uid=Debian-exim,gid=Debian-exim"
+    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "spool", spool], check=True)
     try:
-        send(relay)
-        # The bounce stays here as well, and makes no other one.
-        relay.wait_for_log(REPORT)
-        relay.wait_for_queue(0)
-        assert len(relay.log_lines(REPORT)) == 1
-        assert internet.received() == []
+        yield
     finally:
-        relay.configure()
-        relay.units.reload()
+        # A delivery may be about to end: its last files go when it does.
+        subprocess.run(["umount", "--lazy", spool], check=True)
+
+
+@pytest.mark.parametrize(
+    ("megabytes", "answer"), [(2040, "452"), (2060, "250")], ids=["a little less", "a little more"]
+)
+def test_the_last_gigabytes_of_the_disk_are_the_accounts(
+    relay: relay_.Relay, internet: internet_.Internet, megabytes: int, answer: str
+) -> None:
+    with small_disk(megabytes):
+        with relay_.Raw(relay, 25, tls=True) as client:
+            client.command(f"MAIL FROM:<{FORGED}>")
+            assert client.command(f"RCPT TO:<{POSTMASTER}>")[:3] == answer
+        assert relay.send()[0] == 250
+        internet.wait_for(1)
+        relay.wait_for_queue(0)
 
 
 @pytest.mark.parametrize("here", [True, False], ids=["no MX", "MX"])
