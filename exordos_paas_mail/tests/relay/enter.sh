@@ -72,6 +72,7 @@ make_network() {
     ip -n internet addr add 203.0.113.25/24 dev wire
     ip -n internet addr add 203.0.113.26/24 dev wire
     ip -n internet addr add 203.0.113.27/24 dev wire
+    ip -n internet addr add 203.0.113.28/24 dev wire
     ip -n internet addr add 10.80.0.25/24 dev wire
     ip -n internet link set lo up
     ip -n internet link set wire up'

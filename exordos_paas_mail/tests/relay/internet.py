@@ -30,6 +30,7 @@ PUBLIC_ADDRESS = "203.0.113.25"
 TLS_ADDRESS = "203.0.113.26"
 BROKEN_TLS_ADDRESS = "203.0.113.27"
 PRIVATE_ADDRESS = "10.80.0.25"
+HANGING_ADDRESS = "203.0.113.28"
 DOMAIN = "tenant.example"
 
 ZONE: dict[tuple[str, str], list[str]] = {
@@ -52,6 +53,8 @@ ZONE: dict[tuple[str, str], list[str]] = {
     ("broken-tls.example", "MX"): ["10 mx.broken-tls.example."],
     ("mx.broken-tls.example", "A"): [BROKEN_TLS_ADDRESS],
     ("null.example", "MX"): ["0 ."],
+    ("hanging.example", "MX"): ["10 mx.hanging.example."],
+    ("mx.hanging.example", "A"): [HANGING_ADDRESS],
     ("signed.example", "MX"): ["10 mx.signed.example."],
     ("mx.signed.example", "A"): [TLS_ADDRESS],
     ("forged.signed.example", "MX"): ["10 mx.forged.signed.example."],
@@ -212,6 +215,9 @@ def _serve_mx(folder: pathlib.Path, certificate: pathlib.Path) -> None:
     serve(TLS_ADDRESS, good)
     # Without a certificate it offers STARTTLS, and every handshake fails.
     serve(BROKEN_TLS_ADDRESS, ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
+    # Connected, a client waits for a greeting that never comes.
+    hanging = socket.create_server((HANGING_ADDRESS, 25), backlog=1024)
+    assert hanging.fileno() >= 0
     print("listening", flush=True)  # noqa: T201 - what Internet waits for
     loop.run_forever()
 

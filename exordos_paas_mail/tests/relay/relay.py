@@ -90,7 +90,7 @@ class Relay:
         install(TLS / "fullchain.pem", chain)
 
     def configure(self, **settings: tp.Any) -> None:
-        """Render exim4.conf; a reload makes it count."""
+        """Render exim4.conf; a restart makes it count."""
         rendered = exim_conf.render(exim_conf.Settings(domain=DOMAIN, **settings))
         install(CONFIG, rendered, 0o640)
 
@@ -102,12 +102,12 @@ class Relay:
     def configured(self, **settings: tp.Any) -> tp.Iterator[None]:
         """Run with other settings for a while."""
         self.configure(**settings)
-        self.units.reload()
+        self.units.restart()
         try:
             yield
         finally:
             self.configure()
-            self.units.reload()
+            self.units.restart()
 
     # As a client
 

@@ -35,7 +35,7 @@ class Machine(node.Node):
         self.units.reload()
 
     def restart_relay(self) -> None:
-        self.units.reload()
+        self.units.restart()
 
     def relay_failure(self) -> str:
         return ""
@@ -55,7 +55,7 @@ def machine(relay: relay_.Relay, tmp_path: pathlib.Path) -> tp.Iterator[Machine]
     shutil.copytree(tmp_path / "exim4", ETC, symlinks=True)
     for path in (ETC, *ETC.rglob("*")):
         shutil.chown(path, "root", "Debian-exim")
-    relay.units.reload()
+    relay.units.restart()
 
 
 def text(count: int, password_hash: str) -> str:

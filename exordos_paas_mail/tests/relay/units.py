@@ -48,18 +48,35 @@ class Units:
         self.listeners: dict[int, subprocess.Popen[bytes]] = {}
         self.queue_runner = 0
 
-    def _find_queue_runner(self) -> int:
-        """Return the process that ExecStart left as a child of process 1."""
+    def queue_runners(self) -> set[int]:
+        """Return the queue runner, its runs under way and the deliveries they started."""
         command = self._relay["ExecStart"][0].split()
-        found = []
+        found = set()
         for entry in exims():
-            with contextlib.suppress(FileNotFoundError):
-                words = (entry / "cmdline").read_text().split("\0")[:-1]
-                status = (entry / "status").read_text()
-                if words == command and re.search(r"^PPid:\t1$", status, re.MULTILINE):
-                    found.append(int(entry.name))
-        (pid,) = found
-        return pid
+            with contextlib.suppress(OSError):
+                if (entry / "cmdline").read_text().split("\0")[:-1] == command:
+                    found.add(int(entry.name))
+        return found
+
+    def _start_queue_runner(self) -> None:
+        # Runs that outlived their runner are children of process 1 as it is.
+        before = self.queue_runners()
+        self._run(self._relay, self._relay["ExecStart"][0])
+        started = []
+        for pid in self.queue_runners() - before:
+            with contextlib.suppress(OSError):
+                status = pathlib.Path(f"/proc/{pid}/status").read_text()
+                if re.search(r"^PPid:\t1$", status, re.MULTILINE):
+                    started.append(pid)
+        (self.queue_runner,) = started
+
+    def _stop_queue_runner(self) -> None:
+        """KillMode=process: deliveries under way go on."""
+        os.kill(self.queue_runner, signal.SIGTERM)
+        deadline = time.monotonic() + 10
+        while pathlib.Path(f"/proc/{self.queue_runner}").exists():
+            assert time.monotonic() < deadline, "the queue runner does not end"
+            time.sleep(0.01)
 
     def _command(self, unit: dict[str, list[str]], command: str) -> list[str]:
         if command.startswith("+"):
@@ -73,7 +90,6 @@ class Units:
 
     def _run(self, section: dict[str, list[str]], command: str) -> None:
         words = self._command(section, command)
-        words = [str(self.queue_runner) if word == "$MAINPID" else word for word in words]
         if words[:2] == ["/usr/bin/systemctl", "try-restart"]:
             for unit in words[2:]:
                 port = int(unit.removeprefix("exim4@").removesuffix(".service"))
@@ -105,13 +121,20 @@ class Units:
                 backlog=int(self._socket["Backlog"][0]),
             )
             self._accept(port)
-        self._run(self._relay, self._relay["ExecStart"][0])
-        self.queue_runner = self._find_queue_runner()
+        self._start_queue_runner()
 
     def reload(self) -> None:
         """Do what `systemctl reload exim4` does; raises CalledProcessError on a refused file."""
         for command in self._relay["ExecReload"]:
             self._run(self._relay, command)
+
+    def restart(self) -> None:
+        """Do what `systemctl restart exim4` does: the sockets stay open."""
+        self._stop_queue_runner()
+        for port in PORTS:
+            self._stop(port)
+            self._accept(port)
+        self._start_queue_runner()
 
     @contextlib.contextmanager
     def paused(self, port: int) -> tp.Iterator[None]:
@@ -129,17 +152,14 @@ class Units:
         for held in self.sockets.values():
             held.close()
         self.sockets.clear()
-        runner = self.queue_runner
-        os.kill(runner, signal.SIGTERM)
-        deadline = time.monotonic() + 10
-        while pathlib.Path(f"/proc/{runner}").exists():
-            assert time.monotonic() < deadline, "the queue runner does not end"
-            time.sleep(0.01)
+        self._stop_queue_runner()
 
     def kill(self) -> None:
         """Cut the power of every exim process, of all at once: none sees another end."""
         stopped: set[int] = set()
-        while running := {int(entry.name) for entry in exims()} - stopped:
+        # One that has just been started may not be exim yet.
+        starting = {listener.pid for listener in self.listeners.values()}
+        while running := (starting | {int(entry.name) for entry in exims()}) - stopped:
             for pid in running:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGSTOP)
