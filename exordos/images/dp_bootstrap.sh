@@ -87,6 +87,11 @@ main() {
   persist_migrate_complete
   # As exim's user, who can remove no more than exim can.
   runuser --user=Debian-exim -- exordos-mail-sweep-spool
+  # A power cut may leave exim's hints unreadable: without its counts nobody can log
+  # in, without its retry times mail is tried every minute and never bounces. Nobody
+  # sees a harmed file in time, and a whole one is worth little: counts of an hour,
+  # and when to try again. Locks stay, for a run by hand beside a running exim.
+  runuser --user=Debian-exim -- find /var/spool/exim4 -maxdepth 2 -path '*/db/*' -type f ! -name '*.lockfile' -delete
   # Both are ordered after exordos-bootstrap.service, which is this script:
   # waiting for them would never end.
   systemctl --no-block restart exordos-metapaas-mail-configure.service

@@ -218,6 +218,11 @@ class Relay:
             assert time.monotonic() < deadline, f"{len(queued)} messages are stuck"
             subprocess.run(["exim4", "-Mrm", *queued], check=False, capture_output=True)
 
+    def hints(self, database: str) -> str:
+        """Return what exim_dumpdb shows of a database."""
+        command: list[str | pathlib.Path] = ["exim_dumpdb", SPOOL, database]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
     def forget_counts(self) -> None:
         """Forget rate limits and retry times."""
         for path in (SPOOL / "db").glob("*"):

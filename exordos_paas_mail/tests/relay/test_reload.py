@@ -160,17 +160,31 @@ def test_acknowledged_mail_survives_the_death_of_every_process(
     assert acknowledged - arrived == set()
 
 
-def test_counts_that_a_power_cut_harmed_lock_nobody_out_after_a_start(
-    relay: relay_.Relay,
+@pytest.mark.parametrize("harm", [b"harmed" * 1000, bytes(8192), b""], ids=["text", "zeros", "cut"])
+def test_hints_that_a_power_cut_harmed_are_forgotten_at_boot(
+    relay: relay_.Relay, internet: internet_.Internet, harm: bytes
 ) -> None:
-    counts = relay_.SPOOL / "db" / "ratelimit"
-    relay.login().quit()
+    """Harmed counts let nobody in; harmed retry times let mail neither wait nor bounce."""
+    later = "later@elsewhere.example"
+    assert relay.send(recipients=[later])[0] == 250
+    relay.wait_for_log(rf"== {later} .* defer")
     relay.units.kill()
-    counts.write_bytes(b"harmed" * 1000)
-    # What a file that was being made is called until it is whole.
-    counts.with_name(f"__db.{counts.name}").touch()
-    relay.units.start()
+    relay_.LOG.unlink()
+    hints = relay_.SPOOL / "db"
+    for name in ("ratelimit", "retry"):
+        (hints / name).write_bytes(harm)
+        # What a file that was being made is called until it is whole.
+        (hints / f"__db.{name}").touch()
+    relay.units.boot()
+
     relay.login().quit()
+    relay.wait_for_log("End queue run")
+    assert later in relay.hints("retry")
+    (waiting,) = relay.queue()
+    relay.age(waiting, hours=80)
+    relay.run_queue()
+    (got,) = internet.wait_for(1)
+    assert (got.sender, got.recipients) == ("", [ALICE])
 
 
 def _text(internet: internet_.Internet) -> str:

@@ -51,6 +51,8 @@ MIGRATED = [
 FINISHED = [
     "persist_migrate_complete",
     "runuser --user=Debian-exim -- exordos-mail-sweep-spool",
+    "runuser --user=Debian-exim -- find /var/spool/exim4 -maxdepth 2 -path */db/* -type f"
+    " ! -name *.lockfile -delete",
     CONFIGURE,
 ]
 # Of a container: its data disk is a directory, which does not grow.
