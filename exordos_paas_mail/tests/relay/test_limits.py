@@ -4,7 +4,11 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 import smtplib
+import struct
+import subprocess
+import time
 
 import pytest
 
@@ -127,3 +131,37 @@ def test_limits_of_failed_logins_hold_for_ipv6_networks(relay: relay_.Relay) -> 
                 client.ehlo()
                 codes.append(client.docmd("AUTH", f"PLAIN {wrong}")[0])
     assert (codes[:2], codes[-1]) == ([535, 535], 454)
+
+
+def fail_to_log_in(relay: relay_.Relay, login: str) -> None:
+    with relay_.Raw(relay, 587, tls=True) as client:
+        assert client.command(f"AUTH PLAIN {relay_.token(login, 'wrong')}")[:3] == "535"
+
+
+def test_a_failed_login_takes_no_more_room_the_longer_it_is(relay: relay_.Relay) -> None:
+    logins = [f"{number}{'x' * 11_500}" for number in range(3)]
+    for login in logins:
+        fail_to_log_in(relay, login)
+    keys = [line.partition(" key: ")[2] for line in relay.hints("ratelimit").splitlines()]
+    assert len(keys) == len(logins) + 1
+    assert max(len(key) for key in keys) < 80
+
+
+@pytest.mark.parametrize(("hours", "kept"), [(23, True), (25, False)])
+def test_the_daily_housekeeping_keeps_counts_for_a_day(
+    relay: relay_.Relay, hours: int, *, kept: bool
+) -> None:
+    fail_to_log_in(relay, "nobody")
+    # exim's own tools give a record that they write the time of now.
+    counts = relay_.SPOOL / "db" / "ratelimit"
+    data = counts.read_bytes()
+    now = int(time.time())
+    for then in range(now - 60, now + 1):
+        data = data.replace(struct.pack("@q", then), struct.pack("@q", then - hours * 3600))
+    counts.write_bytes(data)
+
+    command = units.read("exim4-base.service.d/sweep.conf")["Service"]["ExecStartPre"][1]
+    subprocess.run(shlex.split(command.removeprefix("-")), check=True)
+
+    assert ("key: " in relay.hints("ratelimit")) == kept
+    relay.login().quit()

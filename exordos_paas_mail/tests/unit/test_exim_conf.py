@@ -15,7 +15,7 @@ from hypothesis import strategies
 from exordos_paas_mail.codecs import domains, exim_conf
 
 GOLDEN = pathlib.Path(__file__).parent / "golden" / "exim4.conf"
-LOGIN_KEY = "CLIENT_KEY_${tr{${lc:$acl_arg1}}{/}{-}}"
+LOGIN_KEY = "CLIENT_KEY_${length_32:${sha256:${lc:$acl_arg1}}}"
 NUMBERS = [
     field.name
     for field in dataclasses.fields(exim_conf.Settings)
