@@ -45,7 +45,7 @@ class Settings:
     """Recipients one account may address in an hour (leaky bucket)."""
     connections_max: int = 200
     """Concurrent sessions on each port."""
-    connections_per_address_max: int = 100
+    connections_per_address_max: int = 40
     """Concurrent sessions of one client address on each port."""
     failed_logins_per_account: int = 50
     """Failed logins in 15 minutes from one address for one account."""

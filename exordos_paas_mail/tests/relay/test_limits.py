@@ -41,6 +41,17 @@ def test_sessions_are_bounded_by_address_and_in_all(relay: relay_.Relay, port: i
     assert second == ["220", "220", "421"]
 
 
+def test_one_address_leaves_most_of_a_port_to_others_by_default(relay: relay_.Relay) -> None:
+    # A session of another test may not have ended: a new process counts from nothing.
+    relay.units.reload()
+    with contextlib.ExitStack() as stack:
+        greetings = [hold(stack, relay, 587, "127.0.0.1") for _ in range(41)]
+        other = hold(stack, relay, 587, "127.0.0.2")
+    assert (greetings, other) == ([*["220"] * 40, "421"], "220")
+    default = exim_conf.Settings(domain=relay_.DOMAIN)
+    assert default.connections_per_address_max * 5 <= default.connections_max
+
+
 def test_sessions_that_outlive_a_reload_are_not_counted_again(relay: relay_.Relay) -> None:
     """The unit's TasksMax bounds them; a new process counts from nothing."""
     with relay.configured(connections_per_address_max=2), contextlib.ExitStack() as stack:
