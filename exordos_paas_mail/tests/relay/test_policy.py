@@ -103,6 +103,13 @@ FORGED = [
     pytest.param(f"{OWN}Subject: a\r\nSubject: b\r\n", 554, id="two Subject"),
     pytest.param(f"{OWN}To: <a@elsewhere.example\r\n", 554, id="malformed To"),
     pytest.param(f"{OWN}no colon here\r\n", (250, 554), id="a line that is no header ends them"),
+    pytest.param(f"{OWN}From\r\n : {BOB}\r\n", 554, id="second From folded in its name"),
+    pytest.param(f"From\r\n\t: {BOB}\r\n{OWN}", 554, id="first From folded in its name"),
+    pytest.param(f"From\r\n : {ALICE}\r\n", 554, id="only From folded in its name"),
+    pytest.param(f"{OWN}Sender \r\n : {BOB}\r\n", 554, id="Sender folded in its name"),
+    pytest.param(f"{OWN}Resent-From\r\n \r\n : {BOB}\r\n", 554, id="Resent-From folded twice"),
+    pytest.param(f"{OWN}From\v: {BOB}\r\n", 554, id="From with a control character"),
+    pytest.param(f"{OWN}{PADDING}From\r\n : {BOB}\r\n", 554, id="two From folded far apart"),
 ]
 
 
@@ -136,6 +143,13 @@ def test_header_addresses_belong_to_the_account(
         ),
         pytest.param(f"From: {ALICE}\r\nReply-To: help@elsewhere.example\r\n", id="Reply-To"),
         pytest.param(f"from:{ALICE}\r\n", id="lower case, no space"),
+        pytest.param(f"From:\r\n {ALICE}\r\n", id="folded after the colon"),
+        pytest.param(
+            f"From: Alice\r\n\t<{ALICE}>\r\n"
+            "References: <a@b.example>\r\n <c@d.example>\r\n\t<e@f.example>\r\n"
+            "X-Empty:\r\nX-Odd_1.a!#$%&'*+/=?^`{|}~: yes\r\nX-Space : yes\r\n",
+            id="folded fields and odd names",
+        ),
     ],
 )
 def test_own_addresses_pass_in_any_form(
