@@ -75,6 +75,8 @@ main() {
   local disk grown=yes entry directory name owner mode
   # shellcheck source=/dev/null
   source "$LIBRARY"
+  # Run by hand it may begin in a folder of root's, which exim's user cannot enter
+  cd /
   disk=$(find_persistent_disk) || die 'no data disk: refusing to keep mail on the root disk'
   prepare_persistent_disk "$disk" "$PERSISTENT_MOUNT" ext4
   mountpoint --quiet "$PERSISTENT_MOUNT" || die "the data disk $disk is not mounted at $PERSISTENT_MOUNT"
