@@ -159,6 +159,11 @@ class Units:
         self.sockets.clear()
         self._stop_queue_runner()
 
+    def is_idle(self) -> bool:
+        """Return whether no session is open and nothing is being delivered."""
+        daemons = {self.queue_runner, *(listener.pid for listener in self.listeners.values())}
+        return {int(entry.name) for entry in exims()} <= daemons
+
     def kill(self) -> None:
         """Cut the power of every exim process, of all at once: none sees another end."""
         stopped: set[int] = set()
@@ -169,7 +174,9 @@ class Units:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGSTOP)
             stopped |= running
-        for pid in stopped:
+        # Children first: the kernel has the orphans of a process that ends run on,
+        # if they are stopped, and one of them may then miss its parent.
+        for pid in sorted(stopped, key=ancestors, reverse=True):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         for held in self.sockets.values():
@@ -178,6 +185,18 @@ class Units:
         for listener in self.listeners.values():
             listener.wait()
         self.listeners.clear()
+
+
+def ancestors(pid: int) -> int:
+    """Return how many processes above *pid* there are."""
+    found = 0
+    with contextlib.suppress(FileNotFoundError):
+        while pid > 1:
+            # After the name, which may have anything in it: the state, the parent.
+            _, _, fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")
+            pid = int(fields.split()[1])
+            found += 1
+    return found
 
 
 def exims() -> list[pathlib.Path]:
