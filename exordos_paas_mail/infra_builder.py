@@ -184,9 +184,9 @@ def _addresses(node_set: sdk_models.NodeSet) -> list[str]:
 
 
 def _check_keys(nodes: tp.Collection[sys_uuid.UUID], node_set: sdk_models.NodeSet) -> None:
-    """Raise LookupError if a key is missing that nothing else would have asked for again.
+    """Raise LookupError if Core made the nodes and has no key of one, which cannot talk to us then.
 
-    Before it is ACTIVE the set changes again.
+    It is logged at each pass, and the instance waits: the next pass asks Core again.
     """
     if node_set.status != utils.ACTIVE:
         return

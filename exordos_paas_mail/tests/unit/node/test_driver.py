@@ -107,6 +107,7 @@ def test_a_wrong_mode_is_mended(settled: agent_stage.Stage, mode: int) -> None:
     assert settled.turn() == []
 
 
+# chown(2) to another user is refused to anybody else; the gate runs this as root.
 @pytest.mark.skipif(os.getuid() != 0, reason="only root gives files away")
 def test_a_wrong_owner_is_mended(settled: agent_stage.Stage) -> None:
     os.chown(settled.file, 65534, 65534)
