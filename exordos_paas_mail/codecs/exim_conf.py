@@ -82,8 +82,10 @@ def _template() -> jinja2.Template:
         comment_start_string="[#",
         comment_end_string="#]",
         keep_trailing_newline=True,
+        # An included file ends its own last line
+        trim_blocks=True,
     )
-    return environment.get_template("exim4.conf.j2")
+    return environment.get_template("exim4/exim4.conf.j2")
 
 
 def render(settings: Settings) -> str:
