@@ -12,6 +12,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SCRIPTS := $(shell git ls-files --cached --others --exclude-standard '*.sh' .ci/run)
+# docs/api.md is rendered; see api-reference.
+DOCUMENTS := $(shell git ls-files --cached --others --exclude-standard '*.md' ':!docs/api.md')
 
 # What bjoern (a dependency of the runtime) compiles with.
 PACKAGES_BUILD := gcc libc6-dev libev-dev python3-dev python3-venv
@@ -101,19 +103,21 @@ functional: venv ## The end-to-end suite, against the stand or EXORDOS_MAIL_CP_U
 	$(BIN)/tox -q run -e "py$$($(BIN)/python -c 'import sys; print(*sys.version_info[:2], sep="")')-functional"
 
 .PHONY: lint
-lint: venv ## ruff, import-linter, shellcheck, shfmt
+lint: venv ## ruff, import-linter, mdformat, shellcheck, shfmt
 	@tools/system-packages.sh $(PACKAGES_LINT)
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/mdformat --check $(DOCUMENTS)
 	@shellcheck $(SCRIPTS)
 	@shfmt --indent 2 --diff $(SCRIPTS)
 
 .PHONY: format
-format: venv ## Format Python and shell
+format: venv ## Format Python, documents and shell
 	@tools/system-packages.sh $(PACKAGES_LINT)
 	@$(BIN)/ruff check --fix-only --quiet .
 	@$(BIN)/ruff format .
+	@$(BIN)/mdformat $(DOCUMENTS)
 	@shfmt --indent 2 --write $(SCRIPTS)
 
 .PHONY: typecheck
