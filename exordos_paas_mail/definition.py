@@ -9,7 +9,8 @@ import typing as tp
 
 from exordos_metapaas import registry
 
-from exordos_paas_mail import constants, upgrades
+from exordos_paas_mail import constants
+from exordos_paas_mail.control_plane.runtime import upgrades
 
 if tp.TYPE_CHECKING:
     import uuid as sys_uuid
@@ -57,11 +58,11 @@ class MailDefinition(registry.PaaSDefinition):
 
     def get_agent_models(self) -> dict[str, str]:
         """Return the models that manifests declare, by their path under types.mail."""
-        declared = "exordos_paas_mail.declared_models"
+        declared = "exordos_paas_mail.control_plane.declared"
         return {
             "versions": "exordos_paas_mail.models:MailVersion",
-            "instances": f"{declared}:DeclaredInstance",
-            "instances.accounts": f"{declared}:DeclaredAccount",
+            "instances": f"{declared}.instances:DeclaredInstance",
+            "instances.accounts": f"{declared}.accounts:DeclaredAccount",
         }
 
     def get_agent_filters(self) -> dict[str, str]:

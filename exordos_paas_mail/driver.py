@@ -23,15 +23,17 @@ from gcl_sdk.agents.universal.drivers import meta
 from restalchemy.dm import properties
 from restalchemy.dm import types as ra_types
 
-from exordos_paas_mail import accounts, constants, health, node
+from exordos_paas_mail import constants
 from exordos_paas_mail.codecs import passwd
+from exordos_paas_mail.node import health, machine
+from exordos_paas_mail.node.parts import accounts
 
 LOG = logging.getLogger(__name__)
 
 _ERROR_SIZE_MAX = 512
 _Status = sdk_constants.InstanceStatus
 _TARGET_FIELDS: tp.Final = frozenset({"uuid", "name", "domain", "passwd"})
-_FAILURES = (ValueError, OSError, node.NodeError)
+_FAILURES = (ValueError, OSError, machine.MachineError)
 
 
 class MailInstanceNode(meta.MetaDataPlaneModel):
@@ -54,8 +56,8 @@ class MailInstanceNode(meta.MetaDataPlaneModel):
     # reach the file; put back in what is read, they let the target settle.
     passwd_prefixes = properties.property(ra_types.Dict(), default=dict)
 
-    _accounts: tp.ClassVar = accounts.Accounts(node.Node())
-    _health: tp.ClassVar = health.Health(node.Node())
+    _accounts: tp.ClassVar = accounts.Accounts(machine.Machine())
+    _health: tp.ClassVar = health.Health(machine.Machine())
     # Why the SDK could not keep its state at the end of the last pass.
     state_failure: tp.ClassVar[str] = ""
     _hashed: tp.ClassVar[tuple[tuple[tp.Any, ...], str, str] | None] = None
@@ -121,7 +123,7 @@ class MailInstanceNode(meta.MetaDataPlaneModel):
         """
         try:
             self._accounts.ensure("")
-        except node.NodeError as error:
+        except machine.MachineError as error:
             # exim reads an account file anew for each login: without its
             # reload the accounts are gone as well, and exim may be gone first.
             if self._accounts.read():

@@ -18,7 +18,9 @@ from gcl_sdk.infra.dm import models as sdk_models
 from gcl_sdk.infra.services import builder
 from restalchemy.dm import filters
 
-from exordos_paas_mail import facts, infra_models, utils
+from exordos_paas_mail import infra_models
+from exordos_paas_mail.control_plane.reconcile import instances, status
+from exordos_paas_mail.control_plane.records import statuses
 
 LOG = logging.getLogger(__name__)
 
@@ -95,7 +97,7 @@ class MailInfraBuilder(builder.CoreInfraBuilder):
                 configured.add(pair.target.target.node)
 
         if wished is None:
-            instance.status = utils.IN_PROGRESS
+            instance.status = statuses.IN_PROGRESS
             return (instance.node_set(self._project_id),)
 
         wished.cores = instance.cpu
@@ -105,12 +107,12 @@ class MailInfraBuilder(builder.CoreInfraBuilder):
         wished.disk_spec = instance.disk_spec()
 
         if actual is None:
-            instance.status = utils.infra_status(None)
+            instance.status = status.infra_status(None)
             return (wished,)
 
-        instance.status = utils.infra_status(actual.status)
+        instance.status = status.infra_status(actual.status)
         instance.ipsv4 = _addresses(actual)
-        nodes = facts.nodes_of(actual)
+        nodes = instances.nodes_of(actual)
         instance.observed_nodes = nodes
         _check_keys(nodes, actual)
         if gone := configured - set(nodes):
@@ -179,7 +181,7 @@ class MailInfraBuilder(builder.CoreInfraBuilder):
 
 def _addresses(node_set: sdk_models.NodeSet) -> list[str]:
     """Return the addresses of the nodes that have one: a node joins its set before its port."""
-    found = (node_set.nodes[str(node)].get("ipv4") for node in facts.nodes_of(node_set))
+    found = (node_set.nodes[str(node)].get("ipv4") for node in instances.nodes_of(node_set))
     return [address for address in found if address]
 
 
@@ -188,7 +190,7 @@ def _check_keys(nodes: tp.Collection[sys_uuid.UUID], node_set: sdk_models.NodeSe
 
     It is logged at each pass, and the instance waits: the next pass asks Core again.
     """
-    if node_set.status != utils.ACTIVE:
+    if node_set.status != statuses.ACTIVE:
         return
     if missing := set(nodes) - {key.uuid for key in _keys(nodes)}:
         raise LookupError(f"Core has no key of the nodes {sorted(map(str, missing))}")

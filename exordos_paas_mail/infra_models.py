@@ -11,11 +11,12 @@ from gcl_sdk.agents.universal.dm import models as ua_models
 from gcl_sdk.infra import constants as sdk_constants
 from gcl_sdk.infra.dm import models as sdk_models
 
-from exordos_paas_mail import constants, facts, utils
+from exordos_paas_mail import constants
 from exordos_paas_mail.codecs import mail_env
+from exordos_paas_mail.control_plane.reconcile import instances, status
 
 
-class MailInstance(facts.InstanceFacts, ua_models.InstanceWithDerivativesMixin):
+class MailInstance(instances.InstanceFacts, ua_models.InstanceWithDerivativesMixin):
     """An instance and the objects it needs on Core."""
 
     __derivative_model_map__: tp.ClassVar[dict[str, type]] = {
@@ -46,7 +47,7 @@ class MailInstance(facts.InstanceFacts, ua_models.InstanceWithDerivativesMixin):
         """
         infra = self.status
         reports = self.reports(self.observed_nodes)
-        self.status, self.error = utils.instance_status(infra, reports)
+        self.status, self.error = status.instance_status(infra, reports)
         super().update(session=session, force=force)
         self.status = infra
 

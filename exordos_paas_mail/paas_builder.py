@@ -11,8 +11,9 @@ from gcl_sdk.agents.universal.dm import models as ua_models
 from gcl_sdk.paas.services import builder
 from restalchemy.dm import filters
 
-from exordos_paas_mail import constants, facts, models, paas_models, utils
-from exordos_paas_mail.codecs import passwd
+from exordos_paas_mail import constants, paas_models
+from exordos_paas_mail.control_plane.reconcile import instances, status
+from exordos_paas_mail.control_plane.targets import accounts
 
 if tp.TYPE_CHECKING:
     import uuid as sys_uuid
@@ -54,14 +55,14 @@ class MailPaaSBuilder(builder.PaaSBuilder):
         node_set = instance.actual_node_set()
         if node_set is None:
             return tuple(paas_collection.targets())
-        nodes = facts.nodes_of(node_set)
+        nodes = instances.nodes_of(node_set)
         self._take_over(instance, node_set.status, nodes, paas_collection)
         wished = {str(target.uuid) for target in paas_collection.targets()}
-        _forget(wished - {str(facts.agent_uuid(node)) for node in nodes})
+        _forget(wished - {str(instances.agent_uuid(node)) for node in nodes})
         agents = paas_models.registered_agents(nodes)
         if not agents:
             return ()
-        text = passwd.render(models.MailAccount.active_pairs(instance.uuid), instance.domain)
+        text = accounts.text(None, instance)
         return [
             paas_models.MailInstanceNode(
                 uuid=agent, name=instance.name, domain=instance.domain, passwd=text
@@ -77,10 +78,10 @@ class MailPaaSBuilder(builder.PaaSBuilder):
         paas_collection: builder.PaaSCollection,
     ) -> None:
         """Copy the facts of the nodes to the instance."""
-        instance.status, instance.error = utils.instance_status(
-            utils.infra_status(node_set_status), instance.reports(nodes)
+        instance.status, instance.error = status.instance_status(
+            status.infra_status(node_set_status), instance.reports(nodes)
         )
-        agents = {facts.agent_uuid(node) for node in nodes}
+        agents = {instances.agent_uuid(node) for node in nodes}
         for found in paas_collection.actuals():
             # A report that lacks the key is no reason to forget a published one.
             if found is not None and found.uuid in agents and found.dkim_public_key:

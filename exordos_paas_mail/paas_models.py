@@ -9,7 +9,9 @@ import typing as tp
 from gcl_sdk.agents.universal.dm import models as ua_models
 from restalchemy.dm import filters, models, properties, types
 
-from exordos_paas_mail import constants, facts, utils
+from exordos_paas_mail import constants
+from exordos_paas_mail.control_plane.reconcile import instances
+from exordos_paas_mail.control_plane.records import statuses
 
 
 class MailInstanceNode(
@@ -25,7 +27,7 @@ class MailInstanceNode(
     # is compared whole, so a line added by hand on the node is a difference.
     passwd = properties.property(types.String(), required=True)
 
-    status = properties.property(types.String(), default=utils.NEW)
+    status = properties.property(types.String(), default=statuses.NEW)
     error = properties.property(types.String(), default="")
     dkim_public_key = properties.property(types.String(), default="")
     dkim_selector = properties.property(types.String(), default="")
@@ -41,7 +43,7 @@ class MailInstanceNode(
 
 
 class MailInstance(
-    facts.InstanceFacts,
+    instances.InstanceFacts,
     ua_models.DependenciesActiveReadinessMixin,
     ua_models.InstanceWithDerivativesMixin,
 ):
@@ -82,7 +84,7 @@ class MailInstance(
 
     def _has_all_agents(self) -> bool:
         node_set = self.actual_node_set()
-        nodes = [] if node_set is None else facts.nodes_of(node_set)
+        nodes = [] if node_set is None else instances.nodes_of(node_set)
         return bool(nodes) and len(registered_agents(nodes)) == len(nodes)
 
 
@@ -92,6 +94,6 @@ def registered_agents(nodes: tp.Iterable[tp.Any]) -> set[tp.Any]:
     A resource of an agent that has not is refused by a foreign key.
     """
     agents = ua_models.UniversalAgent.objects.get_all(
-        filters={"uuid": filters.In([str(facts.agent_uuid(node)) for node in nodes])}
+        filters={"uuid": filters.In([str(instances.agent_uuid(node)) for node in nodes])}
     )
     return {agent.uuid for agent in agents}

@@ -1,72 +1,28 @@
 # SPDX-FileCopyrightText: 2026 The mailaas authors
 # SPDX-License-Identifier: Apache-2.0
-"""Routes of /v1/types/mail/, PATCH among their methods."""
+"""The route of /v1/types/mail/, mounted by the runtime: one line a resource."""
 
 from __future__ import annotations
 
-import copy
-import posixpath
 import typing as tp
 
 from restalchemy.api import routes
 
 from exordos_paas_mail import controllers
-
-PATCH: tp.Final = "PATCH"
-
-
-class _Route(routes.Route):
-    """Updates a record by PATCH as well as by PUT.
-
-    The platform maps GET, PUT and DELETE on a record and answers 405 to the rest.
-    """
-
-    def get_method_by_route_type(self, route_type: int) -> tp.Any:
-        """Return the platform's name of what the request asks for."""
-        if route_type == routes.RESOURCE_ROUTE and self._req.method == PATCH:
-            return routes.UPDATE
-        return super().get_method_by_route_type(route_type)
-
-    def build_openapi_specification(
-        self, current_path: str = "/", parameters: tp.Any = None
-    ) -> tuple[tp.Any, tp.Any]:
-        """Return the paths and schemas of the route, PATCH beside each PUT."""
-        paths, schemas = super().build_openapi_specification(current_path, parameters)
-        for path, operations in paths.items():
-            # Children come in with theirs already.
-            if posixpath.dirname(path) != current_path.rstrip("/") or "put" not in operations:
-                continue
-            patch = copy.deepcopy(operations["put"])
-            patch["operationId"] = self._build_operation_id(PATCH, path)
-            operations["patch"] = patch
-        return paths, schemas
+from exordos_paas_mail.control_plane.api import accounts, instances, versions
 
 
-class MailVersionRoute(_Route):
-    """Route /v1/types/mail/versions/[<uuid>]."""
+class MailInstanceRoute(instances.MailInstanceRoute):
+    """Route /v1/types/mail/instances/[<uuid>], with what belongs to an instance."""
 
-    __controller__ = controllers.MailVersionController
-
-
-class MailAccountRoute(_Route):
-    """Route /v1/types/mail/instances/<uuid>/accounts/[<uuid>]."""
-
-    __controller__ = controllers.MailAccountController
-
-
-class MailInstanceRoute(_Route):
-    """Route /v1/types/mail/instances/[<uuid>]."""
-
-    __controller__ = controllers.MailInstanceController
-
-    accounts = routes.route(MailAccountRoute, resource_route=True)
+    accounts = routes.route(accounts.MailAccountRoute, resource_route=True)
 
 
 class MailRoute(routes.Route):
-    """Route /v1/types/mail/, mounted by the runtime."""
+    """Route /v1/types/mail/."""
 
     __controller__ = controllers.MailController
     __allow_methods__: tp.ClassVar[list[str]] = [routes.FILTER]
 
     instances = routes.route(MailInstanceRoute)
-    versions = routes.route(MailVersionRoute)
+    versions = routes.route(versions.MailVersionRoute)

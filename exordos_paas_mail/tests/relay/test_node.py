@@ -15,8 +15,11 @@ import typing as tp
 import dkim as dkimpy
 import pytest
 
-from exordos_paas_mail import accounts, configure, constants, health, node, status
+from exordos_paas_mail import constants
 from exordos_paas_mail.codecs import dkim, mail_env, passwd
+from exordos_paas_mail.node import health, machine
+from exordos_paas_mail.node.commands import configure, status
+from exordos_paas_mail.node.parts import accounts
 from exordos_paas_mail.tests.relay import certificates
 from exordos_paas_mail.tests.relay import internet as internet_
 from exordos_paas_mail.tests.relay import relay as relay_
@@ -26,7 +29,7 @@ PASSWORD = "a password of an account"
 
 
 @dataclasses.dataclass(frozen=True)
-class Machine(node.Node):
+class Machine(machine.Machine):
     """This machine; only systemd, which is not process 1 here, is the bench's stand-in."""
 
     units: tp.Any = None

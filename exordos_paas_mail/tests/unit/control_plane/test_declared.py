@@ -18,10 +18,13 @@ from gcl_sdk.agents.universal.services import agent as agent_service
 from restalchemy.dm import filters
 from restalchemy.storage.sql import engines
 
-from exordos_paas_mail import constants, declared_models, definition, models, sealing
+from exordos_paas_mail import constants, definition, models
 from exordos_paas_mail.codecs import password_hashes
-from exordos_paas_mail.tests.unit import test_manifests
+from exordos_paas_mail.control_plane.declared import accounts as declared_accounts
+from exordos_paas_mail.control_plane.declared import sealing
+from exordos_paas_mail.control_plane.records import accounts
 from exordos_paas_mail.tests.unit.control_plane import api_client, gservice
+from exordos_paas_mail.tests.unit.repository import test_manifests
 
 if tp.TYPE_CHECKING:
     import pathlib
@@ -145,9 +148,9 @@ def account(**changes: tp.Any) -> dict[str, tp.Any]:
     }
 
 
-def stored() -> models.AccountRecord:
+def stored() -> accounts.AccountRecord:
     found = models.MailAccount.objects.get_one()
-    assert isinstance(found, models.AccountRecord)
+    assert isinstance(found, accounts.AccountRecord)
     return found
 
 
@@ -358,7 +361,7 @@ def test_a_lost_or_damaged_key_heals_without_a_new_hash(
     if left is not None:
         key_file.write_bytes(left)
     manager.loop()
-    assert declared_models.DeclaredAccount.objects.get_one().password == PASSWORD
+    assert declared_accounts.DeclaredAccount.objects.get_one().password == PASSWORD
     assert manager.is_settled("instances.accounts", ACCOUNT)
     assert stored().password_hash == old
     assert models.MailInstance.objects.get_one().updated_at == touched

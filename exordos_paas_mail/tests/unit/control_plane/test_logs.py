@@ -11,7 +11,7 @@ from exordos_metapaas.common import log as runtime
 from restalchemy.api.middlewares import logging as middleware
 from restalchemy.storage.sql import sessions
 
-from exordos_paas_mail import log_filters
+from exordos_paas_mail.control_plane.runtime import log_filters
 from exordos_paas_mail.tests.unit.control_plane import api_client
 from exordos_paas_mail.tests.unit.control_plane import stage as stages
 

@@ -21,7 +21,7 @@ from restalchemy.api import resources
 
 def show():
     mail = routes.TypeRoute.get_route("mail")
-    model = sys.modules["exordos_paas_mail.models"].MailInstance
+    model = sys.modules["exordos_paas_mail.control_plane.records.instances"].MailInstance
     print(getattr(mail, "generation", 1), model in resources.ResourceMap.model_type_to_resource)
 
 show()

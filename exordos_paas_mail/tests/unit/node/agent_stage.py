@@ -12,7 +12,9 @@ from gcl_sdk.agents.universal.clients.orch import base as orch_base
 from gcl_sdk.agents.universal.dm import models
 from gcl_sdk.agents.universal.services import agent
 
-from exordos_paas_mail import accounts, constants, driver, health
+from exordos_paas_mail import constants, driver
+from exordos_paas_mail.node import health
+from exordos_paas_mail.node.parts import accounts
 
 if tp.TYPE_CHECKING:
     from exordos_paas_mail.tests.unit.node import fake_node

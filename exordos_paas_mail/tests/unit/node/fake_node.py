@@ -16,8 +16,9 @@ import pwd
 import textwrap
 import typing as tp
 
-from exordos_paas_mail import constants, node
+from exordos_paas_mail import constants
 from exordos_paas_mail.codecs import configure_state, dkim
+from exordos_paas_mail.node import machine
 
 if tp.TYPE_CHECKING:
     import pathlib
@@ -60,7 +61,7 @@ class FakeNode:
         self.directory = directory
         self.questions = 0
         self.root = directory / "root"
-        self.machine = node.Node(
+        self.machine = machine.Machine(
             str(self.root),
             pwd.getpwuid(os.getuid()).pw_name,
             grp.getgrgid(os.getgid()).gr_name,

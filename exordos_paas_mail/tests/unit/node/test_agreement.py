@@ -11,7 +11,6 @@ import hypothesis
 import pytest
 from hypothesis import strategies as st
 
-from exordos_paas_mail import configure
 from exordos_paas_mail.codecs import (
     domains,
     exim_conf,
@@ -21,6 +20,7 @@ from exordos_paas_mail.codecs import (
     relay_env,
     usernames,
 )
+from exordos_paas_mail.node import relay_plan
 
 SALT = "abcdefgh"
 
@@ -68,4 +68,4 @@ def test_every_setting_of_the_relay_can_be_set_by_its_name() -> None:
     fields = [field for field in dataclasses.fields(exim_conf.Settings) if field.name != "domain"]
     defaults = {field.name: tp.cast("relay_env.Value", field.default) for field in fields}
 
-    assert relay_env.parse(relay_env.render(defaults), configure._kinds()) == defaults
+    assert relay_env.parse(relay_env.render(defaults), relay_plan._kinds()) == defaults

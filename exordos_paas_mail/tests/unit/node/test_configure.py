@@ -8,8 +8,9 @@ import typing as tp
 
 import pytest
 
-from exordos_paas_mail import configure, constants
+from exordos_paas_mail import constants
 from exordos_paas_mail.codecs import configure_state, dkim, exim_conf, mail_env
+from exordos_paas_mail.node.commands import configure
 from exordos_paas_mail.tests.unit.node import authority, fake_node
 
 if tp.TYPE_CHECKING:

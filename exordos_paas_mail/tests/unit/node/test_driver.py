@@ -11,7 +11,9 @@ import typing as tp
 import pytest
 from gcl_sdk.agents.universal.drivers import exceptions
 
-from exordos_paas_mail import accounts, constants, node
+from exordos_paas_mail import constants
+from exordos_paas_mail.node import machine
+from exordos_paas_mail.node.parts import accounts
 from exordos_paas_mail.tests.unit.node import agent_stage, fake_node
 
 DOMAIN = agent_stage.DOMAIN
@@ -174,9 +176,9 @@ def test_a_crash_before_the_reload_costs_one_pass(
     class Crash(BaseException):
         pass
 
-    machine = settled.fake.machine
+    real = settled.fake.machine
 
-    class Crashing(node.Node):
+    class Crashing(machine.Machine):
         def ensure_file(self, name: str, *args: tp.Any, **kwargs: tp.Any) -> bool:
             if name == constants.PASSWD_FILE and not written:
                 raise Crash
@@ -185,7 +187,7 @@ def test_a_crash_before_the_reload_costs_one_pass(
         def reload_relay(self) -> None:
             raise Crash
 
-    crashing = Crashing(machine.root, machine.user, machine.group)
+    crashing = Crashing(real.root, real.user, real.group)
     with pytest.raises(Crash):
         accounts.Accounts(crashing).ensure(ALICE + BOB)
     settled.want(ALICE + BOB)

@@ -8,8 +8,9 @@ import typing as tp
 
 import pytest
 
-from exordos_paas_mail import accounts, constants
+from exordos_paas_mail import constants
 from exordos_paas_mail.codecs import cdb, exim_conf, passwd
+from exordos_paas_mail.node.parts import accounts
 from exordos_paas_mail.tests.unit.node import agent_stage
 
 if tp.TYPE_CHECKING:

@@ -13,8 +13,10 @@ from unittest import mock
 import hypothesis
 from hypothesis import strategies as st
 
-from exordos_paas_mail import accounts, constants, node
+from exordos_paas_mail import constants
 from exordos_paas_mail.codecs import cdb, passwd
+from exordos_paas_mail.node import machine
+from exordos_paas_mail.node.parts import accounts
 from exordos_paas_mail.tests.unit.node import agent_stage, fake_node
 
 FEW = 3
@@ -35,7 +37,7 @@ def cut_power(stage: agent_stage.Stage, effects: int) -> None:
     left = effects
 
     def counted(name: str) -> tp.Callable[..., tp.Any]:
-        whole = getattr(node.Node, name)
+        whole = getattr(machine.Machine, name)
 
         def effect(*args: tp.Any, **kwargs: tp.Any) -> tp.Any:
             nonlocal left
@@ -47,7 +49,7 @@ def cut_power(stage: agent_stage.Stage, effects: int) -> None:
         return effect
 
     names = ("ensure_file", "ensure_absent", "reload_relay")
-    with mock.patch.multiple(node.Node, **{name: counted(name) for name in names}):
+    with mock.patch.multiple(machine.Machine, **{name: counted(name) for name in names}):
         try:
             stage.turn()
         except Crash:

@@ -4,10 +4,13 @@
 
 from __future__ import annotations
 
+import pkgutil
 import subprocess
 import sys
 
 import pytest
+
+from exordos_paas_mail import node
 
 # Python's own audit events (PEP 578): a hook sees each before it happens.
 _WATCHED = """
@@ -30,13 +33,18 @@ sys.addaudithook(watch)
 """
 
 
-@pytest.mark.parametrize(
-    "module", ["accounts", "configure", "dkim_keys", "driver", "health", "node", "watched"]
+_MODULES = sorted(
+    found.name
+    for found in pkgutil.walk_packages(node.__path__, f"{node.__name__}.")
+    if not found.ispkg
 )
+
+
+@pytest.mark.parametrize("module", ["exordos_paas_mail.driver", *_MODULES])
 def test_importing_has_no_effect_on_the_machine(module: str) -> None:
     # What our dependencies do when they are imported is not ours.
     program = "import gcl_sdk.agents.universal.drivers.meta, cryptography.x509, jinja2, cdbx\n"
-    program += f"{_WATCHED}import exordos_paas_mail.{module}\n"
+    program += f"{_WATCHED}import {module}\n"
 
     done = subprocess.run(
         [sys.executable, "-B", "-c", program], check=False, capture_output=True, text=True

@@ -7,8 +7,9 @@ import json
 
 import pytest
 
-from exordos_paas_mail import constants, status
+from exordos_paas_mail import constants
 from exordos_paas_mail.codecs import queue_list
+from exordos_paas_mail.node.commands import status
 from exordos_paas_mail.tests.unit.node import fake_node
 
 LISTED = """\

@@ -13,7 +13,7 @@ import typing as tp
 
 import pytest
 
-SCRIPT = pathlib.Path(__file__).parents[3] / "exordos/images/dp_bootstrap.sh"
+SCRIPT = pathlib.Path(__file__).parents[4] / "exordos/images/dp_bootstrap.sh"
 CONFIGURE = "systemctl --no-block restart exordos-metapaas-mail-configure.service"
 OWN = (
     "find {0} ( ! -user {1} -o ! -group {2} ) -exec chown --no-dereference {1}:{2} {{}} +",

@@ -11,10 +11,19 @@ from __future__ import annotations
 
 import typing as tp
 
-from restalchemy.api import constants, resources
+from restalchemy.api import constants, field_permissions, resources
 
 # The token says which project, the path which instance.
 _SAID_OTHERWISE: tp.Final = frozenset({"project_id", "instance"})
+
+
+_RO: tp.Final = {constants.ALL: field_permissions.Permissions.RO}
+_SET_ONCE: tp.Final = {**_RO, constants.CREATE: field_permissions.Permissions.RW}
+_WRITE_ONLY: tp.Final = {
+    constants.ALL: field_permissions.Permissions.HIDDEN,
+    constants.CREATE: field_permissions.Permissions.RW,
+    constants.UPDATE: field_permissions.Permissions.RW,
+}
 
 
 def _without_null(field: tp.Mapping[str, tp.Any]) -> dict[str, tp.Any]:
@@ -41,9 +50,37 @@ class _DescribesBodies(resources.AbstractResource):
         return {**schema, "required": required} if required else schema
 
 
-class Resource(_DescribesBodies, resources.ResourceByRAModel):
+class _Resource(_DescribesBodies):
+    """A model as the API shows it: every field can be read and written but those named.
+
+    The timestamps are always read-only; *set_once* is written by the POST alone, and
+    *write_only* goes in and never comes out.
+    """
+
+    def __init__(
+        self,
+        model_class: type,
+        *,
+        read_only: tp.Iterable[str] = (),
+        set_once: tp.Iterable[str] = (),
+        write_only: tp.Iterable[str] = (),
+    ) -> None:
+        fields = dict.fromkeys(("created_at", "updated_at", *read_only), _RO)
+        fields |= dict.fromkeys(set_once, _SET_ONCE)
+        fields |= dict.fromkeys(write_only, _WRITE_ONLY)
+        super().__init__(
+            model_class=model_class,
+            convert_underscore=False,
+            process_filters=True,
+            fields_permissions=field_permissions.FieldsPermissions(
+                default=field_permissions.Permissions.RW, fields=fields
+            ),
+        )
+
+
+class Resource(_Resource, resources.ResourceByRAModel):
     """A model."""
 
 
-class ResourceWithCustomProps(_DescribesBodies, resources.ResourceByModelWithCustomProps):
+class ResourceWithCustomProps(_Resource, resources.ResourceByModelWithCustomProps):
     """A model with properties that are not stored."""

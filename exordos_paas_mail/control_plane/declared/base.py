@@ -16,10 +16,9 @@ import uuid as sys_uuid
 
 from gcl_sdk.agents.universal.dm import models as ua_models
 from gcl_sdk.agents.universal.services import agent
-from restalchemy.dm import properties, relationships, types
+from restalchemy.dm import relationships
 
-from exordos_paas_mail import constants, field_types, models, sealing
-from exordos_paas_mail.codecs import password_hashes
+from exordos_paas_mail import constants
 
 
 class _NoValues(logging.Filter):
@@ -41,10 +40,9 @@ class _NoValues(logging.Filter):
 _CREATION_ARGUMENTS: tp.Final = 3
 _KINDS: tp.Final = f"em_{constants.ELEMENT_NAME}_types_{constants.SLUG}_"
 logging.getLogger(agent.__name__).addFilter(_NoValues())
-_PLAINTEXT: tp.Final = field_types.Plaintext()
 
 
-class _Declared(ua_models.ResourceMixin):
+class Declared(ua_models.ResourceMixin):
     """Reports values as they were declared."""
 
     # The fields whose spelling can differ from what is stored.
@@ -64,7 +62,7 @@ class _Declared(ua_models.ResourceMixin):
         restored = super().restore_from_simple_view(
             skip_unknown_fields=skip_unknown_fields, **stored
         )
-        plain = super(_Declared, restored).dump_to_simple_view()
+        plain = super(Declared, restored).dump_to_simple_view()
         restored.declared = {
             name: kwargs[name]
             for name in cls._SPELLED
@@ -108,80 +106,3 @@ class _Declared(ua_models.ResourceMixin):
         if isinstance(field_type, type):
             return bool(sys_uuid.UUID(value) == sys_uuid.UUID(stored))
         return bool(field_type.from_simple_type(value) == stored)
-
-
-class DeclaredInstance(_Declared, models.MailInstance):
-    """An instance that a manifest declares."""
-
-    _SPELLED = ("domain", "version")
-
-    declared = properties.property(types.Dict(), default=dict)
-
-    def get_resource_ignore_fields(self) -> tp.Collection[str]:
-        """Return what is nobody's business but this model's."""
-        return frozenset({"declared"})
-
-
-class DeclaredAccount(_Declared, models.AccountRecord):
-    """An account that a manifest declares, by ``password`` or by ``password_hash``.
-
-    ``password`` is plaintext in memory and an envelope in the table, bound to
-    the hash it belongs to: when something else changes the hash, or the key is
-    lost, there is no plaintext to report, the agent writes again, and the
-    password is verified against the hash, which is one made here and cheap to
-    verify unless somebody set another, before a new one is made.
-    """
-
-    _SPELLED = ("username", "instance", "password_hash")
-
-    declared = properties.property(types.Dict(), default=dict)
-    password = properties.property(types.AllowNone(field_types.Plaintext()), default=None)
-
-    def __init__(self, **kwargs: tp.Any) -> None:
-        models.refuse_both(kwargs.get("password"), kwargs.get("password_hash"))
-        super().__init__(**kwargs)
-
-    def get_resource_ignore_fields(self) -> tp.Collection[str]:
-        """Return what is not reported: of the two ways to say a password, the unused one."""
-        unused = "password" if self.password is None else "password_hash"
-        return frozenset({"declared", unused})
-
-    @classmethod
-    def restore_row(cls, row: tp.Any, pour: tp.Any = None) -> tp.Any:
-        """Build the model from a row, its envelope opened."""
-        envelope = row.get("password")
-        if envelope is not None:
-            plaintext = sealing.unseal(envelope, cls._binding(row))
-            # One that an earlier release took must not make the others unreadable.
-            row = {**row, "password": plaintext if _PLAINTEXT.validate(plaintext) else None}
-        return super().restore_row(row, pour)
-
-    def insert(self, session: tp.Any = None) -> None:
-        """Add the account."""
-        self._hash_password()
-        super().insert(session=session)
-
-    def update(self, session: tp.Any = None, force: bool = False) -> None:  # noqa: FBT001, FBT002
-        """Write what changed; a password that has the stored hash changes no hash."""
-        self._hash_password()
-        super().update(session=session, force=force)
-
-    def _hash_password(self) -> None:
-        if self.password is None:
-            return
-        stored = self.password_hash
-        if stored is None or not password_hashes.verify(self.password, stored):
-            self.password_hash = password_hashes.hash_plaintext(self.password)
-
-    def _get_prepared_data(self, columns: tp.Any = None) -> dict[str, tp.Any]:
-        data: dict[str, tp.Any] = super()._get_prepared_data(columns)
-        if data.get("password") is not None:
-            data["password"] = sealing.seal(
-                data["password"],
-                self._binding({"uuid": self.uuid, "password_hash": self.password_hash}),
-            )
-        return data
-
-    @staticmethod
-    def _binding(row: tp.Mapping[str, tp.Any]) -> str:
-        return f"{row['uuid']} {row['password_hash']}"

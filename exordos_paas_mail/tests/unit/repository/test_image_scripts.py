@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-IMAGES = pathlib.Path(__file__).parents[3] / "exordos/images"
+IMAGES = pathlib.Path(__file__).parents[4] / "exordos/images"
 DAY = 24 * 3600
 
 SMUGGLING = "  * Refuse to accept a line dot, LF (CVE-2023-51766). Closes: #1059387\n"

@@ -6,8 +6,10 @@ from __future__ import annotations
 
 import typing as tp
 
-from exordos_paas_mail import constants, node, watched
+from exordos_paas_mail import constants
 from exordos_paas_mail.codecs import cdb, exim_conf
+from exordos_paas_mail.node import machine
+from exordos_paas_mail.node.machine import watched
 
 # exim's lsearch reads the file from its start, a look-up in the index and the
 # check that it belongs to the file cost the same as about so many lines.
@@ -33,7 +35,7 @@ def _is_indexed(text: str) -> bool:
     return text.count("\n") >= INDEX_ACCOUNTS_MIN
 
 
-def _index(text: str, file: node.Signature) -> bytes:
+def _index(text: str, file: machine.Signature) -> bytes:
     tie = exim_conf.index_tie(inode=file.inode, size=file.size, mtime=file.mtime)
     records = [(exim_conf.INDEX_TIE_KEY, tie)]
     for line in text.splitlines():
@@ -51,10 +53,10 @@ class Accounts:
     neither a failed reload nor a crash before it is forgotten.
     """
 
-    def __init__(self, machine: node.Node) -> None:
-        self._node = machine
-        self._file = watched.Watched(machine, constants.PASSWD_FILE, _parse)
-        self._sound_index: tuple[node.Signature | None, node.Signature | None] | None = None
+    def __init__(self, node: machine.Machine) -> None:
+        self._node = node
+        self._file = watched.Watched(node, constants.PASSWD_FILE, _parse)
+        self._sound_index: tuple[machine.Signature | None, machine.Signature | None] | None = None
 
     def read(self) -> str:
         """Return the text of the account file, empty when there is none."""
@@ -97,7 +99,7 @@ class Accounts:
     def _ensure_index(self) -> None:
         file, content = self._file.read()
         if file is None or content.text is None:
-            raise node.NodeError("the account file vanished")
+            raise machine.MachineError("the account file vanished")
         if content.indexed:
             data = _index(content.text, file)
             self._node.ensure_file(constants.PASSWD_INDEX_FILE, data, _MODE, exim=True)
@@ -105,7 +107,7 @@ class Accounts:
             self._node.ensure_absent(constants.PASSWD_INDEX_FILE)
         self._sound_index = (file, self._node.signature(constants.PASSWD_INDEX_FILE))
 
-    def _is_index_sound(self, file: node.Signature, content: _Content) -> bool:
+    def _is_index_sound(self, file: machine.Signature, content: _Content) -> bool:
         index = self._node.signature(constants.PASSWD_INDEX_FILE)
         if not content.indexed or content.text is None:
             return index is None

@@ -12,7 +12,7 @@ from gcl_sdk.agents.universal import utils as ua_utils
 
 from exordos_paas_mail import constants, controllers, definition
 
-ROOT = pathlib.Path(__file__).parents[3]
+ROOT = pathlib.Path(__file__).parents[4]
 MANIFESTS = ROOT / "exordos" / "manifests"
 WHEEL = "exordos_paas_mail-1.2.3-py3-none-any.whl"
 DIGEST = "0123456789abcdef" * 4

@@ -12,10 +12,12 @@ from gcl_sdk.common import constants as sdk_constants
 from gcl_sdk.infra.dm import models as sdk_models
 from restalchemy.dm import filters
 
-from exordos_paas_mail import constants, models, utils
+from exordos_paas_mail import constants, utils
+from exordos_paas_mail.control_plane.reconcile import status
+from exordos_paas_mail.control_plane.records import instances, statuses
 
 _FACTS: tp.Final = ("status", "error", "ipsv4", "dkim_public_key", "dkim_selector")
-_UNREPORTED: tp.Final = utils.Report(utils.IN_PROGRESS)
+_UNREPORTED: tp.Final = status.Report(statuses.IN_PROGRESS)
 
 
 def agent_uuid(node: sys_uuid.UUID) -> sys_uuid.UUID:
@@ -28,7 +30,7 @@ def nodes_of(node_set: sdk_models.NodeSet) -> list[sys_uuid.UUID]:
     return sorted(sys_uuid.UUID(node) for node in node_set.nodes)
 
 
-class InstanceFacts(models.MailInstance):
+class InstanceFacts(instances.MailInstance):
     """The instance of a builder.
 
     A builder reads a row, may wait for Core, and saves. What a user wrote
@@ -111,7 +113,7 @@ class InstanceFacts(models.MailInstance):
         )
         return None if resource is None else sdk_models.NodeSet.from_ua_resource(resource)
 
-    def reports(self, nodes: tp.Iterable[sys_uuid.UUID]) -> list[utils.Report]:
+    def reports(self, nodes: tp.Iterable[sys_uuid.UUID]) -> list[status.Report]:
         """Return what each of *nodes* last said of itself."""
         agents = [str(agent_uuid(node)) for node in nodes]
         with self._get_engine().session_manager() as session:
@@ -122,7 +124,9 @@ class InstanceFacts(models.MailInstance):
                 (constants.INSTANCE_NODE_KIND, agents),
             ).fetchall()
         found = {
-            str(row["uuid"]): utils.Report(row["status"] or utils.IN_PROGRESS, row["error"] or "")
+            str(row["uuid"]): status.Report(
+                row["status"] or statuses.IN_PROGRESS, row["error"] or ""
+            )
             for row in rows
         }
         return [found.get(agent, _UNREPORTED) for agent in agents]

@@ -13,33 +13,34 @@ import json
 import sys
 import typing as tp
 
-from exordos_paas_mail import constants, health, node
+from exordos_paas_mail import constants
 from exordos_paas_mail.codecs import queue_list
+from exordos_paas_mail.node import health, machine
 
 if tp.TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-def read(machine: node.Node) -> dict[str, str | int]:
-    """Return what the command prints; raises NodeError or OSError when *machine* refuses.
+def read(node: machine.Machine) -> dict[str, str | int]:
+    """Return what the command prints; raises NodeError or OSError when *node* refuses.
 
     ``domain`` is empty until the node is configured, ``error`` while nothing is
     wrong. Sizes are in bytes; a panic log that is not empty is a fault of exim's.
     """
-    relay = health.Health(machine)
+    relay = health.Health(node)
     domain = relay.domain()
     report = relay.read(domain)
-    panic = machine.signature(constants.EXIM_PANIC_LOG)
+    panic = node.signature(constants.EXIM_PANIC_LOG)
     return {
         "domain": domain,
         "error": report.error,
-        **{f"queue_{k}": v for k, v in queue_list.parse(machine.queue())._asdict().items()},
-        "spool_free_bytes": machine.free_space(constants.EXIM_SPOOL_DIR).bytes,
+        **{f"queue_{k}": v for k, v in queue_list.parse(node.queue())._asdict().items()},
+        "spool_free_bytes": node.free_space(constants.EXIM_SPOOL_DIR).bytes,
         "panic_log_bytes": 0 if panic is None else panic.size,
     }
 
 
-def main(arguments: Sequence[str] | None = None, machine: node.Node | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, node: machine.Machine | None = None) -> int:
     """Run the command; returns its exit status."""
     parser = argparse.ArgumentParser(
         prog="exordos-mail-status",
@@ -48,8 +49,8 @@ def main(arguments: Sequence[str] | None = None, machine: node.Node | None = Non
     )
     parser.parse_args(arguments)
     try:
-        found = read(machine or node.Node())
-    except (OSError, node.NodeError) as error:
+        found = read(node or machine.Machine())
+    except (OSError, machine.MachineError) as error:
         sys.stderr.write(f"{parser.prog}: {' '.join(str(error).split())}\n")
         return 1
     sys.stdout.write(f"{json.dumps(found, indent=2)}\n")

@@ -8,8 +8,10 @@ import dataclasses
 import time
 import typing as tp
 
-from exordos_paas_mail import constants, node, watched
+from exordos_paas_mail import constants
 from exordos_paas_mail.codecs import configure_state, dkim
+from exordos_paas_mail.node import machine
+from exordos_paas_mail.node.machine import watched
 
 if tp.TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -62,12 +64,12 @@ def _parse_record(data: bytes | None) -> _Record:
 class Health:
     """The relay's health on one machine; a settled look costs a few system calls."""
 
-    def __init__(self, machine: node.Node) -> None:
-        self._node = machine
-        self._state = watched.Watched(machine, constants.CONFIGURE_STATE_FILE, _parse_state)
-        self._record = watched.Watched(machine, constants.DKIM_RECORD_FILE, _parse_record)
+    def __init__(self, node: machine.Machine) -> None:
+        self._node = node
+        self._state = watched.Watched(node, constants.CONFIGURE_STATE_FILE, _parse_state)
+        self._record = watched.Watched(node, constants.DKIM_RECORD_FILE, _parse_record)
         self._relay = [
-            watched.Watched(machine, name, configure_state.fingerprint)
+            watched.Watched(node, name, configure_state.fingerprint)
             for name in constants.RELAY_FILES
         ]
         self._repaired_at: float | None = None
@@ -142,7 +144,7 @@ class Health:
     def _ask(self, question: Callable[[], str]) -> str:
         try:
             return question()
-        except node.NodeError as error:
+        except machine.MachineError as error:
             return str(error)
 
     def _dkim(self, domain: str) -> tuple[str, str]:

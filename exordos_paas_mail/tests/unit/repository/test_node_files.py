@@ -13,7 +13,7 @@ import yaml
 
 from exordos_paas_mail import constants
 
-ROOT = pathlib.Path(__file__).parents[3]
+ROOT = pathlib.Path(__file__).parents[4]
 SYSTEMD = ROOT / "etc/systemd"
 VENV = "/opt/exordos_paas_mail"
 MOUNTS = ["/var/spool/exim4", "/etc/exim4/dkim", "/etc/exim4/tls", "/var/log/exim4"]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from exordos_paas_mail import utils
+from exordos_paas_mail.control_plane.reconcile import status
 
-WELL = utils.Report("ACTIVE")
-SILENT = utils.Report("IN_PROGRESS")
+WELL = status.Report("ACTIVE")
+SILENT = status.Report("IN_PROGRESS")
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ SILENT = utils.Report("IN_PROGRESS")
     ],
 )
 def test_a_node_set_is_active_in_error_or_on_its_way(node_set: str | None, expected: str) -> None:
-    assert utils.infra_status(node_set) == expected
+    assert status.infra_status(node_set) == expected
 
 
 @pytest.mark.parametrize(
@@ -37,17 +37,17 @@ def test_a_node_set_is_active_in_error_or_on_its_way(node_set: str | None, expec
         pytest.param("ACTIVE", [WELL, SILENT], ("IN_PROGRESS", ""), id="one silent"),
         pytest.param("IN_PROGRESS", [WELL], ("IN_PROGRESS", ""), id="resized"),
         pytest.param(
-            "ACTIVE", [utils.Report("ERROR", "no exim4")], ("ERROR", "no exim4"), id="node failed"
+            "ACTIVE", [status.Report("ERROR", "no exim4")], ("ERROR", "no exim4"), id="node failed"
         ),
         pytest.param(
             "IN_PROGRESS",
-            [WELL, utils.Report("ERROR", "no exim4")],
+            [WELL, status.Report("ERROR", "no exim4")],
             ("ERROR", "no exim4"),
             id="one node failed during a resize",
         ),
         pytest.param(
             "ACTIVE",
-            [utils.Report("ERROR")],
+            [status.Report("ERROR")],
             ("ERROR", "a node is in the ERROR status and gave no reason"),
             id="no reason",
         ),
@@ -60,6 +60,6 @@ def test_a_node_set_is_active_in_error_or_on_its_way(node_set: str | None, expec
     ],
 )
 def test_an_instance_is_as_well_as_its_parts(
-    infra: str, reports: list[utils.Report], expected: tuple[str, str]
+    infra: str, reports: list[status.Report], expected: tuple[str, str]
 ) -> None:
-    assert utils.instance_status(infra, reports) == expected
+    assert status.instance_status(infra, reports) == expected

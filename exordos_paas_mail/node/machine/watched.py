@@ -10,7 +10,7 @@ import typing as tp
 if tp.TYPE_CHECKING:
     from collections.abc import Callable
 
-    from exordos_paas_mail import node
+    from exordos_paas_mail.node import machine
 
 T = tp.TypeVar("T")
 
@@ -25,13 +25,15 @@ class Watched(tp.Generic[T]):
     ``read`` costs one stat(2) while the file stays as it is.
     """
 
-    def __init__(self, machine: node.Node, name: str, parse: Callable[[bytes | None], T]) -> None:
-        self._node = machine
+    def __init__(
+        self, node: machine.Machine, name: str, parse: Callable[[bytes | None], T]
+    ) -> None:
+        self._node = node
         self._name = name
         self._parse = parse
-        self._seen: tuple[node.Signature | None, T] | None = None
+        self._seen: tuple[machine.Signature | None, T] | None = None
 
-    def read(self) -> tuple[node.Signature | None, T]:
+    def read(self) -> tuple[machine.Signature | None, T]:
         """Return the file's signature, None when there is none, and its parsed content."""
         signature = self._node.signature(self._name)
         if self._seen is not None and self._seen[0] == signature:

@@ -16,7 +16,7 @@ from restalchemy.api import packers
 from restalchemy.common import exceptions
 from restalchemy.storage import exceptions as storage_exceptions
 
-from exordos_paas_mail import errors
+from exordos_paas_mail.control_plane.records import errors
 
 WRITE_ONLY: tp.Final = frozenset({"password", "password_hash"})
 

@@ -1,0 +1,3 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""The REST API, a file a resource."""

@@ -1,0 +1,24 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""An instance that a manifest declares."""
+
+from __future__ import annotations
+
+import typing as tp
+
+from restalchemy.dm import properties, types
+
+from exordos_paas_mail.control_plane.declared import base
+from exordos_paas_mail.control_plane.records import instances
+
+
+class DeclaredInstance(base.Declared, instances.MailInstance):
+    """An instance that a manifest declares."""
+
+    _SPELLED = ("domain", "version")
+
+    declared = properties.property(types.Dict(), default=dict)
+
+    def get_resource_ignore_fields(self) -> tp.Collection[str]:
+        """Return what is nobody's business but this model's."""
+        return frozenset({"declared"})

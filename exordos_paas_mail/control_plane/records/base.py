@@ -1,0 +1,96 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""What all records have, and how they are written: by column, conflicts named by field."""
+
+from __future__ import annotations
+
+import re
+import typing as tp
+
+import psycopg
+from restalchemy.dm import models, properties
+from restalchemy.storage import exceptions as storage_exceptions
+from restalchemy.storage.sql import orm
+from restalchemy.storage.sql.dialect import exceptions as dialect_exceptions
+
+from exordos_paas_mail import utils
+from exordos_paas_mail.control_plane.records import errors, fields
+from exordos_paas_mail.control_plane.runtime import log_filters
+
+# Each process that can come across a secret of this plugin has its records.
+log_filters.install()
+
+# The constraint a write ran into: the field to name, and why.
+_CONFLICTS: tp.Final = {
+    "mail_versions_pkey": ("uuid", "is taken"),
+    "mail_versions_name_key": ("name", "is taken by another version"),
+    "mail_instances_pkey": ("uuid", "is taken"),
+    "mail_instances_version_fkey": ("version", "does not exist any more, or is in use"),
+    "mail_accounts_pkey": ("uuid", "is taken"),
+    "mail_accounts_instance_username_key": ("username", "is taken by another account"),
+    "mail_accounts_instance_fkey": ("instance", "does not exist any more"),
+}
+_CONTRADICTION: tp.Final = ("record", "contradicts another record")
+
+
+def _conflict(error: Exception) -> Exception:
+    """Return the conflict *error* tells of in SQL, as one that names the field."""
+    # The first name: after it the message of the database has the values.
+    named = re.search(r'constraint "(\w+)"', str(error))
+    return errors.ConflictRecords(*_CONFLICTS.get(named[1] if named else "", _CONTRADICTION))
+
+
+class Record(
+    models.ModelWithUUID,
+    models.ModelWithNameDesc,
+    models.ModelWithTimestamp,
+):
+    """What all records have."""
+
+    description = properties.property(fields.Text(0, 255, multiline=True), default="")
+
+
+class Stored(orm.SQLStorableMixin):
+    """Writes the columns that changed, and names the field of a conflict."""
+
+    def insert(self, session: tp.Any = None) -> None:
+        """Add the row."""
+        try:
+            super().insert(session=session)
+        except storage_exceptions.ConflictRecords as error:
+            raise _conflict(error) from None
+
+    def update(self, session: tp.Any = None, force: bool = False) -> None:  # noqa: ARG002, FBT001, FBT002
+        """Write the columns that changed; RecordNotFound if the row is gone."""
+        changed = {n: p for n, p in self.get_data_properties().items() if p.is_dirty()}
+        if not changed:
+            return
+        self.validate()
+        self._write(self._get_prepared_data(changed), session)
+
+    def delete(self, session: tp.Any = None, **kwargs: tp.Any) -> tp.Any:
+        """Remove the row."""
+        try:
+            return super().delete(session=session, **kwargs)
+        except storage_exceptions.UnknownStorageException as error:
+            if isinstance(error.caused, dialect_exceptions.Conflict):
+                raise _conflict(error.caused) from None
+            raise
+
+    def _write(
+        self,
+        columns: tp.Mapping[str, tp.Any],
+        session: tp.Any = None,
+        at_most: tp.Mapping[str, tp.Any] | None = None,
+    ) -> None:
+        try:
+            with self._get_engine().session_manager(session=session) as active:
+                written = utils.update_columns(
+                    active, self.__tablename__, {"uuid": str(self.uuid)}, columns, at_most
+                )
+        except psycopg.IntegrityError as error:
+            raise _conflict(error) from None
+        if not written:
+            raise storage_exceptions.RecordNotFound(
+                model=type(self).__name__, filters={"uuid": str(self.uuid)}
+            )

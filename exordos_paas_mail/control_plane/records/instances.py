@@ -1,0 +1,122 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""A relay of one domain."""
+
+from __future__ import annotations
+
+import typing as tp
+
+from gcl_sdk.infra.dm import models as sdk_models
+from restalchemy.dm import models, properties, relationships, types
+from restalchemy.storage import exceptions as storage_exceptions
+
+from exordos_paas_mail import constants, utils
+from exordos_paas_mail.control_plane.records import base, errors, fields, statuses, versions
+
+# What the builders keep under the uuid of an instance until it is gone from Core.
+_REMAINS: tp.Final = (
+    constants.INSTANCE_KIND,
+    constants.INSTANCE_INFRA_KIND,
+    sdk_models.NodeSet.get_resource_kind(),
+)
+
+
+class MailInstance(base.Record, models.ModelWithProject, base.Stored):
+    """A relay of one domain.
+
+    ``status error ipsv4 dkim_public_key dkim_selector`` are facts: the builders
+    write them, by column and without a change of ``updated_at``, which is the
+    time of the last wish (a change by a user, of the instance or an account).
+    """
+
+    __tablename__ = "mail_instances"
+
+    name = properties.property(fields.Text(1, 255), required=True)
+    domain = properties.property(fields.Domain(), required=True, read_only=True)
+    cpu = properties.property(fields.Integer(constants.CPU_MIN, constants.CPU_MAX), required=True)
+    ram = properties.property(fields.Integer(constants.RAM_MIN, constants.RAM_MAX), required=True)
+    disk_size = properties.property(
+        fields.Integer(constants.DISK_SIZE_MIN, constants.DISK_SIZE_MAX), required=True
+    )
+    version = relationships.relationship(versions.MailVersion, required=True)
+    # The version's image when the version was last asked for. Another image
+    # under the same version must not re-image nodes when an account changes.
+    image = properties.property(types.String(max_length=2048), default="")
+    status = properties.property(types.Enum(list(statuses.ALL)), default=statuses.NEW)
+    error = properties.property(types.String(), default="")
+    ipsv4 = properties.property(types.TypedList(types.String(max_length=15)), default=list)
+    dkim_public_key = properties.property(types.String(), default="")
+    dkim_selector = properties.property(
+        types.String(max_length=63), default=constants.DKIM_SELECTOR
+    )
+
+    @classmethod
+    def touch(cls, uuid: tp.Any, session: tp.Any = None) -> bool:
+        """Mark the instance as wished anew, so that the builders look at it.
+
+        Writes ``updated_at`` alone and locks the row to the end of the
+        transaction. Returns whether the instance is there.
+        """
+        with cls._get_engine().session_manager(session=session) as active:
+            return bool(
+                utils.update_columns(
+                    active,
+                    cls.__tablename__,
+                    {"uuid": str(uuid)},
+                    {"updated_at": utils.timestamp(utils.now())},
+                )
+            )
+
+    def insert(self, session: tp.Any = None) -> None:
+        """Add the instance, to be made of the image its version has now.
+
+        Raises ConflictRecords as long as anything of a removed instance of this
+        uuid is left: the builders would give its machine, with the mail and the
+        keys on its disk, to this one, which may be somebody else's.
+        """
+        self.image = self.version.image
+        with self._get_engine().session_manager(session=session) as active:
+            super().insert(session=active)
+            left = active.execute(
+                "SELECT FROM ua_target_resources WHERE uuid = %(uuid)s AND kind = ANY(%(kinds)s)"
+                " UNION ALL"
+                " SELECT FROM ua_actual_resources WHERE uuid = %(uuid)s AND kind = ANY(%(kinds)s)"
+                " LIMIT 1",
+                {"uuid": str(self.uuid), "kinds": list(_REMAINS)},
+            ).fetchall()
+            if left:
+                raise errors.ConflictRecords("uuid", "is of an instance that is being removed")
+
+    def update(self, session: tp.Any = None, force: bool = False) -> None:  # noqa: FBT001, FBT002
+        """Write what changed; another version brings its image."""
+        if self.properties["version"].is_dirty():
+            self.image = self.version.image
+        super().update(session=session, force=force)
+
+    def _write(
+        self,
+        columns: tp.Mapping[str, tp.Any],
+        session: tp.Any = None,
+        at_most: tp.Mapping[str, tp.Any] | None = None,
+    ) -> None:
+        if "disk_size" not in columns:
+            super()._write(columns, session, at_most)
+            return
+        shrunk = errors.FieldError("disk_size", "may grow and never shrink")
+        if columns["disk_size"] < self.properties["disk_size"].old_value:
+            raise shrunk
+        # The row may have grown since it was read.
+        try:
+            super()._write(columns, session, {"disk_size": columns["disk_size"]})
+        except storage_exceptions.RecordNotFound:
+            if type(self).objects.get_one_or_none(filters={"uuid": self.uuid}, session=session):
+                raise shrunk from None
+            raise
+
+    def delete(self, session: tp.Any = None, **kwargs: tp.Any) -> tp.Any:
+        """Remove the instance and its accounts."""
+        with self._get_engine().session_manager(session=session) as active:
+            # An account that is being made holds this lock until it is in.
+            type(self).touch(self.uuid, active)
+            active.execute("DELETE FROM mail_accounts WHERE instance = %s", (str(self.uuid),))
+            return super().delete(session=active, **kwargs)

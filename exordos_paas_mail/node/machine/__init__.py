@@ -1,0 +1,18 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""The machine that a node is: the only place in the package with effects on it."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from exordos_paas_mail.node.machine import errors, files, services
+
+MachineError = errors.MachineError
+Signature = files.Signature
+Space = files.Space
+
+
+@dataclasses.dataclass(frozen=True)
+class Machine(files.Files, services.Services):
+    """A machine, seen from its root directory."""

@@ -1,0 +1,162 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a node should hold to be the relay of its domain, planned as a whole and then applied.
+
+Everything is read and checked before anything is changed, so that a broken input
+leaves the running relay as it was. Applying a plan again changes nothing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import pathlib
+import typing as tp
+
+from exordos_paas_mail import constants
+from exordos_paas_mail.codecs import (
+    certificates,
+    configure_state,
+    exim_conf,
+    hosts,
+    mail_env,
+    relay_env,
+)
+from exordos_paas_mail.node.parts import dkim_keys
+
+if tp.TYPE_CHECKING:
+    import datetime
+
+    from exordos_paas_mail.node import machine
+
+T = tp.TypeVar("T")
+
+_HOSTS_FILE = "/etc/hosts"
+_TLS_DIR = str(pathlib.PurePath(constants.TLS_PRIVATE_KEY_FILE).parent)
+# HOST_NAME_MAX of Linux, hostname(7).
+_HOST_NAME_SIZE_MAX = 64
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What the node should hold."""
+
+    domain: str
+    configuration: bytes
+    dkim: dkim_keys.Plan
+    tls_key: bytes
+    tls_chain: bytes
+    tls_served: bytes
+    host_name: str
+    hosts: bytes
+    remarks: list[str]
+
+    @property
+    def running(self) -> str:
+        """What an exim that was started with it runs with, see constants.RELAY_FILES."""
+        files = (self.configuration, self.tls_key, self.tls_chain, self.tls_served)
+        return configure_state.running(map(configure_state.fingerprint, files))
+
+
+def plan(node: machine.Machine, now: datetime.datetime) -> Plan:
+    """Return what *node* should hold, by mail.env, relay.env and what it holds.
+
+    Raises ValueError, naming the file, for an input that is refused.
+    """
+    domain = _parse(constants.MAIL_ENV_FILE, mail_env.parse, node.read(constants.MAIL_ENV_FILE))
+    settings = exim_conf.Settings(domain=domain)
+    for name in (constants.RELAY_ENV_FILE, constants.RELAY_ENV_KEPT_FILE):
+        settings = _parse(name, functools.partial(_override, settings), node.read(name) or b"")
+    kept = {
+        name: node.read(f"{constants.DKIM_KEYS_DIR}/{name}") or b""
+        for name in node.names(constants.DKIM_KEYS_DIR)
+    }
+    for name in (constants.TLS_PRIVATE_KEY_FILE, constants.TLS_CERTIFICATE_FILE):
+        # What it leads to goes with the image, and a certificate made in its
+        # place would then hide that.
+        if node.is_link(name):
+            raise ValueError(f"{name}: a symbolic link; install the file itself")
+    tls_key, tls_chain = certificates.plan(
+        node.read(constants.TLS_PRIVATE_KEY_FILE),
+        node.read(constants.TLS_CERTIFICATE_FILE),
+        domain,
+        now,
+    )
+    host_name = domain if len(domain) <= _HOST_NAME_SIZE_MAX else domain.partition(".")[0]
+    own_hosts = (node.read(_HOSTS_FILE) or b"").decode("utf-8", errors="surrogateescape")
+    return Plan(
+        domain=domain,
+        configuration=exim_conf.render(settings).encode(),
+        dkim=dkim_keys.plan(
+            domain,
+            node.read(constants.DKIM_PRIVATE_KEY_FILE),
+            node.read(constants.DKIM_RECORD_FILE),
+            kept,
+        ),
+        tls_key=tls_key,
+        tls_chain=tls_chain,
+        tls_served=certificates.bundle(tls_key, tls_chain),
+        host_name=host_name,
+        hosts=hosts.render(own_hosts, domain, host_name).encode("utf-8", errors="surrogateescape"),
+        remarks=certificates.remarks(tls_chain, domain, now),
+    )
+
+
+def apply(node: machine.Machine, target: Plan) -> list[str]:
+    """Make *node* hold *target*; returns what had to be changed, in plain words.
+
+    Raises NodeError when exim refuses the configuration, before any change.
+    """
+    if node.read(constants.EXIM_CONFIG_FILE) != target.configuration:
+        with node.candidate(constants.EXIM_CONFIG_FILE, target.configuration) as candidate:
+            node.check_relay(candidate)
+    # The image's bootstrap gives whole directories to exim's group: so does this.
+    changed = {
+        "directories": [
+            node.ensure_directory(constants.DKIM_DIR, 0o750, exim=True),
+            node.ensure_directory(constants.DKIM_KEYS_DIR, 0o700, exim=True),
+            node.ensure_directory(_TLS_DIR, 0o750, exim=True),
+        ],
+        # Kept first: a crash never leaves exim with a key that nobody knows.
+        "DKIM key": [
+            *(
+                node.ensure_file(f"{constants.DKIM_KEYS_DIR}/{name}", key, 0o600, exim=True)
+                for name, key in target.dkim.kept.items()
+            ),
+            node.ensure_file(
+                constants.DKIM_PRIVATE_KEY_FILE, target.dkim.private_key, 0o640, exim=True
+            ),
+            node.ensure_file(
+                constants.DKIM_RECORD_FILE, target.dkim.record.encode(), 0o644, exim=True
+            ),
+        ],
+        "TLS certificate": [
+            node.ensure_file(constants.TLS_PRIVATE_KEY_FILE, target.tls_key, 0o640, exim=True),
+            node.ensure_file(constants.TLS_CERTIFICATE_FILE, target.tls_chain, 0o644, exim=True),
+            node.ensure_file(constants.TLS_SERVED_FILE, target.tls_served, 0o640, exim=True),
+        ],
+        _HOSTS_FILE: [node.ensure_mounted_file(_HOSTS_FILE, target.hosts)],
+        "exim4.conf": [node.ensure_file(constants.EXIM_CONFIG_FILE, target.configuration, 0o644)],
+    }
+    return [name for name, changes in changed.items() if any(changes)]
+
+
+def _parse(name: str, parse: tp.Callable[[str], T], data: bytes | None) -> T:
+    if data is None:
+        raise ValueError(f"{name}: there is no such file")
+    try:
+        return parse(data.decode("ascii"))
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{name}: not plain ASCII") from error
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from error
+
+
+def _override(settings: exim_conf.Settings, text: str) -> exim_conf.Settings:
+    overrides = tp.cast("dict[str, tp.Any]", relay_env.parse(text, _kinds()))
+    return dataclasses.replace(settings, **overrides)
+
+
+def _kinds() -> dict[str, type[relay_env.Value]]:
+    kinds = tp.get_type_hints(exim_conf.Settings)
+    return {name: kind for name, kind in kinds.items() if name != "domain"}
