@@ -140,15 +140,15 @@ lock: venv ## exordos/images/requirements.txt, renewed
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
 	  --no-header --output-file exordos/images/requirements.txt pyproject.toml
 
-# Both take REPOSITORY and INDEX_URL, where image and wheel are published; see tools/element.sh.
+# Both take REPOSITORY and INDEX_URL, where image and wheel are published; see imaging/element.py.
 .PHONY: build
 build: wheel ## The element in output/, by `exordos build` (packer, KVM)
-	@REPOSITORY="$(REPOSITORY)" INDEX_URL="$(INDEX_URL)" tools/element.sh packer
+	@$(BIN)/python -m imaging.element packer --repository "$(REPOSITORY)" --index-url "$(INDEX_URL)"
 
 .PHONY: image
 image: wheel ## The element in output/, without a hypervisor (root)
 	@tools/system-packages.sh $(PACKAGES_DISK)
-	@REPOSITORY="$(REPOSITORY)" INDEX_URL="$(INDEX_URL)" tools/element.sh disk
+	@$(BIN)/python -m imaging.element disk --repository "$(REPOSITORY)" --index-url "$(INDEX_URL)"
 
 .PHONY: install
 install: venv ## The element on the Core that EXORDOS_ENDPOINT, _USERNAME, _PASSWORD name

@@ -12,8 +12,13 @@ import sys
 import typing as tp
 
 from exordos_paas_mail import constants
-from stand import commands, elements, images, installation, nodes, releases, settings, sites
+from imaging import commands, images
+from imaging.containers import nodes
+from stand import elements, installation, platform_layers, releases, settings
 from stand.hypervisor import images as flashed
+
+if tp.TYPE_CHECKING:
+    from imaging.containers import sites
 
 _MEGABYTE: tp.Final = 2**20
 # What a person can do something about, told without a traceback.
@@ -95,11 +100,14 @@ def down(site: sites.Site) -> int:
 
 def re_image(node: nodes.Node) -> None:
     """Boot *node* from its image as the sources now make it."""
-    known = {constants.NODE_SET_NAME_PREFIX: "mail", elements.METAPAAS: "metapaas"}
-    names = [layer for prefix, layer in known.items() if node.spec.name.startswith(prefix)]
-    if not names:
+    known = {
+        constants.NODE_SET_NAME_PREFIX: images.MAIL,
+        elements.METAPAAS: platform_layers.METAPAAS,
+    }
+    found = [layer for prefix, layer in known.items() if node.spec.name.startswith(prefix)]
+    if not found:
         raise LookupError(f"{node.spec.name} is re-imaged by `up`, when its image has changed")
-    layers = [str(layer) for layer in images.ensure(names[0])]
+    layers = [str(layer) for layer in images.ensure(found[0])]
     # Before the node goes down: what the hypervisor boots it from next.
     flashed.record(node, dataclasses.replace(flashed.read(node), layers=layers))
     node.reimage(layers)
@@ -125,7 +133,7 @@ def act(site: sites.Site, options: argparse.Namespace) -> int:
 def main() -> int:
     """Run the command; return its exit status."""
     options = parser().parse_args()
-    site = sites.STAND
+    site = settings.SITE
     if os.geteuid() != 0:
         print("The stand makes namespaces and mounts: run it as root.", file=sys.stderr)
         return 1
@@ -138,7 +146,6 @@ def main() -> int:
             return down(site)
         elif options.verb == "exordos":
             made = settings.ensure(site.directory)
-            elements.cli()
             command = elements.command(site, made, *options.command)
             os.execv(command[0], command)  # noqa: S606
         elif options.verb == "next-release":

@@ -16,12 +16,14 @@ import uuid as sys_uuid
 import jinja2
 import yaml
 
-from stand import iam, images, nodes, repository, settings, waiting
+from imaging import images
+from imaging.containers import nodes
+from stand import iam, platform_layers, repository, settings, waiting
 
 if tp.TYPE_CHECKING:
     import pathlib
 
-    from stand import sites
+    from imaging.containers import sites
 
 NAME: tp.Final = "core"
 CLIENT_ID: tp.Final = "Exordos"
@@ -54,8 +56,8 @@ def node(site: sites.Site, made: settings.Settings) -> nodes.Node:
 
 def up(site: sites.Site, made: settings.Settings) -> None:
     """Boot Core if it is down; a changed image gives it a new root and the same data."""
-    layers = images.ensure("core")
-    version = images.PINS["EXORDOS_CORE_VERSION"]
+    layers = images.ensure(platform_layers.CORE)
+    version = platform_layers.PINS["EXORDOS_CORE_VERSION"]
     image = repository.publish_image(site, "core", version, "exordos-core", layers)
     cdrom = site.directory / "cdrom"
     cdrom.mkdir(parents=True, exist_ok=True)
@@ -142,7 +144,7 @@ def _manifest(layers: list[pathlib.Path], element: str) -> str:
     (template,) = layers[0].glob(
         f"opt/exordos_core/.venv/lib/python3*/site-packages/exordos/manifests/{element}.yaml.j2"
     )
-    version = images.PINS["EXORDOS_CORE_VERSION"]
+    version = platform_layers.PINS["EXORDOS_CORE_VERSION"]
     manifest = yaml.safe_load(jinja2.Template(template.read_text()).render(version=version))
     if element == "core":
         # The IAM cache is no Python package; Core itself answers for it.

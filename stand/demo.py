@@ -25,7 +25,7 @@ import uuid
 import jinja2
 import requests
 
-from stand import iam, settings, sites, steps, waiting
+from stand import iam, settings, steps, waiting
 from stand.internet import client as internet_client
 
 DOMAIN: tp.Final = "example.com"
@@ -247,7 +247,7 @@ def _report(values: tp.Mapping[str, tp.Any]) -> str:
 
 def main() -> int:
     """Run the demo with the environment of the stand; return its exit status."""
-    directory = sites.STAND.directory
+    directory = settings.SITE.directory
     try:
         run(os.environ, directory)
     except KeyError as error:

@@ -4,23 +4,22 @@
 
 from __future__ import annotations
 
-import pathlib
 import re
-import shutil
 import sys
 import typing as tp
 
 import jinja2
 import yaml
 
-from stand import commands, core, digests, images, project, repository, settings, sites, waiting
+from imaging import commands, digests, exordos_cli, images, paths, project
+from stand import core, platform_layers, repository, settings, waiting
 
 if tp.TYPE_CHECKING:
+    import pathlib
+
+    from imaging.containers import sites
     from stand import iam
 
-# It wants a cryptography that Core and the runtime do not: a venv of its own.
-_CLI_VERSION: tp.Final = "3.2.29"
-_CLI: tp.Final = sites.CACHE / f"cli-{_CLI_VERSION}"
 _ELEMENTS: tp.Final = "v1/em/elements/"
 _PUBLISHED: tp.Final = "v1/repo/elements/"
 _ELEMENT_SECONDS: tp.Final = 300
@@ -30,24 +29,6 @@ _ELEMENT_SECONDS: tp.Final = 300
 _VERSION: tp.Final = re.compile(r".*-dev\+(?P<number>\d{14})\.(?P<content>[0-9a-f]+)")
 METAPAAS: tp.Final = "metapaas"
 MAIL: tp.Final = "mailaas"
-
-
-def cli(report: images.Report = print) -> pathlib.Path:
-    """Return the exordos CLI, installed where it is missing."""
-    program = _CLI / "bin" / "exordos"
-    if not program.exists():
-        report(f"installing the exordos CLI {_CLI_VERSION}")
-        partial = _CLI.with_suffix(".partial")
-        if partial.exists():
-            shutil.rmtree(partial)
-        uv = str(pathlib.Path(sys.executable).with_name("uv"))
-        commands.run(uv, "venv", "--quiet", "--relocatable", str(partial))
-        commands.run(
-            *(uv, "pip", "install", "--quiet", "--python", str(partial / "bin" / "python")),
-            f"exordos=={_CLI_VERSION}",
-        )
-        partial.rename(_CLI)
-    return program
 
 
 def configure_cli(site: sites.Site, made: settings.Settings) -> pathlib.Path:
@@ -65,10 +46,15 @@ def configure_cli(site: sites.Site, made: settings.Settings) -> pathlib.Path:
     return file
 
 
+def _tell(text: str) -> None:
+    print(text, file=sys.stderr)
+
+
 def command(site: sites.Site, made: settings.Settings, *arguments: str) -> list[str]:
     """Return the command line of the exordos CLI as the stand's administrator."""
     config = configure_cli(site, made)
-    return [str(cli()), "--no-check-updates", "--config", str(config), *arguments]
+    program = str(exordos_cli.ensure(_tell))
+    return [program, "--no-check-updates", "--config", str(config), *arguments]
 
 
 def installed(admin: iam.Session, name: str) -> dict[str, tp.Any] | None:
@@ -128,11 +114,11 @@ def metapaas_manifest(
     site: sites.Site, admin: iam.Session, report: images.Report = print
 ) -> pathlib.Path:
     """Render the runtime's own manifest, with its image on the stand's repository."""
-    layers = images.ensure("metapaas", report)
+    layers = images.ensure(platform_layers.METAPAAS, report)
     present = installed(admin, METAPAAS)
     version = next_version(
-        images.PINS["EXORDOS_METAPAAS_VERSION"],
-        images.key("metapaas")[:12],
+        platform_layers.PINS["EXORDOS_METAPAAS_VERSION"],
+        images.key(platform_layers.METAPAAS)[:12],
         present["version"] if present else None,
     )
     template = layers[0] / "opt/exordos_metapaas/exordos/manifests/metapaas.yaml.j2"
@@ -150,11 +136,12 @@ def mail_manifest(
     """
     wheel = project.wheel()
     digest = repository.publish_wheel(site, wheel)
-    for dependency in sorted((images.ensure("index", report)[0] / "srv/wheels").glob("*.whl")):
+    index = images.ensure(platform_layers.INDEX, report)[0]
+    for dependency in sorted((index / "srv/wheels").glob("*.whl")):
         repository.publish_wheel(site, dependency)
-    layers = images.ensure("mail", report)
-    template = sites.PROJECT / "exordos/manifests/mailaas.yaml.j2"
-    content = digests.of_texts(digest, images.key("mail"), template.read_text())[:12]
+    layers = images.ensure(images.MAIL, report)
+    template = paths.PROJECT / "exordos/manifests/mailaas.yaml.j2"
+    content = digests.of_texts(digest, images.key(images.MAIL), template.read_text())[:12]
     present = installed(admin, MAIL)
     version = next_version(project.release(), content, present["version"] if present else None)
     name = project.image_build().name

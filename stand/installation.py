@@ -15,17 +15,14 @@ import typing as tp
 import requests
 
 from exordos_paas_mail import constants
+from imaging import exordos_cli, images, project
+from imaging.containers import cgroups, mounts, network, nodes
 from stand import (
-    cgroups,
     core,
     elements,
     iam,
-    images,
-    mounts,
-    network,
-    nodes,
     outside,
-    project,
+    platform_layers,
     repository,
     settings,
     waiting,
@@ -33,7 +30,7 @@ from stand import (
 from stand.hypervisor import agent
 
 if tp.TYPE_CHECKING:
-    from stand import sites
+    from imaging.containers import sites
 
 OWNER: tp.Final = "stand-owner"
 # The platform's role of that name (Core's manifest).
@@ -115,18 +112,19 @@ def _claim(site: sites.Site) -> None:
 
 
 def _build(progress: Progress) -> None:
-    images.ensure("node", progress.note)
+    images.ensure(images.NODE, progress.note)
     # What the others link is compiled once, with the node layer; two run at a time.
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         wheel = pool.submit(project.wheel)
-        tools = pool.submit(elements.cli, progress.note)
+        tools = pool.submit(exordos_cli.ensure, progress.note)
         layers = [
-            pool.submit(images.ensure, name, progress.note) for name in ("core", "index", "mail")
+            pool.submit(images.ensure, layer, progress.note)
+            for layer in (platform_layers.CORE, platform_layers.INDEX, images.MAIL)
         ]
         wheel.result()
         tools.result()
-        for layer in layers:
-            layer.result()
+        for built in layers:
+            built.result()
     progress("images, wheel and tools are built")
 
 

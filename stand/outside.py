@@ -14,11 +14,12 @@ import typing as tp
 
 import requests
 
-from stand import commands, processes, waiting
+from imaging import commands
+from stand import processes, waiting
 from stand.internet import client as internet_client
 
 if tp.TYPE_CHECKING:
-    from stand import sites
+    from imaging.containers import sites
 
 DNS_PORT: tp.Final = 53
 SMTP_PORT: tp.Final = 25

@@ -9,17 +9,20 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import pathlib
 import subprocess
 import typing as tp
 
-from stand import cgroups, digests, nodes, waiting
+from imaging import digests, paths
+from imaging.containers import cgroups, nodes
+from stand import waiting
 
 if tp.TYPE_CHECKING:
-    from stand import sites
+    import pathlib
+
+    from imaging.containers import sites
 
 _START_SECONDS: tp.Final = 10
-_SOURCES: tp.Final = pathlib.Path(__file__).resolve().parent
+_SOURCES: tp.Final = tuple(paths.PROJECT / package for package in ("imaging", "stand"))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,8 +92,9 @@ class Process:
 
     def _key(self) -> str:
         sources = {
-            name: path
-            for name, path in digests.below(_SOURCES).items()
+            f"{package.name}/{name}": path
+            for package in _SOURCES
+            for name, path in digests.below(package).items()
             if path.suffix == ".py" and not name.startswith("tests/")
         }
         settings = (f"{name}={value}" for name, value in sorted(self.environment.items()))

@@ -9,15 +9,17 @@ made by the product's image script from that wheel.
 
 from __future__ import annotations
 
-import shutil
 import typing as tp
 
 import yaml
 
-from stand import digests, elements, images, project, repository, sites
+from imaging import digests, images, paths, project
+from stand import elements, repository
 
 if tp.TYPE_CHECKING:
     import pathlib
+
+    from imaging.containers import sites
 
 MIGRATION: tp.Final = "0d9f7a54-3c1b-4f0a-8a57-9b1f6de0c2a4"
 NAME: tp.Final = "next-release"
@@ -60,7 +62,7 @@ def version() -> str:
 def appended() -> dict[str, str]:
     """Return what the next release has more than the sources: text at the end of files, by name."""
     package = "exordos_paas_mail"
-    last = max((sites.PROJECT / package / "migrations").glob("0*.py")).name
+    last = max((paths.PROJECT / package / "migrations").glob("0*.py")).name
     return {
         f"{package}/migrations/9999-next-release.py": _MIGRATION.format(last=last, uuid=MIGRATION),
         f"{package}/controllers.py": _LISTED,
@@ -77,24 +79,7 @@ def image(built: pathlib.Path, report: images.Report = print) -> list[pathlib.Pa
 
     Raises CommandError when the image script fails.
     """
-    below = images.ensure("mail", report)
-    key = digests.of_texts(str(below[0]), digests.of_files({built.name: built}))[:12]
-    home = sites.CACHE / "layers" / f"next-{key}"
-    if not home.exists():
-        report("building the image of the next release")
-        partial = home.with_suffix(".partial")
-        if partial.exists():
-            shutil.rmtree(partial)
-        sources = partial / "sources"
-        project.stage_image_sources(sources)
-        shutil.rmtree(sources / "dist")
-        (sources / "dist").mkdir()
-        shutil.copy2(built, sources / "dist")
-        build = project.image_build()
-        binds = {build.destination: sources}
-        images.run_script("next", below, partial, sources / build.script, binds)
-        partial.rename(home)
-    return [home / "root", *below]
+    return images.ensure(images.Product("next", images.MAIL, built), report)
 
 
 def publish(site: sites.Site) -> dict[str, str]:

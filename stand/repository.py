@@ -20,7 +20,7 @@ from tools import simple_index
 if tp.TYPE_CHECKING:
     import pathlib
 
-    from stand import sites
+    from imaging.containers import sites
 
 PORT: tp.Final = 8081
 _START_SECONDS: tp.Final = 10

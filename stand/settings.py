@@ -1,20 +1,27 @@
 # SPDX-FileCopyrightText: 2026 The mailaas authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a stand is made with once and keeps: identities, passwords, keys."""
+"""What a stand is made with once and keeps: its place, identities, passwords, keys."""
 
 from __future__ import annotations
 
 import base64
 import dataclasses
+import ipaddress
 import json
 import os
 import secrets
 import typing as tp
 import uuid as sys_uuid
 
+from imaging import paths
+from imaging.containers import sites
+
 if tp.TYPE_CHECKING:
     import pathlib
 
+SITE: tp.Final = sites.Site(
+    "stand", paths.PROJECT / ".stand", ipaddress.IPv4Network("10.77.0.0/22")
+)
 _FILE: tp.Final = "settings.json"
 # gcl_sdk encrypts with ChaCha20-Poly1305: a key of 32 bytes.
 _KEY_BYTES: tp.Final = 32

@@ -54,7 +54,7 @@ main() {
     [[ -n ${!variable:-} ]] || die "$variable is not set: it names an administrator of Core."
   done
   PYTHON=${PYTHON:-.venv/bin/python}
-  cli=$("$PYTHON" -c 'from stand import elements; print(elements.cli())')
+  cli=$("$PYTHON" -c 'from imaging import exordos_cli; print(exordos_cli.ensure(lambda line: None))')
   settings=$(mktemp)
   # shellcheck disable=SC2064 # the name as it is now
   trap "rm -f '$settings'" EXIT

@@ -10,8 +10,12 @@ import uuid as sys_uuid
 
 from gcl_sdk.agents.universal.cmd import universal_agent
 
-from stand import core, processes, settings, sites
+from imaging import paths
+from stand import core, processes, settings
 from stand.hypervisor import identity
+
+if tp.TYPE_CHECKING:
+    from imaging.containers import sites
 
 _DRIVER: tp.Final = "LocalPoolAgentDriver"
 # The kinds of pool that Core knows are fixed in its models; this one is pinned
@@ -41,7 +45,7 @@ def process(site: sites.Site) -> processes.Process:
         *("--config-file", str(home / "agent.conf")),
     )
     # First on the path: the stock driver of that kind is an entry point as well.
-    path = f"{home / 'plugins'}:{sites.PROJECT}"
+    path = f"{home / 'plugins'}:{paths.PROJECT}"
     # The agent ends when Core does not answer at its start; its unit has
     # Restart=always and RestartSec=5s.
     return processes.Process(site, "hypervisor", command, {"PYTHONPATH": path}, restart=5)
@@ -61,7 +65,7 @@ def configure(site: sites.Site, made: settings.Settings) -> None:
 
 def main() -> None:
     """Run the agent until killed."""
-    made = settings.ensure(sites.STAND.directory)
+    made = settings.ensure(settings.SITE.directory)
     identity.assume(sys_uuid.UUID(made.hypervisor_uuid))
     universal_agent.main()
 

@@ -11,7 +11,7 @@ import typing as tp
 from stand import settings
 
 if tp.TYPE_CHECKING:
-    from stand import nodes
+    from imaging.containers import nodes
 
 _FILE: tp.Final = "flashed.json"
 

@@ -21,7 +21,8 @@ from gcl_sdk.agents.universal.drivers import pool
 from gcl_sdk.infra import constants
 
 from exordos_paas_mail import constants as product
-from stand import core, nodes, processes, settings, sites
+from imaging.containers import nodes
+from stand import core, processes, settings
 from stand.hypervisor import images, records
 
 LOG = logging.getLogger(__name__)
@@ -39,7 +40,7 @@ class ContainerPoolDriver(pool.AbstractPoolDriver):
     def __init__(self, machine_pool: pool.MachinePool, *, dry_run: bool = False) -> None:
         super().__init__(dry_run=dry_run)
         self._spec = machine_pool.driver_spec
-        self._site = sites.STAND
+        self._site = settings.SITE
         self._settings = settings.ensure(self._site.directory)
         self._records = records.Records.read(self._site.directory / "pool.json")
         self._storage = [

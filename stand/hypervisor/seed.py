@@ -23,7 +23,8 @@ from gcl_sdk.agents.universal.drivers import guest, meta
 from gcl_sdk.agents.universal.services import agent
 from restalchemy.dm import properties, types
 
-from stand import core, iam, nodes, repository, settings, sites
+from imaging.containers import nodes
+from stand import core, iam, repository, settings
 from stand.hypervisor import identity, images
 
 LOG = logging.getLogger(__name__)
@@ -87,7 +88,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     uuid = sys_uuid.UUID(sys.argv[1])
     identity.assume(uuid)
-    site = sites.STAND
+    site = settings.SITE
     made = settings.ensure(site.directory)
     admin = iam.Session(core.url(site), "admin", made.admin_password)
     # What the real one finds on its disk was put there over Core's API.

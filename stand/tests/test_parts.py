@@ -12,20 +12,16 @@ import uuid
 
 import pytest
 
+from imaging.containers import nodes, sites
 from stand import (
     __main__ as command_line,
 )
 from stand import (
-    digests,
     elements,
-    images,
     installation,
-    mounts,
-    network,
-    nodes,
+    platform_layers,
     repository,
     settings,
-    sites,
 )
 from stand.hypervisor import images as flashed_images
 from stand.hypervisor import records
@@ -46,55 +42,6 @@ def make_node(site: sites.Site, number: int, name: str) -> nodes.Node:
     return node
 
 
-@pytest.mark.parametrize("name", ["", "seven77", "UPPER", "toolong", "a b", "a/b"])
-def test_a_site_has_a_name_that_fits_into_an_interface_name(
-    name: str, tmp_path: pathlib.Path
-) -> None:
-    with pytest.raises(ValueError, match="1 to 6 lower-case letters"):
-        sites.Site(name, tmp_path, NET)
-
-
-@pytest.mark.parametrize("part", ["a:b", "a,b", "a\\b"])
-def test_a_directory_that_overlayfs_cannot_name_is_refused(
-    part: str, tmp_path: pathlib.Path
-) -> None:
-    with pytest.raises(ValueError, match="overlayfs cannot name"):
-        sites.Site("test", tmp_path / part, NET)
-
-
-def test_interface_names_are_at_most_15_characters(tmp_path: pathlib.Path) -> None:
-    longest = sites.Site("aaaaaa", tmp_path, NET)
-    node = nodes.Node(longest, uuid.uuid4())
-    assert len(node.port.link) == 15
-    assert len(longest.bridge) <= 15
-
-
-def test_the_machine_has_the_first_address_of_the_subnet(site: sites.Site) -> None:
-    assert str(site.address) == "10.99.0.1/24"
-
-
-def test_equal_files_have_equal_keys_and_others_have_others(tmp_path: pathlib.Path) -> None:
-    one, two = tmp_path / "one", tmp_path / "two"
-    for directory in (one, two):
-        (directory / "sub").mkdir(parents=True)
-        (directory / "sub/file").write_text("text")
-        (directory / "__pycache__").mkdir()
-    (one / "__pycache__/x.pyc").write_text("noise")
-    keys = {digests.of_files(digests.below(directory)) for directory in (one, two)}
-    assert len(keys) == 1
-    (two / "sub/file").chmod(0o755)
-    keys.add(digests.of_files(digests.below(two)))
-    (two / "sub/file").write_text("other")
-    keys.add(digests.of_files(digests.below(two)))
-    (two / "sub/file").rename(two / "sub/name")
-    keys.add(digests.of_files(digests.below(two)))
-    assert len(keys) == 4
-
-
-def test_texts_are_not_run_together_in_a_key() -> None:
-    assert digests.of_texts("ab", "c") != digests.of_texts("a", "bc")
-
-
 @pytest.mark.parametrize(
     ("present", "version"),
     [
@@ -112,11 +59,6 @@ def test_another_content_is_a_higher_version_and_the_same_is_the_same(
     present: str | None, version: str
 ) -> None:
     assert elements.next_version("1.2.3", "abc0", present) == version
-
-
-def test_mount_points_are_found_below_a_directory_and_nowhere_else() -> None:
-    assert pathlib.Path("/proc") in mounts.below(pathlib.Path("/proc"))
-    assert mounts.below(pathlib.Path("/proc/self/none")) == []
 
 
 def test_settings_are_made_once_and_are_private(tmp_path: pathlib.Path) -> None:
@@ -143,9 +85,9 @@ def test_the_index_names_each_wheel_with_its_digest(
 
 
 def test_plugins_are_installed_from_the_stands_index() -> None:
-    layer = pathlib.Path(images.__file__).with_name("layers") / "metapaas"
-    unit = layer / "etc/systemd/system/exordos-metapaas-gservice.service.d/stand.conf"
-    index = f"{repository.url(sites.STAND)}/simple"
+    files = platform_layers.METAPAAS.files
+    unit = files / "etc/systemd/system/exordos-metapaas-gservice.service.d/stand.conf"
+    index = f"{repository.url(settings.SITE)}/simple"
     assert f"=UV_DEFAULT_INDEX={index} " in unit.read_text()
 
 
@@ -172,13 +114,6 @@ def test_a_text_that_means_several_nodes_or_none_is_refused(site: sites.Site, te
         command_line.find(site, text)
 
 
-def test_a_node_that_was_never_started_is_not_up_and_cannot_be_entered(site: sites.Site) -> None:
-    node = make_node(site, 1, "mail")
-    assert not node.is_up()
-    with pytest.raises(nodes.NotUpError):
-        node.enter("true")
-
-
 def test_records_are_read_as_they_were_written(tmp_path: pathlib.Path) -> None:
     file = tmp_path / "pool.json"
     kept = records.Records.read(file)
@@ -196,11 +131,6 @@ def test_flashing_empties_the_root_and_keeps_what_was_flashed(site: sites.Site) 
     flashed_images.flash(node, flashed)
     assert flashed_images.read(node) == flashed
     assert not (node.directory / "upper").exists()
-
-
-def test_no_interface_of_another_site_is_taken_for_ones_own(site: sites.Site) -> None:
-    assert network.links(site) == []
-    assert network.namespaces(site) == []
 
 
 def test_the_running_stand_of_another_checkout_is_left_alone(

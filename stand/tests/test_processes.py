@@ -9,7 +9,8 @@ import typing as tp
 
 import pytest
 
-from stand import cgroups, nodes, processes, sites
+from imaging.containers import cgroups, nodes, sites
+from stand import processes
 
 if tp.TYPE_CHECKING:
     import pathlib
@@ -46,7 +47,7 @@ def test_a_process_runs_the_sources_as_they_are(
     sources = tmp_path / "sources"
     sources.mkdir()
     (sources / "part.py").write_text("one")
-    monkeypatch.setattr(processes, "_SOURCES", sources)
+    monkeypatch.setattr(processes, "_SOURCES", (sources,))
     process = processes.Process(site, "sleeper", ("sleep", "600"))
     started = [process.ensure()]
     (sources / "part.txt").write_text("no source")

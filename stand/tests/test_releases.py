@@ -9,9 +9,10 @@ import typing as tp
 
 import pytest
 
-from stand import project, releases, sites
+from imaging import paths, project
+from stand import releases
 
-MIGRATIONS: tp.Final = sites.PROJECT / "exordos_paas_mail" / "migrations"
+MIGRATIONS: tp.Final = paths.PROJECT / "exordos_paas_mail" / "migrations"
 
 
 @pytest.mark.parametrize(
@@ -39,5 +40,5 @@ def test_its_migration_comes_after_all_others() -> None:
 
 
 def test_it_adds_to_files_of_the_package_and_replaces_none() -> None:
-    added = [name for name in releases.appended() if not (sites.PROJECT / name).exists()]
+    added = [name for name in releases.appended() if not (paths.PROJECT / name).exists()]
     assert added == ["exordos_paas_mail/migrations/9999-next-release.py"]

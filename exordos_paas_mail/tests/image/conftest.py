@@ -15,7 +15,8 @@ import uuid
 import pytest
 
 from exordos_paas_mail.tests.image import machines
-from stand import images, mounts, network, nodes, sites
+from imaging import images
+from imaging.containers import mounts, network, nodes, sites
 
 _ADDRESS = "10.77.8.10"
 
@@ -41,7 +42,7 @@ class Container:
 
 @pytest.fixture(scope="session")
 def layers() -> tuple[str, ...]:
-    return tuple(map(str, images.ensure("mail")))
+    return tuple(map(str, images.ensure(images.MAIL)))
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,7 @@ import subprocess
 import time
 import typing as tp
 
-from stand import commands
+from imaging import commands
 
 if tp.TYPE_CHECKING:
     import pathlib

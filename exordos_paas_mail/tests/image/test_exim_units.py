@@ -15,7 +15,8 @@ import pytest
 
 from exordos_paas_mail import constants
 from exordos_paas_mail.tests.image import guests
-from stand import commands, waiting
+from imaging import commands
+from stand import waiting
 
 if tp.TYPE_CHECKING:
     from exordos_paas_mail.tests.image import conftest

@@ -7,7 +7,7 @@ from __future__ import annotations
 import pathlib
 import re
 
-from stand import commands
+from imaging import commands
 
 
 def _unescape(field: str) -> str:

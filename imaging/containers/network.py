@@ -13,10 +13,12 @@ import dataclasses
 import pathlib
 import typing as tp
 
-from stand import commands, sites
+from imaging import commands
 
 if tp.TYPE_CHECKING:
     import ipaddress
+
+    from imaging.containers import sites
 
 # Far behind the bridge's own route (metric 0).
 _UNREACHABLE_METRIC: tp.Final = "4242"

@@ -24,8 +24,8 @@ from exordos.builder import base, builder
 from exordos.common import version
 from exordos.spec import schema
 
-from exordos import logger as exordos_logger
-from exordos import utils
+from exordos import logger as exordos_logger  # type: ignore[attr-defined]
+from exordos import utils  # type: ignore[attr-defined]
 
 if tp.TYPE_CHECKING:
     from collections.abc import Sequence

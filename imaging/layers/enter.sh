@@ -2,16 +2,16 @@
 # SPDX-FileCopyrightText: 2026 The mailaas authors
 # SPDX-License-Identifier: Apache-2.0
 #
-# Run SCRIPT inside a root file system: enter.sh LOWER UPPER WORK SCRIPT FILES [SOURCE:TARGET]...
+# Run SCRIPT inside a root file system: enter.sh LOWER UPPER WORK SCRIPT [SOURCE:TARGET]...
 #
 # To be run in a mount namespace of its own: when it ends, however it ends, its
-# mounts are gone. FILES is a directory the script finds at /run/build/files.
+# mounts are gone. The script finds each SOURCE of this machine at TARGET.
 set -Eeuo pipefail
 shopt -s inherit_errexit
 
 main() {
-  local lower=$1 upper=$2 work=$3 script=$4 files=$5
-  shift 5
+  local lower=$1 upper=$2 work=$3 script=$4
+  shift 4
   local root=$work/root bind
   mkdir -p "$root" "$work/overlay"
   mount -t overlay overlay -o "lowerdir=$lower,upperdir=$upper,workdir=$work/overlay" "$root"
@@ -19,8 +19,7 @@ main() {
   mount --rbind --make-rslave /dev "$root/dev"
   mount -t tmpfs -o mode=0755 tmpfs "$root/run"
   mount -t tmpfs -o mode=1777 tmpfs "$root/tmp"
-  mkdir -p "$root/run/build/files" "$root/run/lock"
-  mount --bind -o ro "$files" "$root/run/build/files"
+  mkdir -p "$root/run/build" "$root/run/lock"
   for bind in "$@"; do
     see "${bind%%:*}" "$root${bind#*:}"
   done

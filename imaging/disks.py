@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The node image as a disk that boots, built without a hypervisor.
 
-Run as ``python -m stand.disks SOURCES DISK``: *SOURCES* is a directory with
+Run as ``python -m imaging.disks SOURCES DISK``: *SOURCES* is a directory with
 dist/, etc/ and exordos/images/ of this project, *DISK* the raw image to write.
 """
 
@@ -16,7 +16,7 @@ import time
 import typing as tp
 
 from exordos_paas_mail import constants
-from stand import commands, images, project, sites
+from imaging import commands, images, paths
 
 _DISK: tp.Final = pathlib.Path(__file__).with_name("disk.sh")
 _BYTES: tp.Final = constants.ROOT_DISK_SIZE * 2**30
@@ -29,19 +29,12 @@ def build(sources: pathlib.Path, disk: pathlib.Path, report: images.Report = pri
     Raises CommandError when the image script or a tool fails, and leaves no
     disk then.
     """
-    below = images.ensure("machine", report)
+    below = images.ensure(images.MACHINE, report)
     started = time.monotonic()
-    build = project.image_build()
     partial = disk.with_suffix(".partial")
-    scratch = pathlib.Path(tempfile.mkdtemp(dir=sites.CACHE, prefix="disk-"))
+    scratch = pathlib.Path(tempfile.mkdtemp(dir=paths.CACHE, prefix="disk-"))
     try:
-        upper = images.run_script(
-            "disk",
-            below,
-            scratch,
-            sources / build.script,
-            binds={build.destination: sources},
-        )
+        upper = images.run_product_script("disk", below, scratch, sources)
         report(f"image script run in {time.monotonic() - started:.0f} s")
         layers = ":".join(map(str, [upper, *below]))
         commands.run(

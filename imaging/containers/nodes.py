@@ -23,7 +23,8 @@ import time
 import typing as tp
 import uuid as sys_uuid
 
-from stand import cgroups, commands, mounts, network, sites
+from imaging import commands, images
+from imaging.containers import cgroups, mounts, network, sites
 
 _SUPERVISE: tp.Final = pathlib.Path(__file__).with_name("supervise.sh")
 _STOP_SECONDS: tp.Final = 30
@@ -211,6 +212,7 @@ class Node:
         for directory in (upper, work, self.root):
             directory.mkdir(parents=True, exist_ok=True)
         _write_private(self._spec_file, json.dumps(dataclasses.asdict(spec), indent=2))
+        images.hold(self.site.nodes)
         if spec.data:
             pathlib.Path(spec.data).mkdir(parents=True, exist_ok=True)
         mounts.overlay([pathlib.Path(layer) for layer in spec.layers], upper, work, self.root)

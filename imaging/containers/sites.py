@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import dataclasses
 import ipaddress
-import pathlib
 import re
+import typing as tp
 
-PROJECT = pathlib.Path(__file__).resolve().parent.parent
-CACHE = PROJECT / ".cache" / "stand"
+if tp.TYPE_CHECKING:
+    import pathlib
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,6 +59,3 @@ class Site:
     def logs(self) -> pathlib.Path:
         """What the site's processes said."""
         return self.directory / "logs"
-
-
-STAND = Site("stand", PROJECT / ".stand", ipaddress.IPv4Network("10.77.0.0/22"))

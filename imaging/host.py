@@ -15,7 +15,7 @@ import platform
 import re
 import typing as tp
 
-from stand import commands
+from imaging import commands
 
 _CA_BUNDLE: tp.Final = pathlib.Path("/etc/ssl/certs/ca-certificates.crt")
 _PIP_CONFIGS: tp.Final = tuple(

@@ -18,11 +18,11 @@ import zipfile
 
 import yaml
 
-from stand import commands, digests, sites
+from imaging import commands, digests, paths
 
 _WHEEL_SOURCES: tp.Final = ("exordos_paas_mail", "pyproject.toml", "README.md", "LICENSE")
 _IMAGE_SOURCES: tp.Final = (*_WHEEL_SOURCES, "exordos", "etc")
-_WHEELS: tp.Final = sites.CACHE / "wheels"
+_WHEELS: tp.Final = paths.CACHE / "wheels"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,12 +36,12 @@ class ImageBuild:
 
 def _files(parts: tp.Iterable[str]) -> dict[str, pathlib.Path]:
     listed = commands.run(
-        *("git", "-C", str(sites.PROJECT), "ls-files", "-z"),
+        *("git", "-C", str(paths.PROJECT), "ls-files", "-z"),
         *("--cached", "--others", "--exclude-standard", "--", *parts),
     )
     names = [name for name in listed.stdout.split("\0") if name and "/tests/" not in name]
     # A file that was removed and not yet committed is still in git's list.
-    return {name: sites.PROJECT / name for name in names if (sites.PROJECT / name).is_file()}
+    return {name: paths.PROJECT / name for name in names if (paths.PROJECT / name).is_file()}
 
 
 def image_build() -> ImageBuild:
@@ -49,7 +49,7 @@ def image_build() -> ImageBuild:
 
     Raises ValueError when it does not build exactly one.
     """
-    build = yaml.safe_load((sites.PROJECT / "exordos/exordos.yaml").read_text())["build"]
+    build = yaml.safe_load((paths.PROJECT / "exordos/exordos.yaml").read_text())["build"]
     images = [image for part in build["elements"] for image in part.get("images", [])]
     if len(images) != 1:
         raise ValueError(f"exordos.yaml is expected to build one image, not {len(images)}")
@@ -65,10 +65,9 @@ def image_key() -> str:
     return digests.of_files(_files(_IMAGE_SOURCES))
 
 
-def stage_image_sources(directory: pathlib.Path) -> None:
-    """Copy what an image build is given into *directory*, with the wheel in dist/."""
+def stage_image_sources(directory: pathlib.Path, built: pathlib.Path) -> None:
+    """Copy what an image build is given into *directory*, with the wheel *built* in dist/."""
     _copy(_files(_IMAGE_SOURCES), directory)
-    built = wheel()
     (directory / "dist").mkdir(parents=True, exist_ok=True)
     shutil.copy2(built, directory / "dist" / built.name)
 
@@ -122,5 +121,5 @@ def _copy(files: tp.Mapping[str, pathlib.Path], directory: pathlib.Path) -> None
 
 def release() -> str:
     """Return the last release of the product, by its tag."""
-    tags = commands.run("git", "-C", str(sites.PROJECT), "tag", "--list", "--sort=-version:refname")
+    tags = commands.run("git", "-C", str(paths.PROJECT), "tag", "--list", "--sort=-version:refname")
     return next((tag.lstrip("v") for tag in tags.stdout.split()), "0.1.0")

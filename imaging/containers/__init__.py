@@ -1,0 +1,3 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""Image layers booted as containers, on a wire of their own."""
