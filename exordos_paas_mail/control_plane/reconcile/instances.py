@@ -14,9 +14,9 @@ from restalchemy.dm import filters
 
 from exordos_paas_mail import constants, utils
 from exordos_paas_mail.control_plane.reconcile import status
-from exordos_paas_mail.control_plane.records import instances, statuses
+from exordos_paas_mail.control_plane.records import domains, instances, statuses
 
-_FACTS: tp.Final = ("status", "error", "ipsv4", "dkim_public_key", "dkim_selector")
+_FACTS: tp.Final = ("status", "error", "ipsv4", *domains.FACTS)
 _UNREPORTED: tp.Final = status.Report(statuses.IN_PROGRESS)
 
 
@@ -51,6 +51,8 @@ class InstanceFacts(instances.MailInstance):
                 {"uuid": str(self.uuid)},
                 self._get_prepared_data(changed),
             )
+            if not changed.keys().isdisjoint(domains.FACTS):
+                domains.write_primary(active, self.uuid)
 
     @classmethod
     def get_new_instances(

@@ -11,7 +11,14 @@ from restalchemy.dm import models, properties, relationships, types
 from restalchemy.storage import exceptions as storage_exceptions
 
 from exordos_paas_mail import constants, utils
-from exordos_paas_mail.control_plane.records import base, errors, fields, statuses, versions
+from exordos_paas_mail.control_plane.records import (
+    base,
+    domains,
+    errors,
+    fields,
+    statuses,
+    versions,
+)
 
 # What the builders keep under the uuid of an instance until it is gone from Core.
 _REMAINS: tp.Final = (
@@ -68,7 +75,7 @@ class MailInstance(base.Record, models.ModelWithProject, base.Stored):
             )
 
     def insert(self, session: tp.Any = None) -> None:
-        """Add the instance, to be made of the image its version has now.
+        """Add the instance and its primary domain, to be made of the image its version has now.
 
         Raises ConflictRecords as long as anything of a removed instance of this
         uuid is left: the builders would give its machine, with the mail and the
@@ -77,6 +84,7 @@ class MailInstance(base.Record, models.ModelWithProject, base.Stored):
         self.image = self.version.image
         with self._get_engine().session_manager(session=session) as active:
             super().insert(session=active)
+            domains.write_primary(active, self.uuid)
             left = active.execute(
                 "SELECT FROM ua_target_resources WHERE uuid = %(uuid)s AND kind = ANY(%(kinds)s)"
                 " UNION ALL"

@@ -9,6 +9,7 @@ import pathlib
 import subprocess
 import sys
 import typing as tp
+import uuid as sys_uuid
 
 import psycopg
 import pytest
@@ -116,6 +117,44 @@ def test_a_table_as_first_shipped_loses_its_root_password_and_keeps_its_rows(
     ]
 
 
+def test_an_instance_of_the_release_before_has_a_primary_domain_with_its_facts(
+    empty: Database,
+) -> None:
+    empty.apply("0003-image-of-instance.py")
+    empty.execute(
+        "INSERT INTO mail_versions VALUES"
+        " ('10000000-0000-4000-8000-000000000000', 'v', '', 'image', now(), now())"
+    )
+    empty.execute(
+        "INSERT INTO mail_instances (uuid, name, project_id, domain, cpu, ram, disk_size, version,"
+        " dkim_public_key, created_at, updated_at) VALUES"
+        " ('20000000-0000-4000-8000-000000000000', 'n', '30000000-0000-4000-8000-000000000000',"
+        " 'a.example.com', 1, 512, 8, '10000000-0000-4000-8000-000000000000', 'v=DKIM1; p=A',"
+        " now(), now())"
+    )
+    rows = (
+        "SELECT uuid::text, project_id::text, instance::text, domain, is_primary,"
+        " dkim_public_key, dkim_selector FROM mail_domains"
+    )
+    primary = (
+        str(sys_uuid.uuid5(sys_uuid.UUID("20000000-0000-4000-8000-000000000000"), "domain")),
+        "30000000-0000-4000-8000-000000000000",
+        "20000000-0000-4000-8000-000000000000",
+        "a.example.com",
+        True,
+        "v=DKIM1; p=A",
+        "platform",
+    )
+    for _ in range(2):
+        empty.apply()
+        assert empty.execute(rows) == [primary]
+        empty.roll_back("0004-domains.py")
+    # The release before runs on the new table, too: it knows of no domains.
+    empty.apply()
+    empty.execute("DELETE FROM mail_instances")
+    assert empty.execute(rows) == []
+
+
 def test_migrations_are_known_by_uuids_that_no_other_plugin_has() -> None:
     # The table of applied migrations is shared by all plugins of a runtime.
     identifiers = [
@@ -124,5 +163,5 @@ def test_migrations_are_known_by_uuids_that_no_other_plugin_has() -> None:
         for line in file.read_text().splitlines()
         if line.strip().startswith('return "')
     ]
-    assert len(identifiers) == len(set(identifiers)) == 4
+    assert len(identifiers) == len(set(identifiers)) == 5
     assert {identifier[14] for identifier in identifiers} == {"4"}, "random, not made up"
