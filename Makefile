@@ -14,6 +14,8 @@ BIN := $(VENV)/bin
 SCRIPTS := $(shell git ls-files --cached --others --exclude-standard '*.sh' .ci/run)
 # docs/api.md is rendered; see api-reference.
 DOCUMENTS := $(shell git ls-files --cached --others --exclude-standard '*.md' ':!docs/api.md')
+# Hidden directories, and what runs in the exordos CLI's own Python.
+UNDECLARED := '[.]|imaging/build_element'
 
 # What bjoern (a dependency of the runtime) compiles with.
 PACKAGES_BUILD := gcc libc6-dev libev-dev python3-dev python3-venv
@@ -103,14 +105,18 @@ functional: venv ## The end-to-end suite, against the stand or EXORDOS_MAIL_CP_U
 	$(BIN)/tox -q run -e "py$$($(BIN)/python -c 'import sys; print(*sys.version_info[:2], sep="")')-functional"
 
 .PHONY: lint
-lint: venv ## ruff, import-linter, mdformat, shellcheck, shfmt
+lint: venv ## ruff, import-linter, deptry, mdformat, shellcheck, shfmt, zizmor
 	@tools/system-packages.sh $(PACKAGES_LINT)
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/deptry --no-ansi .
+	@$(BIN)/deptry --no-ansi --non-dev-dependency-groups functional,stand,test --exclude $(UNDECLARED) .
 	@$(BIN)/mdformat --check $(DOCUMENTS)
 	@shellcheck $(SCRIPTS)
 	@shfmt --indent 2 --diff $(SCRIPTS)
+	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yaml
+	@$(BIN)/zizmor --offline --quiet --persona pedantic .github/workflows/*.yaml
 
 .PHONY: format
 format: venv ## Format Python, documents and shell
