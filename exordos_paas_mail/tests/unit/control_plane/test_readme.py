@@ -48,7 +48,7 @@ def url(api: api_client.Client) -> tp.Iterator[str]:
 def test_the_api_commands_of_the_readme_work(
     api: api_client.Client, core: fake_core.FakeCore, url: str
 ) -> None:
-    section = README.read_text().partition("## API")[2].partition("## Layout")[0]
+    section = README.read_text().partition("\n## API\n")[2].partition("\n## ")[0]
     mine = {
         "CORE": core.url,
         "API": url,
