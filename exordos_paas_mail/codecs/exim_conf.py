@@ -4,11 +4,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import re
 import typing as tp
+import unicodedata
 
+import idna
 import jinja2
 
 _DOMAIN = re.compile(
@@ -90,7 +93,33 @@ def _template() -> jinja2.Template:
 
 def render(settings: Settings) -> str:
     """Return the whole text of exim4.conf for *settings*."""
-    return _template().render(dataclasses.asdict(settings), index_tie_key=INDEX_TIE_KEY)
+    return _template().render(
+        dataclasses.asdict(settings),
+        index_tie_key=INDEX_TIE_KEY,
+        spellings=_spellings(settings.domain),
+    )
+
+
+def _spellings(domain: str) -> str:
+    """Return a regular expression of *domain* in A-labels and U-labels (RFC 5890).
+
+    Label by label, each U-label composed or decomposed (macOS). Empty when the
+    domain has one spelling.
+    """
+    labels = [_spellings_of_label(label) for label in domain.split(".")]
+    if all(len(forms) == 1 for forms in labels):
+        return ""
+    return r"\.".join(f"(?:{'|'.join(forms)})" for forms in labels)
+
+
+def _spellings_of_label(label: str) -> list[str]:
+    forms = {label}
+    if label.startswith("xn--"):
+        # One that is not valid under IDNA 2008 has no other spelling.
+        with contextlib.suppress(idna.IDNAError, UnicodeError):
+            word = idna.ulabel(label)
+            forms |= {unicodedata.normalize(form, word) for form in ("NFC", "NFD")}
+    return sorted(forms)
 
 
 def index_tie(*, inode: int, size: int, mtime: int) -> str:

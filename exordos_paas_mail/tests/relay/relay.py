@@ -49,6 +49,11 @@ def token(login: str, password: str) -> str:
     return base64.b64encode(f"\0{login}\0{password}".encode()).decode()
 
 
+def sentence(text: bytes) -> str:
+    """Return what an answer says, without line breaks and the codes that repeat after them."""
+    return re.sub(r"\n(\d\.\d\.\d )?", " ", text.decode())
+
+
 def install(path: pathlib.Path, content: str | bytes, mode: int = 0o640) -> None:
     """Put a file in place as the driver does: written aside, then renamed."""
     aside = path.with_name(f".{path.name}.new")
@@ -91,7 +96,7 @@ class Relay:
 
     def configure(self, **settings: tp.Any) -> None:
         """Render exim4.conf; a restart makes it count."""
-        rendered = exim_conf.render(exim_conf.Settings(domain=DOMAIN, **settings))
+        rendered = exim_conf.render(exim_conf.Settings(**{"domain": DOMAIN, **settings}))
         install(CONFIG, rendered, 0o640)
 
     def set_accounts(self, accounts: dict[str, str]) -> None:
@@ -255,17 +260,20 @@ class Raw:
         self.socket: socket.socket = socket.create_connection(
             ("127.0.0.1", port), timeout=20, source_address=(source, 0)
         )
+        self.relay = relay
         if port == 465:
             self.socket = relay.tls_context().wrap_socket(self.socket)
-        self.relay = relay
         self._file = self.socket.makefile("rb")
         if tls:
             self.answer()
             self.command("EHLO client.example")
-            assert self.command("STARTTLS").startswith("220 ")
-            self.socket = relay.tls_context().wrap_socket(self.socket)
-            self._file = self.socket.makefile("rb")
+            self.start_tls()
             self.command("EHLO client.example")
+
+    def start_tls(self) -> None:
+        assert self.command("STARTTLS").startswith("220 ")
+        self.socket = self.relay.tls_context().wrap_socket(self.socket)
+        self._file = self.socket.makefile("rb")
 
     def write(self, data: bytes) -> None:
         self.socket.sendall(data)

@@ -8,6 +8,7 @@ import base64
 import email
 import email.message
 import email.policy
+import re
 
 import pytest
 
@@ -93,17 +94,77 @@ def test_a_password_holds_any_character(relay: relay_.Relay, password: str) -> N
         relay_.install(relay_.PASSWD, accounts)
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["localhost", "[127.0.0.1]", "[IPv6:::1]", "[192.168.1.7]", "MY_PC", "a_b.local", "3f2a9c0d"],
-)
+NAMES = [
+    *("localhost", "MY_PC", "a_b.local", "3f2a9c0d", "host:8080", "user@host", "a,b;c", "$x{y}"),
+    *("[127.0.0.1]", "[IPv6:::1]", "[IPv6:fe80::1]", "[192.168.1.7]", "[]", "[WORKGROUP]", "["),
+    *("My own PC", "PC (2)", "(null)", "=?utf-8?q?x?=", "a=b", '"quoted"', "<me>", "/", ""),
+    "M\N{LATIN CAPITAL LETTER U WITH DIAERESIS}LLER-PC",
+    "\N{SNOWMAN}" * 85,
+]
+
+
+@pytest.mark.parametrize("name", NAMES, ids=range(len(NAMES)))
 @pytest.mark.parametrize("verb", ["EHLO", "HELO", "ehlo"])
 def test_a_client_may_call_itself_what_its_system_does(
-    relay: relay_.Relay, verb: str, name: str
+    relay: relay_.Relay, internet: internet_.Internet, verb: str, name: str
 ) -> None:
+    """And nothing else of a log line or of the message is what it would have been."""
     with relay_.Raw(relay, 587) as client:
         client.answer()
-        assert client.command(f"{verb} {name}").startswith("250")
+        assert client.command(f"{verb} {name}".strip(" ")).startswith("250")
+        client.command("EHLO before.example")
+        client.start_tls()
+        assert client.command(f"{verb} {name}".strip(" ")).startswith("250")
+        client.command(f"AUTH PLAIN {relay_.token(ALICE, relay_.PASSWORD)}")
+        client.command(f"MAIL FROM:<{ALICE}>")
+        client.command("RCPT TO:<someone@elsewhere.example>")
+        client.command("DATA")
+        assert client.command(relay_.message(From=ALICE) + ".").startswith("250")
+        client.command("QUIT")
+    (got,) = internet.wait_for(1)
+    (line,) = relay.log_lines(rf"<= {ALICE}")
+    found = re.search(r"<= \S+ H=\((.*)\) \[127\.0\.0\.1\]:\d+ P=\S+ X=", line)
+    assert found is not None, line
+    # exim may write other than ASCII as it is, or in octal
+    escaped = "".join(chr(n) if n < 128 else f"\\{n:o}" for n in name.encode())
+    assert found[1] in {name, escaped}
+    (received,) = email.message_from_bytes(got.data).get_all("Received")
+    assert received.startswith(f"by {DOMAIN} with ")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a) [203.0.113.9]:25 P=esmtpsa A=plain:bob@tenant.example (b",
+        "a A=plain:bob@tenant.example",
+        "[a] (b",
+        "x" * 1021,
+        "x" * 12_000,
+    ],
+    ids=range(5),
+)
+@pytest.mark.parametrize("port", [25, 587])
+def test_a_name_that_reads_as_more_of_a_log_line_is_refused_and_not_logged(
+    relay: relay_.Relay, port: int, name: str
+) -> None:
+    with relay_.Raw(relay, port) as client:
+        client.answer()
+        refused = client.command(f"EHLO {name}")
+        assert refused == "501 5.5.2 Use a host name or an address in brackets\r\n"
+        assert client.command("EHLO client.example").startswith("250")
+    assert relay.log_lines(r"\] \[127\.0\.0\.1\]:\d+ rejected the name in HELO or EHLO$")
+    assert "bob@" not in relay.log()
+    assert name[:60] not in relay.log()
+
+
+@pytest.mark.parametrize("name", ["tab\tA=b", "bell\a", "\x1b[2J", "a\rb", "\x7f"], ids=range(5))
+def test_no_control_character_of_a_name_reaches_the_log(relay: relay_.Relay, name: str) -> None:
+    """It is refused, unless exim has escaped it."""
+    with relay_.Raw(relay, 587) as client:
+        client.answer()
+        assert client.command(f"EHLO {name}")[:3] in {"250", "501"}
+        client.command("QUIT")
+    assert re.findall(r"[^\n -~]", relay.log()) == []
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,8 @@ from exordos_paas_mail.codecs import cdb, exim_conf
 from exordos_paas_mail.tests.relay import relay as relay_
 
 PORTS = (25, 465, 587)
+PASSWORD = relay_.PASSWORD.encode()
+START_TLS = (530, b"5.7.0 Start TLS first: send STARTTLS, then log in")
 
 
 @pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN"])
@@ -34,7 +36,8 @@ def test_an_account_logs_in_and_sends(relay: relay_.Relay, port: int, mechanism:
         pytest.param(relay_.ALICE, relay_.PASSWORD.upper(), id="password in capitals"),
         pytest.param(relay_.BOB, relay_.PASSWORD, id="another account's password"),
         pytest.param(f"nobody@{relay_.DOMAIN}", relay_.PASSWORD, id="unknown login"),
-        pytest.param("alice", relay_.PASSWORD, id="login without a domain"),
+        pytest.param("bob", relay_.PASSWORD, id="another login without a domain"),
+        pytest.param(f"{relay_.ALICE} x", relay_.PASSWORD, id="login with a word more"),
         pytest.param("alice@elsewhere.example", relay_.PASSWORD, id="login of another domain"),
         pytest.param("", "", id="nothing"),
         pytest.param("*", relay_.PASSWORD, id="a wildcard"),
@@ -57,9 +60,13 @@ def test_bad_credentials_are_535(relay: relay_.Relay, port: int, login: str, pas
         assert client.mail(relay_.ALICE)[0] == (530 if port != 25 else 250)
 
 
-def test_a_login_in_capitals_is_the_same_account(relay: relay_.Relay) -> None:
-    with relay.connect(587) as client:
-        assert client.login(relay_.ALICE.upper(), relay_.PASSWORD)[0] == 235
+@pytest.mark.parametrize("login", [relay_.ALICE.upper(), "alice", "Alice"])
+@pytest.mark.parametrize("port", PORTS)
+def test_a_login_in_capitals_or_without_the_domain_is_the_same_account(
+    relay: relay_.Relay, port: int, login: str
+) -> None:
+    with relay.connect(port) as client:
+        assert client.docmd("AUTH", f"PLAIN {relay_.token(login, relay_.PASSWORD)}")[0] == 235
         assert client.mail(relay_.ALICE)[0] == 250
 
 
@@ -70,8 +77,75 @@ def test_nothing_is_offered_or_taken_before_tls(relay: relay_.Relay, port: int) 
         client.ehlo()
         assert "auth" not in client.esmtp_features
         assert "starttls" in client.esmtp_features
-        assert client.docmd("AUTH", f"PLAIN {token}")[0] == 503
+        assert client.docmd("AUTH", f"PLAIN {token}") == START_TLS
+        assert client.docmd("AUTH", token) == START_TLS
+        if port == 587:
+            assert client.mail(relay_.ALICE) == START_TLS
     assert token not in relay.log()
+    assert len(relay.log_lines(r"\[127\.0\.0\.1\]:\d+ rejected AUTH: no TLS")) == 2
+
+
+def as_bytes(login: str) -> bytes:
+    return f"\0{login}\0{relay_.PASSWORD}".encode()
+
+
+@pytest.mark.parametrize(
+    ("token", "answer"),
+    [
+        pytest.param(as_bytes("alice@\u043f\u0440\u0438\u043c\u0435\u0440.\u0440\u0444"), 235),
+        pytest.param(as_bytes("Alice@\u041f\u0420\u0418\u041c\u0415\u0420.\u0420\u0424"), 235),
+        pytest.param(as_bytes("alice@\u043f\u0440\u0438\u043c\u0435\u0440.xn--p1ai"), 235),
+        pytest.param(as_bytes("alice@xn--e1afmkfd.xn--p1ai"), 235),
+        pytest.param(as_bytes("alice"), 235),
+        pytest.param(
+            as_bytes("alice@\u043f\u0440\u0438\u043c\u0435\u0440.\u0440\u0444.example"), 535
+        ),
+        pytest.param(as_bytes("alice@\u043f\u0440\u0438\u043c\u0435\u0440"), 535),
+        pytest.param(b"\0alice@\xcf\xf0\xe8\xec\xe5\xf0.\xf0\xf4\0" + PASSWORD, 535),
+    ],
+    ids=[
+        *("U-labels", "capital U-labels", "a U-label and an A-label", "A-labels", "no domain"),
+        *("a longer name", "a shorter name", "not UTF-8"),
+    ],
+)
+def test_a_login_is_taken_in_each_spelling_of_its_domain(
+    relay: relay_.Relay, token: bytes, answer: int
+) -> None:
+    accounts = relay_.PASSWD.read_text()
+    domain = "xn--e1afmkfd.xn--p1ai"
+    with relay.configured(domain=domain):
+        relay_.install(relay_.PASSWD, f"alice@{domain}:{relay_.crypt(relay_.PASSWORD)}\n")
+        try:
+            with relay.connect(587) as client:
+                assert (
+                    client.docmd("AUTH", f"PLAIN {base64.b64encode(token).decode()}")[0] == answer
+                )
+        finally:
+            relay_.install(relay_.PASSWD, accounts)
+
+
+@pytest.mark.parametrize("port", PORTS)
+@pytest.mark.parametrize(
+    "hello", [["HELO printer"], ["HELO"], []], ids=["HELO", "HELO without a name", "nothing"]
+)
+def test_a_printer_logs_in_without_ehlo_but_not_without_tls(
+    relay: relay_.Relay, port: int, hello: list[str]
+) -> None:
+    with relay_.Raw(relay, port) as client:
+        client.answer()
+        for line in hello:
+            assert client.command(line)[:3] == "250"
+        if port != 465:
+            refused = client.command(f"AUTH PLAIN {relay_.token(relay_.ALICE, relay_.PASSWORD)}")
+            assert refused == f"530 {START_TLS[1].decode()}\r\n"
+            client.command("EHLO printer")
+            client.start_tls()
+            for line in hello:
+                assert client.command(line)[:3] == "250"
+        assert client.command("AUTH LOGIN")[:3] == "334"
+        client.command(base64.b64encode(relay_.ALICE.encode()).decode())
+        assert client.command(base64.b64encode(PASSWORD).decode())[:3] == "235"
+        assert client.command(f"MAIL FROM:<{relay_.ALICE}>")[:3] == "250"
 
 
 def test_changed_accounts_count_for_the_next_connection_without_a_reload(
@@ -95,7 +169,7 @@ def test_a_session_ends_with_its_account(relay: relay_.Relay) -> None:
         assert client.rset()[0] == 250
         relay.set_accounts({relay_.BOB: accounts[relay_.BOB]})
         try:
-            assert client.mail(relay_.ALICE)[0] == 550
+            assert client.mail(relay_.ALICE) == (550, b"5.7.1 Account is disabled")
         finally:
             relay.set_accounts(accounts)
 
@@ -175,7 +249,12 @@ def test_too_many_failures_for_one_account_stop_only_that_account_at_that_addres
     with relay.configured(failed_logins_per_account=3):
         for expected in (535, 535, 535, 435):
             with relay.connect(587) as client:
-                assert client.docmd("AUTH", f"PLAIN {bad}")[0] == expected
+                code, text = client.docmd("AUTH", f"PLAIN {bad}")
+                assert code == expected
+        assert relay_.sentence(text) == (
+            "Unable to authenticate at present: More than 3 failed logins in 15 minutes "
+            "from this address to this account: try again in 15 minutes"
+        )
         with relay.connect(587) as client:
             assert client.docmd("AUTH", f"PLAIN {good}")[0] == 435
         relay.login(login=relay_.BOB).quit()
@@ -191,4 +270,10 @@ def test_too_many_failures_from_one_address_stop_that_address(relay: relay_.Rela
         with relay.connect(587) as client, pytest.raises(smtplib.SMTPAuthenticationError) as late:
             client.login(relay_.ALICE, relay_.PASSWORD)
         assert late.value.smtp_code == 454
+        assert isinstance(late.value.smtp_error, bytes)
+        assert relay_.sentence(late.value.smtp_error) == (
+            "4.7.0 More than 3 failed logins in 15 minutes from this address: "
+            "try again in 15 minutes"
+        )
+        assert relay.log_lines(r"rejected AUTH: too many failed logins$")
         relay.login(source="127.0.0.2").quit()

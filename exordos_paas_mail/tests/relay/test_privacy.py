@@ -15,7 +15,12 @@ from exordos_paas_mail.tests.relay import relay as relay_
 ALICE = relay_.ALICE
 DOMAIN = relay_.DOMAIN
 TOKEN = base64.b64encode(f"\0{ALICE}\0{relay_.PASSWORD}".encode()).decode()
+SWAPPED = base64.b64encode(f"\0{relay_.PASSWORD}\0{ALICE}".encode()).decode()
 WORD = base64.b64encode(relay_.PASSWORD.encode()).decode()
+
+
+def encoded(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
 
 
 @pytest.mark.parametrize("port", [25, 465, 587])
@@ -76,6 +81,10 @@ def dialogue(relay: relay_.Relay, lines: list[str], *, tls: bool = True) -> None
         pytest.param([relay_.PASSWORD] * 6, id="typed as a command"),
         pytest.param([f"AUTH PLAIN {TOKEN}"] * 8, id="again and again"),
         pytest.param([f"MAIL FROM:<{ALICE}> {WORD}"] * 6, id="as an option of MAIL"),
+        pytest.param([relay_.PASSWORD] * 300, id="typed as a command for ever"),
+        pytest.param([f"AUTH {TOKEN}"] * 300, id="no mechanism for ever"),
+        pytest.param([f"AUTH PLAIN {SWAPPED}"], id="typed as the login"),
+        pytest.param(["AUTH LOGIN", WORD, encoded(ALICE)], id="typed as the login, word by word"),
     ],
 )
 def test_no_password_is_logged_whatever_a_client_does(
@@ -88,6 +97,58 @@ def test_no_password_is_logged_whatever_a_client_does(
         for secret in (TOKEN, TOKEN[:30], WORD, WORD[:20], relay_.PASSWORD, "$6$")
         if secret in said
     ] == []
+
+
+@pytest.mark.parametrize("port", [465, 587])
+def test_no_password_is_logged_when_all_commands_come_at_once(
+    relay: relay_.Relay, internet: internet_.Internet, port: int
+) -> None:
+    """As from `openssl s_client < script`."""
+    with relay_.Raw(relay, port) as client:
+        client.answer()
+        if port == 587:
+            client.command("EHLO client.example")
+            client.start_tls()
+        data = relay_.message(From=ALICE)
+        client.write(
+            f"EHLO script\r\nAUTH PLAIN {TOKEN}\r\nMAIL FROM:<{ALICE}>\r\n"
+            f"RCPT TO:<someone@elsewhere.example>\r\nDATA\r\n{data}.\r\nQUIT\r\n".encode()
+        )
+        answers = "".join(client.answer() for _ in range(7))
+    assert re.findall("^([0-9]{3}) ", answers, re.MULTILINE) == [
+        "250",
+        "235",
+        "250",
+        "250",
+        "354",
+        "250",
+        "221",
+    ]
+    internet.wait_for(1)
+    assert TOKEN not in relay.log()
+
+
+@pytest.mark.parametrize("missing", [True, False], ids=["no accounts", "accounts"])
+@pytest.mark.parametrize(
+    "line", [f"AUTH PLAIN {SWAPPED}", f"AUTH PLAIN {encoded(chr(0) + 'hunter2' + chr(0) + 'x')}"]
+)
+def test_a_login_is_logged_only_when_it_is_an_accounts(
+    relay: relay_.Relay, line: str, *, missing: bool
+) -> None:
+    content = relay_.PASSWD.read_text()
+    if missing:
+        relay_.PASSWD.unlink()
+    try:
+        with relay_.Raw(relay, 587, tls=True) as client:
+            assert client.command(line)[:3] == ("435" if missing else "535")
+            client.command("QUIT")
+    finally:
+        relay_.install(relay_.PASSWD, content)
+    assert re.findall(f"hunter2|set_id|{re.escape(relay_.PASSWORD)}", relay.log()) == []
+    with relay_.Raw(relay, 587, tls=True) as client:
+        assert client.command(f"AUTH PLAIN {relay_.token(ALICE, 'wrong')}")[:3] == "535"
+    (failed,) = relay.wait_for_log("set_id")
+    assert failed.endswith(f": 535 Incorrect authentication data (set_id={ALICE})")
 
 
 def test_the_log_tells_an_accepted_message_from_end_to_end(

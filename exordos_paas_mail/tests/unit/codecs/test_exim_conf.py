@@ -15,7 +15,7 @@ from hypothesis import strategies
 from exordos_paas_mail.codecs import domains, exim_conf
 
 GOLDEN = pathlib.Path(__file__).parent / "golden" / "exim4.conf"
-LOGIN_KEY = "CLIENT_KEY_${length_32:${sha256:${lc:$acl_arg1}}}"
+LOGIN_KEY = "$acl_c_key"
 NUMBERS = [
     field.name
     for field in dataclasses.fields(exim_conf.Settings)
@@ -28,13 +28,37 @@ def test_the_default_configuration_is_the_reviewed_one() -> None:
     assert exim_conf.render(exim_conf.Settings(domain="tenant.example")) == GOLDEN.read_text()
 
 
+@pytest.mark.parametrize(
+    ("domain", "spellings"),
+    [
+        pytest.param("tenant.example", [], id="one"),
+        pytest.param("xn--a.example", [], id="no A-label, whatever it looks like"),
+        pytest.param(
+            "xn--bcher-kva.example",
+            [
+                "(?:bu\N{COMBINING DIAERESIS}cher|b\N{LATIN SMALL LETTER U WITH DIAERESIS}cher"
+                "|xn--bcher-kva)\\.(?:example)"
+            ],
+            id="composed, decomposed, encoded",
+        ),
+    ],
+)
+def test_a_domain_is_known_in_each_of_its_spellings(domain: str, spellings: list[str]) -> None:
+    text = exim_conf.render(exim_conf.Settings(domain=domain))
+    assert re.findall(r"\(\?i\)@(.*)\\z", text) == spellings
+
+
 def changed(**settings: tp.Any) -> list[str]:
-    """Return the lines that *settings* put in place of the default's."""
+    """Return the lines that *settings* put in place of the default's.
+
+    Without what is said to people: tests/relay reads that on the wire.
+    """
     before = exim_conf.render(exim_conf.Settings(domain="tenant.example")).splitlines()
     after = exim_conf.render(
         exim_conf.Settings(**{"domain": "tenant.example", **settings})
     ).splitlines()
-    return [line.strip() for line in after if line not in before]
+    lines = [line.strip() for line in after if line not in before]
+    return [line for line in lines if not line.startswith(("message = ", "set acl_c_answer = "))]
 
 
 @pytest.mark.parametrize(
@@ -46,10 +70,7 @@ def changed(**settings: tp.Any) -> list[str]:
         ({"connections_per_address_max": 77}, ["smtp_accept_max_per_host = 77"]),
         (
             {"recipients_per_hour": 77},
-            [
-                "ratelimit = 77 / 1h / per_rcpt / leaky / account_$authenticated_id",
-                "message = 451 4.7.1 Sending limit of 77 recipients an hour reached, try later",
-            ],
+            ["ratelimit = 77 / 1h / per_rcpt / leaky / account_$authenticated_id"],
         ),
         (
             {"failed_logins_per_account": 77},
