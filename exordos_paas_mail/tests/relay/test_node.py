@@ -16,7 +16,7 @@ import dkim as dkimpy
 import pytest
 
 from exordos_paas_mail import constants
-from exordos_paas_mail.codecs import dkim, mail_env, passwd
+from exordos_paas_mail.codecs import dkim, exim_conf, mail_env, passwd
 from exordos_paas_mail.node import health, machine
 from exordos_paas_mail.node.commands import configure, status
 from exordos_paas_mail.node.parts import accounts
@@ -232,9 +232,8 @@ def test_a_configuration_that_exim_refuses_never_replaces_the_old_one(
 ) -> None:
     machine.ensure_file(constants.MAIL_ENV_FILE, mail_env.render(relay_.DOMAIN).encode(), 0o640)
     before = machine.read(constants.EXIM_CONFIG_FILE)
-    monkeypatch.setattr(
-        configure.exim_conf, "render", lambda _: "primary_hostname = x\nno_such_option = yes\n"
-    )
+    refused = "primary_hostname = x\nno_such_option = yes\n"
+    monkeypatch.setattr(exim_conf, "render", lambda _: refused)
 
     assert configure.main([], machine) == 1
 
