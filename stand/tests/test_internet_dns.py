@@ -15,13 +15,18 @@ import pytest
 import requests
 
 if tp.TYPE_CHECKING:
-    from stand.tests import conftest
+    from stand.tests import internet_process
 
 DKIM = "v=DKIM1; k=rsa; p=" + "A" * 392
 
 
 def ask(
-    internet: conftest.Internet, name: str, rdtype: str, *, tcp: bool = False, **options: tp.Any
+    internet: internet_process.Internet,
+    name: str,
+    rdtype: str,
+    *,
+    tcp: bool = False,
+    **options: tp.Any,
 ) -> dns.message.Message:
     query = dns.message.make_query(name, rdtype, **options)
     exchange = dns.query.tcp if tcp else dns.query.udp
@@ -44,7 +49,7 @@ def answers(response: dns.message.Message) -> list[str]:
     ],
 )
 def test_every_public_looking_domain_has_the_exchanger_and_nothing_else(
-    internet: conftest.Internet, name: str, rdtype: str, expected: list[str]
+    internet: internet_process.Internet, name: str, rdtype: str, expected: list[str]
 ) -> None:
     response = ask(internet, name, rdtype)
     assert (response.rcode(), answers(response)) == (dns.rcode.NOERROR, expected)
@@ -54,7 +59,7 @@ def test_every_public_looking_domain_has_the_exchanger_and_nothing_else(
 @pytest.mark.parametrize("name", ["localhost", "no.such.invalid", "1.0.0.10.in-addr.arpa"])
 @pytest.mark.parametrize("rdtype", ["A", "MX", "PTR"])
 def test_a_name_that_must_not_exist_does_not(
-    internet: conftest.Internet, name: str, rdtype: str
+    internet: internet_process.Internet, name: str, rdtype: str
 ) -> None:
     response = ask(internet, name, rdtype)
     assert (response.rcode(), answers(response)) == (dns.rcode.NXDOMAIN, [])
@@ -64,7 +69,7 @@ def test_a_name_that_must_not_exist_does_not(
     "name", ["_dmarc.example.com", "s._domainkey.example.com", "_25._tcp.mx.test"]
 )
 def test_a_name_for_a_purpose_exists_only_when_published(
-    internet: conftest.Internet, name: str
+    internet: internet_process.Internet, name: str
 ) -> None:
     assert ask(internet, name, "TXT").rcode() == dns.rcode.NXDOMAIN
     internet.client.publish(name, "TXT", "hello")
@@ -87,7 +92,7 @@ def test_a_name_for_a_purpose_exists_only_when_published(
     ],
 )
 def test_what_is_published_is_answered_until_it_is_withdrawn(
-    internet: conftest.Internet, rdtype: str, values: list[str], expected: list[str]
+    internet: internet_process.Internet, rdtype: str, values: list[str], expected: list[str]
 ) -> None:
     before = answers(ask(internet, "example.com", rdtype))
     internet.client.publish("example.com", rdtype, *values)
@@ -97,27 +102,29 @@ def test_what_is_published_is_answered_until_it_is_withdrawn(
     assert answers(ask(internet, "example.com", rdtype)) == before
 
 
-def test_a_name_above_a_published_one_exists_and_is_empty(internet: conftest.Internet) -> None:
+def test_a_name_above_a_published_one_exists_and_is_empty(
+    internet: internet_process.Internet,
+) -> None:
     internet.client.publish("9.0.77.10.in-addr.arpa", "PTR", "mail.example.com.")
     above = ask(internet, "77.10.in-addr.arpa", "PTR")
     assert (above.rcode(), answers(above)) == (dns.rcode.NOERROR, [])
     assert answers(ask(internet, "9.0.77.10.in-addr.arpa", "PTR")) == ["mail.example.com."]
 
 
-def test_an_alias_is_followed_to_its_address(internet: conftest.Internet) -> None:
+def test_an_alias_is_followed_to_its_address(internet: internet_process.Internet) -> None:
     internet.client.publish("www.example.com", "CNAME", "web.example.net.")
     internet.client.publish("web.example.net", "A", "10.77.0.9")
     assert answers(ask(internet, "www.example.com", "A")) == ["10.77.0.9", "web.example.net."]
 
 
-def test_a_loop_of_aliases_is_a_server_failure(internet: conftest.Internet) -> None:
+def test_a_loop_of_aliases_is_a_server_failure(internet: internet_process.Internet) -> None:
     internet.client.publish("a.example.com", "CNAME", "b.example.com.")
     internet.client.publish("b.example.com", "CNAME", "a.example.com.")
     assert ask(internet, "a.example.com", "A").rcode() == dns.rcode.SERVFAIL
 
 
 def test_an_answer_too_long_for_a_datagram_is_truncated_and_whole_over_tcp(
-    internet: conftest.Internet,
+    internet: internet_process.Internet,
 ) -> None:
     texts = [f"{number}" + "x" * 200 for number in range(8)]
     internet.client.publish("example.com", "TXT", *texts)
@@ -128,7 +135,7 @@ def test_an_answer_too_long_for_a_datagram_is_truncated_and_whole_over_tcp(
 
 
 @pytest.mark.parametrize("rdtype", ["ANY", "AXFR"])
-def test_a_zone_is_not_given_away_whole(internet: conftest.Internet, rdtype: str) -> None:
+def test_a_zone_is_not_given_away_whole(internet: internet_process.Internet, rdtype: str) -> None:
     query = dns.message.make_query("example.com", dns.rdatatype.from_text(rdtype))
     response = dns.query.tcp(
         query, internet.address, port=internet.dns_port, timeout=5, one_rr_per_rrset=True
@@ -136,7 +143,9 @@ def test_a_zone_is_not_given_away_whole(internet: conftest.Internet, rdtype: str
     assert response.rcode() == dns.rcode.REFUSED
 
 
-def test_garbage_is_answered_or_dropped_and_the_server_goes_on(internet: conftest.Internet) -> None:
+def test_garbage_is_answered_or_dropped_and_the_server_goes_on(
+    internet: internet_process.Internet,
+) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as garbage:
         for octets in (
             b"",
@@ -163,7 +172,7 @@ def test_garbage_is_answered_or_dropped_and_the_server_goes_on(internet: conftes
     ],
 )
 def test_what_is_not_a_record_is_refused_and_changes_nothing(
-    internet: conftest.Internet, name: str, rdtype: str, values: list[str]
+    internet: internet_process.Internet, name: str, rdtype: str, values: list[str]
 ) -> None:
     before = internet.client.records()
     with pytest.raises(requests.HTTPError) as refused:
@@ -175,7 +184,7 @@ def test_what_is_not_a_record_is_refused_and_changes_nothing(
 
 @pytest.mark.parametrize("body", ["", "{}", '"x"', "[1]", "[", b"\xff"], ids=repr)
 def test_a_body_that_is_not_a_list_of_strings_is_refused(
-    internet: conftest.Internet, body: str | bytes
+    internet: internet_process.Internet, body: str | bytes
 ) -> None:
     url = f"http://{internet.address}:{internet.http_port}/records/example.com/A"
     response = requests.put(url, data=body, timeout=5)

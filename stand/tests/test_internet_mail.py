@@ -16,7 +16,7 @@ import requests
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from stand.tests import conftest
+from stand.tests import internet_process
 
 if tp.TYPE_CHECKING:
     import pathlib
@@ -51,7 +51,7 @@ def signed(message: bytes, key: rsa.RSAPrivateKey, domain: str = "example.com") 
 
 
 def send(
-    internet: conftest.Internet,
+    internet: internet_process.Internet,
     message: bytes,
     sender: str = "alice@example.com",
     *recipients: str,
@@ -60,12 +60,14 @@ def send(
         client.sendmail(sender, recipients or ("bob@example.net",), message)
 
 
-def verdict(internet: conftest.Internet) -> dict[str, tp.Any]:
+def verdict(internet: internet_process.Internet) -> dict[str, tp.Any]:
     (facts,) = internet.client.messages()
     return {key: facts["verdict"][key] for key in ("spf", "dkim", "dmarc")}
 
 
-def test_a_message_is_kept_exactly_as_it_was_handed_over(internet: conftest.Internet) -> None:
+def test_a_message_is_kept_exactly_as_it_was_handed_over(
+    internet: internet_process.Internet,
+) -> None:
     send(internet, MESSAGE, "alice@example.com", "bob@example.net", "carol@example.org")
     (facts,) = internet.client.messages()
     assert internet.client.raw(facts["id"]) == MESSAGE
@@ -82,7 +84,7 @@ def test_a_message_is_kept_exactly_as_it_was_handed_over(internet: conftest.Inte
     }
 
 
-def test_messages_are_found_by_recipient_and_subject(internet: conftest.Internet) -> None:
+def test_messages_are_found_by_recipient_and_subject(internet: internet_process.Internet) -> None:
     send(internet, MESSAGE, "alice@example.com", "Bob@example.net")
     found = [
         len(internet.client.messages(recipient, subject))
@@ -97,13 +99,13 @@ def test_messages_are_found_by_recipient_and_subject(internet: conftest.Internet
     assert found == [1, 1, 1, 0, 0]
 
 
-def test_a_message_that_does_not_come_is_a_timeout(internet: conftest.Internet) -> None:
+def test_a_message_that_does_not_come_is_a_timeout(internet: internet_process.Internet) -> None:
     with pytest.raises(TimeoutError, match=r"no message to bob@example\.net"):
         internet.client.wait_for_message("bob@example.net", "never", timeout=0.2)
 
 
 def test_a_signed_message_from_a_published_sender_passes_everything(
-    internet: conftest.Internet, key: rsa.RSAPrivateKey
+    internet: internet_process.Internet, key: rsa.RSAPrivateKey
 ) -> None:
     internet.client.publish_sender("example.com", ["127.0.0.1"], "platform", record(key))
     send(internet, signed(MESSAGE, key))
@@ -130,7 +132,7 @@ def test_a_signed_message_from_a_published_sender_passes_everything(
     ],
 )
 def test_a_message_changed_on_its_way_fails_dkim(
-    internet: conftest.Internet,
+    internet: internet_process.Internet,
     key: rsa.RSAPrivateKey,
     change: tp.Callable[[bytes], bytes],
     expected: dict[str, str],
@@ -141,7 +143,7 @@ def test_a_message_changed_on_its_way_fails_dkim(
 
 
 def test_a_message_from_another_address_fails_spf_and_an_unsigned_one_dmarc(
-    internet: conftest.Internet, key: rsa.RSAPrivateKey
+    internet: internet_process.Internet, key: rsa.RSAPrivateKey
 ) -> None:
     internet.client.publish_sender("example.com", ["10.77.0.9"], "platform", record(key))
     send(internet, MESSAGE)
@@ -149,7 +151,7 @@ def test_a_message_from_another_address_fails_spf_and_an_unsigned_one_dmarc(
 
 
 def test_another_domains_signature_is_not_aligned(
-    internet: conftest.Internet, key: rsa.RSAPrivateKey
+    internet: internet_process.Internet, key: rsa.RSAPrivateKey
 ) -> None:
     internet.client.publish_sender("example.com", ["10.77.0.9"], "platform", record(key))
     internet.client.publish("platform._domainkey.example.org", "TXT", record(key))
@@ -158,14 +160,14 @@ def test_another_domains_signature_is_not_aligned(
 
 
 def test_a_signature_whose_record_is_not_published_does_not_pass(
-    internet: conftest.Internet, key: rsa.RSAPrivateKey
+    internet: internet_process.Internet, key: rsa.RSAPrivateKey
 ) -> None:
     send(internet, signed(MESSAGE, key))
     assert verdict(internet) == {"spf": "none", "dkim": "fail", "dmarc": "none"}
 
 
 def test_the_organisation_s_dmarc_record_covers_a_subdomain(
-    internet: conftest.Internet, key: rsa.RSAPrivateKey
+    internet: internet_process.Internet, key: rsa.RSAPrivateKey
 ) -> None:
     internet.client.publish("_dmarc.example.com", "TXT", "v=DMARC1; p=reject")
     message = MESSAGE.replace(b"alice@example.com", b"alice@news.example.com")
@@ -185,14 +187,16 @@ def test_the_organisation_s_dmarc_record_covers_a_subdomain(
     ],
 )
 def test_a_from_without_one_domain_has_no_dmarc_result(
-    internet: conftest.Internet, headers: bytes, reason: str
+    internet: internet_process.Internet, headers: bytes, reason: str
 ) -> None:
     send(internet, headers + b"Subject: x\r\n\r\nx\r\n")
     (facts,) = internet.client.messages()
     assert (facts["verdict"]["dmarc"], facts["verdict"]["dmarc_reason"]) == ("permerror", reason)
 
 
-def test_a_bounce_is_judged_by_the_name_it_says_hello_with(internet: conftest.Internet) -> None:
+def test_a_bounce_is_judged_by_the_name_it_says_hello_with(
+    internet: internet_process.Internet,
+) -> None:
     internet.client.publish("example.com", "TXT", "v=spf1 ip4:127.0.0.1 -all")
     send(internet, MESSAGE, "")
     (facts,) = internet.client.messages()
@@ -203,7 +207,7 @@ def test_a_bounce_is_judged_by_the_name_it_says_hello_with(internet: conftest.In
     )
 
 
-def test_starttls_is_offered_and_noted(internet: conftest.Internet) -> None:
+def test_starttls_is_offered_and_noted(internet: internet_process.Internet) -> None:
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -219,7 +223,7 @@ def test_starttls_is_offered_and_noted(internet: conftest.Internet) -> None:
     [("refused@example.net", 550), ("deferred@example.net", 451), ("nobody", 501)],
 )
 def test_a_recipient_named_for_it_is_refused_or_deferred(
-    internet: conftest.Internet, recipient: str, code: int
+    internet: internet_process.Internet, recipient: str, code: int
 ) -> None:
     with pytest.raises(smtplib.SMTPRecipientsRefused) as refused:
         send(internet, MESSAGE, "alice@example.com", recipient)
@@ -230,13 +234,13 @@ def test_a_recipient_named_for_it_is_refused_or_deferred(
 def test_records_and_mail_outlive_a_power_cut(loopback: str, tmp_path: pathlib.Path) -> None:
     # The last octet apart: the session's own process keeps the address.
     address = ".".join([*loopback.split(".")[:1], "7", *loopback.split(".")[2:]])
-    first = conftest.start(address, tmp_path)
+    first = internet_process.start(address, tmp_path)
     first.client.publish("example.com", "A", "10.77.0.9")
     send(first, MESSAGE)
     before = (first.client.records(), first.client.messages())
     first.process.kill()
     first.process.wait()
-    second = conftest.start(address, tmp_path)
+    second = internet_process.start(address, tmp_path)
     try:
         assert (second.client.records(), second.client.messages()) == before
     finally:
@@ -245,10 +249,13 @@ def test_records_and_mail_outlive_a_power_cut(loopback: str, tmp_path: pathlib.P
 
 
 def test_an_address_already_taken_is_said_in_one_line(
-    internet: conftest.Internet, tmp_path: pathlib.Path
+    internet: internet_process.Internet, tmp_path: pathlib.Path
 ) -> None:
     result = subprocess.run(
-        conftest.command(internet.address, tmp_path), capture_output=True, text=True, check=False
+        internet_process.command(internet.address, tmp_path),
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert (result.returncode, result.stdout) == (1, "")
     assert result.stderr.startswith("The stand's internet cannot start: ")
@@ -256,7 +263,7 @@ def test_an_address_already_taken_is_said_in_one_line(
 
 
 @pytest.mark.parametrize("path", ["/messages/none", "/messages/..%2Frecords", "/nowhere"])
-def test_what_is_not_there_is_a_404(internet: conftest.Internet, path: str) -> None:
+def test_what_is_not_there_is_a_404(internet: internet_process.Internet, path: str) -> None:
     url = f"http://{internet.address}:{internet.http_port}{path}"
     assert requests.get(url, timeout=5).status_code == 404
 

@@ -4,14 +4,19 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import typing as tp
 import uuid
 
 import pytest
 
-from exordos_paas_mail.tests.functional import rest, settings, stand_control, submission
+from exordos_paas_mail.tests.functional import (
+    provisioning,
+    rest,
+    settings,
+    stand_control,
+    submission,
+)
 from stand.internet import client as internet_client
 
 
@@ -126,31 +131,6 @@ def version(owner: rest.Api) -> rest.Json:
     return versions[0]
 
 
-def instance_body(project: str, version: rest.Json, label: str) -> rest.Json:
-    """Return a body to create an instance of a domain nobody else has."""
-    unique = uuid.uuid4().hex[:10]
-    return {
-        "name": f"mail-suite-{label}-{unique}",
-        "project_id": project,
-        "domain": f"{label}-{unique}.example.com",
-        "cpu": 1,
-        "ram": 1024,
-        "disk_size": 10,
-        "version": f"{rest.VERSIONS}{version['uuid']}",
-    }
-
-
-def wait_active(api: rest.Api, instance: rest.Json, poll: tuple[float, float]) -> rest.Json:
-    """Return the instance once it is ACTIVE and its node has told its DKIM key."""
-    found: rest.Json = rest.wait(
-        lambda: api.read(rest.instance_path(instance)),
-        lambda it: it["status"] == "ACTIVE" and bool(it["dkim_public_key"]),
-        f"instance {instance['uuid']} ACTIVE with its DKIM key",
-        poll,
-    )
-    return found
-
-
 @pytest.fixture(scope="session")
 def requested(
     owner: rest.Api, project: str, version: rest.Json
@@ -160,7 +140,7 @@ def requested(
     "shared" is for every test; "passing" belongs to the test that deletes it.
     """
     created = {
-        label: owner.create(rest.INSTANCES, instance_body(project, version, label))
+        label: owner.create(rest.INSTANCES, provisioning.instance_body(project, version, label))
         for label in ("shared", "passing")
     }
     yield created
@@ -174,75 +154,12 @@ def instance(
     owner: rest.Api, requested: dict[str, rest.Json], poll: tuple[float, float]
 ) -> rest.Json:
     """Return the shared instance, ACTIVE; tests leave it as they found it."""
-    return wait_active(owner, requested["shared"], poll)
+    return provisioning.wait_active(owner, requested["shared"], poll)
 
 
 @pytest.fixture(scope="session")
 def relay(instance: rest.Json) -> submission.Relay:
     return submission.Relay(instance["ipsv4"][0])
-
-
-@dataclasses.dataclass
-class Account:
-    """An account of the shared instance with the password its owner knows."""
-
-    uuid: str
-    path: str
-    username: str
-    address: str
-    password: str
-
-
-class Accounts:
-    """Makes accounts of the shared instance, and knows when the node knows."""
-
-    def __init__(
-        self, api: rest.Api, instance: rest.Json, relay: submission.Relay, poll: tuple[float, float]
-    ) -> None:
-        self._api = api
-        self._instance = instance
-        self._relay = relay
-        self._poll = poll
-        self.path = rest.accounts_path(instance)
-        self._made: list[str] = []
-
-    def make(self, **fields: tp.Any) -> Account:
-        """Ask for an account; the node does not know it yet."""
-        password = uuid.uuid4().hex
-        body = {
-            "username": f"user-{uuid.uuid4().hex[:10]}",
-            **({} if "password_hash" in fields else {"password": password}),
-            **fields,
-        }
-        created = self._api.create(self.path, body)
-        self._made.append(f"{self.path}{created['uuid']}")
-        return Account(
-            uuid=created["uuid"],
-            path=self._made[-1],
-            username=created["username"],
-            address=f"{created['username']}@{self._instance['domain']}",
-            password=body.get("password", password),
-        )
-
-    def wait_login(self, account: Account, code: int = submission.OK) -> None:
-        """Return once a login with the account's password ends with *code*."""
-        rest.wait(
-            lambda: self._relay.login(account.address, account.password),
-            lambda found: found == code,
-            f"login of {account.address} ends with {code}",
-            self._poll,
-        )
-
-    def ready(self, **fields: tp.Any) -> Account:
-        """Return an account that can log in."""
-        account = self.make(**fields)
-        self.wait_login(account)
-        return account
-
-    def remove_all(self) -> None:
-        for path in self._made:
-            answer = self._api.call("DELETE", path)
-            assert answer.status_code in {204, 404}, answer.text
 
 
 @pytest.fixture(scope="session")
@@ -251,14 +168,14 @@ def accounts(
     instance: rest.Json,
     relay: submission.Relay,
     poll: tuple[float, float],
-) -> tp.Iterator[Accounts]:
-    made = Accounts(owner, instance, relay, poll)
+) -> tp.Iterator[provisioning.Accounts]:
+    made = provisioning.Accounts(owner, instance, relay, poll)
     yield made
     made.remove_all()
 
 
 @pytest.fixture(scope="session")
-def alice(accounts: Accounts) -> Account:
+def alice(accounts: provisioning.Accounts) -> provisioning.Account:
     """Return an account no test changes."""
     return accounts.ready(username="alice")
 

@@ -8,7 +8,7 @@ import typing as tp
 
 import pytest
 
-from exordos_paas_mail.tests.functional import conftest, rest
+from exordos_paas_mail.tests.functional import provisioning, rest
 
 WRITES: tp.Final = [("PATCH", {"name": "x"}), ("PUT", {"name": "x"}), ("DELETE", None)]
 ACCOUNT: tp.Final = {"username": "mallory", "password": "x" * 12}
@@ -16,7 +16,7 @@ ACCOUNT: tp.Final = {"username": "mallory", "password": "x" * 12}
 
 @pytest.mark.parametrize(("access", "status"), [(None, 403), ("not-a-token", 401)])
 def test_without_a_good_token_nothing_is_answered(
-    url: str, instance: rest.Json, alice: conftest.Account, access: str | None, status: int
+    url: str, instance: rest.Json, alice: provisioning.Account, access: str | None, status: int
 ) -> None:
     nobody = rest.Api(url, access)
     for path in (
@@ -65,7 +65,7 @@ def test_a_stranger_finds_no_accounts(
 def test_a_stranger_finds_no_account(
     owner: rest.Api,
     stranger: rest.Api,
-    alice: conftest.Account,
+    alice: provisioning.Account,
     verb: str,
     body: rest.Json | None,
 ) -> None:
@@ -76,12 +76,12 @@ def test_a_stranger_finds_no_account(
 def test_nobody_puts_an_instance_into_another_project(
     stranger: rest.Api, project: str, version: rest.Json
 ) -> None:
-    body = conftest.instance_body(project, version, "foreign")
+    body = provisioning.instance_body(project, version, "foreign")
     assert stranger.call("POST", rest.INSTANCES, body).status_code == 403
 
 
 def test_an_account_is_found_under_its_own_instance_only(
-    owner: rest.Api, requested: dict[str, rest.Json], alice: conftest.Account
+    owner: rest.Api, requested: dict[str, rest.Json], alice: provisioning.Account
 ) -> None:
     other = rest.accounts_path(requested["passing"])
     assert owner.call("GET", f"{other}{alice.uuid}").status_code == 404

@@ -13,14 +13,14 @@ from passlib import hash as passlib_hash
 from exordos_paas_mail.tests.functional import rest
 
 if tp.TYPE_CHECKING:
-    from exordos_paas_mail.tests.functional import conftest
+    from exordos_paas_mail.tests.functional import provisioning
 
 HASH = passlib_hash.sha512_crypt.using(rounds=5000).hash("secret-of-a-test")
 SECRETS = frozenset({"password", "password_hash"})
 
 
 def test_an_account_is_created_listed_and_read_alike_without_its_secret(
-    owner: rest.Api, instance: rest.Json, accounts: conftest.Accounts, project: str
+    owner: rest.Api, instance: rest.Json, accounts: provisioning.Accounts, project: str
 ) -> None:
     account = accounts.make(description="of a test")
     read = owner.read(account.path)
@@ -46,7 +46,7 @@ def test_an_account_is_created_listed_and_read_alike_without_its_secret(
     ],
 )
 def test_an_account_needs_only_a_username_and_a_secret_which_no_answer_repeats(
-    owner: rest.Api, accounts: conftest.Accounts, secret: rest.Json
+    owner: rest.Api, accounts: provisioning.Accounts, secret: rest.Json
 ) -> None:
     username = f"bare-{uuid.uuid4().hex[:10]}"
     answer = owner.call("POST", accounts.path, {"username": username, **secret})
@@ -67,7 +67,7 @@ def test_an_account_needs_only_a_username_and_a_secret_which_no_answer_repeats(
 
 
 def test_a_full_body_is_accepted_too(
-    owner: rest.Api, instance: rest.Json, accounts: conftest.Accounts, project: str
+    owner: rest.Api, instance: rest.Json, accounts: provisioning.Accounts, project: str
 ) -> None:
     account = accounts.make(
         name="Full Name",
@@ -81,7 +81,7 @@ def test_a_full_body_is_accepted_too(
 
 
 def test_an_account_is_not_put_into_another_instance_than_the_paths(
-    owner: rest.Api, accounts: conftest.Accounts, requested: dict[str, rest.Json]
+    owner: rest.Api, accounts: provisioning.Accounts, requested: dict[str, rest.Json]
 ) -> None:
     body = {
         "username": f"elsewhere-{uuid.uuid4().hex[:10]}",
@@ -96,7 +96,7 @@ def test_an_account_is_not_put_into_another_instance_than_the_paths(
 
 
 def test_a_username_is_lower_cased_and_unique_in_its_instance(
-    owner: rest.Api, accounts: conftest.Accounts
+    owner: rest.Api, accounts: provisioning.Accounts
 ) -> None:
     unique = uuid.uuid4().hex[:10]
     account = accounts.make(username=f"Carol.{unique}")
@@ -109,7 +109,7 @@ def test_a_username_is_lower_cased_and_unique_in_its_instance(
 
 @pytest.mark.parametrize("field", ["username", "uuid", "active"])
 def test_a_list_is_filtered_by_a_field(
-    owner: rest.Api, accounts: conftest.Accounts, field: str
+    owner: rest.Api, accounts: provisioning.Accounts, field: str
 ) -> None:
     account = accounts.make(active=False)
     value = owner.read(account.path)[field]
@@ -140,7 +140,7 @@ def test_a_list_is_filtered_by_a_field(
     ids=lambda value: repr(value)[:40] if isinstance(value, dict) else value,
 )
 def test_a_bad_account_is_refused_by_name_and_makes_nothing(
-    owner: rest.Api, accounts: conftest.Accounts, change: rest.Json, field: str
+    owner: rest.Api, accounts: provisioning.Accounts, change: rest.Json, field: str
 ) -> None:
     before = owner.list(accounts.path)
     body = {"username": "mallory", "password": "x" * 12, **change}
@@ -153,7 +153,9 @@ def test_a_bad_account_is_refused_by_name_and_makes_nothing(
 
 
 @pytest.mark.parametrize("verb", ["PATCH", "PUT"])
-def test_a_username_never_changes(owner: rest.Api, accounts: conftest.Accounts, verb: str) -> None:
+def test_a_username_never_changes(
+    owner: rest.Api, accounts: provisioning.Accounts, verb: str
+) -> None:
     account = accounts.make()
     answer = owner.call(verb, account.path, {"username": "other"})
     assert answer.status_code == 403, answer.text
@@ -163,7 +165,7 @@ def test_a_username_never_changes(owner: rest.Api, accounts: conftest.Accounts, 
 
 @pytest.mark.parametrize("verb", ["PATCH", "PUT"])
 def test_an_account_is_disabled_and_enabled_by_a_partial_body(
-    owner: rest.Api, accounts: conftest.Accounts, verb: str
+    owner: rest.Api, accounts: provisioning.Accounts, verb: str
 ) -> None:
     account = accounts.make()
     for active in (False, True):
@@ -172,7 +174,7 @@ def test_an_account_is_disabled_and_enabled_by_a_partial_body(
 
 
 def test_a_deleted_account_is_gone_and_its_name_free(
-    owner: rest.Api, accounts: conftest.Accounts
+    owner: rest.Api, accounts: provisioning.Accounts
 ) -> None:
     account = accounts.make()
     owner.expect(204, "DELETE", account.path)

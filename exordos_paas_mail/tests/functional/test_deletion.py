@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import typing as tp
 
-from exordos_paas_mail.tests.functional import conftest, rest, submission
+from exordos_paas_mail.tests.functional import provisioning, rest, submission
 
 
 def test_deleting_an_instance_removes_its_node_and_everything_of_it(
@@ -16,7 +16,7 @@ def test_deleting_an_instance_removes_its_node_and_everything_of_it(
     instance: rest.Json,
     poll: tuple[float, float],
 ) -> None:
-    passing = conftest.wait_active(owner, requested["passing"], poll)
+    passing = provisioning.wait_active(owner, requested["passing"], poll)
     relay = submission.Relay(passing["ipsv4"][0])
     body = {"username": "bob", "password": "x" * 12}
     account = owner.create(rest.accounts_path(passing), body)

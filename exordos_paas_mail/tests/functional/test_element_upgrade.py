@@ -12,8 +12,8 @@ import uuid
 import pytest
 
 from exordos_paas_mail.tests.functional import (
-    conftest,
     element_manager,
+    provisioning,
     rest,
     settings,
     stand_control,
@@ -78,8 +78,8 @@ def test_a_new_release_comes_to_life_and_nobody_who_sends_notices(
     owner: rest.Api,
     instance: rest.Json,
     relay: submission.Relay,
-    alice: conftest.Account,
-    accounts: conftest.Accounts,
+    alice: provisioning.Account,
+    accounts: provisioning.Accounts,
     internet: internet_client.Client,
     poll: tuple[float, float],
     record_property: tp.Callable[[str, object], None],
@@ -118,7 +118,7 @@ def test_a_new_release_comes_to_life_and_nobody_who_sends_notices(
     # The catalogue has another image under the same name; nobody asked this instance to move.
     (version,) = owner.list(rest.VERSIONS, name="exim4_1")
     assert version["image"] == release["image"]
-    after = conftest.wait_active(owner, instance, poll)
+    after = provisioning.wait_active(owner, instance, poll)
     assert after["image"] == before["image"] != release["image"]
     assert stand.shell(relay.host, f"ls {MARK}").strip() == MARK
 
@@ -131,7 +131,7 @@ class Machine:
     api: rest.Api
     instance: rest.Json
     relay: submission.Relay
-    alice: conftest.Account
+    alice: provisioning.Account
     poll: tuple[float, float]
 
     def shell(self, command: str) -> str:
@@ -159,7 +159,7 @@ class Machine:
         assert changed["image"] == image
         rest.wait(self._root, lambda found: found == "", "the node has another root", self.poll)
         rest.wait(self._login, lambda found: found == submission.OK, "the relay is back", self.poll)
-        conftest.wait_active(self.api, self.instance, self.poll)
+        provisioning.wait_active(self.api, self.instance, self.poll)
 
     def _login(self) -> int | str:
         try:
@@ -174,7 +174,7 @@ def machine(
     owner: rest.Api,
     instance: rest.Json,
     relay: submission.Relay,
-    alice: conftest.Account,
+    alice: provisioning.Account,
     poll: tuple[float, float],
 ) -> Machine:
     return Machine(stand, owner, instance, relay, alice, poll)

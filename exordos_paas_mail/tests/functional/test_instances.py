@@ -10,7 +10,7 @@ import uuid
 
 import pytest
 
-from exordos_paas_mail.tests.functional import conftest, rest
+from exordos_paas_mail.tests.functional import provisioning, rest
 
 if tp.TYPE_CHECKING:
     from exordos_paas_mail.tests.functional import submission
@@ -127,7 +127,7 @@ def test_what_is_not_the_users_to_change_is_refused(
 def test_a_bad_request_is_refused_by_name_and_makes_nothing(
     owner: rest.Api, project: str, version: rest.Json, change: rest.Json, field: str
 ) -> None:
-    body = {**conftest.instance_body(project, version, "bad"), **change}
+    body = {**provisioning.instance_body(project, version, "bad"), **change}
     answer = owner.call("POST", rest.INSTANCES, body)
     assert answer.status_code == 400, answer.text
     assert field in answer.json()["message"]
@@ -138,7 +138,7 @@ def test_a_bad_request_is_refused_by_name_and_makes_nothing(
 def test_a_field_that_is_needed_is_named_when_it_is_missing(
     owner: rest.Api, project: str, version: rest.Json, field: str
 ) -> None:
-    body = conftest.instance_body(project, version, "bad")
+    body = provisioning.instance_body(project, version, "bad")
     del body[field]
     answer = owner.call("POST", rest.INSTANCES, body)
     assert answer.status_code == 400, answer.text
@@ -146,7 +146,7 @@ def test_a_field_that_is_needed_is_named_when_it_is_missing(
 
 
 def test_an_unknown_version_is_refused(owner: rest.Api, project: str, version: rest.Json) -> None:
-    body = conftest.instance_body(project, version, "bad")
+    body = provisioning.instance_body(project, version, "bad")
     body["version"] = f"{rest.VERSIONS}{uuid.uuid4()}"
     answer = owner.call("POST", rest.INSTANCES, body)
     assert 400 <= answer.status_code < 500, answer.text
@@ -174,7 +174,7 @@ def test_a_disk_grows_and_never_shrinks(
     owner: rest.Api,
     core: rest.Api,
     instance: rest.Json,
-    alice: conftest.Account,
+    alice: provisioning.Account,
     relay: submission.Relay,
     poll: tuple[float, float],
 ) -> None:
@@ -187,7 +187,7 @@ def test_a_disk_grows_and_never_shrinks(
         "the data disk has grown in Core",
         poll,
     )
-    conftest.wait_active(owner, instance, poll)
+    provisioning.wait_active(owner, instance, poll)
     for smaller in (grown - 1, 8):
         answer = owner.call("PUT", path, {"disk_size": smaller})
         assert answer.status_code == 400, answer.text

@@ -9,7 +9,7 @@ import typing as tp
 
 import pytest
 
-from exordos_paas_mail.tests.functional import conftest, rest, submission
+from exordos_paas_mail.tests.functional import provisioning, rest, submission
 
 if tp.TYPE_CHECKING:
     from exordos_paas_mail.tests.functional import stand_control
@@ -41,7 +41,7 @@ class Machine:
 
 @pytest.fixture
 def machine(
-    stand: stand_control.Stand, instance: rest.Json, alice: conftest.Account
+    stand: stand_control.Stand, instance: rest.Json, alice: provisioning.Account
 ) -> tp.Iterator[Machine]:
     """Return the node, whose queue of deferred mail is emptied after the test."""
     found = Machine(stand, instance["ipsv4"][0])
@@ -50,13 +50,13 @@ def machine(
         found.shell(f"exim4 -Mrm {message}")
 
 
-def queue_a_message(relay: submission.Relay, alice: conftest.Account) -> None:
+def queue_a_message(relay: submission.Relay, alice: provisioning.Account) -> None:
     composed = submission.message(alice.address, DEFERRED)
     with relay.logged_in(alice.address, alice.password) as client:
         assert submission.transact(client, alice.address, DEFERRED, composed) == 250
 
 
-def try_login(relay: submission.Relay, account: conftest.Account) -> int | str:
+def try_login(relay: submission.Relay, account: provisioning.Account) -> int | str:
     """Return the code of a login, or why there was none: a machine that boots answers nothing."""
     try:
         return relay.login(account.address, account.password)
@@ -65,7 +65,7 @@ def try_login(relay: submission.Relay, account: conftest.Account) -> int | str:
 
 
 def wait_back(
-    relay: submission.Relay, account: conftest.Account, poll: tuple[float, float]
+    relay: submission.Relay, account: provisioning.Account, poll: tuple[float, float]
 ) -> None:
     rest.wait(
         lambda: try_login(relay, account),
@@ -101,7 +101,7 @@ def test_a_hand_on_the_accounts_file_is_undone(
 def test_a_power_cut_costs_no_account_and_no_accepted_message(
     machine: Machine,
     relay: submission.Relay,
-    alice: conftest.Account,
+    alice: provisioning.Account,
     owner: rest.Api,
     instance: rest.Json,
     poll: tuple[float, float],
@@ -112,14 +112,14 @@ def test_a_power_cut_costs_no_account_and_no_accepted_message(
     machine.stand.power_cut(machine.address)
     wait_back(relay, alice, poll)
     assert (machine.queue(), machine.keeps()) == before
-    settled = conftest.wait_active(owner, instance, poll)
+    settled = provisioning.wait_active(owner, instance, poll)
     assert settled["dkim_public_key"] == instance["dkim_public_key"]
 
 
 def test_a_new_image_keeps_the_keys_the_certificate_and_the_queue(
     machine: Machine,
     relay: submission.Relay,
-    alice: conftest.Account,
+    alice: provisioning.Account,
     owner: rest.Api,
     instance: rest.Json,
     poll: tuple[float, float],
@@ -132,15 +132,15 @@ def test_a_new_image_keeps_the_keys_the_certificate_and_the_queue(
     wait_back(relay, alice, poll)
     assert machine.shell("ls /of-the-old-root 2>/dev/null; true") == ""
     assert (machine.queue(), machine.keeps()) == before
-    settled = conftest.wait_active(owner, instance, poll)
+    settled = provisioning.wait_active(owner, instance, poll)
     assert settled["dkim_public_key"] == instance["dkim_public_key"]
 
 
 def test_an_account_made_while_the_node_is_cut_off_works_when_it_is_back(
     machine: Machine,
     relay: submission.Relay,
-    alice: conftest.Account,
-    accounts: conftest.Accounts,
+    alice: provisioning.Account,
+    accounts: provisioning.Accounts,
     poll: tuple[float, float],
 ) -> None:
     machine.stand.cut(machine.address)
@@ -156,9 +156,9 @@ def test_an_account_made_while_the_node_is_cut_off_works_when_it_is_back(
 def test_a_power_cut_of_the_control_plane_stops_no_mail(
     stand: stand_control.Stand,
     relay: submission.Relay,
-    alice: conftest.Account,
+    alice: provisioning.Account,
     owner: rest.Api,
-    accounts: conftest.Accounts,
+    accounts: provisioning.Accounts,
     instance: rest.Json,
     poll: tuple[float, float],
 ) -> None:
@@ -173,4 +173,4 @@ def test_a_power_cut_of_the_control_plane_stops_no_mail(
 
     rest.wait(answers, lambda found: found == 200, "the API is back", poll)
     accounts.ready()
-    assert conftest.wait_active(owner, instance, poll)["domain"] == instance["domain"]
+    assert provisioning.wait_active(owner, instance, poll)["domain"] == instance["domain"]

@@ -15,7 +15,7 @@ from passlib import hash as passlib_hash
 from exordos_paas_mail.tests.functional import rest, submission
 
 if tp.TYPE_CHECKING:
-    from exordos_paas_mail.tests.functional import conftest
+    from exordos_paas_mail.tests.functional import provisioning
 
 PORTS = (submission.RELAY, submission.SUBMISSION, submission.SUBMISSIONS)
 
@@ -28,7 +28,7 @@ def crypt(password: str) -> str:
 @pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN"])
 @pytest.mark.parametrize("port", PORTS)
 def test_an_account_logs_in(
-    relay: submission.Relay, alice: conftest.Account, port: int, mechanism: str
+    relay: submission.Relay, alice: provisioning.Account, port: int, mechanism: str
 ) -> None:
     assert relay.login(alice.address, alice.password, port, mechanism) == submission.OK
 
@@ -37,7 +37,7 @@ def test_an_account_logs_in(
 @pytest.mark.parametrize("port", PORTS)
 def test_a_wrong_password_and_an_unknown_account_are_refused_alike(
     relay: submission.Relay,
-    alice: conftest.Account,
+    alice: provisioning.Account,
     instance: rest.Json,
     port: int,
     mechanism: str,
@@ -56,13 +56,15 @@ def test_a_wrong_password_and_an_unknown_account_are_refused_alike(
     assert codes == [submission.REFUSED] * 4
 
 
-def test_an_address_logs_in_in_any_case(relay: submission.Relay, alice: conftest.Account) -> None:
+def test_an_address_logs_in_in_any_case(
+    relay: submission.Relay, alice: provisioning.Account
+) -> None:
     assert relay.login(alice.address.upper(), alice.password) == submission.OK
 
 
 @pytest.mark.parametrize("port", [submission.RELAY, submission.SUBMISSION])
 def test_a_login_before_tls_is_neither_offered_nor_taken(
-    relay: submission.Relay, alice: conftest.Account, port: int
+    relay: submission.Relay, alice: provisioning.Account, port: int
 ) -> None:
     with relay.plain(port) as client:
         assert client.has_extn("starttls")
@@ -101,7 +103,7 @@ def test_the_relay_calls_itself_by_the_domain_and_not_by_its_software(
 
 
 def test_several_accounts_do_not_touch_each_other(
-    owner: rest.Api, accounts: conftest.Accounts, relay: submission.Relay
+    owner: rest.Api, accounts: provisioning.Accounts, relay: submission.Relay
 ) -> None:
     first, second, third = (accounts.make() for _ in range(3))
     for account in (first, second, third):
@@ -115,7 +117,7 @@ def test_several_accounts_do_not_touch_each_other(
 
 
 def test_a_disabled_account_logs_in_again_when_it_is_enabled(
-    owner: rest.Api, accounts: conftest.Accounts
+    owner: rest.Api, accounts: provisioning.Accounts
 ) -> None:
     account = accounts.make(active=False)
     witness = accounts.ready()
@@ -141,7 +143,7 @@ def test_a_disabled_account_logs_in_again_when_it_is_enabled(
 @pytest.mark.parametrize("verb", ["PATCH", "PUT"])
 def test_after_a_change_the_new_password_works_and_the_old_one_is_dead(
     owner: rest.Api,
-    accounts: conftest.Accounts,
+    accounts: provisioning.Accounts,
     relay: submission.Relay,
     verb: str,
     secret: tp.Callable[[str], rest.Json],
@@ -155,7 +157,7 @@ def test_after_a_change_the_new_password_works_and_the_old_one_is_dead(
 
 @pytest.mark.parametrize("prefix", ["", "{SHA512-CRYPT}", "{CRYPT}"])
 def test_an_account_made_with_a_hash_logs_in_with_what_was_hashed(
-    accounts: conftest.Accounts, prefix: str
+    accounts: provisioning.Accounts, prefix: str
 ) -> None:
     password = uuid.uuid4().hex
     account = accounts.make(password_hash=prefix + crypt(password))
@@ -167,5 +169,5 @@ def test_an_account_made_with_a_hash_logs_in_with_what_was_hashed(
     "password",
     ["pass:word with spaces", "$6$looks$like$a$hash", "пароль-ключ-ünï", "\\quo\"te'${lc:A}"],
 )
-def test_a_password_is_any_text(accounts: conftest.Accounts, password: str) -> None:
+def test_a_password_is_any_text(accounts: provisioning.Accounts, password: str) -> None:
     accounts.wait_login(accounts.make(password=password))

@@ -14,7 +14,7 @@ import pytest
 from exordos_paas_mail.tests.functional import rest, submission
 
 if tp.TYPE_CHECKING:
-    from exordos_paas_mail.tests.functional import conftest
+    from exordos_paas_mail.tests.functional import provisioning
     from stand.internet import client as internet_client
 
 BOB = "bob@example.net"
@@ -25,7 +25,7 @@ ACCEPTED = 250
 @pytest.mark.parametrize("port", PORTS)
 def test_a_message_arrives_and_passes_every_check_of_its_receiver(
     relay: submission.Relay,
-    alice: conftest.Account,
+    alice: provisioning.Account,
     instance: rest.Json,
     internet: internet_client.Client,
     port: int,
@@ -54,7 +54,7 @@ def test_a_message_arrives_and_passes_every_check_of_its_receiver(
 
 def test_a_message_verifies_against_the_record_the_api_returned(
     relay: submission.Relay,
-    alice: conftest.Account,
+    alice: provisioning.Account,
     instance: rest.Json,
     internet: internet_client.Client,
 ) -> None:
@@ -76,7 +76,7 @@ def test_a_message_verifies_against_the_record_the_api_returned(
 
 def test_a_message_arrives_with_its_own_body_and_without_its_senders_whereabouts(
     relay: submission.Relay,
-    alice: conftest.Account,
+    alice: provisioning.Account,
     internet: internet_client.Client,
 ) -> None:
     composed = submission.message(alice.address, BOB, Bcc="hidden@example.net")
@@ -95,7 +95,7 @@ def test_a_message_arrives_with_its_own_body_and_without_its_senders_whereabouts
 
 def test_a_tagged_address_is_the_accounts_own(
     relay: submission.Relay,
-    alice: conftest.Account,
+    alice: provisioning.Account,
     internet: internet_client.Client,
 ) -> None:
     tagged = alice.address.replace("@", "+orders@")
@@ -108,7 +108,7 @@ def test_a_tagged_address_is_the_accounts_own(
 
 def test_mail_to_the_accounts_own_domain_goes_to_its_exchanger(
     relay: submission.Relay,
-    alice: conftest.Account,
+    alice: provisioning.Account,
     instance: rest.Json,
     internet: internet_client.Client,
 ) -> None:
@@ -121,7 +121,7 @@ def test_mail_to_the_accounts_own_domain_goes_to_its_exchanger(
 
 def test_a_message_refused_at_its_destination_comes_back_as_a_signed_bounce(
     relay: submission.Relay,
-    alice: conftest.Account,
+    alice: provisioning.Account,
     internet: internet_client.Client,
 ) -> None:
     composed = submission.message(alice.address, "refused@example.net")
@@ -149,7 +149,7 @@ def test_a_message_refused_at_its_destination_comes_back_as_a_signed_bounce(
     "recipient", [BOB, "postmaster@example.net", '"bob@example.net"@example.net']
 )
 def test_nobody_relays_without_a_login(
-    relay: submission.Relay, alice: conftest.Account, port: int, recipient: str
+    relay: submission.Relay, alice: provisioning.Account, port: int, recipient: str
 ) -> None:
     for sender in (alice.address, "eve@example.org", ""):
         with relay.encrypted(port) as client:
@@ -174,7 +174,7 @@ SPOOFED = "ceo@example.org"
 )
 def test_an_account_sends_as_itself_only(
     relay: submission.Relay,
-    alice: conftest.Account,
+    alice: provisioning.Account,
     port: int,
     envelope: str | None,
     headers: dict[str, str],
@@ -186,7 +186,7 @@ def test_an_account_sends_as_itself_only(
 
 
 def test_an_account_does_not_send_as_its_colleague(
-    relay: submission.Relay, alice: conftest.Account, accounts: conftest.Accounts
+    relay: submission.Relay, alice: provisioning.Account, accounts: provisioning.Accounts
 ) -> None:
     colleague = accounts.make()
     composed = submission.message(alice.address, BOB)
@@ -198,7 +198,7 @@ def test_an_account_does_not_send_as_its_colleague(
 
 
 def test_a_recipient_whose_domain_does_not_exist_is_refused_at_once(
-    relay: submission.Relay, alice: conftest.Account
+    relay: submission.Relay, alice: provisioning.Account
 ) -> None:
     with relay.logged_in(alice.address, alice.password) as client:
         assert client.mail(alice.address)[0] == ACCEPTED

@@ -13,7 +13,7 @@ from exordos_paas_mail.tests.image import guests
 from stand import waiting
 
 if tp.TYPE_CHECKING:
-    from exordos_paas_mail.tests.image import conftest
+    from exordos_paas_mail.tests.image import containers
 
 BOOTSTRAP = "exordos-bootstrap"
 SCRIPT = "/var/lib/exordos/bootstrap/scripts/0100-metapaas-mail-dp-bootstrap.sh"
@@ -31,7 +31,7 @@ def listening(guest: guests.Guest) -> set[int]:
     return {int(line.split()[3].rpartition(":")[2]) for line in shown.splitlines()}
 
 
-def data_disk(container: conftest.Container) -> pathlib.Path:
+def data_disk(container: containers.Container) -> pathlib.Path:
     """Return where this machine has the node's data disk."""
     assert container.node.spec.data is not None
     return pathlib.Path(container.node.spec.data)
@@ -53,7 +53,7 @@ def wait_for_relay(guest: guests.Guest) -> None:
 
 
 def test_the_image_holds_no_key_no_compiler_and_no_configuration(
-    container: conftest.Container,
+    container: containers.Container,
 ) -> None:
     kept = container.run("find", "/etc/exim4/dkim", "/etc/exim4/tls", "-type", "f")
     there = container.run(
@@ -66,7 +66,7 @@ def test_the_image_holds_no_key_no_compiler_and_no_configuration(
     assert (kept, there) == ("", "")
 
 
-def test_a_node_that_was_told_nothing_waits(container: conftest.Container) -> None:
+def test_a_node_that_was_told_nothing_waits(container: containers.Container) -> None:
     states = guests.unit_states(
         container,
         BOOTSTRAP,
@@ -85,7 +85,7 @@ def test_a_node_that_was_told_nothing_waits(container: conftest.Container) -> No
 
 
 def test_mail_env_makes_it_a_relay_and_a_new_image_keeps_it_one(
-    container: conftest.Container, renumbered: tuple[str, ...]
+    container: containers.Container, renumbered: tuple[str, ...]
 ) -> None:
     guests.deliver_mail_env(container)
     reported = guests.set_account(container)
@@ -114,7 +114,7 @@ def test_mail_env_makes_it_a_relay_and_a_new_image_keeps_it_one(
     assert container.run("find", "/var/log/exim4", "-name", "paniclog", "-size", "+0") == ""
 
 
-def test_a_power_cut_costs_nothing(container: conftest.Container) -> None:
+def test_a_power_cut_costs_nothing(container: containers.Container) -> None:
     guests.deliver_mail_env(container)
     guests.set_account(container)
     guests.send(container)
@@ -136,7 +136,7 @@ def test_a_power_cut_costs_nothing(container: conftest.Container) -> None:
 
 
 def test_a_relay_that_a_broken_data_disk_kept_down_serves_once_it_is_mended(
-    container: conftest.Container,
+    container: containers.Container,
 ) -> None:
     guests.deliver_mail_env(container)
     guests.set_account(container)
@@ -163,7 +163,7 @@ def test_a_relay_that_a_broken_data_disk_kept_down_serves_once_it_is_mended(
 
 
 def test_a_relay_that_dies_time_and_again_is_started_each_time(
-    container: conftest.Container,
+    container: containers.Container,
 ) -> None:
     guests.deliver_mail_env(container)
     unit = constants.EXIM_UNIT
@@ -178,7 +178,7 @@ def test_a_relay_that_dies_time_and_again_is_started_each_time(
 
 
 def test_what_of_the_relay_does_not_run_is_started_and_the_rest_goes_on(
-    container: conftest.Container,
+    container: containers.Container,
 ) -> None:
     guests.deliver_mail_env(container)
     guests.set_account(container)
@@ -192,7 +192,7 @@ def test_what_of_the_relay_does_not_run_is_started_and_the_rest_goes_on(
 
 
 def test_a_data_disk_that_cannot_be_written_is_reported_until_it_can(
-    container: conftest.Container,
+    container: containers.Container,
 ) -> None:
     guests.deliver_mail_env(container)
     guests.set_account(container)
@@ -209,7 +209,7 @@ def test_a_data_disk_that_cannot_be_written_is_reported_until_it_can(
 
 
 def test_a_data_disk_that_cannot_be_grown_is_served_and_bootstrap_fails(
-    container: conftest.Container,
+    container: containers.Container,
 ) -> None:
     guests.deliver_mail_env(container)
     guests.set_account(container)
@@ -228,7 +228,7 @@ def test_a_data_disk_that_cannot_be_grown_is_served_and_bootstrap_fails(
     assert guests.log_in(container, 587) == 235
 
 
-def test_bootstrap_run_again_by_hand_changes_nothing(container: conftest.Container) -> None:
+def test_bootstrap_run_again_by_hand_changes_nothing(container: containers.Container) -> None:
     guests.deliver_mail_env(container)
     guests.set_account(container)
     mounts = container.run("findmnt", "--raw", "--noheadings")
@@ -243,7 +243,7 @@ def test_bootstrap_run_again_by_hand_changes_nothing(container: conftest.Contain
     assert guests.log_in(container, 587) == 235
 
 
-def test_the_daily_housekeeping_removes_halves_of_messages(container: conftest.Container) -> None:
+def test_the_daily_housekeeping_removes_halves_of_messages(container: containers.Container) -> None:
     guests.deliver_mail_env(container)
     half = "/var/spool/exim4/input/1vM0sq-000000001JR-2Zqu-D"
     container.run("runuser", "-u", "Debian-exim", "--", "touch", "--date=2 days ago", half)
@@ -258,7 +258,7 @@ def test_the_daily_housekeeping_removes_halves_of_messages(container: conftest.C
     assert "OnCalendar=*-*-* *:00:00" in hourly
 
 
-def test_a_log_is_rotated_by_its_size(container: conftest.Container) -> None:
+def test_a_log_is_rotated_by_its_size(container: containers.Container) -> None:
     log = "/var/log/exim4/mainlog"
     container.run("runuser", "-u", "Debian-exim", "--", "truncate", "--size=201M", log)
 
@@ -269,7 +269,7 @@ def test_a_log_is_rotated_by_its_size(container: conftest.Container) -> None:
 
 
 def test_without_a_data_disk_no_mail_is_accepted_and_the_agent_runs(
-    diskless: conftest.Container,
+    diskless: containers.Container,
 ) -> None:
     path = constants.MAIL_ENV_FILE
     diskless.run("install", "-m", "0640", "/dev/stdin", path, stdin="MAIL_DOMAIN=a.example.com\n")

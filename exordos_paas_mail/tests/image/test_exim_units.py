@@ -19,7 +19,7 @@ from imaging import commands
 from stand import waiting
 
 if tp.TYPE_CHECKING:
-    from exordos_paas_mail.tests.image import conftest
+    from exordos_paas_mail.tests.image import containers
 
 # The first test waits for the image to be built.
 pytestmark = pytest.mark.timeout(900)
@@ -88,13 +88,13 @@ def is_stopped(guest: guests.Guest) -> bool:
 
 
 @pytest.fixture
-def relay(container: conftest.Container) -> conftest.Container:
+def relay(container: containers.Container) -> containers.Container:
     guests.deliver_mail_env(container)
     guests.set_account(container)
     return container
 
 
-def test_no_client_is_refused_by_a_reload_or_a_restart(relay: conftest.Container) -> None:
+def test_no_client_is_refused_by_a_reload_or_a_restart(relay: containers.Container) -> None:
     unit = constants.EXIM_UNIT
     with guests.session(relay, 587) as open_before:
         open_before.login(guests.SENDER, guests.PASSWORD)
@@ -115,7 +115,7 @@ def test_no_client_is_refused_by_a_reload_or_a_restart(relay: conftest.Container
     assert set(states(relay).values()) == {"active"}
 
 
-def test_operators_stop_start_and_reload_it_as_one_unit(relay: conftest.Container) -> None:
+def test_operators_stop_start_and_reload_it_as_one_unit(relay: containers.Container) -> None:
     unit = constants.EXIM_UNIT
     relay.run("systemctl", "stop", unit)
     waiting.until("all of the relay is inactive", lambda: is_stopped(relay) or None, 10)
@@ -134,6 +134,6 @@ def test_operators_stop_start_and_reload_it_as_one_unit(relay: conftest.Containe
     assert guests.log_in(relay, 465) == 235
 
 
-def test_a_listener_that_dies_comes_back(relay: conftest.Container) -> None:
+def test_a_listener_that_dies_comes_back(relay: containers.Container) -> None:
     relay.run("systemctl", "kill", "--signal=KILL", "--kill-whom=main", LISTENERS[2])
     assert guests.log_in(relay, 587) == 235

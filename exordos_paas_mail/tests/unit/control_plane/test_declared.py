@@ -24,7 +24,7 @@ from exordos_paas_mail.control_plane.declared import accounts as declared_accoun
 from exordos_paas_mail.control_plane.declared import sealing
 from exordos_paas_mail.control_plane.records import accounts
 from exordos_paas_mail.tests.unit.control_plane import api_client, gservice
-from exordos_paas_mail.tests.unit.repository import test_manifests
+from exordos_paas_mail.tests.unit.repository import manifests
 
 if tp.TYPE_CHECKING:
     import pathlib
@@ -227,7 +227,7 @@ def test_a_changed_declaration_reaches_the_instance(manager: ElementManager) -> 
 
 
 def test_the_example_settles_as_it_is(manager: ElementManager) -> None:
-    manifest = test_manifests.render("example_mail.yaml.j2", version="1.2.3")
+    manifest = manifests.render("example_mail.yaml.j2", version="1.2.3")
     # What the element manager puts in the place of a link.
     links = {
         "$example_mail.imports.$exim4_1:uuid": str(VERSION),
@@ -235,7 +235,7 @@ def test_the_example_settles_as_it_is(manager: ElementManager) -> None:
         "$core.secret.passwords.$example_mail_alice:value": PASSWORD,
     }
     uuids = {"instances": EXAMPLE, "instances.accounts": ACCOUNT}
-    for path, values in test_manifests.declared(manifest):
+    for path, values in manifests.declared(manifest):
         resolved = {field: links.get(value, value) for field, value in values.items()}
         assert not [value for value in resolved.values() if str(value).startswith("$")]
         manager.declare(path, uuids[path], **resolved)

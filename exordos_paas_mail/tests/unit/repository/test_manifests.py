@@ -11,9 +11,9 @@ import yaml
 from gcl_sdk.agents.universal import utils as ua_utils
 
 from exordos_paas_mail import constants, controllers, definition
+from exordos_paas_mail.tests.unit.repository import manifests
 
 ROOT = pathlib.Path(__file__).parents[4]
-MANIFESTS = ROOT / "exordos" / "manifests"
 WHEEL = "exordos_paas_mail-1.2.3-py3-none-any.whl"
 DIGEST = "0123456789abcdef" * 4
 BUILT = {
@@ -28,20 +28,14 @@ PUBLISHED = {
 }
 
 
-def render(name: str, **variables: tp.Any) -> dict[str, tp.Any]:
-    """Return the manifest as the element manager reads it."""
-    template = jinja2.Template((MANIFESTS / name).read_text(), undefined=jinja2.StrictUndefined)
-    return tp.cast("dict[str, tp.Any]", yaml.safe_load(template.render(**variables)))
-
-
 @pytest.fixture(params=[BUILT, PUBLISHED], ids=["urn", "url"])
 def element(request: pytest.FixtureRequest) -> dict[str, tp.Any]:
-    return render("mailaas.yaml.j2", version="1.2.3", **request.param)
+    return manifests.render("mailaas.yaml.j2", version="1.2.3", **request.param)
 
 
 @pytest.fixture
 def example() -> dict[str, tp.Any]:
-    return render("example_mail.yaml.j2", version="1.2.3")
+    return manifests.render("example_mail.yaml.j2", version="1.2.3")
 
 
 def test_the_element_is_named_as_the_definition_names_it(element: dict[str, tp.Any]) -> None:
@@ -66,7 +60,7 @@ def test_the_element_is_named_as_the_definition_names_it(element: dict[str, tp.A
 def test_the_package_is_the_wheel_that_was_built_and_never_a_name(
     variables: dict[str, tp.Any], package: str
 ) -> None:
-    element = render("mailaas.yaml.j2", version="1.2.3", **variables)
+    element = manifests.render("mailaas.yaml.j2", version="1.2.3", **variables)
     assert element["resources"]["$metapaas.types"]["mail"]["package"] == package
 
 
@@ -85,7 +79,7 @@ def test_the_package_is_the_wheel_that_was_built_and_never_a_name(
 def test_the_catalogue_holds_the_image_that_was_built(
     variables: dict[str, tp.Any], image: str
 ) -> None:
-    element = render("mailaas.yaml.j2", version="1.2.3", **variables)
+    element = manifests.render("mailaas.yaml.j2", version="1.2.3", **variables)
     assert element["resources"]["$mailaas.types.mail.versions"] == {
         "exim4_1": {
             "name": "exim4_1",
@@ -107,7 +101,7 @@ def test_the_manifest_names_what_the_build_makes() -> None:
     assert [image["name"] for image in made["images"]] == [constants.IMAGE_NAME]
     # `exordos build` gives the template one variable a part, and nothing else.
     template = jinja2.Environment(autoescape=True).parse(
-        (MANIFESTS / "mailaas.yaml.j2").read_text()
+        (manifests.DIRECTORY / "mailaas.yaml.j2").read_text()
     )
     used = {
         (node.node.name, node.attr)
@@ -139,23 +133,6 @@ def test_the_owner_role_gets_what_the_controllers_ask_for(element: dict[str, tp.
     }
 
 
-def declared(*manifests: dict[str, tp.Any]) -> list[tuple[str, dict[str, tp.Any]]]:
-    """Return what is declared under the element: (path under types.mail, values)."""
-    prefix = f"${constants.ELEMENT_NAME}.types.{constants.SLUG}."
-    return [
-        (
-            ".".join(
-                part for part in link.removeprefix(prefix).split(".") if not part.startswith("$")
-            ),
-            values,
-        )
-        for manifest in manifests
-        for link, items in manifest["resources"].items()
-        if link.startswith(prefix)
-        for values in items.values()
-    ]
-
-
 def test_the_manifests_declare_fields_that_the_models_have(
     element: dict[str, tp.Any], example: dict[str, tp.Any]
 ) -> None:
@@ -165,7 +142,7 @@ def test_the_manifests_declare_fields_that_the_models_have(
     }
     assert [
         (path, unknown)
-        for path, values in declared(element, example)
+        for path, values in manifests.declared(element, example)
         if (unknown := set(values) - known[path])
     ] == []
 
@@ -175,7 +152,7 @@ def test_what_is_declared_is_where_the_agent_looks_for_it(
 ) -> None:
     # The project of the element manager, in the column that the agent filters by.
     columns = definition.MailDefinition().get_agent_filters()
-    assert {values[columns[path]] for path, values in declared(element, example)} == {
+    assert {values[columns[path]] for path, values in manifests.declared(element, example)} == {
         "12345678-c625-4fee-81d5-f691897b8142"
     }
 
@@ -183,7 +160,7 @@ def test_what_is_declared_is_where_the_agent_looks_for_it(
 def test_every_kind_that_the_manifests_declare_is_reconciled(
     element: dict[str, tp.Any], example: dict[str, tp.Any]
 ) -> None:
-    kinds = {path for path, _ in declared(element, example)}
+    kinds = {path for path, _ in manifests.declared(element, example)}
     plugin = definition.MailDefinition()
     assert kinds == set(plugin.get_agent_models()) == set(plugin.get_agent_filters())
 

@@ -1,0 +1,99 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a tenant asks the control plane for: instances, and accounts of the shared one."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as tp
+import uuid
+
+from exordos_paas_mail.tests.functional import rest, submission
+
+
+def instance_body(project: str, version: rest.Json, label: str) -> rest.Json:
+    """Return a body to create an instance of a domain nobody else has."""
+    unique = uuid.uuid4().hex[:10]
+    return {
+        "name": f"mail-suite-{label}-{unique}",
+        "project_id": project,
+        "domain": f"{label}-{unique}.example.com",
+        "cpu": 1,
+        "ram": 1024,
+        "disk_size": 10,
+        "version": f"{rest.VERSIONS}{version['uuid']}",
+    }
+
+
+def wait_active(api: rest.Api, instance: rest.Json, poll: tuple[float, float]) -> rest.Json:
+    """Return the instance once it is ACTIVE and its node has told its DKIM key."""
+    found: rest.Json = rest.wait(
+        lambda: api.read(rest.instance_path(instance)),
+        lambda it: it["status"] == "ACTIVE" and bool(it["dkim_public_key"]),
+        f"instance {instance['uuid']} ACTIVE with its DKIM key",
+        poll,
+    )
+    return found
+
+
+@dataclasses.dataclass
+class Account:
+    """An account of the shared instance with the password its owner knows."""
+
+    uuid: str
+    path: str
+    username: str
+    address: str
+    password: str
+
+
+class Accounts:
+    """Makes accounts of the shared instance, and knows when the node knows."""
+
+    def __init__(
+        self, api: rest.Api, instance: rest.Json, relay: submission.Relay, poll: tuple[float, float]
+    ) -> None:
+        self._api = api
+        self._instance = instance
+        self._relay = relay
+        self._poll = poll
+        self.path = rest.accounts_path(instance)
+        self._made: list[str] = []
+
+    def make(self, **fields: tp.Any) -> Account:
+        """Ask for an account; the node does not know it yet."""
+        password = uuid.uuid4().hex
+        body = {
+            "username": f"user-{uuid.uuid4().hex[:10]}",
+            **({} if "password_hash" in fields else {"password": password}),
+            **fields,
+        }
+        created = self._api.create(self.path, body)
+        self._made.append(f"{self.path}{created['uuid']}")
+        return Account(
+            uuid=created["uuid"],
+            path=self._made[-1],
+            username=created["username"],
+            address=f"{created['username']}@{self._instance['domain']}",
+            password=body.get("password", password),
+        )
+
+    def wait_login(self, account: Account, code: int = submission.OK) -> None:
+        """Return once a login with the account's password ends with *code*."""
+        rest.wait(
+            lambda: self._relay.login(account.address, account.password),
+            lambda found: found == code,
+            f"login of {account.address} ends with {code}",
+            self._poll,
+        )
+
+    def ready(self, **fields: tp.Any) -> Account:
+        """Return an account that can log in."""
+        account = self.make(**fields)
+        self.wait_login(account)
+        return account
+
+    def remove_all(self) -> None:
+        for path in self._made:
+            answer = self._api.call("DELETE", path)
+            assert answer.status_code in {204, 404}, answer.text
