@@ -1,12 +1,13 @@
 # SPDX-FileCopyrightText: 2026 The mailaas authors
 # SPDX-License-Identifier: Apache-2.0
-"""The universal agent's driver on a mail node: its accounts, and what it reports.
+"""The universal agent's driver on a mail node: what it holds, and what it reports.
 
-Policy only; the machine is ``node``'s. The agent lists the resource every three
-seconds and compares it with the target, so whatever is not as it should be has
-to read as another value. (The SDK's way for an object that has to be made anew,
-InvalidDataPlaneObjectError, leaves it out of the list: a deletion that failed
-half-way would never be tried again.)
+A loop over the node's parts (``node.parts``); the machine is ``node.machine``'s.
+The agent lists the resource every three seconds and compares it with the
+target, so whatever is not as it should be has to read as another value. (The
+SDK's way for an object that has to be made anew, InvalidDataPlaneObjectError,
+leaves it out of the list: a deletion that failed half-way would never be tried
+again.)
 
 Nothing raises once there is a target: the agent would drop the resource, and
 log its value. A failure is the fact ``error``, and the next pass tries again.
@@ -24,23 +25,21 @@ from restalchemy.dm import properties
 from restalchemy.dm import types as ra_types
 
 from exordos_paas_mail import constants
-from exordos_paas_mail.codecs import passwd
-from exordos_paas_mail.node import health, machine
-from exordos_paas_mail.node.parts import accounts
+from exordos_paas_mail.node import health, machine, parts
 
 LOG = logging.getLogger(__name__)
 
 _ERROR_SIZE_MAX = 512
 _Status = sdk_constants.InstanceStatus
-_TARGET_FIELDS: tp.Final = frozenset({"uuid", "name", "domain", "passwd"})
+_TARGET_FIELDS: tp.Final = frozenset({"uuid", "name", "domain", *parts.PARTS})
 _FAILURES = (ValueError, OSError, machine.MachineError)
 
 
 class MailInstanceNode(meta.MetaDataPlaneModel):
-    """A mail node: target fields name, domain and passwd, all others facts.
+    """A mail node: target fields name, domain and one for each part, all others facts.
 
-    ``passwd`` is the whole text of the account file, ``codecs.passwd``'s: one
-    string is compared whole, so no line on the disk can hide.
+    A part's field is its whole text: one string is compared whole, so no line
+    on the disk can hide.
     """
 
     name = properties.property(ra_types.String(max_length=512), default="")
@@ -52,20 +51,17 @@ class MailInstanceNode(meta.MetaDataPlaneModel):
     error = properties.property(ra_types.String(max_length=_ERROR_SIZE_MAX), default="")
     dkim_public_key = properties.property(ra_types.String(), default="")
     dkim_selector = properties.property(ra_types.String(), default=constants.DKIM_SELECTOR)
-    # Dovecot scheme prefixes that the target came with, by address. They never
-    # reach the file; put back in what is read, they let the target settle.
-    passwd_prefixes = properties.property(ra_types.Dict(), default=dict)
 
-    _accounts: tp.ClassVar = accounts.Accounts(machine.Machine())
+    _parts: tp.ClassVar = parts.of(machine.Machine())
     _health: tp.ClassVar = health.Health(machine.Machine())
     # Why the SDK could not keep its state at the end of the last pass.
     state_failure: tp.ClassVar[str] = ""
     _hashed: tp.ClassVar[tuple[tuple[tp.Any, ...], str, str] | None] = None
 
     def get_meta_model_fields(self) -> set[str]:
-        """Return what the state file keeps; the accounts are read from the disk."""
+        """Return what the state file keeps; the parts are read from the disk."""
         # A new set at each call: the SDK adds to it.
-        return {"uuid", "name", "domain", "passwd_prefixes"}
+        return {"uuid", "name", "domain"}
 
     def get_resource_target_fields(self) -> frozenset[str]:
         """Return the fields a control plane sets.
@@ -77,58 +73,58 @@ class MailInstanceNode(meta.MetaDataPlaneModel):
         """
         return _TARGET_FIELDS
 
-    def get_resource_ignore_fields(self) -> list[str]:
-        """Return what is nobody's business but the driver's."""
-        return [*super().get_resource_ignore_fields(), "passwd_prefixes"]
-
     def dump_to_dp(self) -> None:
-        """Make the node's accounts the target's, and fill in the facts."""
-        failure = ""
-        try:
-            text, self.passwd_prefixes = passwd.split_prefixes(self.passwd)
-            passwd.parse(text, self.domain)
-            if self._accounts.ensure(text):
-                LOG.info(
-                    "%s: account file written (%d), exim4 reloaded", self.domain, text.count("\n")
-                )
-        except _FAILURES as error:
-            failure = f"accounts: {error}"
-            LOG.warning("%s: %s", self.domain, failure)
-        self._fill_facts(failure)
+        """Make the node hold the target, and fill in the facts."""
+        failures = []
+        for field, part in self._parts.items():
+            text = getattr(self, field)
+            try:
+                part.check(text, self.domain)
+                if part.ensure(text):
+                    LOG.info("%s: %s written (%d)", self.domain, part.name, text.count("\n"))
+            except _FAILURES as error:
+                failures.append(f"{part.name}: {error}")
+                LOG.warning("%s: %s", self.domain, failures[-1])
+        self._fill_facts(failures)
 
     def update_on_dp(self) -> None:
-        """Make the node's accounts the target's, and fill in the facts."""
+        """Make the node hold the target, and fill in the facts."""
         self.dump_to_dp()
 
     def restore_from_dp(self) -> None:
-        """Read the node's accounts and facts.
+        """Read what the node holds, and the facts.
 
-        What is to be mended although the text is the target's stands in the
+        What is to be repaired although the text is the target's stands in the
         text's place, as a comment: no target has one.
         """
-        try:
-            faults = self._accounts.faults()
-        except _FAILURES as error:
-            faults = [str(error)]
-        self._fill_facts("")
-        if faults:
-            LOG.warning("%s: %s", self.domain, "; ".join(faults))
-            self.passwd = f"# {'; '.join(faults)}\n"
+        self._fill_facts([])
+        for field, part in self._parts.items():
+            try:
+                faults = part.faults()
+            except _FAILURES as error:
+                faults = [str(error)]
+            if faults:
+                LOG.warning("%s: %s", self.domain, "; ".join(faults))
+                setattr(self, field, f"# {'; '.join(faults)}\n")
 
     def delete_from_dp(self) -> None:
-        """Leave a relay that nobody can log in to.
+        """Leave a relay that holds nothing: nobody can log in.
 
-        Raises NodeError or OSError when the accounts are still there; the
-        agent then keeps the resource and tries again.
+        Raises MachineError or OSError when something is still there; the agent
+        then keeps the resource and tries again.
         """
+        for part in self._parts.values():
+            self._remove(part)
+
+    def _remove(self, part: parts.Part) -> None:
         try:
-            self._accounts.ensure("")
+            part.ensure("")
         except machine.MachineError as error:
             # exim reads an account file anew for each login: without its
             # reload the accounts are gone as well, and exim may be gone first.
-            if self._accounts.read():
+            if part.read():
                 raise
-            LOG.warning("%s: accounts removed, but %s", self.domain, error)
+            LOG.warning("%s: %s removed, but %s", self.domain, part.name, error)
 
     def to_ua_resource(self, kind: str, extract_status: bool = True) -> models.Resource:  # noqa: FBT001, FBT002
         """Return the resource; the hashes of an unchanged one are not taken again."""
@@ -149,17 +145,18 @@ class MailInstanceNode(meta.MetaDataPlaneModel):
             status=self.status if extract_status else models.Resource.RESOURCE_DEF_STATUS,
         )
 
-    def _fill_facts(self, failure: str) -> None:
-        errors = [failure] if failure else []
+    def _fill_facts(self, failures: list[str]) -> None:
+        errors = list(failures)
         waiting = False
         try:
-            self.passwd = passwd.join_prefixes(self._accounts.read(), self.passwd_prefixes)
-            report = self._health.read(self.domain)
-            self.dkim_public_key = report.dkim_public_key
+            for field, part in self._parts.items():
+                setattr(self, field, part.read())
+            condition = self._health.read(self.domain)
+            self.dkim_public_key = condition.dkim_public_key
             # exim4 has nothing to reload before configure has started it.
-            waiting = not report.configured and not report.error
-            errors += filter(None, [report.error, self.state_failure])
-            if report.error or self._health.is_outdated():
+            waiting = not condition.configured and not condition.error
+            errors += filter(None, [condition.error, self.state_failure])
+            if condition.error or self._health.is_outdated():
                 self._health.repair()
         except _FAILURES as error:
             errors.append(str(error))

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The mailaas authors
 # SPDX-License-Identifier: Apache-2.0
-"""Keeps what the nodes hold as an instance and its accounts wish it."""
+"""Keeps what the nodes hold as an instance and its accounts say."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from gcl_sdk.paas.services import builder
 from restalchemy.dm import filters
 
 from exordos_paas_mail import constants, paas_models
+from exordos_paas_mail.control_plane import targets
 from exordos_paas_mail.control_plane.reconcile import instances, status
-from exordos_paas_mail.control_plane.targets import accounts
 
 if tp.TYPE_CHECKING:
     import uuid as sys_uuid
@@ -57,15 +57,15 @@ class MailPaaSBuilder(builder.PaaSBuilder):
             return tuple(paas_collection.targets())
         nodes = instances.nodes_of(node_set)
         self._take_over(instance, node_set.status, nodes, paas_collection)
-        wished = {str(target.uuid) for target in paas_collection.targets()}
-        _forget(wished - {str(instances.agent_uuid(node)) for node in nodes})
+        target_agents = {str(target.uuid) for target in paas_collection.targets()}
+        _forget(target_agents - {str(instances.agent_uuid(node)) for node in nodes})
         agents = paas_models.registered_agents(nodes)
         if not agents:
             return ()
-        text = accounts.text(None, instance)
+        texts = targets.texts(None, instance)
         return [
             paas_models.MailInstanceNode(
-                uuid=agent, name=instance.name, domain=instance.domain, passwd=text
+                uuid=agent, name=instance.name, domain=instance.domain, **texts
             )
             for agent in sorted(agents)
         ]
@@ -82,11 +82,11 @@ class MailPaaSBuilder(builder.PaaSBuilder):
             status.infra_status(node_set_status), instance.reports(nodes)
         )
         agents = {instances.agent_uuid(node) for node in nodes}
-        for found in paas_collection.actuals():
+        for actual in paas_collection.actuals():
             # A report that lacks the key is no reason to forget a published one.
-            if found is not None and found.uuid in agents and found.dkim_public_key:
-                instance.dkim_public_key = found.dkim_public_key
-                instance.dkim_selector = found.dkim_selector or constants.DKIM_SELECTOR
+            if actual is not None and actual.uuid in agents and actual.dkim_public_key:
+                instance.dkim_public_key = actual.dkim_public_key
+                instance.dkim_selector = actual.dkim_selector or constants.DKIM_SELECTOR
 
     def post_create_instance_resource(
         self,

@@ -10,6 +10,7 @@ from gcl_sdk.agents.universal.dm import models as ua_models
 from restalchemy.dm import filters, models, properties, types
 
 from exordos_paas_mail import constants
+from exordos_paas_mail.control_plane import targets
 from exordos_paas_mail.control_plane.reconcile import instances
 from exordos_paas_mail.control_plane.records import statuses
 
@@ -39,7 +40,7 @@ class MailInstanceNode(
 
     def get_resource_target_fields(self) -> tp.Collection[str]:
         """Return the fields that travel to the node."""
-        return frozenset({"uuid", "name", "domain", "passwd"})
+        return frozenset({"uuid", "name", "domain", *targets.PARTS})
 
 
 class MailInstance(

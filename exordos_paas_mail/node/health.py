@@ -24,7 +24,7 @@ _RELAY_PERIOD = 60.0
 
 
 @dataclasses.dataclass(frozen=True)
-class Report:
+class Condition:
     """The relay's state for one domain."""
 
     configured: bool
@@ -80,7 +80,7 @@ class Health:
         _, state = self._state.read()
         return "" if state is None else state.domain
 
-    def read(self, domain: str) -> Report:
+    def read(self, domain: str) -> Condition:
         """Return how the relay serves *domain*.
 
         The key is reported as long as it is there, whatever else is wrong: what
@@ -94,13 +94,13 @@ class Health:
         if state is not None and state.error:
             failures.append(f"configure: {state.error}")
         if state is None or not state.domain:
-            return Report(configured=False, error=_join(failures))
+            return Condition(configured=False, error=_join(failures))
         if state.domain != domain:
             failures.append(f"the relay is configured for {state.domain}")
-            return Report(configured=True, error=_join(failures))
+            return Condition(configured=True, error=_join(failures))
         value, failure = self._dkim(domain)
         failures += [failure, self._relay_failure()]
-        return Report(configured=True, dkim_public_key=value, error=_join(failures))
+        return Condition(configured=True, dkim_public_key=value, error=_join(failures))
 
     def is_outdated(self) -> bool:
         """Return whether exim runs with other files than there are.

@@ -22,7 +22,7 @@ from exordos_paas_mail.codecs import (
     mail_env,
     relay_env,
 )
-from exordos_paas_mail.node.parts import dkim_keys
+from exordos_paas_mail.node import dkim_keys
 
 if tp.TYPE_CHECKING:
     import datetime
@@ -43,7 +43,7 @@ class Plan:
 
     domain: str
     configuration: bytes
-    dkim: dkim_keys.Plan
+    dkim: dkim_keys.KeyFiles
     tls_key: bytes
     tls_chain: bytes
     tls_served: bytes
@@ -105,7 +105,7 @@ def plan(node: machine.Machine, now: datetime.datetime) -> Plan:
 def apply(node: machine.Machine, target: Plan) -> list[str]:
     """Make *node* hold *target*; returns what had to be changed, in plain words.
 
-    Raises NodeError when exim refuses the configuration, before any change.
+    Raises MachineError when exim refuses the configuration, before any change.
     """
     if node.read(constants.EXIM_CONFIG_FILE) != target.configuration:
         with node.candidate(constants.EXIM_CONFIG_FILE, target.configuration) as candidate:

@@ -15,12 +15,13 @@ import contextlib
 import fcntl
 import os
 import pathlib
-import tempfile
 import typing as tp
 
 from cryptography import exceptions
 from cryptography.hazmat.primitives.ciphers import aead
 from exordos_metapaas.common import constants as runtime
+
+from exordos_paas_mail import atomic_files
 
 # Where the key is; a test or an operator may say another place.
 KEY_FILE_VARIABLE: tp.Final = "EXORDOS_MAIL_DECLARED_KEY_FILE"
@@ -82,13 +83,12 @@ def _ensure_key() -> bytes:
     path = _key_path()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(path.parent) as directory:
+        with _locked(path.parent):
             # Another process may have made it meanwhile.
             key = _read_key()
             if key is None:
                 key = aead.ChaCha20Poly1305.generate_key()
-                _replace(path, base64.b64encode(key))
-                os.fsync(directory)
+                atomic_files.replace(path, base64.b64encode(key), 0o600)
     except OSError as error:
         # A full disk's error names no file.
         raise OSError(error.errno, error.strerror, str(path)) from error
@@ -96,25 +96,11 @@ def _ensure_key() -> bytes:
 
 
 @contextlib.contextmanager
-def _locked(directory: pathlib.Path) -> tp.Iterator[int]:
-    """Keep other processes and threads out for as long as it is open; yield the descriptor."""
+def _locked(directory: pathlib.Path) -> tp.Iterator[None]:
+    """Keep other processes and threads out for as long as it is open."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield descriptor
+        yield
     finally:
         os.close(descriptor)
-
-
-def _replace(path: pathlib.Path, content: bytes) -> None:
-    """Write *content* to *path*, mode 0600, all of it or nothing."""
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent)
-    try:
-        with open(descriptor, "wb") as file:  # noqa: PTH123 - a descriptor has no path
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        pathlib.Path(temporary).replace(path)
-    except BaseException:
-        pathlib.Path(temporary).unlink(missing_ok=True)
-        raise

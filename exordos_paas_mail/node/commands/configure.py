@@ -35,7 +35,7 @@ _LOCK_FILE = "/run/exordos-mail-configure.lock"
 def run(node: machine.Machine) -> str:
     """Configure *node*; returns what was done, one line.
 
-    Raises ValueError for an input that is refused, NodeError and OSError when
+    Raises ValueError for an input that is refused, MachineError and OSError when
     the machine refuses. Either way the outcome is left for the agent.
     """
     with node.lock(_LOCK_FILE):

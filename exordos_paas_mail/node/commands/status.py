@@ -22,18 +22,18 @@ if tp.TYPE_CHECKING:
 
 
 def read(node: machine.Machine) -> dict[str, str | int]:
-    """Return what the command prints; raises NodeError or OSError when *node* refuses.
+    """Return what the command prints; raises MachineError or OSError when *node* refuses.
 
     ``domain`` is empty until the node is configured, ``error`` while nothing is
     wrong. Sizes are in bytes; a panic log that is not empty is a fault of exim's.
     """
     relay = health.Health(node)
     domain = relay.domain()
-    report = relay.read(domain)
+    condition = relay.read(domain)
     panic = node.signature(constants.EXIM_PANIC_LOG)
     return {
         "domain": domain,
-        "error": report.error,
+        "error": condition.error,
         **{f"queue_{k}": v for k, v in queue_list.parse(node.queue())._asdict().items()},
         "spool_free_bytes": node.free_space(constants.EXIM_SPOOL_DIR).bytes,
         "panic_log_bytes": 0 if panic is None else panic.size,
@@ -49,9 +49,9 @@ def main(arguments: Sequence[str] | None = None, node: machine.Machine | None = 
     )
     parser.parse_args(arguments)
     try:
-        found = read(node or machine.Machine())
+        shown = read(node or machine.Machine())
     except (OSError, machine.MachineError) as error:
         sys.stderr.write(f"{parser.prog}: {' '.join(str(error).split())}\n")
         return 1
-    sys.stdout.write(f"{json.dumps(found, indent=2)}\n")
-    return int(not found["domain"] or bool(found["error"]))
+    sys.stdout.write(f"{json.dumps(shown, indent=2)}\n")
+    return int(not shown["domain"] or bool(shown["error"]))

@@ -15,7 +15,7 @@ import pwd
 import stat
 import typing as tp
 
-from exordos_paas_mail import constants
+from exordos_paas_mail import atomic_files, constants
 from exordos_paas_mail.node.machine import errors
 
 if tp.TYPE_CHECKING:
@@ -77,18 +77,31 @@ class Files:
         return pathlib.Path(self.root, name.lstrip("/"))
 
     def signature(self, name: str) -> Signature | None:
-        """Return the file's signature, None when there is no such file."""
+        """Return the signature of the file *name*, None when there is no such file.
+
+        A directory, a pipe and the like are no file. A symbolic link is told as
+        itself: no file of ours has its mode, so one reads as a fault.
+        """
         try:
-            return _signature(self.path(name).stat())
-        except FileNotFoundError:
+            status = self.path(name).lstat()
+        except (FileNotFoundError, NotADirectoryError):
             return None
+        if stat.S_ISREG(status.st_mode) or stat.S_ISLNK(status.st_mode):
+            return _signature(status)
+        return None
 
     def read(self, name: str) -> bytes | None:
-        """Return what the file holds, None when there is no such file."""
+        """Return what the file holds, None when there is no such file (see ``signature``)."""
+        path = self.path(name)
         try:
-            return self.path(name).read_bytes()
-        except FileNotFoundError:
+            # A pipe would have its reader wait for ever.
+            return path.read_bytes() if stat.S_ISREG(path.stat().st_mode) else None
+        except (FileNotFoundError, NotADirectoryError):
             return None
+
+    def exists(self, name: str) -> bool:
+        """Return whether there is anything of that name, file or not."""
+        return os.path.lexists(self.path(name))
 
     def is_link(self, name: str) -> bool:
         """Return whether *name* is a symbolic link, wherever it leads."""
@@ -112,30 +125,15 @@ class Files:
         rename, and what a power cut leaves is the old file or the new one.
         """
         path = self.path(name)
-        found = self.signature(name)
+        actual = self.signature(name)
         if (
-            found is not None
-            and self.is_owned(found, mode, exim=exim)
-            and found.size == len(content)
-            and not path.is_symlink()
+            actual is not None
+            and self.is_owned(actual, mode, exim=exim)
+            and actual.size == len(content)
             and path.read_bytes() == content
         ):
             return False
-        temporary = path.with_name(f".{path.name}.new")
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-        descriptor = os.open(temporary, flags, 0o600)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                os.fchown(file.fileno(), *self._owner(exim=exim))
-                os.fchmod(file.fileno(), mode)
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        except OSError:
-            temporary.unlink()
-            raise
-        _sync_directory(path.parent)
+        atomic_files.replace(path, content, mode, self._owner(exim=exim))
         return True
 
     def ensure_mounted_file(self, name: str, content: bytes) -> bool:
@@ -165,31 +163,31 @@ class Files:
         Returns whether anything had to be changed.
         """
         path = self.path(name)
-        found = self.signature(name)
-        if found is not None and path.is_dir() and self.is_owned(found, mode, exim=exim):
+        if path.is_dir() and self.is_owned(_signature(path.stat()), mode, exim=exim):
             return False
         path.mkdir(parents=True, exist_ok=True)
         os.chown(path, *self._owner(exim=exim))
         path.chmod(mode)
-        _sync_directory(path.parent)
+        atomic_files.sync_directory(path.parent)
         return True
 
     def ensure_absent(self, name: str) -> bool:
-        """Remove the file; returns whether there was one."""
+        """Remove the file, or move aside a directory of its name; returns whether it was there."""
         path = self.path(name)
-        try:
-            path.unlink()
-        except FileNotFoundError:
-            return False
-        _sync_directory(path.parent)
+        if not atomic_files.move_aside(path):
+            try:
+                path.unlink()
+            except FileNotFoundError:
+                return False
+        atomic_files.sync_directory(path.parent)
         return True
 
     def free_space(self, directory: str) -> Space:
         """Return what is free for anybody on the directory's file system."""
-        found = os.statvfs(self.path(directory))
+        space = os.statvfs(self.path(directory))
         # btrfs has no fixed number of files and counts none.
-        files = found.f_favail if found.f_files else None
-        return Space(found.f_bavail * found.f_frsize, files)
+        files = space.f_favail if space.f_files else None
+        return Space(space.f_bavail * space.f_frsize, files)
 
     def write_failure(self, directory: str) -> str:
         """Return why no file can be made in *directory*, empty when one can.
@@ -233,11 +231,3 @@ class Files:
             return user.pw_uid, grp.getgrnam(self.group).gr_gid if exim else user.pw_gid
         except KeyError as error:
             raise errors.MachineError(str(error.args[0])) from error
-
-
-def _sync_directory(path: pathlib.Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

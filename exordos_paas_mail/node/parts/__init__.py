@@ -1,3 +1,31 @@
 # SPDX-FileCopyrightText: 2026 The mailaas authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a node holds, a file a part."""
+"""What a node holds for the control plane, a file a part, by its field of the target.
+
+A new part is a codec, a module here that keeps to ``base.Part``, a module of
+``control_plane.targets`` that gives its text, a key in the mapping here and in
+the one there, and a property of both classes named ``MailInstanceNode``.
+"""
+
+from __future__ import annotations
+
+import types
+import typing as tp
+
+from exordos_paas_mail.node.parts import accounts, base
+
+if tp.TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from exordos_paas_mail.node import machine
+
+Part = base.Part
+
+PARTS: tp.Final[Mapping[str, Callable[[machine.Machine], Part]]] = types.MappingProxyType(
+    {"passwd": accounts.Accounts}
+)
+
+
+def of(node: machine.Machine) -> dict[str, Part]:
+    """Return the parts of *node* by field."""
+    return {field: part(node) for field, part in PARTS.items()}

@@ -7,7 +7,7 @@ from __future__ import annotations
 import typing as tp
 
 from exordos_paas_mail import constants
-from exordos_paas_mail.codecs import cdb, exim_conf
+from exordos_paas_mail.codecs import cdb, exim_conf, passwd
 from exordos_paas_mail.node import machine
 from exordos_paas_mail.node.machine import watched
 
@@ -45,7 +45,7 @@ def _index(text: str, file: machine.Signature) -> bytes:
 
 
 class Accounts:
-    """The accounts exim knows on one machine.
+    """The accounts exim knows on one machine, a ``base.Part``.
 
     The file is the source. Beyond INDEX_ACCOUNTS_MIN accounts there is an index
     beside it, tied to the very file it was made from: exim ignores one that is
@@ -53,36 +53,43 @@ class Accounts:
     neither a failed reload nor a crash before it is forgotten.
     """
 
+    name: tp.ClassVar[str] = "accounts"
+
     def __init__(self, node: machine.Machine) -> None:
         self._node = node
         self._file = watched.Watched(node, constants.PASSWD_FILE, _parse)
         self._sound_index: tuple[machine.Signature | None, machine.Signature | None] | None = None
+        # Dovecot scheme prefixes that the target came with, by address. They never
+        # reach the file; put back in what is read, they let the target settle.
+        self._prefixes: dict[str, str] = {}
+
+    def check(self, text: str, domain: str) -> None:
+        """Raise ValueError, naming the line, unless *text* is an account file of *domain*."""
+        plain, _ = passwd.split_prefixes(text)
+        passwd.parse(plain, domain)
 
     def read(self) -> str:
         """Return the text of the account file, empty when there is none."""
         _, content = self._file.read()
-        return content.text or ""
+        return passwd.join_prefixes(content.text or "", self._prefixes)
 
     def faults(self) -> list[str]:
-        """Return what ``ensure`` has to mend even where the text is as wished."""
+        """Return what ``ensure`` has to repair even where the text is the target's."""
         file, content = self._file.read()
         if file is None or content.text is None:
             return ["the account file is missing"]
-        found = []
+        faults = []
         if not self._node.is_owned(file, _MODE, exim=True):
-            found.append("the account file has another mode or owner")
-        if self._node.signature(constants.RELOAD_PENDING_FILE) is not None:
-            found.append("a reload is owed")
+            faults.append("the account file has another mode or owner")
+        if self._node.exists(constants.RELOAD_PENDING_FILE):
+            faults.append("a reload is owed")
         if not self._is_index_sound(file, content):
-            found.append("the index is not the account file's")
-        return found
+            faults.append("the index is not the account file's")
+        return faults
 
     def ensure(self, text: str) -> bool:
-        """Make *text* the account file and have exim reload; returns whether it changed.
-
-        Raises NodeError or OSError; what is left to do then shows in ``read``
-        and ``faults``, and the next call does it.
-        """
+        """Make *text* the account file and have exim reload; returns whether it changed."""
+        text, self._prefixes = passwd.split_prefixes(text)
         file, content = self._file.read()
         changed = (
             file is None or content.text != text or not self._node.is_owned(file, _MODE, exim=True)
@@ -91,7 +98,7 @@ class Accounts:
             self._node.ensure_file(constants.RELOAD_PENDING_FILE, b"", 0o600)
             self._node.ensure_file(constants.PASSWD_FILE, text.encode(), _MODE, exim=True)
         self._ensure_index()
-        if self._node.signature(constants.RELOAD_PENDING_FILE) is not None:
+        if self._node.exists(constants.RELOAD_PENDING_FILE):
             self._node.reload_relay()
             self._node.ensure_absent(constants.RELOAD_PENDING_FILE)
         return changed
@@ -110,7 +117,7 @@ class Accounts:
     def _is_index_sound(self, file: machine.Signature, content: _Content) -> bool:
         index = self._node.signature(constants.PASSWD_INDEX_FILE)
         if not content.indexed or content.text is None:
-            return index is None
+            return not self._node.exists(constants.PASSWD_INDEX_FILE)
         if index is None or not self._node.is_owned(index, _MODE, exim=True):
             return False
         if self._sound_index == (file, index):

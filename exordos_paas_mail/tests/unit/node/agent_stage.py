@@ -13,8 +13,7 @@ from gcl_sdk.agents.universal.dm import models
 from gcl_sdk.agents.universal.services import agent
 
 from exordos_paas_mail import constants, driver
-from exordos_paas_mail.node import health
-from exordos_paas_mail.node.parts import accounts
+from exordos_paas_mail.node import health, parts
 
 if tp.TYPE_CHECKING:
     from exordos_paas_mail.tests.unit.node import fake_node
@@ -99,7 +98,7 @@ class Stage:
         link.symlink_to(state)
 
         class Model(driver.MailInstanceNode):
-            _accounts = accounts.Accounts(machine)
+            _parts = parts.of(machine)
             _health = health.Health(machine)
 
         class Driver(driver.MailCapabilityDriver):

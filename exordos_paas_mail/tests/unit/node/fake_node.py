@@ -16,7 +16,7 @@ import pwd
 import textwrap
 import typing as tp
 
-from exordos_paas_mail import constants
+from exordos_paas_mail import atomic_files, constants
 from exordos_paas_mail.codecs import configure_state, dkim
 from exordos_paas_mail.node import machine
 
@@ -163,6 +163,15 @@ def signature(path: pathlib.Path) -> tuple[int, ...]:
         found.st_uid,
         found.st_gid,
     )
+
+
+def full_root_disk(patch: pytest.MonkeyPatch) -> None:
+    """Have no file be written, as on a full disk."""
+
+    def replace(*_: tp.Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    patch.setattr(atomic_files, "replace", replace)
 
 
 def data_disk(

@@ -11,6 +11,7 @@ import hypothesis
 import pytest
 from hypothesis import strategies as st
 
+from exordos_paas_mail import driver, paas_models
 from exordos_paas_mail.codecs import (
     domains,
     exim_conf,
@@ -20,7 +21,8 @@ from exordos_paas_mail.codecs import (
     relay_env,
     usernames,
 )
-from exordos_paas_mail.node import relay_plan
+from exordos_paas_mail.control_plane import targets
+from exordos_paas_mail.node import parts, relay_plan
 
 SALT = "abcdefgh"
 
@@ -69,3 +71,16 @@ def test_every_setting_of_the_relay_can_be_set_by_its_name() -> None:
     defaults = {field.name: tp.cast("relay_env.Value", field.default) for field in fields}
 
     assert relay_env.parse(relay_env.render(defaults), relay_plan._kinds()) == defaults
+
+
+def test_each_part_of_a_node_is_a_field_that_travels() -> None:
+    assert parts.PARTS.keys() == targets.PARTS.keys()
+    for model in (driver.MailInstanceNode, paas_models.MailInstanceNode):
+        assert parts.PARTS.keys() <= set(model.properties.properties)
+    sent = paas_models.MailInstanceNode.get_resource_target_fields(
+        tp.cast("paas_models.MailInstanceNode", None)
+    )
+    taken = driver.MailInstanceNode.get_resource_target_fields(
+        tp.cast("driver.MailInstanceNode", None)
+    )
+    assert sent == taken == {"uuid", "name", "domain", "passwd"}

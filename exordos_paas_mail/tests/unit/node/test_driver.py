@@ -16,6 +16,9 @@ from exordos_paas_mail.node import machine
 from exordos_paas_mail.node.parts import accounts
 from exordos_paas_mail.tests.unit.node import agent_stage, fake_node
 
+if tp.TYPE_CHECKING:
+    import pathlib
+
 DOMAIN = agent_stage.DOMAIN
 ALICE = agent_stage.ALICE
 BOB = agent_stage.BOB
@@ -100,8 +103,57 @@ def test_a_lost_file_is_written_again(settled: agent_stage.Stage) -> None:
     assert settled.turn() == []
 
 
+def put_directory(path: pathlib.Path) -> None:
+    path.mkdir()
+    (path / "kept").write_text("somebody's")
+
+
+def put_link(path: pathlib.Path) -> None:
+    """Lead to a file that is as it should be, and that anybody may write."""
+    elsewhere = path.with_name("elsewhere")
+    elsewhere.write_text(ALICE)
+    elsewhere.chmod(0o640)
+    path.symlink_to(elsewhere)
+
+
+@pytest.mark.parametrize(
+    "put",
+    [
+        pytest.param(put_directory, id="directory"),
+        pytest.param(put_link, id="link"),
+        pytest.param(lambda path: path.symlink_to("nowhere"), id="dead link"),
+        pytest.param(os.mkfifo, id="pipe"),
+    ],
+)
+@pytest.mark.parametrize(
+    "name",
+    [
+        constants.PASSWD_FILE,
+        "/etc/exim4/.passwd.new",
+        constants.PASSWD_INDEX_FILE,
+        constants.RELOAD_PENDING_FILE,
+    ],
+)
+def test_what_is_no_file_makes_room_for_one(
+    settled: agent_stage.Stage, put: tp.Callable[[pathlib.Path], None], name: str
+) -> None:
+    path = settled.fake.path(name)
+    path.unlink(missing_ok=True)
+    put(path)
+
+    settled.turn()
+    settled.want(ALICE + BOB)
+    settled.turn()
+
+    assert (settled.file.read_text(), settled.file.is_symlink()) == (ALICE + BOB, False)
+    assert (settled.value["status"], settled.settled) == ("ACTIVE", True)
+    assert settled.turn() == []
+    kept = [aside / "kept" for aside in path.parent.glob(f"{path.name}.aside-*")]
+    assert [file.read_text() for file in kept] == ["somebody's"] * (put is put_directory)
+
+
 @pytest.mark.parametrize("mode", [0o600, 0o644, 0o660, 0o666])
-def test_a_wrong_mode_is_mended(settled: agent_stage.Stage, mode: int) -> None:
+def test_a_wrong_mode_is_repaired(settled: agent_stage.Stage, mode: int) -> None:
     settled.file.chmod(mode)
 
     assert settled.turn() == [RELOAD]
@@ -111,7 +163,7 @@ def test_a_wrong_mode_is_mended(settled: agent_stage.Stage, mode: int) -> None:
 
 # chown(2) to another user is refused to anybody else; the gate runs this as root.
 @pytest.mark.skipif(os.getuid() != 0, reason="only root gives files away")
-def test_a_wrong_owner_is_mended(settled: agent_stage.Stage) -> None:
+def test_a_wrong_owner_is_repaired(settled: agent_stage.Stage) -> None:
     os.chown(settled.file, 65534, 65534)
 
     assert settled.turn() == [RELOAD]
@@ -140,7 +192,7 @@ def test_a_failed_reload_is_an_error_and_tried_again_until_it_works(
     assert settled.turn() == []
 
 
-def test_a_report_of_a_mended_node_has_the_hash_of_its_target(settled: agent_stage.Stage) -> None:
+def test_a_report_of_a_repaired_node_has_the_hash_of_its_target(settled: agent_stage.Stage) -> None:
     settled.fake.fail("systemctl", "reload", "no")
     settled.want(ALICE + BOB)
     settled.turn()
@@ -199,19 +251,18 @@ def test_a_crash_before_the_reload_costs_one_pass(
 
 
 def test_a_file_that_cannot_be_written_is_an_error_and_the_old_one_stays(
-    settled: agent_stage.Stage,
+    settled: agent_stage.Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    obstacle = settled.fake.path("/etc/exim4/.passwd.new")
-    obstacle.mkdir()
     settled.want(ALICE + BOB)
 
-    settled.turn()
+    with monkeypatch.context() as patch:
+        fake_node.full_root_disk(patch)
+        settled.turn()
 
     assert settled.file.read_text() == ALICE
     assert (settled.value["status"], settled.value["passwd"]) == ("ERROR", ALICE)
-    assert "Is a directory" in settled.value["error"]
+    assert settled.value["error"] == "accounts: [Errno 28] No space left on device"
     assert not settled.settled
-    obstacle.rmdir()
 
     assert settled.turn() == [RELOAD]
     assert (settled.value["status"], settled.settled) == ("ACTIVE", True)
@@ -272,14 +323,15 @@ def test_a_relay_that_is_gone_does_not_hold_up_the_deletion(settled: agent_stage
     assert (settled.file.read_text(), settled.orchestrator.facts) == ("", {})
 
 
-def test_a_deletion_that_fails_is_tried_again(settled: agent_stage.Stage) -> None:
-    obstacle = settled.fake.path("/etc/exim4/.passwd.new")
-    obstacle.mkdir()
+def test_a_deletion_that_fails_is_tried_again(
+    settled: agent_stage.Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
     settled.want(None)
-    settled.turn()
+    with monkeypatch.context() as patch:
+        fake_node.full_root_disk(patch)
+        settled.turn()
     assert settled.file.read_text() == ALICE
     assert list(settled.orchestrator.facts) == [str(agent_stage.UUID)]
-    obstacle.rmdir()
     settled.turn()
 
     assert (settled.file.read_text(), settled.orchestrator.facts) == ("", {})
@@ -330,4 +382,4 @@ def test_nothing_of_an_account_is_logged(
     stage.turn()
 
     assert "$6$" not in caplog.text
-    assert "example.com: account file written (2)" in caplog.text
+    assert "example.com: accounts written (2)" in caplog.text

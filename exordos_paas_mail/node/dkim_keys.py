@@ -2,6 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which DKIM key a node signs with.
 
+No part in the sense of ``parts.base``: nobody sends the key, the node makes it.
+Its files are planned with everything else that configure writes, and change
+with all of that or not at all.
+
 The key of each domain the node has served is kept in a file of the domain's
 name, and written there before exim's copy of it. So a key is made once and kept
 for ever, a data disk that gets a new domain never signs with the old one's key,
@@ -25,7 +29,7 @@ _RETIRED = ".retired"
 
 
 @dataclasses.dataclass(frozen=True)
-class Plan:
+class KeyFiles:
     """The files of a domain's DKIM key."""
 
     kept: dict[str, bytes]
@@ -38,7 +42,7 @@ class Plan:
 
 def plan(
     domain: str, private_key: bytes | None, record: bytes | None, kept: Mapping[str, bytes]
-) -> Plan:
+) -> KeyFiles:
     """Return the key files for *domain*, given what is on the disk.
 
     *private_key* and *record* are exim's copy and the record beside it, *kept*
@@ -65,7 +69,7 @@ def plan(
         value = dkim.value_of(key)
     except ValueError as error:
         raise ValueError(f"{constants.DKIM_KEYS_DIR}/{name}: {error}") from error
-    return Plan(files, key, dkim.render(value, constants.DKIM_SELECTOR, domain))
+    return KeyFiles(files, key, dkim.render(value, constants.DKIM_SELECTOR, domain))
 
 
 def _is_usable(private_key: bytes) -> bool:
