@@ -8,6 +8,7 @@ import collections
 import itertools
 import pathlib
 import re
+import subprocess
 import typing as tp
 import urllib.parse
 
@@ -125,3 +126,31 @@ def test_only_prose_that_can_be_wrapped_counts(text: str, long: list[str]) -> No
 )
 def test_a_link_is_dead_without_a_file_or_a_heading(text: str, dead: list[str]) -> None:
     assert _dead_links(ROOT / "document.md", text) == dead
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_shell_reads_every_command(document: pathlib.Path) -> None:
+    blocks = [part.content for part in _tokens(document.read_text()) if part.info == "bash"]
+    refused = [
+        block
+        for block in blocks
+        if subprocess.run(["bash", "-n"], input=block, check=False, text=True).returncode
+    ]
+    assert refused == []
+
+
+def test_the_settings_of_each_client_have_the_same_placeholders() -> None:
+    section = (ROOT / "README.md").read_text().partition("\n## Send\n")[2].partition("\n## ")[0]
+    clients = {}
+    for text in section.split("\n### ")[1:]:
+        name, _, rest = text.partition("\n")
+        clients[name] = [part.content for part in _tokens(rest) if part.type == "fence"]
+    assert [*clients] == [
+        *("Postfix", "exim4", "msmtp", "nodemailer", "Django", "PHPMailer", "Spring", "Grafana")
+    ]
+    # One block each: whoever tries them takes it by its heading and fills in three values.
+    assert {name: len(blocks) for name, blocks in clients.items()} == dict.fromkeys(clients, 1)
+    for (block,) in clients.values():
+        assert "noreply@mail.example.com" in block
+        assert "mail.example.com" in block.replace("noreply@mail.example.com", "")
+        assert "correct-horse-battery" in block
