@@ -154,3 +154,16 @@ def test_the_settings_of_each_client_have_the_same_placeholders() -> None:
         assert "noreply@mail.example.com" in block
         assert "mail.example.com" in block.replace("noreply@mail.example.com", "")
         assert "correct-horse-battery" in block
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_path_of_the_repository_exists(document: pathlib.Path) -> None:
+    tops = "|".join(re.escape(path.name) for path in ROOT.iterdir() if path.is_dir())
+    named = {
+        child.content
+        for part in _tokens(document.read_text())
+        for child in part.children or ()
+        if child.type == "code_inline" and re.fullmatch(rf"(?:{tops})/[\w./@-]+", child.content)
+    }
+    built = {name for name in named if name.startswith((".stand/", ".cache/", "output/", "dist/"))}
+    assert [name for name in sorted(named - built) if not (ROOT / name).exists()] == []
