@@ -29,4 +29,7 @@ def _modules() -> list[str]:
 
 
 def test_the_architecture_names_each_module_once() -> None:
-    assert sorted(_named()) == _modules()
+    named, modules = _named(), _modules()
+    assert [module for module in modules if module not in named] == []
+    assert [name for name in named if name not in modules] == []
+    assert len(named) == len(modules)
