@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The mailaas authors
 # SPDX-License-Identifier: Apache-2.0
-"""The README's commands, pasted into a shell against the real application over HTTP."""
+"""The documents' commands, pasted into a shell against the real application over HTTP."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ import pytest
 from exordos_paas_mail import models
 from exordos_paas_mail.tests.unit.control_plane import api_client, fake_core
 
-README = pathlib.Path(__file__).parents[4] / "README.md"
+ROOT = pathlib.Path(__file__).parents[4]
+README = ROOT / "README.md"
+OPERATIONS = ROOT / "docs" / "operations.md"
 PROJECT = "11111111-2222-4333-8444-555555555555"
 
 
@@ -45,32 +47,70 @@ def url(api: api_client.Client) -> tp.Iterator[str]:
         thread.join()
 
 
-def test_the_api_commands_of_the_readme_work(
-    api: api_client.Client, core: fake_core.FakeCore, url: str
-) -> None:
+def _api_blocks() -> list[str]:
     section = README.read_text().partition("\n## API\n")[2].partition("\n## ")[0]
+    return re.findall(r"```bash\n(.*?)```", section, re.DOTALL)
+
+
+def _paste(core: fake_core.FakeCore, url: str, *blocks: str, project: str | None = PROJECT) -> str:
+    """Return what the shell prints after the README's first block, filled in, and *blocks*."""
     mine = {
         "CORE": core.url,
         "API": url,
-        "PROJECT": PROJECT,
+        "PROJECT": project,
         "USERNAME": fake_core.USERNAME,
         "PASSWORD": fake_core.PASSWORD,
     }
-    blocks = re.findall(r"```bash\n(.*?)```", section, re.DOTALL)
-    fill_in, *_rest = blocks
+    fill_in = _api_blocks()[0]
     for name, value in mine.items():
         fill_in, replaced = re.subn(rf"\b{name}=\S+", f"{name}={value}", fill_in, count=1)
         assert replaced == 1
-    api.version()
-    script = "\n".join(["set -Eeuo pipefail", fill_in, *blocks[1:]])
+    script = "\n".join(["set -Eeuo pipefail", fill_in, *blocks])
     # What a curl that was refused prints would pass for an answer.
     script = script.replace("curl -sS", "curl --fail-with-body -sS")
     done = subprocess.run(
         ["bash", "-c", script], check=False, capture_output=True, text=True, timeout=60
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert '"cpu": 2' in done.stdout
+    return done.stdout
+
+
+def test_the_api_commands_of_the_readme_work(
+    api: api_client.Client, core: fake_core.FakeCore, url: str
+) -> None:
+    api.version()
+    assert '"cpu": 2' in _paste(core, url, *_api_blocks()[1:])
     assert models.MailInstance.objects.get_all() == []
+
+
+def test_the_api_commands_of_the_operations_work(
+    api: api_client.Client, core: fake_core.FakeCore, url: str
+) -> None:
+    path = api.instance()
+    api.account(path, "noreply", password="correct-horse-battery")
+    before = models.MailAccount.objects.get_one().password_hash
+    tasks = {}
+    for section in OPERATIONS.read_text().split("\n## ")[1:]:
+        blocks = re.findall(r"^```bash\n(.*?)^```", section, re.DOTALL | re.MULTILINE)
+        # The others are for a machine, for Core, or ask a name server.
+        if mine := [block for block in blocks if "mail " in block and "dig " not in block]:
+            tasks[section.partition("\n")[0]] = [block for block in mine if "$INSTANCE" in block]
+    assert {name: len(blocks) for name, blocks in tasks.items() if blocks} == {
+        "Read a status": 1,
+        "Re-image a node": 1,
+        "Grow a data disk": 1,
+        "Find out why a login fails": 1,
+        "Stop a stolen credential": 2,
+    }
+    known = f"INSTANCE={path.rpartition('/')[2]}"
+    blocks = [block for blocks in tasks.values() for block in blocks]
+    printed = _paste(core, url, known, *blocks, project=api.project_id)
+    (account,) = models.MailAccount.objects.get_all()
+    (instance,) = models.MailInstance.objects.get_all()
+    assert (account.active, instance.disk_size) == (True, 20)
+    assert account.password_hash != before
+    # The account was off, then on again.
+    assert printed.splitlines()[-2:] == ["false", "true"]
 
 
 def test_the_readme_lists_the_fields_the_api_has(api: api_client.Client) -> None:
