@@ -23,6 +23,9 @@ METAPAAS_PROJECT_ID: tp.Final = "4d657461-0000-0000-0000-000000000002"
 INSTANCE_KIND: tp.Final = "mail_instance"
 INSTANCE_INFRA_KIND: tp.Final = "mail_instance_iaas"
 INSTANCE_NODE_KIND: tp.Final = "mail_instance_node"
+# A row a node, written every HEARTBEAT_PERIOD seconds for as long as its agent lives.
+HEARTBEAT_KIND: tp.Final = "mail_node_heartbeat"
+HEARTBEAT_PERIOD: tp.Final = 15.0
 
 # IAM: permissions are <service>.<policy>.<create|read|update|delete>
 POLICY_SERVICE: tp.Final = "exordos_mail"

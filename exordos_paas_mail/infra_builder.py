@@ -4,42 +4,19 @@
 
 from __future__ import annotations
 
-import logging
 import typing as tp
-import uuid as sys_uuid
 
-import bazooka
-import requests
-from bazooka import client as bazooka_client
-from bazooka import exceptions as bazooka_exceptions
 from gcl_sdk.agents.universal.dm import models as ua_models
-from gcl_sdk.clients.http import base as core_http
 from gcl_sdk.infra.dm import models as sdk_models
 from gcl_sdk.infra.services import builder
 from restalchemy.dm import filters
 
 from exordos_paas_mail import infra_models
-from exordos_paas_mail.control_plane.reconcile import instances, status
+from exordos_paas_mail.control_plane.reconcile import core, instances, node_keys, status
 from exordos_paas_mail.control_plane.records import statuses
 
-LOG = logging.getLogger(__name__)
-
-_SETS: tp.Final = "/v1/compute/sets/"
-# gservice is one thread for all plugins: Core must not hold it for ever.
-_CORE_TIMEOUT: tp.Final = 10
-
-
-class _QuietSession(bazooka_client.SensitiveMicroserviceSession):
-    """A session that logs no body: a password goes out in one, keys come in in others.
-
-    Nor does it ask three times, with pauses: the next pass asks again.
-    """
-
-    request = bazooka_client.SensitiveMicroserviceSession.request.__wrapped__
-
-    @staticmethod
-    def _response_body_for_log(_response: tp.Any) -> str:
-        return "<not logged>"
+if tp.TYPE_CHECKING:
+    import uuid as sys_uuid
 
 
 class MailInfraBuilder(builder.CoreInfraBuilder):
@@ -55,18 +32,8 @@ class MailInfraBuilder(builder.CoreInfraBuilder):
     ) -> None:
         super().__init__(instance_model)
         self._project_id = project_id
-        http = bazooka.Client(default_timeout=_CORE_TIMEOUT, session=_QuietSession)
-        self._core = core_http.CollectionBaseClient(
-            base_url=core_api_base_url,
-            http_client=http,
-            auth=core_http.CoreIamAuthenticator(
-                core_api_base_url,
-                core_username,
-                core_password,
-                http_client=http,
-                scope=core_http.CoreIamAuthenticator.project_scope(project_id),
-            ),
-        )
+        client = core.client(core_username, core_password, core_api_base_url, project_id)
+        self._node_keys = node_keys.NodeKeys(client)
 
     def prepare_iteration(self) -> dict[str, tp.Any]:
         """Begin a pass.
@@ -74,7 +41,7 @@ class MailInfraBuilder(builder.CoreInfraBuilder):
         It is one transaction, and a row it wrote is locked until its end. So
         Core is asked now, before any is: no worker of the API waits for Core.
         """
-        self._fetch_missing_keys()
+        self._node_keys.fetch()
         context: dict[str, tp.Any] = super().prepare_iteration()
         return context
 
@@ -111,53 +78,18 @@ class MailInfraBuilder(builder.CoreInfraBuilder):
             return (wished,)
 
         instance.status = status.infra_status(actual.status)
-        instance.ipsv4 = _addresses(actual)
         nodes = instances.nodes_of(actual)
+        if instances.is_incomplete(actual):
+            nodes = sorted({*nodes, *configured})
+        else:
+            instance.ipsv4 = _addresses(actual)
         instance.observed_nodes = nodes
-        _check_keys(nodes, actual)
+        node_keys.check(nodes, actual)
         if gone := configured - set(nodes):
-            _delete_keys(gone)
+            node_keys.delete(gone)
             # The nodes' own part is another builder's, which nothing else wakes.
             type(instance).touch(instance.uuid)
         return (wished, *(instance.config(node, self._project_id) for node in nodes))
-
-    def _fetch_missing_keys(self) -> None:
-        """Fetch the keys the nodes' agents encrypt with, of nodes whose key is not here.
-
-        A key is made with its node and lives as long, so it is fetched once.
-        """
-        for node_set, nodes in self._nodes_without_key().items():
-            try:
-                keys = self._core.do_action(_SETS, "get_private_keys", node_set) or {}
-            except bazooka_exceptions.BaseHTTPException as error:
-                LOG.warning("Core has no keys of the node set %s: %d", node_set, error.code)
-                continue
-            except requests.RequestException as error:
-                # One wait is enough: the next pass asks again.
-                LOG.warning("Core does not answer, keys of nodes are missing: %s", error)
-                return
-            for node in nodes & keys.keys():
-                ua_models.NodeEncryptionKey.get_or_create(
-                    sys_uuid.UUID(node), private_key=keys[node]
-                )
-
-    def _nodes_without_key(self) -> dict[sys_uuid.UUID, set[str]]:
-        """Return the nodes whose key is not here, by their set, for sets of an instance."""
-        with self._instance_model._get_engine().session_manager() as session:  # noqa: SLF001
-            rows = session.execute(
-                "SELECT s.uuid, n.node FROM ua_actual_resources s"
-                " JOIN mail_instances i ON i.uuid = s.uuid"
-                " CROSS JOIN jsonb_object_keys(CASE jsonb_typeof(s.value->'nodes')"
-                " WHEN 'object' THEN s.value->'nodes' END) n (node)"
-                " WHERE s.kind = %s AND NOT EXISTS"
-                " (SELECT FROM ua_node_encryption_keys k WHERE k.uuid::text = n.node)"
-                " ORDER BY random()",
-                (sdk_models.NodeSet.get_resource_kind(),),
-            ).fetchall()
-        found: dict[sys_uuid.UUID, set[str]] = {}
-        for row in rows:
-            found.setdefault(row["uuid"], set()).add(row["node"])
-        return found
 
     def pre_delete_instance_resource(self, resource: ua_models.TargetResource) -> None:
         """Delete the keys of the instance's nodes."""
@@ -176,33 +108,10 @@ class MailInfraBuilder(builder.CoreInfraBuilder):
         )
         nodes = {node for found in node_sets for node in found.value.get("nodes", {})}
         nodes |= {config.value["target"]["node"] for config in configs}
-        _delete_keys(nodes)
+        node_keys.delete(nodes)
 
 
 def _addresses(node_set: sdk_models.NodeSet) -> list[str]:
     """Return the addresses of the nodes that have one: a node joins its set before its port."""
     found = (node_set.nodes[str(node)].get("ipv4") for node in instances.nodes_of(node_set))
     return [address for address in found if address]
-
-
-def _check_keys(nodes: tp.Collection[sys_uuid.UUID], node_set: sdk_models.NodeSet) -> None:
-    """Raise LookupError if Core made the nodes and has no key of one, which cannot talk to us then.
-
-    It is logged at each pass, and the instance waits: the next pass asks Core again.
-    """
-    if node_set.status != statuses.ACTIVE:
-        return
-    if missing := set(nodes) - {key.uuid for key in _keys(nodes)}:
-        raise LookupError(f"Core has no key of the nodes {sorted(map(str, missing))}")
-
-
-def _keys(nodes: tp.Collection[tp.Any]) -> list[ua_models.NodeEncryptionKey]:
-    found: list[ua_models.NodeEncryptionKey] = ua_models.NodeEncryptionKey.objects.get_all(
-        filters={"uuid": filters.In([str(node) for node in nodes])}
-    )
-    return found
-
-
-def _delete_keys(nodes: tp.Collection[tp.Any]) -> None:
-    for key in _keys(nodes) if nodes else ():
-        key.delete()

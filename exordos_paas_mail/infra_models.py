@@ -13,7 +13,7 @@ from gcl_sdk.infra.dm import models as sdk_models
 
 from exordos_paas_mail import constants
 from exordos_paas_mail.codecs import mail_env
-from exordos_paas_mail.control_plane.reconcile import instances, status
+from exordos_paas_mail.control_plane.reconcile import instances
 
 
 class MailInstance(instances.InstanceFacts, ua_models.InstanceWithDerivativesMixin):
@@ -46,8 +46,7 @@ class MailInstance(instances.InstanceFacts, ua_models.InstanceWithDerivativesMix
         for itself otherwise.
         """
         infra = self.status
-        reports = self.reports(self.observed_nodes)
-        self.status, self.error = status.instance_status(infra, reports)
+        self.observe(infra, self.observed_nodes)
         super().update(session=session, force=force)
         self.status = infra
 

@@ -13,7 +13,7 @@ from restalchemy.dm import filters
 
 from exordos_paas_mail import constants, paas_models
 from exordos_paas_mail.control_plane import targets
-from exordos_paas_mail.control_plane.reconcile import instances, status
+from exordos_paas_mail.control_plane.reconcile import heartbeats, instances, status
 
 if tp.TYPE_CHECKING:
     import uuid as sys_uuid
@@ -28,6 +28,23 @@ class MailPaaSBuilder(builder.PaaSBuilder):
         self, instance_model: type[paas_models.MailInstance] = paas_models.MailInstance
     ) -> None:
         super().__init__(instance_model)
+
+    def prepare_iteration(self) -> dict[str, tp.Any]:
+        """Begin a pass: look at the instances whose agents fell silent, or are back.
+
+        No resource changes when that happens, so nothing else would wake a builder.
+        """
+        for uuid in heartbeats.changed_instances():
+            instance = self._instance_model.objects.get_one_or_none(
+                filters={"uuid": filters.EQ(uuid)}
+            )
+            node_set = None if instance is None else instance.actual_node_set()
+            if instance is not None and node_set is not None:
+                nodes = instances.nodes_of(node_set)
+                instance.observe(status.infra_status(node_set.status), nodes)
+                instance.update()
+        context: dict[str, tp.Any] = super().prepare_iteration()
+        return context
 
     def schedule_paas_objects(
         self,
@@ -56,6 +73,9 @@ class MailPaaSBuilder(builder.PaaSBuilder):
         if node_set is None:
             return tuple(paas_collection.targets())
         nodes = instances.nodes_of(node_set)
+        if instances.is_incomplete(node_set):
+            # Absence is no removal: what the node holds stays as it is.
+            return tuple(paas_collection.targets())
         self._take_over(instance, node_set.status, nodes, paas_collection)
         target_agents = {str(target.uuid) for target in paas_collection.targets()}
         _forget(target_agents - {str(instances.agent_uuid(node)) for node in nodes})
@@ -78,9 +98,7 @@ class MailPaaSBuilder(builder.PaaSBuilder):
         paas_collection: builder.PaaSCollection,
     ) -> None:
         """Copy the facts of the nodes to the instance."""
-        instance.status, instance.error = status.instance_status(
-            status.infra_status(node_set_status), instance.reports(nodes)
-        )
+        instance.observe(status.infra_status(node_set_status), nodes)
         agents = {instances.agent_uuid(node) for node in nodes}
         for actual in paas_collection.actuals():
             # A report that lacks the key is no reason to forget a published one.
@@ -129,12 +147,10 @@ def _forget(agents: tp.Collection[str]) -> None:
     """
     if not agents:
         return
-    for kept in (ua_models.Resource, ua_models.TargetResource):
-        for resource in kept.objects.get_all(
-            filters={
-                "uuid": filters.In(agents),
-                "kind": filters.EQ(constants.INSTANCE_NODE_KIND),
-            }
+    kinds = [constants.INSTANCE_NODE_KIND, constants.HEARTBEAT_KIND]
+    for model in (ua_models.Resource, ua_models.TargetResource):
+        for resource in model.objects.get_all(
+            filters={"uuid": filters.In(agents), "kind": filters.In(kinds)}
         ):
             resource.delete()
     for agent in ua_models.UniversalAgent.objects.get_all(filters={"uuid": filters.In(agents)}):

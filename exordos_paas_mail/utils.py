@@ -9,6 +9,7 @@ import typing as tp
 
 from psycopg import sql
 from restalchemy.dm import types
+from restalchemy.storage.sql import engines
 
 
 def now() -> datetime.datetime:
@@ -19,6 +20,11 @@ def now() -> datetime.datetime:
 def timestamp(moment: datetime.datetime) -> str:
     """Return *moment* as the timestamp columns store it."""
     return str(types.UTCDateTimeZ().to_simple_type(moment))
+
+
+def transaction(session: tp.Any = None) -> tp.Any:
+    """Return a context that yields *session*, or one of its own that it commits at the end."""
+    return engines.engine_factory.get_engine().session_manager(session=session)
 
 
 def update_columns(

@@ -13,11 +13,10 @@ from gcl_sdk.infra.dm import models as sdk_models
 from restalchemy.dm import filters
 
 from exordos_paas_mail import constants, utils
-from exordos_paas_mail.control_plane.reconcile import status
+from exordos_paas_mail.control_plane.reconcile import heartbeats, status
 from exordos_paas_mail.control_plane.records import domains, instances, statuses
 
 _FACTS: tp.Final = ("status", "error", "ipsv4", *domains.FACTS)
-_UNREPORTED: tp.Final = status.Report(statuses.IN_PROGRESS)
 
 
 def agent_uuid(node: sys_uuid.UUID) -> sys_uuid.UUID:
@@ -28,6 +27,15 @@ def agent_uuid(node: sys_uuid.UUID) -> sys_uuid.UUID:
 def nodes_of(node_set: sdk_models.NodeSet) -> list[sys_uuid.UUID]:
     """Return the nodes of *node_set*, in an order that does not change."""
     return sorted(sys_uuid.UUID(node) for node in node_set.nodes)
+
+
+def is_incomplete(node_set: sdk_models.NodeSet) -> bool:
+    """Return whether *node_set* shows fewer nodes than it has.
+
+    A node that is absent may come back, and its machine serves meanwhile. It is gone
+    when another has taken its place.
+    """
+    return bool(len(node_set.nodes) < node_set.replicas)
 
 
 class InstanceFacts(instances.MailInstance):
@@ -43,7 +51,7 @@ class InstanceFacts(instances.MailInstance):
         changed = {n: self.properties[n] for n in _FACTS if self.properties[n].is_dirty()}
         if not changed:
             return
-        with self._get_engine().session_manager(session=session) as active:
+        with utils.transaction(session) as active:
             # No row is no error: its deletion is the builder's next step.
             utils.update_columns(
                 active,
@@ -87,7 +95,7 @@ class InstanceFacts(instances.MailInstance):
         again: as many as its limit that wait (for a node, an agent) would
         keep all others from being looked at.
         """
-        with cls._get_engine().session_manager() as session:
+        with utils.transaction() as session:
             rows = session.execute(
                 f"SELECT i.uuid FROM {cls.__tablename__} i WHERE {condition}"  # noqa: S608
                 " ORDER BY random() LIMIT %s",
@@ -115,20 +123,28 @@ class InstanceFacts(instances.MailInstance):
         )
         return None if resource is None else sdk_models.NodeSet.from_ua_resource(resource)
 
-    def reports(self, nodes: tp.Iterable[sys_uuid.UUID]) -> list[status.Report]:
-        """Return what each of *nodes* last said of itself."""
+    def observe(self, infra: str, nodes: tp.Iterable[sys_uuid.UUID]) -> None:
+        """Set status and error by *infra*, see ``status``, and what *nodes* last said."""
+        self.status, self.error = status.instance_status(infra, self._reports(nodes))
+
+    def _reports(self, nodes: tp.Iterable[sys_uuid.UUID]) -> list[status.Report]:
         agents = [str(agent_uuid(node)) for node in nodes]
-        with self._get_engine().session_manager() as session:
+        with utils.transaction() as session:
             # The value beside these two keys is as long as all accounts.
             rows = session.execute(
                 "SELECT uuid, value->>'status' AS status, value->>'error' AS error"
                 " FROM ua_actual_resources WHERE kind = %s AND uuid = ANY(%s::uuid[])",
                 (constants.INSTANCE_NODE_KIND, agents),
             ).fetchall()
-        found = {
-            str(row["uuid"]): status.Report(
-                row["status"] or statuses.IN_PROGRESS, row["error"] or ""
+        silent = heartbeats.silent_agents(agents)
+        reported = {str(row["uuid"]): row for row in rows}
+        return [
+            status.Report(
+                reported[agent]["status"] or statuses.IN_PROGRESS,
+                reported[agent]["error"] or "",
+                agent in silent,
             )
-            for row in rows
-        }
-        return [found.get(agent, _UNREPORTED) for agent in agents]
+            if agent in reported
+            else status.Report(statuses.IN_PROGRESS, silent=agent in silent)
+            for agent in agents
+        ]

@@ -8,12 +8,20 @@ import typing as tp
 
 from exordos_paas_mail.control_plane.records import statuses
 
+# Seconds after which a user is told that a node's agent is silent.
+PATIENCE: tp.Final = 60
+SILENT: tp.Final = (
+    f"the node's agent has been silent for more than {PATIENCE} seconds:"
+    " mail is relayed as before, changes wait"
+)
+
 
 class Report(tp.NamedTuple):
-    """What a node says about itself."""
+    """What a node says about itself, and whether it still says anything."""
 
     status: str
     error: str = ""
+    silent: bool = False
 
 
 def infra_status(node_set_status: str | None) -> str:
@@ -24,13 +32,21 @@ def infra_status(node_set_status: str | None) -> str:
 
 
 def instance_status(infra: str, reports: tp.Collection[Report]) -> tuple[str, str]:
-    """Return the status an instance shows, and the reason when it is ERROR.
+    """Return the status an instance shows, and what is wrong.
 
     *infra* is ``infra_status`` of its node set, *reports* what its nodes last
     said. ACTIVE means that the node set is, and that every node has applied
     the instance at least once and is well: an account that travels to a
-    healthy node does not make the instance IN_PROGRESS again.
+    healthy node does not make the instance IN_PROGRESS again. An agent that has
+    fallen silent is told and changes no status: the relay goes on without it.
     """
+    status, error = _status(infra, reports)
+    if any(report.silent for report in reports):
+        error = "; ".join(filter(None, [error, SILENT]))
+    return status, error
+
+
+def _status(infra: str, reports: tp.Collection[Report]) -> tuple[str, str]:
     if infra == statuses.ERROR:
         return statuses.ERROR, "the node set is in the ERROR status"
     failed = sorted(report.error for report in reports if report.status == statuses.ERROR)

@@ -9,6 +9,7 @@ import typing as tp
 from restalchemy.dm import models, properties, relationships, types
 from restalchemy.storage import exceptions as storage_exceptions
 
+from exordos_paas_mail import utils
 from exordos_paas_mail.codecs import password_hashes
 from exordos_paas_mail.control_plane.records import base, errors, fields, instances
 
@@ -38,7 +39,7 @@ class AccountRecord(base.Record, models.ModelWithProject, base.Stored):
 
         Ten thousand of these cost milliseconds; as models, seconds.
         """
-        with cls._get_engine().session_manager(session=session) as active:
+        with utils.transaction(session) as active:
             rows = active.execute(
                 "SELECT username, password_hash FROM mail_accounts"
                 " WHERE instance = %s AND active ORDER BY username",
@@ -64,7 +65,7 @@ class AccountRecord(base.Record, models.ModelWithProject, base.Stored):
     def insert(self, session: tp.Any = None) -> None:
         """Add the account; RecordNotFound if its instance is gone."""
         self._check()
-        with self._get_engine().session_manager(session=session) as active:
+        with utils.transaction(session) as active:
             if not self._touch_instance(active):
                 raise storage_exceptions.RecordNotFound(
                     model="MailInstance", filters={"uuid": str(self.instance.uuid)}
@@ -75,14 +76,14 @@ class AccountRecord(base.Record, models.ModelWithProject, base.Stored):
         """Write what changed."""
         if self.properties["password_hash"].is_dirty():
             self._check()
-        with self._get_engine().session_manager(session=session) as active:
+        with utils.transaction(session) as active:
             if any(self.properties[name].is_dirty() for name in self._ON_NODE):
                 self._touch_instance(active)
             super().update(session=active, force=force)
 
     def delete(self, session: tp.Any = None, **kwargs: tp.Any) -> tp.Any:
         """Remove the account."""
-        with self._get_engine().session_manager(session=session) as active:
+        with utils.transaction(session) as active:
             self._touch_instance(active)
             return super().delete(session=active, **kwargs)
 

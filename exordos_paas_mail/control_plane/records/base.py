@@ -84,7 +84,7 @@ class Stored(orm.SQLStorableMixin):
         at_most: tp.Mapping[str, tp.Any] | None = None,
     ) -> None:
         try:
-            with self._get_engine().session_manager(session=session) as active:
+            with utils.transaction(session) as active:
                 written = utils.update_columns(
                     active, self.__tablename__, {"uuid": str(self.uuid)}, columns, at_most
                 )

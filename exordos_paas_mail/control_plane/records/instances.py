@@ -64,7 +64,7 @@ class MailInstance(base.Record, models.ModelWithProject, base.Stored):
         Writes ``updated_at`` alone and locks the row to the end of the
         transaction. Returns whether the instance is there.
         """
-        with cls._get_engine().session_manager(session=session) as active:
+        with utils.transaction(session) as active:
             return bool(
                 utils.update_columns(
                     active,
@@ -82,7 +82,7 @@ class MailInstance(base.Record, models.ModelWithProject, base.Stored):
         keys on its disk, to this one, which may be somebody else's.
         """
         self.image = self.version.image
-        with self._get_engine().session_manager(session=session) as active:
+        with utils.transaction(session) as active:
             super().insert(session=active)
             domains.write_primary(active, self.uuid)
             left = active.execute(
@@ -123,7 +123,7 @@ class MailInstance(base.Record, models.ModelWithProject, base.Stored):
 
     def delete(self, session: tp.Any = None, **kwargs: tp.Any) -> tp.Any:
         """Remove the instance and its accounts."""
-        with self._get_engine().session_manager(session=session) as active:
+        with utils.transaction(session) as active:
             # An account that is being made holds this lock until it is in.
             type(self).touch(self.uuid, active)
             active.execute("DELETE FROM mail_accounts WHERE instance = %s", (str(self.uuid),))

@@ -130,6 +130,24 @@ class Node:
             status=resource.status,
         )
 
+    def beat(self, seconds_ago: float = 0) -> None:
+        """Write the node's heartbeat, as it was so many seconds ago."""
+        resource = ua_models.Resource.from_value(
+            {"uuid": str(self.agent)}, constants.HEARTBEAT_KIND, ("uuid",)
+        )
+        resource.node = self.uuid
+        with engines.engine_factory.get_engine().session_manager() as session:
+            session.execute(
+                "DELETE FROM ua_actual_resources WHERE uuid = %s AND kind = %s",
+                (str(self.agent), constants.HEARTBEAT_KIND),
+            )
+            resource.insert(session=session)
+            session.execute(
+                "UPDATE ua_actual_resources SET updated_at = updated_at - make_interval(secs => %s)"
+                " WHERE uuid = %s AND kind = %s",
+                (seconds_ago, str(self.agent), constants.HEARTBEAT_KIND),
+            )
+
 
 def row_versions() -> dict[str, set[tuple[tp.Any, ...]]]:
     """Return which transaction wrote each row: equal before and after is nothing written."""

@@ -1,0 +1,68 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""Which agents are silent.
+
+An agent that has nothing new to report writes nothing: its last report stays, however
+long it has been dead. So each node writes a row of its own every few seconds
+(constants.HEARTBEAT_KIND), of a kind that no agent has, which is in nobody's payload
+and compared with nothing. A node whose image knows no heartbeat has no row, and
+nothing is said of it.
+"""
+
+from __future__ import annotations
+
+import typing as tp
+
+from gcl_sdk.infra.dm import models as sdk_models
+
+from exordos_paas_mail import constants, utils
+from exordos_paas_mail.control_plane.reconcile import status
+
+if tp.TYPE_CHECKING:
+    import uuid as sys_uuid
+
+# Seconds after which the key of a node is fetched anew, and after which a user is told.
+KEY_PATIENCE: tp.Final = 30
+PATIENCE: tp.Final = status.PATIENCE
+
+
+def silent_nodes() -> list[tuple[sys_uuid.UUID, str]]:
+    """Return (node set, node) of each node that was heard, and not for KEY_PATIENCE seconds."""
+    with utils.transaction() as session:
+        rows = session.execute(
+            "SELECT s.uuid, h.node FROM ua_actual_resources h"
+            " JOIN ua_actual_resources s ON s.kind = %s"
+            " AND jsonb_exists(s.value->'nodes', h.node::text)"
+            " JOIN mail_instances i ON i.uuid = s.uuid"
+            " WHERE h.kind = %s"
+            " AND h.updated_at < timezone('utc', clock_timestamp()) - make_interval(secs => %s)",
+            (sdk_models.NodeSet.get_resource_kind(), constants.HEARTBEAT_KIND, KEY_PATIENCE),
+        ).fetchall()
+    return [(row["uuid"], str(row["node"])) for row in rows]
+
+
+def silent_agents(agents: tp.Sequence[str]) -> set[str]:
+    """Return which of *agents* were heard, and not for PATIENCE seconds."""
+    with utils.transaction() as session:
+        rows = session.execute(
+            "SELECT h.uuid FROM ua_actual_resources h WHERE h.kind = %s"
+            " AND h.uuid = ANY(%s::uuid[])"
+            " AND h.updated_at < timezone('utc', clock_timestamp()) - make_interval(secs => %s)",
+            (constants.HEARTBEAT_KIND, list(agents), PATIENCE),
+        ).fetchall()
+    return {str(row["uuid"]) for row in rows}
+
+
+def changed_instances() -> list[sys_uuid.UUID]:
+    """Return the instances whose ``error`` does not say what is so about their agents."""
+    with utils.transaction() as session:
+        rows = session.execute(
+            "SELECT i.uuid FROM mail_instances i JOIN ua_target_resources t ON t.master = i.uuid"
+            " JOIN ua_actual_resources h ON h.uuid = t.uuid AND h.kind = %s"
+            " WHERE t.kind = %s GROUP BY i.uuid"
+            " HAVING bool_or("
+            "h.updated_at < timezone('utc', clock_timestamp()) - make_interval(secs => %s))"
+            " <> (strpos(i.error, %s) > 0)",
+            (constants.HEARTBEAT_KIND, constants.INSTANCE_NODE_KIND, PATIENCE, status.SILENT),
+        ).fetchall()
+    return [row["uuid"] for row in rows]

@@ -1,0 +1,138 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""The keys that the agents of the nodes encrypt with: fetched from Core, and kept.
+
+A key is made with its node and lives as long. Core can make a node again under
+its uuid, with another key: its agent is not understood then, and so is silent.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+import typing as tp
+import uuid as sys_uuid
+
+import requests
+from bazooka import exceptions as bazooka_exceptions
+from gcl_sdk.agents.universal.dm import models as ua_models
+from gcl_sdk.infra.dm import models as sdk_models
+from restalchemy.dm import filters
+
+from exordos_paas_mail import constants, utils
+from exordos_paas_mail.control_plane.reconcile import core, heartbeats, instances
+from exordos_paas_mail.control_plane.records import instances as records
+from exordos_paas_mail.control_plane.records import statuses
+
+if tp.TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+    from gcl_sdk.clients.http import base as core_http
+
+LOG = logging.getLogger(__name__)
+
+# How often the key of a silent node is asked for, in seconds.
+_PERIOD: tp.Final = 60.0
+
+
+class NodeKeys:
+    """Fetches the keys of nodes whose key is not here, or whose agent is silent."""
+
+    def __init__(self, client: core_http.CollectionBaseClient) -> None:
+        self._core = client
+        self._asked: dict[str, float] = {}
+
+    def fetch(self) -> None:
+        """Fetch what is missing or may have changed; whatever Core does not give waits."""
+        # Rows are written after the last request: no worker of the API waits for Core.
+        fetched = list(self._fetched())
+        for node, key in fetched:
+            known = _keys([node])
+            ua_models.NodeEncryptionKey.get_or_create(sys_uuid.UUID(node), private_key=key)
+            if known and known[0].private_key != key:
+                LOG.warning("Core made the node %s again: its report is forgotten", node)
+                _forget_report(sys_uuid.UUID(node))
+
+    def _fetched(self) -> Iterator[tuple[str, str]]:
+        """Yield each node that was asked for and has a key, with it."""
+        for node_set, nodes in self._to_ask_for().items():
+            try:
+                keys = self._core.do_action(core.SETS, "get_private_keys", node_set) or {}
+            except bazooka_exceptions.BaseHTTPException as error:
+                LOG.warning("Core has no keys of the node set %s: %d", node_set, error.code)
+                continue
+            except requests.RequestException as error:
+                # One wait is enough: the next pass asks again.
+                LOG.warning("Core does not answer, keys of nodes are missing: %s", error)
+                return
+            for node in nodes & keys.keys():
+                yield node, keys[node]
+
+    def _to_ask_for(self) -> dict[sys_uuid.UUID, set[str]]:
+        """Return nodes by their set: those without a key, and the silent ones once a minute."""
+        now = time.monotonic()
+        self._asked = {n: at for n, at in self._asked.items() if now - at < _PERIOD}
+        asked_for: dict[sys_uuid.UUID, set[str]] = {}
+        for node_set, node in _without_key():
+            asked_for.setdefault(node_set, set()).add(node)
+        for node_set, node in heartbeats.silent_nodes():
+            if node not in self._asked:
+                self._asked[node] = now
+                asked_for.setdefault(node_set, set()).add(node)
+        return asked_for
+
+
+def _without_key() -> list[tuple[sys_uuid.UUID, str]]:
+    """Return the nodes of instances' sets whose key is not here, each with its set."""
+    with utils.transaction() as session:
+        rows = session.execute(
+            "SELECT s.uuid, n.node FROM ua_actual_resources s"
+            " JOIN mail_instances i ON i.uuid = s.uuid"
+            " CROSS JOIN jsonb_object_keys(CASE jsonb_typeof(s.value->'nodes')"
+            " WHEN 'object' THEN s.value->'nodes' END) n (node)"
+            " WHERE s.kind = %s AND NOT EXISTS"
+            " (SELECT FROM ua_node_encryption_keys k WHERE k.uuid::text = n.node)"
+            " ORDER BY random()",
+            (sdk_models.NodeSet.get_resource_kind(),),
+        ).fetchall()
+    return [(row["uuid"], row["node"]) for row in rows]
+
+
+def _forget_report(node: sys_uuid.UUID) -> None:
+    """Forget what *node* said when it was another machine, and have its instance looked at."""
+    agent = str(instances.agent_uuid(node))
+    with utils.transaction() as session:
+        session.execute(
+            "DELETE FROM ua_actual_resources WHERE uuid = %s AND kind = %s",
+            (agent, constants.INSTANCE_NODE_KIND),
+        )
+        rows = session.execute(
+            "SELECT master FROM ua_target_resources WHERE uuid = %s AND kind = %s",
+            (agent, constants.INSTANCE_NODE_KIND),
+        ).fetchall()
+        for row in rows:
+            records.MailInstance.touch(row["master"], session)
+
+
+def check(nodes: Collection[sys_uuid.UUID], node_set: sdk_models.NodeSet) -> None:
+    """Raise LookupError if Core made the nodes and has no key of one, which cannot talk to us then.
+
+    It is logged at each pass, and the instance waits: the next pass asks Core again.
+    """
+    if node_set.status != statuses.ACTIVE:
+        return
+    if missing := set(nodes) - {key.uuid for key in _keys(nodes)}:
+        raise LookupError(f"Core has no key of the nodes {sorted(map(str, missing))}")
+
+
+def delete(nodes: Collection[tp.Any]) -> None:
+    """Delete the keys of *nodes*."""
+    for key in _keys(nodes) if nodes else ():
+        key.delete()
+
+
+def _keys(nodes: Collection[tp.Any]) -> list[ua_models.NodeEncryptionKey]:
+    found: list[ua_models.NodeEncryptionKey] = ua_models.NodeEncryptionKey.objects.get_all(
+        filters={"uuid": filters.In([str(node) for node in nodes])}
+    )
+    return found
