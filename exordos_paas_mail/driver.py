@@ -25,7 +25,7 @@ from restalchemy.dm import properties
 from restalchemy.dm import types as ra_types
 
 from exordos_paas_mail import constants
-from exordos_paas_mail.node import health, machine, parts
+from exordos_paas_mail.node import health, heartbeat, machine, parts
 
 LOG = logging.getLogger(__name__)
 
@@ -108,23 +108,14 @@ class MailInstanceNode(meta.MetaDataPlaneModel):
                 setattr(self, field, f"# {'; '.join(faults)}\n")
 
     def delete_from_dp(self) -> None:
-        """Leave a relay that holds nothing: nobody can log in.
+        """Keep what the node holds: to have no target is not to be told anything.
 
-        Raises MachineError or OSError when something is still there; the agent
-        then keeps the resource and tries again.
+        An instance that is deleted takes its machine along. A control plane that lost
+        a target, by a restore or because the node was absent from a report, would
+        otherwise lock out every account of a relay that serves. What a node holds is
+        taken away by a target that says so.
         """
-        for part in self._parts.values():
-            self._remove(part)
-
-    def _remove(self, part: parts.Part) -> None:
-        try:
-            part.ensure("")
-        except machine.MachineError as error:
-            # exim reads an account file anew for each login: without its
-            # reload the accounts are gone as well, and exim may be gone first.
-            if part.read():
-                raise
-            LOG.warning("%s: %s removed, but %s", self.domain, part.name, error)
+        LOG.warning("%s: there is no target any more, the node keeps what it holds", self.domain)
 
     def to_ua_resource(self, kind: str, extract_status: bool = True) -> models.Resource:  # noqa: FBT001, FBT002
         """Return the resource; the hashes of an unchanged one are not taken again."""
@@ -183,12 +174,13 @@ class MailCapabilityDriver(meta.MetaFileStorageAgentDriver):
         **kwargs: tp.Any,
     ) -> None:
         super().__init__(*args, meta_file=meta_file, **kwargs)
+        self._heartbeat = heartbeat.of_this_agent()
 
     def finalize(self) -> None:
-        """Keep the state file; that it cannot be kept is a fact of the next pass.
+        """Keep the state file, and give the sign of life.
 
-        The agent drops the whole report of a driver that raises here, and with it
-        the reason.
+        That the file cannot be kept is a fact of the next pass: the agent drops
+        the whole report of a driver that raises here, and with it the reason.
         """
         failure = ""
         try:
@@ -198,3 +190,5 @@ class MailCapabilityDriver(meta.MetaFileStorageAgentDriver):
             LOG.warning("%s", failure)
         for model in self.__model_map__.values():
             model.state_failure = failure
+        if self._heartbeat is not None:
+            self._heartbeat.beat()

@@ -61,11 +61,13 @@ class Declared:
         """Return the last writing transaction of each row that is about the instance."""
         both = f"('{self.instance}', '{self.account}')"
         ours = f"(SELECT uuid FROM ua_target_resources WHERE uuid IN {both} OR master IN {both})"  # noqa: S608
+        # A sign of life is no write about the instance.
+        reported = f"{ours} AND kind <> 'mail_node_heartbeat'"
         return [
             *self.rows("metapaas-cp", "metapaas", "mail_instances", both, "updated_at"),
             *self.rows("metapaas-cp", "metapaas", "mail_accounts", both, "updated_at"),
             *self.rows("metapaas-cp", "metapaas", "ua_target_resources", ours),
-            *self.rows("metapaas-cp", "metapaas", "ua_actual_resources", ours),
+            *self.rows("metapaas-cp", "metapaas", "ua_actual_resources", reported),
             *self.rows("core", "exordos_core", "ua_target_resources", both),
             *self.rows("core", "exordos_core", "ua_actual_resources", both),
         ]

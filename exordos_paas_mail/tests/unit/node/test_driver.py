@@ -307,34 +307,18 @@ def test_a_dovecot_prefix_is_stripped_and_settles(settled: agent_stage.Stage) ->
     assert settled.file.read_text() == ALICE + BOB
 
 
-def test_a_deleted_resource_leaves_nobody_who_can_log_in(settled: agent_stage.Stage) -> None:
-    settled.want(None)
-
-    assert settled.turn() == [RELOAD]
-    assert (settled.file.read_text(), settled.orchestrator.facts) == ("", {})
-    assert settled.turn() == []
-
-
-def test_a_relay_that_is_gone_does_not_hold_up_the_deletion(settled: agent_stage.Stage) -> None:
-    settled.fake.fail("systemctl", "reload", "exim4.service is not active")
-    settled.want(None)
-    settled.turn()
-
-    assert (settled.file.read_text(), settled.orchestrator.facts) == ("", {})
-
-
-def test_a_deletion_that_fails_is_tried_again(
-    settled: agent_stage.Stage, monkeypatch: pytest.MonkeyPatch
+def test_an_agent_without_a_target_keeps_the_accounts_until_it_is_told(
+    settled: agent_stage.Stage,
 ) -> None:
     settled.want(None)
-    with monkeypatch.context() as patch:
-        fake_node.full_root_disk(patch)
-        settled.turn()
-    assert settled.file.read_text() == ALICE
-    assert list(settled.orchestrator.facts) == [str(agent_stage.UUID)]
-    settled.turn()
 
-    assert (settled.file.read_text(), settled.orchestrator.facts) == ("", {})
+    assert settled.turn() == []
+    assert (settled.file.read_text(), settled.orchestrator.facts) == (ALICE, {})
+    assert settled.turn() == []
+
+    settled.want("")
+    assert settled.turn() == [RELOAD]
+    assert settled.file.read_text() == ""
 
 
 def test_an_agent_that_starts_anew_reads_the_disk_and_does_nothing(

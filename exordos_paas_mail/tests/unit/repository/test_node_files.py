@@ -137,7 +137,7 @@ def test_every_dependency_of_the_image_is_locked_with_hashes() -> None:
     locked = {name.replace("-", "_") for name in re.findall(r"^([a-z0-9-]+)==", lock, re.MULTILINE)}
     wanted = re.search(r"^dependencies = \[(.*?)^\]", pyproject, re.MULTILINE | re.DOTALL)
     assert wanted is not None
-    names = {name.replace("-", "_") for name in re.findall(r'"([A-Za-z0-9_-]+)', wanted[1])}
+    names = {re.sub("[-.]", "_", name) for name in re.findall(r'"([A-Za-z0-9._-]+)', wanted[1])}
 
     assert names <= locked
     requirements = re.split(r"^(?=[a-z0-9-]+==)", lock, flags=re.MULTILINE)[1:]
