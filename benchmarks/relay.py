@@ -17,12 +17,12 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
+import dataclasses
 import pathlib
 import statistics
 import sys
 import tempfile
 import time
-import typing as tp
 
 from exordos_paas_mail.codecs import cdb, exim_conf
 from exordos_paas_mail.tests.relay import internet as internet_
@@ -84,7 +84,8 @@ def login_cost(relay: relay_.Relay, login: str, password: str, answer: int) -> f
         return int(pathlib.Path(f"/proc/{session}/schedstat").read_text().split()[0]) / 1e6
 
 
-class Case(tp.NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Case:
     """One way to log in."""
 
     name: str

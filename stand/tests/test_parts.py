@@ -12,7 +12,7 @@ import uuid
 
 import pytest
 
-from imaging.containers import nodes, sites
+from imaging.containers import cgroups, mounts, nodes, sites
 from stand import (
     __main__ as command_line,
 )
@@ -137,7 +137,7 @@ def test_the_running_stand_of_another_checkout_is_left_alone(
     site: sites.Site, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(installation, "_CLAIMS", tmp_path)
-    monkeypatch.setattr(installation.cgroups, "processes", lambda _group: [1])
+    monkeypatch.setattr(cgroups, "processes", lambda _group: [1])
     (tmp_path / "mailaas-test").write_text("/elsewhere/.stand")
     with pytest.raises(installation.InUseError, match=r"the stand of /elsewhere/\.stand is up"):
         installation.down(site)
@@ -150,9 +150,9 @@ def test_what_a_dead_stand_of_another_checkout_left_is_cleared(
     dead.mkdir()
     cleared: list[object] = []
     monkeypatch.setattr(installation, "_CLAIMS", tmp_path)
-    monkeypatch.setattr(installation.cgroups, "processes", lambda _group: [])
-    monkeypatch.setattr(installation.nodes, "clear", cleared.append)
-    monkeypatch.setattr(installation.mounts, "remove", cleared.append)
+    monkeypatch.setattr(cgroups, "processes", lambda _group: [])
+    monkeypatch.setattr(nodes, "clear", cleared.append)
+    monkeypatch.setattr(mounts, "remove", cleared.append)
     (tmp_path / "mailaas-test").write_text(str(dead))
 
     installation._claim(site)

@@ -64,7 +64,7 @@ class Elements:
 
         def state() -> tuple[str, str] | None:
             found = self.find(name)
-            return found and (found["version"], found["status"])
+            return (found["version"], found["status"]) if found else None
 
         rest.wait(
             state,

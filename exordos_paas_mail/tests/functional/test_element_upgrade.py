@@ -33,6 +33,12 @@ KEPT = ("/etc/exim4/dkim/platform.private", "/etc/exim4/tls/fullchain.pem", "/et
 MARK = "/of-the-old-root"
 
 
+def resources(owner: rest.Api) -> list[str]:
+    """Return the names of the resources that the API serves."""
+    names: list[str] = owner.expect(200, "GET", TYPE)
+    return names
+
+
 @pytest.fixture(scope="module")
 def elements(
     stand: stand_control.Stand, core: rest.Api, poll: tuple[float, float]
@@ -58,7 +64,7 @@ def installed(
     yield manifest
     elements.update(manifest)
     rest.wait(
-        lambda: owner.list(TYPE),
+        lambda: resources(owner),
         lambda found: release["name"] not in found,
         "the API is that of the installed release again",
         poll,
@@ -88,7 +94,7 @@ def test_a_new_release_comes_to_life_and_nobody_who_sends_notices(
     # What an earlier run applied stays applied: the migration has nothing to undo.
     forget = f"DELETE FROM ra_migrations WHERE uuid = '{release['migration']}'"  # noqa: S608
     stand.query(CONTROL_PLANE, "metapaas", forget)
-    assert release["name"] not in owner.list(TYPE)
+    assert release["name"] not in resources(owner)
     before = owner.read(rest.instance_path(instance))
     stand.shell(relay.host, f"touch {MARK}")
     sender = traffic.Sender(relay, alice.address, alice.password, RECIPIENT)
@@ -99,7 +105,7 @@ def test_a_new_release_comes_to_life_and_nobody_who_sends_notices(
     ):
         elements.update(pathlib.Path(release["manifest"]))
         rest.wait(
-            lambda: owner.list(TYPE),
+            lambda: resources(owner),
             lambda found: release["name"] in found,
             "the API is that of the next release",
             poll,

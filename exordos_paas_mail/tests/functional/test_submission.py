@@ -81,6 +81,7 @@ def test_a_message_arrives_with_its_own_body_and_without_its_senders_whereabouts
 ) -> None:
     composed = submission.message(alice.address, BOB, Bcc="hidden@example.net")
     with relay.logged_in(alice.address, alice.password) as client:
+        assert client.sock is not None
         ours = client.sock.getsockname()[0]
         assert submission.transact(client, alice.address, BOB, composed) == ACCEPTED
     raw = internet.raw(internet.wait_for_message(BOB, composed["Subject"])["id"])

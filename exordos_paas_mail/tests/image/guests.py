@@ -30,7 +30,10 @@ class Guest(tp.Protocol):
     """A node that is up."""
 
     host: str
-    ports: tp.Mapping[int, int]
+
+    @property
+    def ports(self) -> tp.Mapping[int, int]:
+        """Return the port on *host* that each port of the relay is reached by."""
 
     def run(self, *command: str, stdin: str = "", check: bool = True) -> str:
         """Run *command* in the node as root, return its output."""
@@ -118,16 +121,18 @@ def certificate(guest: Guest) -> str:
 
 def facts(guest: Guest) -> Facts:
     """Return what a re-image must not change."""
-    digests = [
-        guest.run("sha256sum", path).split()[0]
-        for path in (
-            constants.DKIM_PRIVATE_KEY_FILE,
-            constants.DKIM_RECORD_FILE,
-            constants.TLS_PRIVATE_KEY_FILE,
-        )
-    ]
+
+    def digest(path: str) -> str:
+        return guest.run("sha256sum", path).split()[0]
+
     spooled = guest.run("find", "/var/spool/exim4/input", "-name", "*-[DH]", "-printf", "%f\\n")
-    return Facts(*digests, certificate(guest), sorted(spooled.split()))
+    return Facts(
+        dkim_key=digest(constants.DKIM_PRIVATE_KEY_FILE),
+        dkim_record=digest(constants.DKIM_RECORD_FILE),
+        tls_key=digest(constants.TLS_PRIVATE_KEY_FILE),
+        certificate=certificate(guest),
+        queue=sorted(spooled.split()),
+    )
 
 
 def wait_for_queue(guest: Guest, length: int, seconds: float = 60) -> None:

@@ -31,6 +31,7 @@ LISTENERS = tuple(f"exim4@{port}.service" for port in PORTS)
 SOCKETS = tuple(f"exim4@{port}.socket" for port in PORTS)
 
 
+@tp.final
 class Clients:
     """Connects without pause on every port, and counts how it ends."""
 
@@ -60,7 +61,7 @@ class Clients:
         except OSError as error:
             return type(error).__name__
 
-    def __enter__(self) -> tp.Self:
+    def __enter__(self) -> Clients:
         for thread in self._threads:
             thread.start()
         return self

@@ -121,7 +121,14 @@ class _Keep:
         self.folder = folder
         self.count = 0
 
-    async def handle_RCPT(self, server, session, envelope, address, options):  # noqa: ANN001, ANN202, ARG002, N802
+    async def handle_RCPT(  # noqa: N802
+        self,
+        server: smtp.SMTP,
+        session: smtp.Session,
+        envelope: smtp.Envelope,
+        address: str,
+        options: list[str],
+    ) -> str:
         if address.startswith("refused@"):
             return "550 5.1.1 No such user: mailbox is unknown here"
         if address.startswith("later@"):
@@ -129,10 +136,12 @@ class _Keep:
         envelope.rcpt_tos.append(address)
         return "250 OK"
 
-    async def handle_DATA(self, server, session, envelope):  # noqa: ANN001, ANN202, ARG002, N802
+    async def handle_DATA(  # noqa: N802
+        self, server: smtp.SMTP, session: smtp.Session, envelope: smtp.Envelope
+    ) -> str:
         self.count += 1
         facts = {
-            "sender": envelope.mail_from.strip("<>"),
+            "sender": (envelope.mail_from or "").strip("<>"),
             "recipients": envelope.rcpt_tos,
             "helo": session.host_name,
             "tls": session.ssl is not None,

@@ -251,6 +251,7 @@ def message(body: str = "Hello.\r\n", **headers: str) -> str:
     return "".join(f"{name}: {value}\r\n" for name, value in fields.items()) + "\r\n" + body
 
 
+@tp.final
 class Raw:
     """A client that writes what it is told, when it is told."""
 
@@ -295,7 +296,7 @@ class Raw:
         self._file.close()
         self.socket.close()
 
-    def __enter__(self) -> tp.Self:
+    def __enter__(self) -> Raw:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -132,6 +132,7 @@ def test_an_envelope_sender_cannot_carry_more_than_an_address(
     relay: relay_.Relay, internet: internet_.Internet, address: str
 ) -> None:
     with relay.login() as client:
+        assert client.sock is not None
         client.sock.sendall(f"MAIL FROM:<{address}>\r\n".encode())
         assert client.getreply()[0] in {500, 501, 503, 553, 555}
     assert internet.received() == []

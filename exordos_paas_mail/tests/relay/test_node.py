@@ -17,7 +17,8 @@ import pytest
 
 from exordos_paas_mail import constants
 from exordos_paas_mail.codecs import dkim, exim_conf, mail_env, passwd
-from exordos_paas_mail.node import health, machine
+from exordos_paas_mail.node import health
+from exordos_paas_mail.node import machine as machine_
 from exordos_paas_mail.node.commands import configure, status
 from exordos_paas_mail.node.parts import accounts
 from exordos_paas_mail.tests.relay import certificates
@@ -29,7 +30,7 @@ PASSWORD = "a password of an account"
 
 
 @dataclasses.dataclass(frozen=True)
-class Machine(machine.Machine):
+class Machine(machine_.Machine):
     """This machine; only systemd, which is not process 1 here, is the bench's stand-in."""
 
     units: tp.Any = None

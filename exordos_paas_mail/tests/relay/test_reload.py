@@ -23,6 +23,7 @@ DOMAIN = relay_.DOMAIN
 CHANGES = 200
 
 
+@tp.final
 class Clients:
     """Connects without pause on every port, and counts how it ends."""
 
@@ -47,7 +48,7 @@ class Clients:
         except (OSError, smtplib.SMTPException) as error:
             return type(error).__name__
 
-    def __enter__(self) -> tp.Self:
+    def __enter__(self) -> Clients:
         for thread in self._threads:
             thread.start()
         return self

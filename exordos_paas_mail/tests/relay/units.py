@@ -101,7 +101,7 @@ class Units:
 
     def _accept(self, port: int) -> None:
         command = self._command(self._listener, self._listener["ExecStart"][0])
-        self.listeners[port] = subprocess.Popen(command, stdin=self.sockets[port])
+        self.listeners[port] = subprocess.Popen(command, stdin=self.sockets[port].fileno())
 
     def _stop(self, port: int) -> None:
         """KillMode=process: the accepting process only, sessions go on."""

@@ -12,7 +12,7 @@ import dns.zone
 import hypothesis
 import pytest
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from hypothesis import strategies as st
 
 from exordos_paas_mail.codecs import dkim
@@ -53,6 +53,7 @@ def test_the_value_publishes_the_public_half_of_the_key() -> None:
     )
 
     assert dkim.value_of(private_key()) == f"v=DKIM1; k=rsa; p={base64.b64encode(der).decode()}"
+    assert isinstance(public, rsa.RSAPublicKey)
     assert public.key_size == 2048
 
 

@@ -191,7 +191,7 @@ class FakeCore:
         if (method, action) == ("GET", "introspect"):
             if token not in self.tokens:
                 raise _RefusedError(400, "InvalidAuthTokenError", "unknown token")
-            return 200, self.tokens[tp.cast("str", token)]
+            return 200, self.tokens[token]
         raise _RefusedError(404, "NotFoundError", action)
 
     def _collection(

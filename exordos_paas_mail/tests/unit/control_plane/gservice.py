@@ -30,7 +30,7 @@ class GService:
 
     def __init__(self, core: fake_core.FakeCore, work_dir: pathlib.Path) -> None:
         own = sys_uuid.uuid4()
-        account = {
+        account: dict[str, tp.Any] = {
             "core_username": fake_core.USERNAME,
             "core_password": fake_core.PASSWORD,
             "core_api_base_url": core.url,
@@ -96,18 +96,27 @@ class Node:
         )
         self._orch.agents_create(agent, check_node_exists=True)
 
-    def target(self) -> dict[str, tp.Any] | None:
-        """Return what the agent is told to hold."""
+    def target(self) -> dict[str, tp.Any]:
+        """Return what the agent is told to hold; LookupError if it is told nothing."""
         payload = self._orch.agents_get_payload(self.agent, None)
         resources = payload.caps_resources(constants.INSTANCE_NODE_KIND)
         assert len(resources) <= 1
-        return resources[0].value if resources else None
+        if not resources:
+            raise LookupError("the node is told nothing")
+        value: dict[str, tp.Any] = resources[0].value
+        return value
+
+    def is_told(self) -> bool:
+        """Tell whether the agent is told to hold anything."""
+        try:
+            self.target()
+        except LookupError:
+            return False
+        return True
 
     def report(self, **facts_: tp.Any) -> None:
         """Apply the target and report it, with *facts_*, as the agent does."""
-        target = self.target()
-        assert target is not None, "the node has nothing to apply"
-        value = {"status": "ACTIVE", "error": "", **target, **facts_}
+        value = {"status": "ACTIVE", "error": "", **self.target(), **facts_}
         resource = ua_models.Resource.from_value(
             value, constants.INSTANCE_NODE_KIND, ("uuid", "name", "domain", "passwd")
         )

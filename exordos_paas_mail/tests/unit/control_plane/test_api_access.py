@@ -95,7 +95,7 @@ def test_no_token_is_a_403(world: World, route: Route) -> None:
 @pytest.mark.parametrize("fault", ["garbage", "expired", "audience", "signature", "unknown"])
 def test_a_bad_token_is_a_401(world: World, route: Route, fault: str) -> None:
     core, project = world.api.core, world.api.project_id
-    tokens = {
+    tokens: dict[str, tp.Callable[[], str]] = {
         "garbage": lambda: "garbage",
         "expired": lambda: core.token(project, api_client.OWNER, lifetime=-5),
         "audience": lambda: core.token(project, api_client.OWNER, audience="other"),

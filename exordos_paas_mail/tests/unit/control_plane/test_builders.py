@@ -86,10 +86,10 @@ def test_the_node_is_given_nothing_before_its_set_is_active(stage: stages.Stage)
     node = stage.with_node()
     node.register()
     stage.services.tick(3)
-    assert node.target() is None
+    assert not node.is_told()
     stage.core.set_status(stage.uuid, "ACTIVE")
     stage.services.tick(2)
-    assert node.target() is not None
+    assert node.is_told()
 
 
 def test_accounts_reach_the_node_and_leave_it(stage: stages.Stage) -> None:
@@ -146,7 +146,7 @@ def test_a_resize_reaches_core_and_shows(stage: stages.Stage) -> None:
     stage.core.set_status(stage.uuid, "ACTIVE")
     stage.services.tick(2)
     assert stage.shown("status", "dkim_public_key") == ("ACTIVE", stages.DKIM)
-    assert node.target() is not None
+    assert node.is_told()
 
 
 def test_an_account_reaches_the_node_during_a_resize(stage: stages.Stage) -> None:

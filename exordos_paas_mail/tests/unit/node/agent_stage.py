@@ -46,7 +46,7 @@ class Orchestrator(orch_base.AbstractOrchClient):
 
     def agents_get_payload(
         self,
-        uuid: sys_uuid.UUID,  # noqa: ARG002 - the interface's
+        uuid: sys_uuid.UUID,
         payload: models.Payload | None,
         **_: tp.Any,
     ) -> models.Payload:
@@ -68,7 +68,7 @@ class Orchestrator(orch_base.AbstractOrchClient):
 
     def resources_update(
         self,
-        kind: str,  # noqa: ARG002 - the interface's
+        kind: str,
         uuid: sys_uuid.UUID,
         **fields: tp.Any,
     ) -> models.Resource:

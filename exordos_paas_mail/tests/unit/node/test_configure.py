@@ -491,7 +491,7 @@ def test_a_crash_anywhere_is_made_good_by_the_next_run(
     class Crash(BaseException):
         pass
 
-    steps = 0
+    steps = left = 0
     whole = type(node.machine).ensure_file
 
     def crashing(*args: tp.Any, **kwargs: tp.Any) -> bool:

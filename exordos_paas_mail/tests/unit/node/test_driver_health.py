@@ -186,7 +186,7 @@ NO_FILES = "the data disk is full: mail is refused with less than 1000 files fre
 def test_a_data_disk_that_takes_no_mail_is_an_error_as_long_as_it_is_so(
     settled: agent_stage.Stage,
     monkeypatch: pytest.MonkeyPatch,
-    disk: dict[str, int],
+    disk: dict[str, tp.Any],
     error: str,
 ) -> None:
     with monkeypatch.context() as patch:

@@ -49,7 +49,8 @@ def cut_power(stage: agent_stage.Stage, effects: int) -> None:
         return effect
 
     names = ("ensure_file", "ensure_absent", "reload_relay")
-    with mock.patch.multiple(machine.Machine, **{name: counted(name) for name in names}):
+    effects_: dict[str, tp.Any] = {name: counted(name) for name in names}
+    with mock.patch.multiple(machine.Machine, **effects_):
         try:
             stage.turn()
         except Crash:

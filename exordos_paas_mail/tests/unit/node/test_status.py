@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import typing as tp
 
 import pytest
 
@@ -89,7 +90,7 @@ def test_a_relay_whose_disk_takes_no_mail_is_told_with_the_reason(
     fake: fake_node.FakeNode,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
-    disk: dict[str, int],
+    disk: dict[str, tp.Any],
     error: str,
 ) -> None:
     fake.configured("tenant.example")
