@@ -52,8 +52,18 @@ def _api_blocks() -> list[str]:
     return re.findall(r"```bash\n(.*?)```", section, re.DOTALL)
 
 
-def _paste(core: fake_core.FakeCore, url: str, *blocks: str, project: str | None = PROJECT) -> str:
-    """Return what the shell prints after the README's first block, filled in, and *blocks*."""
+def _paste(
+    core: fake_core.FakeCore,
+    url: str,
+    *blocks: str,
+    fill_in: str | None = None,
+    project: str | None = PROJECT,
+) -> str:
+    """Return what the shell prints after *fill_in*, filled in, and *blocks*.
+
+    What is to be filled in is the README's first block, if nothing else is given.
+    """
+    fill_in = fill_in or _api_blocks()[0]
     mine = {
         "CORE": core.url,
         "API": url,
@@ -61,13 +71,11 @@ def _paste(core: fake_core.FakeCore, url: str, *blocks: str, project: str | None
         "USERNAME": fake_core.USERNAME,
         "PASSWORD": fake_core.PASSWORD,
     }
-    fill_in = _api_blocks()[0]
     for name, value in mine.items():
-        fill_in, replaced = re.subn(rf"\b{name}=\S+", f"{name}={value}", fill_in, count=1)
-        assert replaced == 1
+        fill_in = re.sub(rf"\b{name}=\S+", f"{name}={value}", fill_in, count=1)
     script = "\n".join(["set -Eeuo pipefail", fill_in, *blocks])
     # What a curl that was refused prints would pass for an answer.
-    script = script.replace("curl -sS", "curl --fail-with-body -sS")
+    script = re.sub(r"curl -sS(?! --fail)", "curl --fail-with-body -sS", script)
     done = subprocess.run(
         ["bash", "-c", script], check=False, capture_output=True, text=True, timeout=60
     )
@@ -111,6 +119,12 @@ def test_the_api_commands_of_the_operations_work(
     assert account.password_hash != before
     # The account was off, then on again.
     assert printed.splitlines()[-2:] == ["false", "true"]
+
+
+def test_the_operations_shell_calls_core(core: fake_core.FakeCore, url: str) -> None:
+    shells = OPERATIONS.read_text().partition("\n## Two shells\n")[2].partition("\n## ")[0]
+    (fill_in,) = re.findall(r"```bash\n(.*?)```", shells, re.DOTALL)
+    assert _paste(core, url, "core GET 'compute/sets/' | jq -c .", fill_in=fill_in) == "[]\n"
 
 
 def test_the_readme_lists_the_fields_the_api_has(api: api_client.Client) -> None:
