@@ -7,11 +7,18 @@ from __future__ import annotations
 import typing as tp
 
 import pytest
+from oslo_config import cfg
 
 from exordos_paas_mail.tests.unit.node import agent_stage, fake_node
 
 if tp.TYPE_CHECKING:
     import pathlib
+
+
+@pytest.fixture(autouse=True)
+def _no_agent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make this process no agent, though the stand's tests load the agent's options into it."""
+    monkeypatch.setattr(cfg, "CONF", cfg.ConfigOpts())
 
 
 @pytest.fixture
