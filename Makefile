@@ -158,7 +158,7 @@ image: wheel ## The element in output/, without a hypervisor (root)
 
 .PHONY: install
 install: venv ## The element on the Core that EXORDOS_ENDPOINT, _USERNAME, _PASSWORD name
-	@tools/install_element.sh "$(or $(MANIFEST),output/manifests/mailaas.yaml)"
+	@$(BIN)/python -m tools.install_element "$(or $(MANIFEST),output/manifests/mailaas.yaml)"
 
 .PHONY: publish-wheel
 publish-wheel: ## The wheel of dist/ into the package index in INDEX_DIR

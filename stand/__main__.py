@@ -11,10 +11,11 @@ import os
 import sys
 import typing as tp
 
+from clients import exordos as exordos_client
 from exordos_paas_mail import constants
 from imaging import commands, images
 from imaging.containers import nodes
-from stand import elements, installation, platform_layers, releases, settings
+from stand import core, installation, manifests, platform_layers, releases, settings
 from stand.hypervisor import images as flashed
 
 if tp.TYPE_CHECKING:
@@ -24,6 +25,7 @@ _MEGABYTE: tp.Final = 2**20
 # What a person can do something about, told without a traceback.
 _EXPECTED: tp.Final = (
     commands.CommandError,
+    exordos_client.ExordosError,
     installation.InUseError,
     LookupError,
     nodes.NotUpError,
@@ -102,7 +104,7 @@ def re_image(node: nodes.Node) -> None:
     """Boot *node* from its image as the sources now make it."""
     known = {
         constants.NODE_SET_NAME_PREFIX: images.MAIL,
-        elements.METAPAAS: platform_layers.METAPAAS,
+        manifests.METAPAAS: platform_layers.METAPAAS,
     }
     found = [layer for prefix, layer in known.items() if node.spec.name.startswith(prefix)]
     if not found:
@@ -145,9 +147,9 @@ def main() -> int:
         elif options.verb == "down":
             return down(site)
         elif options.verb == "exordos":
-            made = settings.ensure(site.directory)
-            command = elements.command(site, made, *options.command)
-            os.execv(command[0], command)  # noqa: S606
+            exordos = core.exordos(site, core.administrator(site, settings.ensure(site.directory)))
+            command = [*exordos.command, *options.command]
+            os.execve(command[0], command, {**os.environ, **exordos.environment})  # noqa: S606
         elif options.verb == "next-release":
             print(json.dumps(releases.publish(site)))
         elif options.verb == "env":

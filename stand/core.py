@@ -10,15 +10,18 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import sys
 import typing as tp
 import uuid as sys_uuid
 
 import jinja2
 import yaml
 
-from imaging import images
+from clients import exordos as exordos_client
+from clients import files, iam, waiting
+from imaging import exordos_cli, images
 from imaging.containers import nodes
-from stand import iam, platform_layers, repository, settings, waiting
+from stand import platform_layers, repository, settings
 
 if tp.TYPE_CHECKING:
     import pathlib
@@ -61,7 +64,7 @@ def up(site: sites.Site, made: settings.Settings) -> None:
     image = repository.publish_image(site, "core", version, "exordos-core", layers)
     cdrom = site.directory / "cdrom"
     cdrom.mkdir(parents=True, exist_ok=True)
-    settings.write_private(
+    files.write_private(
         cdrom / "spec.json", json.dumps(_specification(site, made, image), indent=2)
     )
     for element in ("core", "ecosystem_realm"):
@@ -81,11 +84,27 @@ def up(site: sites.Site, made: settings.Settings) -> None:
     machine.up(spec)
 
 
+def administrator(site: sites.Site, made: settings.Settings) -> iam.Session:
+    """Return a session of Core's administrator."""
+    return iam.Session(url(site), "admin", made.admin_password)
+
+
 def wait_ready(site: sites.Site, made: settings.Settings) -> iam.Session:
     """Wait until Core lets its administrator in; return the administrator's session."""
-    admin = iam.Session(url(site), "admin", made.admin_password)
+    admin = administrator(site, made)
     waiting.until("Core", admin.is_let_in, _READY_SECONDS)
     return admin
+
+
+def exordos(site: sites.Site, session: iam.Session) -> exordos_client.Exordos:
+    """Return the exordos CLI as the user of *session*, installed first where it is missing."""
+    program = exordos_cli.ensure(_tell)
+    return exordos_client.logged_in(str(program), site.directory / "exordos", session)
+
+
+def _tell(text: str) -> None:
+    # What the CLI prints on stdout is its own.
+    print(text, file=sys.stderr)
 
 
 def _specification(site: sites.Site, made: settings.Settings, image: str) -> dict[str, tp.Any]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 import email.message
 import email.utils
+import functools
 import json
 import os
 import pathlib
@@ -25,14 +26,15 @@ import uuid
 import jinja2
 import requests
 
-from stand import iam, settings, steps, waiting
-from stand.internet import client as internet_client
+from clients import files, iam, internet, mail, owners, waiting
+from stand import settings, steps
+
+if tp.TYPE_CHECKING:
+    from clients import rest
 
 DOMAIN: tp.Final = "example.com"
 ACCOUNT: tp.Final = "alice"
 RECIPIENT: tp.Final = "bob@example.net"
-_OWNER_ROLE: tp.Final = "726f6c65-0000-0000-0000-000000000002"
-_MAIL: tp.Final = "/v1/types/mail"
 _SECONDS: tp.Final = 30
 _ACTIVE_SECONDS: tp.Final = 300
 _LOGIN_SECONDS: tp.Final = 60
@@ -43,73 +45,24 @@ _PORTS: tp.Final = (587, 465)
 class Person:
     """The owner of the demo's project and the password of its account, kept between runs."""
 
-    username: str
-    password: str
-    project: str
+    owner: owners.Owner
     account_password: str
 
 
-class Mail:
-    """The mail API as one person."""
-
-    def __init__(self, url: str, session: iam.Session) -> None:
-        """*url* is the runtime's API, *session* the person's with Core."""
-        self._url = url
-        self._session = session
-
-    def call(self, method: str, path: str, body: tp.Any = None, **filters: str) -> tp.Any:
-        """Return the answer; raises requests.HTTPError with the API's own words."""
-        answer = requests.request(
-            method,
-            f"{self._url}{_MAIL}{path}",
-            json=body,
-            params=filters,
-            headers={"Authorization": f"Bearer {self._session.token()}"},
-            timeout=_SECONDS,
-        )
-        if not answer.ok:
-            raise requests.HTTPError(f"{method} {path}: {answer.status_code} {answer.text}")
-        return answer.json() if answer.content else None
-
-    def ensure(self, path: str, key: str, body: dict[str, tp.Any]) -> dict[str, tp.Any]:
-        """Return the resource whose *key* is that of *body*, made if there is none."""
-        found = self.call("GET", path, **{key: body[key]}) or [self.call("POST", path, body)]
-        return tp.cast("dict[str, tp.Any]", found[0])
-
-
-def ensure_person(admin: iam.Session, file: pathlib.Path) -> Person:
+def ensure_person(core: rest.Api, file: pathlib.Path) -> Person:
     """Return the demo's person, made with a project of their own if this is the first run."""
     if file.exists():
-        return Person(**json.loads(file.read_text()))
-    unique = uuid.uuid4().hex[:6]
-    username, password = f"demo-{unique}", secrets.token_hex(8)
-    named = {"name": username, "description": "Demo"}
-    organization = admin.call("POST", "v1/iam/organizations/", named)
-    owned = {"organization": f"/v1/iam/organizations/{organization['uuid']}"}
-    project = admin.call("POST", "v1/iam/projects/", {**named, **owned})
-    user = admin.call(
-        "POST",
-        "v1/iam/users/",
-        {
-            "username": username,
-            "password": password,
-            "first_name": "Demo",
-            "last_name": "Owner",
-            "email": f"{username}@example.com",
-        },
-    )
-    admin.call(
-        "POST",
-        "v1/iam/role_bindings/",
-        {
-            "user": f"/v1/iam/users/{user['uuid']}",
-            "role": f"/v1/iam/roles/{_OWNER_ROLE}",
-            "project": f"/v1/iam/projects/{project['uuid']}",
-        },
-    )
-    person = Person(username, password, project["uuid"], secrets.token_hex(8))
-    settings.write_private(file, json.dumps(dataclasses.asdict(person), indent=2))
+        kept = json.loads(file.read_text())
+        return Person(owners.Owner(**kept["owner"]), kept["account_password"])
+    person = Person(owners.make(core, "demo"), secrets.token_hex(8))
+    files.write_private(file, json.dumps(dataclasses.asdict(person), indent=2))
     return person
+
+
+def _ensure(api: rest.Api, path: str, key: str, body: rest.Json) -> rest.Json:
+    """Return the resource whose *key* is that of *body*, made if there is none."""
+    found = api.list(path, **{key: body[key]})
+    return found[0] if found else api.create(path, body)
 
 
 def _login(host: str, port: int, password: str) -> smtplib.SMTP:
@@ -154,14 +107,14 @@ def run(environment: tp.Mapping[str, str], directory: pathlib.Path) -> None:
     core = environment["EXORDOS_ENDPOINT"]
     url = environment["EXORDOS_MAIL_CP_URL"]
     admin = iam.Session(core, environment["EXORDOS_USERNAME"], environment["EXORDOS_PASSWORD"])
-    outside = internet_client.Client(environment["EXORDOS_MAIL_INTERNET_URL"])
+    outside = internet.Client(environment["EXORDOS_MAIL_INTERNET_URL"])
 
     with shown.step("An ordinary user, owner of a project of their own") as step:
-        person = ensure_person(admin, directory / "demo.json")
-        session = iam.Session(core, person.username, person.password, person.project)
-        mail = Mail(url, session)
-        step.note = person.username
-        version = waiting.until("a version", lambda: mail.call("GET", "/versions/"), _SECONDS)[0]
+        person = ensure_person(admin.api(), directory / "demo.json")
+        session = person.owner.session(core)
+        api = session.api(url)
+        step.note = person.owner.username
+        version = waiting.until("a version", lambda: api.list(mail.VERSIONS), _SECONDS)[0]
     with shown.step(f"POST /instances/: a relay of {DOMAIN}") as step:
         body = {
             "name": "demo",
@@ -169,19 +122,19 @@ def run(environment: tp.Mapping[str, str], directory: pathlib.Path) -> None:
             "cpu": 1,
             "ram": 1024,
             "disk_size": 10,
-            "version": f"{_MAIL}/versions/{version['uuid']}",
+            "version": f"{mail.VERSIONS}{version['uuid']}",
         }
-        instance = mail.ensure("/instances/", "domain", body)
-        path = f"/instances/{instance['uuid']}"
+        instance = _ensure(api, mail.INSTANCES, "domain", body)
+        path = mail.instance_path(instance)
         step.note = instance["status"]
     with shown.step(f"POST /accounts/: {ACCOUNT}") as step:
         account = {"username": ACCOUNT, "password": person.account_password}
-        mail.ensure(f"{path}/accounts/", "username", account)
+        _ensure(api, mail.accounts_path(instance), "username", account)
         step.note = f"{ACCOUNT}@{DOMAIN}"
     with shown.step("A machine boots, makes its DKIM key, reports: ACTIVE") as step:
         instance = waiting.until(
             "the instance ACTIVE",
-            lambda: _active(mail.call("GET", path), step),
+            lambda: _active(api.read(path), step),
             _ACTIVE_SECONDS,
         )
         host = instance["ipsv4"][0]
@@ -190,7 +143,7 @@ def run(environment: tp.Mapping[str, str], directory: pathlib.Path) -> None:
         for port in _PORTS:
             waiting.until(
                 f"the login on {port}",
-                lambda port=port: _try_login(host, port, person.account_password),  # type: ignore[misc]
+                functools.partial(_try_login, host, port, person.account_password),
                 _LOGIN_SECONDS,
             )
         step.note = "235, 235"
@@ -209,7 +162,7 @@ def run(environment: tp.Mapping[str, str], directory: pathlib.Path) -> None:
         {
             "seconds": shown.seconds,
             "host": host,
-            "url": f"{url}{_MAIL}",
+            "url": f"{url}{mail.ROOT}".rstrip("/"),
             "outside": environment["EXORDOS_MAIL_INTERNET_URL"],
             "token": session.token(),
             "instance": instance,

@@ -14,27 +14,25 @@ import typing as tp
 
 import requests
 
+from clients import elements, files, mail, owners, waiting
 from exordos_paas_mail import constants
 from imaging import exordos_cli, images, project
 from imaging.containers import cgroups, mounts, network, nodes
 from stand import (
     core,
-    elements,
-    iam,
+    manifests,
     outside,
     platform_layers,
     repository,
     settings,
-    waiting,
 )
 from stand.hypervisor import agent
 
 if tp.TYPE_CHECKING:
+    from clients import iam, rest
     from imaging.containers import sites
 
 OWNER: tp.Final = "stand-owner"
-# The platform's role of that name (Core's manifest).
-_OWNER_ROLE: tp.Final = "726f6c65-0000-0000-0000-000000000002"
 _ELEMENT_SECONDS: tp.Final = 300
 _API_SECONDS: tp.Final = 120
 # Gone after a reboot, as the processes are.
@@ -73,24 +71,29 @@ def up(site: sites.Site) -> None:
     outside.ensure(site)
     progress("network, repository and the internet outside are up")
     core.up(site, made)
-    admin = core.wait_ready(site, made)
+    session = core.wait_ready(site, made)
     progress("Core answers")
     agent.configure(site, made)
     agent.process(site).ensure()
-    elements.wait_active(admin, "core", _ELEMENT_SECONDS)
-    progress("element core is ACTIVE, the hypervisor is at work")
-    done = elements.ensure(
-        site, made, admin, elements.metapaas_manifest(site, admin, progress.note)
+    admin = session.api()
+    known = elements.Elements(
+        admin, core.exordos(site, session), waiting.Poll(_ELEMENT_SECONDS, pause=0.5)
     )
-    progress(f"element {elements.METAPAAS} is ACTIVE, {done or 'as it was'}")
-    done = elements.ensure(site, made, admin, elements.mail_manifest(site, admin, progress.note))
-    progress(f"element {elements.MAIL} is ACTIVE, {done or 'as it was'}")
+    known.wait_active("core")
+    progress("element core is ACTIVE, the hypervisor is at work")
+    for name, render in (
+        (manifests.METAPAAS, manifests.metapaas),
+        (manifests.MAIL, manifests.mail),
+    ):
+        done = known.ensure(render(site, known.find(name), progress.note))
+        progress(f"element {name} is ACTIVE, {done or 'as it was'}")
     address = _control_plane(admin)
-    _ensure_owner(admin, made)
+    owner = owners.Owner(OWNER, made.owner_password, constants.METAPAAS_PROJECT_ID)
+    owners.ensure(admin, owner)
     _write_environment(site, made, address)
-    owner = iam.Session(core.url(site), OWNER, made.owner_password, constants.METAPAAS_PROJECT_ID)
-    waiting.until("the mail API", lambda: _serves(owner, address), _API_SECONDS)
-    progress(f"the mail API answers at http://{address}:8080/v1/types/mail/")
+    url = f"http://{address}:8080"
+    waiting.until("the mail API", lambda: _serves(owner.session(core.url(site)), url), _API_SECONDS)
+    progress(f"the mail API answers at {url}{mail.ROOT}")
 
 
 def _claim(site: sites.Site) -> None:
@@ -128,25 +131,9 @@ def _build(progress: Progress) -> None:
     progress("images, wheel and tools are built")
 
 
-def _control_plane(admin: iam.Session) -> str:
-    (found,) = admin.call("GET", "v1/compute/nodes/", name="metapaas-cp")
+def _control_plane(admin: rest.Api) -> str:
+    (found,) = admin.list("/v1/compute/nodes/", name="metapaas-cp")
     return str(found["default_network"]["ipv4"])
-
-
-def _ensure_owner(admin: iam.Session, made: settings.Settings) -> None:
-    found = admin.call("GET", "v1/iam/users/", username=OWNER)
-    if not found:
-        user = {"username": OWNER, "password": made.owner_password, "email": f"{OWNER}@example.com"}
-        names = {"first_name": "Stand", "last_name": "Owner"}
-        found = [admin.call("POST", "v1/iam/users/", {**user, **names})]
-    binding = {
-        "user": f"/v1/iam/users/{found[0]['uuid']}",
-        "role": f"/v1/iam/roles/{_OWNER_ROLE}",
-        "project": f"/v1/iam/projects/{constants.METAPAAS_PROJECT_ID}",
-    }
-    present = admin.call("GET", "v1/iam/role_bindings/", user=found[0]["uuid"])
-    if binding["project"] not in {each["project"] for each in present}:
-        admin.call("POST", "v1/iam/role_bindings/", binding)
 
 
 def _write_environment(site: sites.Site, made: settings.Settings, address: str) -> None:
@@ -162,7 +149,7 @@ def _write_environment(site: sites.Site, made: settings.Settings, address: str) 
         "EXORDOS_MAIL_STAND": f"{sys.executable} -m stand",
     }
     text = "".join(f"{name}={shlex.quote(value)}\n" for name, value in variables.items())
-    settings.write_private(site.directory / "env", text)
+    files.write_private(site.directory / "env", text)
 
 
 def environment(site: sites.Site) -> str:
@@ -173,16 +160,11 @@ def environment(site: sites.Site) -> str:
     return file.read_text()
 
 
-def _serves(owner: iam.Session, address: str) -> bool:
+def _serves(owner: iam.Session, url: str) -> bool:
     try:
-        answer = requests.get(
-            f"http://{address}:8080/v1/types/mail/instances/",
-            headers={"Authorization": f"Bearer {owner.token()}"},
-            timeout=10,
-        )
+        return owner.api(url).call("GET", mail.INSTANCES).ok
     except requests.RequestException:
         return False
-    return answer.ok
 
 
 @dataclasses.dataclass(frozen=True)

@@ -14,9 +14,9 @@ import typing as tp
 
 import requests
 
+from clients import waiting
 from imaging import commands
-from stand import processes, waiting
-from stand.internet import client as internet_client
+from stand import processes
 
 if tp.TYPE_CHECKING:
     from imaging.containers import sites
@@ -42,11 +42,6 @@ def exchanger(site: sites.Site) -> ipaddress.IPv4Address:
 def url(site: sites.Site) -> str:
     """Return where records are published and mail is read."""
     return f"http://{site.address.ip}:{HTTP_PORT}"
-
-
-def client(site: sites.Site) -> internet_client.Client:
-    """Return a client of that interface."""
-    return internet_client.Client(url(site))
 
 
 def process(site: sites.Site) -> processes.Process:

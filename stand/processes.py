@@ -12,9 +12,9 @@ import os
 import subprocess
 import typing as tp
 
+from clients import waiting
 from imaging import digests, paths
 from imaging.containers import cgroups, nodes
-from stand import waiting
 
 if tp.TYPE_CHECKING:
     import pathlib
@@ -22,7 +22,7 @@ if tp.TYPE_CHECKING:
     from imaging.containers import sites
 
 _START_SECONDS: tp.Final = 10
-_SOURCES: tp.Final = tuple(paths.PROJECT / package for package in ("imaging", "stand"))
+_SOURCES: tp.Final = tuple(paths.PROJECT / package for package in ("clients", "imaging", "stand"))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -14,7 +14,7 @@ import typing as tp
 import yaml
 
 from imaging import digests, images, paths, project
-from stand import elements, repository
+from stand import manifests, repository
 
 if tp.TYPE_CHECKING:
     import pathlib
@@ -95,9 +95,9 @@ def publish(site: sites.Site) -> dict[str, str]:
     content = digests.of_texts(digest, str(layers[0]))[:12]
     installed = site.directory / "manifests" / "mailaas.yaml"
     manifest = yaml.safe_load(installed.read_text())
-    manifest["version"] = elements.next_version(version(), content, None)
+    manifest["version"] = manifests.next_version(version(), content, None)
     name = project.image_build().name
-    address = repository.publish_image(site, elements.MAIL, manifest["version"], name, layers)
+    address = repository.publish_image(site, manifests.MAIL, manifest["version"], name, layers)
     resources = manifest["resources"]
     resources["$metapaas.types"]["mail"].update(
         version=manifest["version"],

@@ -14,7 +14,8 @@ import typing as tp
 
 import requests
 
-from stand import processes, waiting
+from clients import waiting
+from stand import processes
 from tools import simple_index
 
 if tp.TYPE_CHECKING:

@@ -8,11 +8,11 @@ import base64
 import dataclasses
 import ipaddress
 import json
-import os
 import secrets
 import typing as tp
 import uuid as sys_uuid
 
+from clients import files
 from imaging import paths
 from imaging.containers import sites
 
@@ -52,13 +52,5 @@ def ensure(directory: pathlib.Path) -> Settings:
             owner_password=secrets.token_hex(8),
         )
         directory.mkdir(parents=True, exist_ok=True)
-        write_private(file, json.dumps(dataclasses.asdict(made), indent=2))
+        files.write_private(file, json.dumps(dataclasses.asdict(made), indent=2))
     return Settings(**json.loads(file.read_text()))
-
-
-def write_private(path: pathlib.Path, text: str) -> None:
-    """Replace *path* by *text*, for its owner's eyes only."""
-    new = path.with_name(f"{path.name}.new")
-    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        file.write(text)
-    new.rename(path)

@@ -11,8 +11,9 @@ from __future__ import annotations
 import errno
 import os
 import pathlib
-import time
 import typing as tp
+
+from clients import waiting
 
 ROOT: tp.Final = pathlib.Path("/sys/fs/cgroup")
 # Where the unified hierarchy is beside the old controllers (hybrid layout).
@@ -116,8 +117,10 @@ def remove(name: str) -> None:
 
 def _until_empty(name: str) -> None:
     events = unified() / name / "cgroup.events"
-    end = time.monotonic() + _END_SECONDS
-    while "populated 1" in events.read_text():
-        if time.monotonic() > end:
-            raise TimeoutError(f"processes of {name} outlived SIGKILL: {processes(name)}")
-        time.sleep(0.02)
+    waiting.until(
+        f"the end of the processes of {name}, after SIGKILL",
+        lambda: processes(name) if "populated 1" in events.read_text() else None,
+        _END_SECONDS,
+        lambda left: left is None,
+        pause=0.02,
+    )

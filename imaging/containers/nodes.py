@@ -19,10 +19,10 @@ import pathlib
 import shutil
 import signal
 import subprocess
-import time
 import typing as tp
 import uuid as sys_uuid
 
+from clients import waiting
 from imaging import commands, images
 from imaging.containers import cgroups, mounts, network, sites
 
@@ -119,14 +119,19 @@ class Node:
 
         Raises TimeoutError when systemd is still at it after *seconds*.
         """
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            if self.is_up():
-                state = self.exec("systemctl", "is-system-running", check=False).stdout.strip()
-                if state in {"running", "degraded"}:
-                    return state
-            time.sleep(0.1)
-        raise TimeoutError(f"{self.uuid} has not booted in {seconds:.0f} s, see {self._console}")
+
+        def state() -> str:
+            if not self.is_up():
+                return "down"
+            return self.exec("systemctl", "is-system-running", check=False).stdout.strip()
+
+        return waiting.until(
+            f"the boot of {self.uuid}, see {self._console}",
+            state,
+            seconds,
+            lambda found: found in {"running", "degraded"},
+            pause=0.1,
+        )
 
     def exec(
         self, *command: str, stdin: str = "", check: bool = True, timeout: float | None = None
@@ -200,9 +205,13 @@ class Node:
         if leader := self._leader():
             # systemd's own signal for a power-off (systemd(1), SIGRTMIN+4).
             os.kill(leader, signal.SIGRTMIN + 4)
-            end = time.monotonic() + _STOP_SECONDS
-            while cgroups.processes(self.group) and time.monotonic() < end:
-                time.sleep(0.05)
+            with contextlib.suppress(TimeoutError):
+                waiting.until(
+                    "the end of the node",
+                    lambda: not cgroups.processes(self.group),
+                    _STOP_SECONDS,
+                    pause=0.05,
+                )
         self._clear()
 
     def _up(self, spec: Spec | None) -> None:

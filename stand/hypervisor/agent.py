@@ -10,6 +10,7 @@ import uuid as sys_uuid
 
 from gcl_sdk.agents.universal.cmd import universal_agent
 
+from clients import files
 from imaging import paths
 from stand import core, processes, settings
 from stand.hypervisor import identity
@@ -58,7 +59,7 @@ def configure(site: sites.Site, made: settings.Settings) -> None:
     plugin.mkdir(parents=True, exist_ok=True)
     (plugin / "METADATA").write_text("Metadata-Version: 2.1\nName: mailaas_stand\nVersion: 0\n")
     (plugin / "entry_points.txt").write_text(_ENTRY_POINTS)
-    settings.write_private(home / "private_key", made.hypervisor_key)
+    files.write_private(home / "private_key", made.hypervisor_key)
     config = _CONFIG.format(core=core.address(site), driver=_DRIVER, home=home)
     (home / "agent.conf").write_text(config)
 

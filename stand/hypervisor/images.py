@@ -8,7 +8,7 @@ import dataclasses
 import json
 import typing as tp
 
-from stand import settings
+from clients import files
 
 if tp.TYPE_CHECKING:
     from imaging.containers import nodes
@@ -38,4 +38,4 @@ def flash(node: nodes.Node, flashed: Flashed) -> None:
 
 def record(node: nodes.Node, flashed: Flashed) -> None:
     """Say what *node* is made from, from its next boot on."""
-    settings.write_private(node.directory / _FILE, json.dumps(dataclasses.asdict(flashed)))
+    files.write_private(node.directory / _FILE, json.dumps(dataclasses.asdict(flashed)))

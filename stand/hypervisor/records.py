@@ -11,7 +11,7 @@ import dataclasses
 import json
 import typing as tp
 
-from stand import settings
+from clients import files
 
 if tp.TYPE_CHECKING:
     import pathlib
@@ -36,4 +36,4 @@ class Records:
     def write(self) -> None:
         """Put the records in their file."""
         kept = {"machines": self.machines, "ports": self.ports, "volumes": self.volumes}
-        settings.write_private(self.file, json.dumps(kept, indent=1))
+        files.write_private(self.file, json.dumps(kept, indent=1))

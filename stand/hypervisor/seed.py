@@ -24,7 +24,7 @@ from gcl_sdk.agents.universal.services import agent
 from restalchemy.dm import properties, types
 
 from imaging.containers import nodes
-from stand import core, iam, repository, settings
+from stand import core, repository, settings
 from stand.hypervisor import identity, images
 
 LOG = logging.getLogger(__name__)
@@ -90,9 +90,9 @@ def main() -> None:
     identity.assume(uuid)
     site = settings.SITE
     made = settings.ensure(site.directory)
-    admin = iam.Session(core.url(site), "admin", made.admin_password)
+    admin = core.administrator(site, made).api()
     # What the real one finds on its disk was put there over Core's API.
-    Machine.key = admin.call("GET", f"/v1/compute/nodes/{uuid}/actions/get_private_key")
+    Machine.key = admin.expect(200, "GET", f"/v1/compute/nodes/{uuid}/actions/get_private_key")
     Machine.node = nodes.Node(site, uuid)
     # Ended by a signal, it would leave a file that it means to remove later.
     with tempfile.NamedTemporaryFile("w") as key:

@@ -7,5 +7,5 @@ process is the world outside: an authoritative name server whose records are pub
 HTTP, and a mail exchanger that accepts mail for any domain, keeps it, and judges it (SPF,
 DKIM, DMARC) as a receiver would, asking that same name server over its socket.
 
-``python -m stand.internet --help`` starts it; :mod:`stand.internet.client` talks to it.
+``python -m stand.internet --help`` starts it; :mod:`clients.internet` talks to it.
 """

@@ -12,7 +12,7 @@ import typing as tp
 
 import requests
 
-from stand.internet import client as client_lib
+from clients import internet as internet_client
 
 if tp.TYPE_CHECKING:
     import pathlib
@@ -26,7 +26,7 @@ class Internet:
     address: str
     state: pathlib.Path
     process: subprocess.Popen[bytes]
-    client: client_lib.Client
+    client: internet_client.Client
 
     dns_port = 5300
     smtp_port = 2500
@@ -54,4 +54,4 @@ def start(address: str, state: pathlib.Path) -> Internet:
             assert time.monotonic() < deadline, "the internet does not answer"
             time.sleep(0.05)
         else:
-            return Internet(address, state, process, client_lib.Client(url))
+            return Internet(address, state, process, internet_client.Client(url))

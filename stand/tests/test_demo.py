@@ -10,6 +10,7 @@ import shlex
 import pytest
 from rich import console
 
+from clients import owners
 from stand import demo, steps
 
 VALUES = {
@@ -23,7 +24,7 @@ VALUES = {
         "dkim_selector": "platform",
         "dkim_public_key": "v=DKIM1; k=rsa; p=KEY",
     },
-    "person": demo.Person("demo-1", "secret", "PROJECT", "account-secret"),
+    "person": demo.Person(owners.Owner("demo-1", "secret", "PROJECT"), "account-secret"),
     "facts": {
         "mail_from": "alice@example.com",
         "client": "10.77.0.20",

@@ -100,7 +100,7 @@ def test_messages_are_found_by_recipient_and_subject(internet: internet_process.
 
 
 def test_a_message_that_does_not_come_is_a_timeout(internet: internet_process.Internet) -> None:
-    with pytest.raises(TimeoutError, match=r"no message to bob@example\.net"):
+    with pytest.raises(TimeoutError, match=r"a message to bob@example\.net"):
         internet.client.wait_for_message("bob@example.net", "never", timeout=0.2)
 
 

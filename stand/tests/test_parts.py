@@ -17,8 +17,8 @@ from stand import (
     __main__ as command_line,
 )
 from stand import (
-    elements,
     installation,
+    manifests,
     platform_layers,
     repository,
     settings,
@@ -58,7 +58,7 @@ def make_node(site: sites.Site, number: int, name: str) -> nodes.Node:
 def test_another_content_is_a_higher_version_and_the_same_is_the_same(
     present: str | None, version: str
 ) -> None:
-    assert elements.next_version("1.2.3", "abc0", present) == version
+    assert manifests.next_version("1.2.3", "abc0", present) == version
 
 
 def test_settings_are_made_once_and_are_private(tmp_path: pathlib.Path) -> None:

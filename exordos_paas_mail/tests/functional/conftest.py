@@ -6,18 +6,13 @@ from __future__ import annotations
 
 import os
 import typing as tp
-import uuid
 
 import pytest
 
-from exordos_paas_mail.tests.functional import (
-    provisioning,
-    rest,
-    settings,
-    stand_control,
-    submission,
-)
-from stand.internet import client as internet_client
+from clients import elements as elements_client
+from clients import iam, mail, owners, rest, waiting
+from clients import internet as internet_client
+from exordos_paas_mail.tests.functional import provisioning, settings, stand_control, submission
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -30,7 +25,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     # A test may wait for a machine twice: once in a fixture, once itself.
-    allowed = 2 * config.stash[_SETTINGS].poll_timeout + 60
+    allowed = 2 * config.stash[_SETTINGS].poll.seconds + 60
     for item in items:
         item.add_marker(pytest.mark.timeout(allowed))
 
@@ -56,18 +51,23 @@ def configuration(pytestconfig: pytest.Config) -> settings.Settings:
 
 
 @pytest.fixture(scope="session")
-def poll(configuration: settings.Settings) -> tuple[float, float]:
-    """Return (timeout, interval) of a thing a machine has to do."""
-    return configuration.poll_timeout, configuration.poll_interval
+def poll(configuration: settings.Settings) -> waiting.Poll:
+    """Return how long, and how often, to look for what a machine has to do."""
+    return configuration.poll
 
 
 @pytest.fixture(scope="session")
-def core(configuration: settings.Settings) -> rest.Api:
-    """Return Core's API as its administrator."""
-    access = rest.token(
+def administrator(configuration: settings.Settings) -> iam.Session:
+    """Return a session of Core's administrator."""
+    return iam.Session(
         configuration.core_url, configuration.core_username, configuration.core_password
     )
-    return rest.Api(configuration.core_url, access)
+
+
+@pytest.fixture(scope="session")
+def core(administrator: iam.Session) -> rest.Api:
+    """Return Core's API as its administrator."""
+    return administrator.api()
 
 
 @pytest.fixture(scope="session")
@@ -83,21 +83,12 @@ def url(configuration: settings.Settings, core: rest.Api) -> str:
 @pytest.fixture(scope="session")
 def owner(configuration: settings.Settings, core: rest.Api, url: str) -> tp.Iterator[rest.Api]:
     """Return the mail API as an owner of the project: the one told of, or one made for the run."""
-    if configuration.username and configuration.password:
-        access = rest.token(
-            configuration.core_url,
-            configuration.username,
-            configuration.password,
-            configuration.project,
-        )
-        yield rest.Api(url, access)
+    if configuration.owner is not None:
+        yield configuration.owner.session(configuration.core_url).api(url)
         return
-    person = rest.Person(core, configuration.project)
-    access = rest.token(
-        configuration.core_url, person.username, person.password, configuration.project
-    )
-    yield rest.Api(url, access)
-    person.remove()
+    person = owners.make(core, "mail-suite", configuration.project)
+    yield person.session(configuration.core_url).api(url)
+    owners.remove(core, person)
 
 
 @pytest.fixture(scope="session")
@@ -108,25 +99,14 @@ def project(configuration: settings.Settings) -> str:
 @pytest.fixture(scope="session")
 def stranger(configuration: settings.Settings, core: rest.Api, url: str) -> tp.Iterator[rest.Api]:
     """Return the mail API as an owner of another project."""
-    name = f"mail-suite-{uuid.uuid4().hex[:10]}"
-    organization = core.create("/v1/iam/organizations/", {"name": name, "description": name})
-    body = {
-        "name": name,
-        "description": name,
-        "organization": f"/v1/iam/organizations/{organization['uuid']}",
-    }
-    other = core.create("/v1/iam/projects/", body)
-    person = rest.Person(core, other["uuid"])
-    access = rest.token(configuration.core_url, person.username, person.password, other["uuid"])
-    yield rest.Api(url, access)
-    person.remove()
-    core.expect(204, "DELETE", f"/v1/iam/projects/{other['uuid']}")
-    core.expect(204, "DELETE", f"/v1/iam/organizations/{organization['uuid']}")
+    person = owners.make(core, "mail-suite")
+    yield person.session(configuration.core_url).api(url)
+    owners.remove(core, person)
 
 
 @pytest.fixture(scope="session")
 def version(owner: rest.Api) -> rest.Json:
-    versions = owner.list(rest.VERSIONS)
+    versions = owner.list(mail.VERSIONS)
     assert versions, "the version catalogue is empty"
     return versions[0]
 
@@ -140,19 +120,17 @@ def requested(
     "shared" is for every test; "passing" belongs to the test that deletes it.
     """
     created = {
-        label: owner.create(rest.INSTANCES, provisioning.instance_body(project, version, label))
+        label: owner.create(mail.INSTANCES, provisioning.instance_body(project, version, label))
         for label in ("shared", "passing")
     }
     yield created
     for instance in created.values():
-        answer = owner.call("DELETE", rest.instance_path(instance))
+        answer = owner.call("DELETE", mail.instance_path(instance))
         assert answer.status_code in {204, 404}, answer.text
 
 
 @pytest.fixture(scope="session")
-def instance(
-    owner: rest.Api, requested: dict[str, rest.Json], poll: tuple[float, float]
-) -> rest.Json:
+def instance(owner: rest.Api, requested: dict[str, rest.Json], poll: waiting.Poll) -> rest.Json:
     """Return the shared instance, ACTIVE; tests leave it as they found it."""
     return provisioning.wait_active(owner, requested["shared"], poll)
 
@@ -167,7 +145,7 @@ def accounts(
     owner: rest.Api,
     instance: rest.Json,
     relay: submission.Relay,
-    poll: tuple[float, float],
+    poll: waiting.Poll,
 ) -> tp.Iterator[provisioning.Accounts]:
     made = provisioning.Accounts(owner, instance, relay, poll)
     yield made
@@ -198,6 +176,14 @@ def internet(
     yield client
     for name in client.records().keys() - before.keys():
         client.withdraw(name)
+
+
+@pytest.fixture(scope="session")
+def elements(
+    stand: stand_control.Stand, core: rest.Api, poll: waiting.Poll
+) -> elements_client.Elements:
+    """Return the elements of the stand."""
+    return elements_client.Elements(core, stand.exordos, poll)
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,9 @@
 Installs the metapaas and mailaas elements where they are missing, through the exordos command
 line, and makes an ordinary user who owns the metapaas project. Progress goes to stderr, `export`
 lines to stdout: eval "$(prepare_env.py ...)". A second run finds all as it is and changes nothing.
+
+The administrator's password is best given as EXORDOS_PASSWORD: every user of the machine can read
+a command line.
 """
 
 from __future__ import annotations
@@ -16,14 +19,14 @@ import pathlib
 import shlex
 import subprocess
 import sys
+import tempfile
 import typing as tp
 
 import requests
-import yaml
 
-from exordos_paas_mail.tests.functional import rest, settings
+from clients import elements, exordos, files, iam, mail, owners, rest, waiting
 
-_ELEMENT_SECONDS: tp.Final = 900
+_POLL: tp.Final = waiting.Poll(900, pause=2)
 _ENV_FILE: tp.Final = "functional.env"
 _PROJECT: tp.Final = pathlib.Path(__file__).resolve().parents[3]
 
@@ -52,7 +55,9 @@ def parser() -> argparse.ArgumentParser:
     )
     result.add_argument("--endpoint", default=os.environ.get("EXORDOS_ENDPOINT"), help="Core's API")
     result.add_argument("--username", default=os.environ.get("EXORDOS_USERNAME", "admin"))
-    result.add_argument("--password", default=os.environ.get("EXORDOS_PASSWORD"))
+    result.add_argument(
+        "--password", default=os.environ.get("EXORDOS_PASSWORD"), help="rather EXORDOS_PASSWORD"
+    )
     return result
 
 
@@ -70,55 +75,16 @@ def manifest_of(directory: pathlib.Path, name: str) -> pathlib.Path:
     raise PrepareError(f"no {name}.yaml in {' or '.join(map(str, tried))}: build it first")
 
 
-class Installer:
-    """Brings elements to an installation."""
-
-    def __init__(self, core: rest.Api, options: argparse.Namespace) -> None:
-        """Use the command line's endpoint and administrator."""
-        self._core = core
-        self._exordos = [
-            *("exordos", "--no-check-updates", "--endpoint", options.endpoint),
-            *("--user", options.username, "--password", options.password),
-        ]
-
-    def installed(self, name: str) -> rest.Json | None:
-        """Return the element as Core knows it."""
-        found = self._core.list("/v1/em/elements/", name=name)
-        return found[0] if found else None
-
-    def ensure(self, name: str, find: tp.Callable[[], pathlib.Path | None]) -> None:
-        """Install or update the element from the manifest found, and wait until it is ACTIVE."""
-        present = self.installed(name)
-        manifest = find()
-        if manifest is None:
-            if present is None:
-                raise PrepareError(f"the {name} element is not installed: say where it was built")
-        else:
-            version = yaml.safe_load(manifest.read_text())["version"]
-            # A repository takes each version once; what it has is named.
-            published = self._core.list("/v1/repo/elements/", name=name, version=version)
-            element = [name, "--version", version] if published else [str(manifest)]
-            if present is None:
-                self._run("install", *element)
-            elif present["version"] != version:
-                self._run("update", "--yes", *element)
-        rest.wait(
-            lambda: (self.installed(name) or {}).get("status"),
-            lambda status: status == "ACTIVE",
-            f"element {name} ACTIVE",
-            (_ELEMENT_SECONDS, 2),
-        )
-        say(f"{name}: ACTIVE")
-
-    def _run(self, verb: str, *arguments: str) -> None:
-        say(f"exordos em elements {verb} {' '.join(arguments)}")
-        command = [*self._exordos, "em", "elements", verb, *arguments]
-        try:
-            subprocess.run(command, check=True, stdout=sys.stderr)
-        except FileNotFoundError as error:
-            raise PrepareError("the exordos command line is not installed") from error
-        except subprocess.CalledProcessError as error:
-            raise PrepareError(f"exordos ended with status {error.returncode}") from error
+def ensure(known: elements.Elements, name: str, find: tp.Callable[[], pathlib.Path | None]) -> None:
+    """Install or update the element from the manifest found, and wait until it is ACTIVE."""
+    manifest = find()
+    if manifest is None:
+        if known.find(name) is None:
+            raise PrepareError(f"the {name} element is not installed: say where it was built")
+        known.wait_active(name)
+    else:
+        known.ensure(manifest)
+    say(f"{name}: ACTIVE")
 
 
 def project_manifest(options: argparse.Namespace) -> pathlib.Path:
@@ -144,7 +110,7 @@ def control_plane(core: rest.Api) -> str:
     return f"http://{addresses[0]}:8080"
 
 
-def known_user(file: pathlib.Path, core_url: str) -> tuple[str, str] | None:
+def known_owner(file: pathlib.Path, core_url: str) -> owners.Owner | None:
     """Return the user an earlier run made, if that run was here and the user still logs in."""
     if not file.exists():
         return None
@@ -152,50 +118,54 @@ def known_user(file: pathlib.Path, core_url: str) -> tuple[str, str] | None:
     variables = dict(word.split("=", 1) for word in words if "=" in word)
     if variables.get("EXORDOS_ENDPOINT") != core_url:
         return None
-    username, password = variables["METAPAAS_USERNAME"], variables["METAPAAS_PASSWORD"]
-    try:
-        rest.token(core_url, username, password, settings.METAPAAS_PROJECT_ID)
-    except AssertionError:
-        return None
-    return username, password
+    owner = owners.Owner(
+        variables["METAPAAS_USERNAME"], variables["METAPAAS_PASSWORD"], owners.METAPAAS_PROJECT
+    )
+    return owner if owner.session(core_url).is_let_in() else None
+
+
+def ensure_elements(options: argparse.Namespace, session: iam.Session) -> None:
+    """Bring both elements to the installation."""
+    with tempfile.TemporaryDirectory() as home:
+        program = exordos.logged_in("exordos", pathlib.Path(home), session)
+        known = elements.Elements(session.api(), program, _POLL)
+        metapaas: pathlib.Path | None = options.metapaas_dir
+        ensure(known, "metapaas", lambda: manifest_of(metapaas, "metapaas") if metapaas else None)
+        new = options.output_dir is not None or known.find("mailaas") is None
+        ensure(known, "mailaas", lambda: project_manifest(options) if new else None)
 
 
 def prepare(options: argparse.Namespace) -> dict[str, str]:
     """Bring the installation up to the suite's needs; return the suite's variables."""
     core_url = options.endpoint.rstrip("/")
+    session = iam.Session(core_url, options.username, options.password)
     try:
-        access = rest.token(core_url, options.username, options.password)
-    except (AssertionError, requests.RequestException) as error:
+        session.token()
+    except requests.RequestException as error:
         raise PrepareError(f"Core at {core_url} gives no token: {error}") from error
-    core = rest.Api(core_url, access)
-    installer = Installer(core, options)
-    metapaas: pathlib.Path | None = options.metapaas_dir
-    installer.ensure("metapaas", lambda: manifest_of(metapaas, "metapaas") if metapaas else None)
-    wanted = options.output_dir is not None or installer.installed("mailaas") is None
-    installer.ensure("mailaas", lambda: project_manifest(options) if wanted else None)
+    core = session.api()
+    ensure_elements(options, session)
 
     output = options.output_dir or options.project_dir / "output"
     output.mkdir(parents=True, exist_ok=True)
-    user = known_user(output / _ENV_FILE, core_url)
-    if user is None:
-        person = rest.Person(core, settings.METAPAAS_PROJECT_ID)
-        user = person.username, person.password
-        say(f"{person.username}: owner of {settings.METAPAAS_PROJECT_ID}")
+    owner = known_owner(output / _ENV_FILE, core_url)
+    if owner is None:
+        owner = owners.make(core, "mail-suite", owners.METAPAAS_PROJECT)
+        say(f"{owner.username}: owner of {owner.project}")
     url = control_plane(core)
-    owner = rest.Api(url, rest.token(core_url, *user, settings.METAPAAS_PROJECT_ID))
-    rest.wait(
-        lambda: _status(owner, rest.VERSIONS),
+    api = owner.session(core_url).api(url)
+    _POLL.until(
+        f"{url}{mail.VERSIONS} answers",
+        lambda: _status(api, mail.VERSIONS),
         lambda status: status == requests.codes.ok,
-        f"{url}{rest.VERSIONS} answers",
-        (_ELEMENT_SECONDS, 2),
     )
     return {
         "EXORDOS_ENDPOINT": core_url,
         "EXORDOS_USERNAME": options.username,
         "EXORDOS_PASSWORD": options.password,
-        "METAPAAS_USERNAME": user[0],
-        "METAPAAS_PASSWORD": user[1],
-        "METAPAAS_PROJECT_ID": settings.METAPAAS_PROJECT_ID,
+        "METAPAAS_USERNAME": owner.username,
+        "METAPAAS_PASSWORD": owner.password,
+        "METAPAAS_PROJECT_ID": owner.project,
         "EXORDOS_MAIL_CP_URL": url,
     }
 
@@ -217,13 +187,17 @@ def main(arguments: tp.Sequence[str] | None = None) -> int:
         return 2
     try:
         variables = prepare(options)
-    except (PrepareError, AssertionError) as error:
+    except (
+        PrepareError,
+        exordos.ExordosError,
+        requests.RequestException,
+        TimeoutError,
+    ) as error:
         say(f"cannot prepare: {error}")
         return 1
     lines = [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
     file = (options.output_dir or options.project_dir / "output") / _ENV_FILE
-    with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as stream:  # noqa: PTH123 - the mode matters from the start
-        stream.write("\n".join(lines) + "\n")
+    files.write_private(file, "\n".join(lines) + "\n")
     print("\n".join(lines))
     return 0
 

@@ -8,7 +8,8 @@ import dataclasses
 import typing as tp
 import uuid
 
-from exordos_paas_mail.tests.functional import rest, submission
+from clients import mail, rest, waiting
+from exordos_paas_mail.tests.functional import submission
 
 
 def instance_body(project: str, version: rest.Json, label: str) -> rest.Json:
@@ -21,17 +22,16 @@ def instance_body(project: str, version: rest.Json, label: str) -> rest.Json:
         "cpu": 1,
         "ram": 1024,
         "disk_size": 10,
-        "version": f"{rest.VERSIONS}{version['uuid']}",
+        "version": f"{mail.VERSIONS}{version['uuid']}",
     }
 
 
-def wait_active(api: rest.Api, instance: rest.Json, poll: tuple[float, float]) -> rest.Json:
+def wait_active(api: rest.Api, instance: rest.Json, poll: waiting.Poll) -> rest.Json:
     """Return the instance once it is ACTIVE and its node has told its DKIM key."""
-    found: rest.Json = rest.wait(
-        lambda: api.read(rest.instance_path(instance)),
-        lambda it: it["status"] == "ACTIVE" and bool(it["dkim_public_key"]),
+    found: rest.Json = poll.until(
         f"instance {instance['uuid']} ACTIVE with its DKIM key",
-        poll,
+        lambda: api.read(mail.instance_path(instance)),
+        lambda it: it["status"] == "ACTIVE" and bool(it["dkim_public_key"]),
     )
     return found
 
@@ -51,13 +51,13 @@ class Accounts:
     """Makes accounts of the shared instance, and knows when the node knows."""
 
     def __init__(
-        self, api: rest.Api, instance: rest.Json, relay: submission.Relay, poll: tuple[float, float]
+        self, api: rest.Api, instance: rest.Json, relay: submission.Relay, poll: waiting.Poll
     ) -> None:
         self._api = api
         self._instance = instance
         self._relay = relay
         self._poll = poll
-        self.path = rest.accounts_path(instance)
+        self.path = mail.accounts_path(instance)
         self._made: list[str] = []
 
     def make(self, **fields: tp.Any) -> Account:
@@ -80,11 +80,10 @@ class Accounts:
 
     def wait_login(self, account: Account, code: int = submission.OK) -> None:
         """Return once a login with the account's password ends with *code*."""
-        rest.wait(
+        self._poll.until(
+            f"login of {account.address} ends with {code}",
             lambda: self._relay.login(account.address, account.password),
             lambda found: found == code,
-            f"login of {account.address} ends with {code}",
-            self._poll,
         )
 
     def ready(self, **fields: tp.Any) -> Account:

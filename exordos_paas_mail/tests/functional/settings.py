@@ -8,7 +8,7 @@ import dataclasses
 import shlex
 import typing as tp
 
-METAPAAS_PROJECT_ID: tp.Final = "4d657461-0000-0000-0000-000000000002"
+from clients import owners, waiting
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,11 +19,9 @@ class Settings:
     core_username: str
     core_password: str = dataclasses.field(repr=False)
     project: str
-    username: str | None
-    password: str | None = dataclasses.field(repr=False)
+    owner: owners.Owner | None
     url: str | None
-    poll_timeout: float
-    poll_interval: float
+    poll: waiting.Poll
     internet_url: str | None
     stand: tuple[str, ...] | None
 
@@ -46,16 +44,18 @@ def from_environment(environment: tp.Mapping[str, str]) -> Settings:
     password = environment.get("METAPAAS_PASSWORD") or None
     if (username is None) != (password is None):
         raise ValueError("METAPAAS_USERNAME and METAPAAS_PASSWORD are set together or not at all")
+    project = environment.get("METAPAAS_PROJECT_ID") or owners.METAPAAS_PROJECT
     return Settings(
         core_url=environment["EXORDOS_ENDPOINT"].rstrip("/"),
         core_username=environment["EXORDOS_USERNAME"],
         core_password=environment["EXORDOS_PASSWORD"],
-        project=environment.get("METAPAAS_PROJECT_ID") or METAPAAS_PROJECT_ID,
-        username=username,
-        password=password,
+        project=project,
+        owner=owners.Owner(username, password, project) if username and password else None,
         url=(environment.get("EXORDOS_MAIL_CP_URL") or "").rstrip("/") or None,
-        poll_timeout=_seconds(environment, "EXORDOS_POLL_TIMEOUT", 600),
-        poll_interval=_seconds(environment, "EXORDOS_POLL_INTERVAL", 1),
+        poll=waiting.Poll(
+            _seconds(environment, "EXORDOS_POLL_TIMEOUT", 600),
+            _seconds(environment, "EXORDOS_POLL_INTERVAL", 1),
+        ),
         internet_url=environment.get("EXORDOS_MAIL_INTERNET_URL") or None,
         stand=tuple(shlex.split(environment.get("EXORDOS_MAIL_STAND", ""))) or None,
     )

@@ -11,6 +11,8 @@ import shlex
 import subprocess
 import typing as tp
 
+from clients import exordos
+
 _ROOT: tp.Final = pathlib.Path(__file__).resolve().parents[3]
 _SECONDS: tp.Final = 120
 # An image is built, where the sources are new to the stand.
@@ -43,9 +45,10 @@ class Stand:
         """Return what a shell command prints on a node, as root there; it must succeed."""
         return self._run("shell", node, "sh", "-c", command)
 
-    def exordos(self, *arguments: str) -> None:
-        """Run the exordos CLI as the administrator of the stand."""
-        self._run("exordos", *arguments)
+    @property
+    def exordos(self) -> exordos.Exordos:
+        """The exordos CLI as the administrator of the stand."""
+        return exordos.Exordos((*self.command, "exordos"))
 
     def next_release(self) -> dict[str, str]:
         """Return where the release to upgrade to is, built if the sources are new."""

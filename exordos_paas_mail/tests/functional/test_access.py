@@ -8,7 +8,8 @@ import typing as tp
 
 import pytest
 
-from exordos_paas_mail.tests.functional import provisioning, rest
+from clients import mail, rest
+from exordos_paas_mail.tests.functional import provisioning
 
 WRITES: tp.Final = [("PATCH", {"name": "x"}), ("PUT", {"name": "x"}), ("DELETE", None)]
 ACCOUNT: tp.Final = {"username": "mallory", "password": "x" * 12}
@@ -18,32 +19,32 @@ ACCOUNT: tp.Final = {"username": "mallory", "password": "x" * 12}
 def test_without_a_good_token_nothing_is_answered(
     url: str, instance: rest.Json, alice: provisioning.Account, access: str | None, status: int
 ) -> None:
-    nobody = rest.Api(url, access)
+    nobody = rest.Api(url, (lambda: access) if access else None)
     for path in (
-        rest.INSTANCES,
-        rest.VERSIONS,
-        rest.instance_path(instance),
-        rest.accounts_path(instance),
+        mail.INSTANCES,
+        mail.VERSIONS,
+        mail.instance_path(instance),
+        mail.accounts_path(instance),
         alice.path,
     ):
         answer = nobody.call("GET", path)
         assert (path, answer.status_code) == (path, status)
         assert instance["domain"] not in answer.text
-    assert nobody.call("POST", rest.accounts_path(instance), ACCOUNT).status_code == status
+    assert nobody.call("POST", mail.accounts_path(instance), ACCOUNT).status_code == status
     assert nobody.call("DELETE", alice.path).status_code == status
 
 
 def test_a_stranger_sees_none_of_it_in_lists(stranger: rest.Api, instance: rest.Json) -> None:
-    assert stranger.list(rest.INSTANCES) == []
-    assert stranger.list(rest.INSTANCES, uuid=instance["uuid"]) == []
-    assert stranger.list(rest.INSTANCES, domain=instance["domain"]) == []
+    assert stranger.list(mail.INSTANCES) == []
+    assert stranger.list(mail.INSTANCES, uuid=instance["uuid"]) == []
+    assert stranger.list(mail.INSTANCES, domain=instance["domain"]) == []
 
 
 @pytest.mark.parametrize(("verb", "body"), [("GET", None), *WRITES])
 def test_a_stranger_finds_no_instance(
     stranger: rest.Api, instance: rest.Json, verb: str, body: rest.Json | None
 ) -> None:
-    answer = stranger.call(verb, rest.instance_path(instance), body)
+    answer = stranger.call(verb, mail.instance_path(instance), body)
     assert answer.status_code == 404, answer.text
     assert instance["domain"] not in answer.text
 
@@ -56,9 +57,9 @@ def test_a_stranger_finds_no_accounts(
     verb: str,
     body: rest.Json | None,
 ) -> None:
-    answer = stranger.call(verb, rest.accounts_path(instance), body)
+    answer = stranger.call(verb, mail.accounts_path(instance), body)
     assert answer.status_code in {403, 404}, answer.text
-    assert owner.list(rest.accounts_path(instance), username="mallory") == []
+    assert owner.list(mail.accounts_path(instance), username="mallory") == []
 
 
 @pytest.mark.parametrize(("verb", "body"), [("GET", None), *WRITES])
@@ -77,13 +78,13 @@ def test_nobody_puts_an_instance_into_another_project(
     stranger: rest.Api, project: str, version: rest.Json
 ) -> None:
     body = provisioning.instance_body(project, version, "foreign")
-    assert stranger.call("POST", rest.INSTANCES, body).status_code == 403
+    assert stranger.call("POST", mail.INSTANCES, body).status_code == 403
 
 
 def test_an_account_is_found_under_its_own_instance_only(
     owner: rest.Api, requested: dict[str, rest.Json], alice: provisioning.Account
 ) -> None:
-    other = rest.accounts_path(requested["passing"])
+    other = mail.accounts_path(requested["passing"])
     assert owner.call("GET", f"{other}{alice.uuid}").status_code == 404
     assert owner.call("DELETE", f"{other}{alice.uuid}").status_code == 404
     assert owner.read(alice.path)["uuid"] == alice.uuid

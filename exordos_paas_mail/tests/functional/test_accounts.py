@@ -10,7 +10,7 @@ import uuid
 import pytest
 from passlib import hash as passlib_hash
 
-from exordos_paas_mail.tests.functional import rest
+from clients import mail, rest
 
 if tp.TYPE_CHECKING:
     from exordos_paas_mail.tests.functional import provisioning
@@ -29,7 +29,7 @@ def test_an_account_is_created_listed_and_read_alike_without_its_secret(
         "username": account.username,
         "active": True,
         "project_id": project,
-        "instance": rest.instance_path(instance),
+        "instance": mail.instance_path(instance),
     }
     assert not SECRETS & read.keys()
     listed = owner.list(accounts.path)
@@ -73,7 +73,7 @@ def test_a_full_body_is_accepted_too(
         name="Full Name",
         description="all of it",
         project_id=project,
-        instance=rest.instance_path(instance),
+        instance=mail.instance_path(instance),
         active=False,
     )
     read = owner.read(account.path)
@@ -86,13 +86,13 @@ def test_an_account_is_not_put_into_another_instance_than_the_paths(
     body = {
         "username": f"elsewhere-{uuid.uuid4().hex[:10]}",
         "password": "x" * 12,
-        "instance": rest.instance_path(requested["passing"]),
+        "instance": mail.instance_path(requested["passing"]),
     }
     answer = owner.call("POST", accounts.path, body)
     assert answer.status_code == 400, answer.text
     assert "instance" in answer.json()["message"]
     for instance in requested.values():
-        assert owner.list(rest.accounts_path(instance), username=body["username"]) == []
+        assert owner.list(mail.accounts_path(instance), username=body["username"]) == []
 
 
 def test_a_username_is_lower_cased_and_unique_in_its_instance(
@@ -185,7 +185,7 @@ def test_a_deleted_account_is_gone_and_its_name_free(
 
 
 def test_accounts_of_an_instance_that_is_not_there_are_a_404(owner: rest.Api) -> None:
-    path = rest.accounts_path(str(uuid.uuid4()))
+    path = mail.accounts_path(str(uuid.uuid4()))
     assert owner.call("GET", path).status_code == 404
     body = {"username": "mallory", "password": "x" * 12}
     assert owner.call("POST", path, body).status_code == 404

@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import typing as tp
 
-from exordos_paas_mail.tests.functional import provisioning, rest, submission
+from clients import mail, rest, waiting
+from exordos_paas_mail.tests.functional import provisioning, submission
 
 
 def test_deleting_an_instance_removes_its_node_and_everything_of_it(
@@ -14,24 +15,24 @@ def test_deleting_an_instance_removes_its_node_and_everything_of_it(
     core: rest.Api,
     requested: dict[str, rest.Json],
     instance: rest.Json,
-    poll: tuple[float, float],
+    poll: waiting.Poll,
 ) -> None:
     passing = provisioning.wait_active(owner, requested["passing"], poll)
     relay = submission.Relay(passing["ipsv4"][0])
     body = {"username": "bob", "password": "x" * 12}
-    account = owner.create(rest.accounts_path(passing), body)
+    account = owner.create(mail.accounts_path(passing), body)
     assert relay.answers()
     name = f"mailaas-dp-{passing['uuid']}"
     (node_set,) = core.list("/v1/compute/sets/", name=name)
     nodes = set(node_set["nodes"])
 
-    owner.expect(204, "DELETE", rest.instance_path(passing))
+    owner.expect(204, "DELETE", mail.instance_path(passing))
 
     def left() -> dict[str, tp.Any]:
         return {
-            "instance": owner.call("GET", rest.instance_path(passing)).status_code,
+            "instance": owner.call("GET", mail.instance_path(passing)).status_code,
             "account": owner.call(
-                "GET", f"{rest.accounts_path(passing)}{account['uuid']}"
+                "GET", f"{mail.accounts_path(passing)}{account['uuid']}"
             ).status_code,
             "sets": len(core.list("/v1/compute/sets/", name=name)),
             "nodes": len(nodes & {node["uuid"] for node in core.list("/v1/compute/nodes/")}),
@@ -53,6 +54,6 @@ def test_deleting_an_instance_removes_its_node_and_everything_of_it(
         "configs": 0,
         "answers": False,
     }
-    rest.wait(left, lambda found: found == gone, "everything of the instance is gone", poll)
-    assert requested["passing"]["uuid"] not in [it["uuid"] for it in owner.list(rest.INSTANCES)]
-    assert owner.read(rest.instance_path(instance))["status"] == "ACTIVE"
+    poll.until("everything of the instance is gone", left, lambda found: found == gone)
+    assert requested["passing"]["uuid"] not in [it["uuid"] for it in owner.list(mail.INSTANCES)]
+    assert owner.read(mail.instance_path(instance))["status"] == "ACTIVE"

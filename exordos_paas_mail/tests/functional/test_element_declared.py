@@ -14,18 +14,13 @@ import uuid
 import pytest
 import yaml
 
-from exordos_paas_mail.tests.functional import (
-    element_manager,
-    rest,
-    settings,
-    stand_control,
-    submission,
-)
+from clients import elements as elements_client
+from clients import iam, mail, rest, waiting
+from exordos_paas_mail.tests.functional import example_element, stand_control, submission
 
 if tp.TYPE_CHECKING:
     import pathlib
 
-NAME = "example_mail"
 CONTROL_PLANE = "metapaas-cp"
 # The platform's agents and builders look every 3 s.
 LOOP_SECONDS = 4
@@ -51,7 +46,7 @@ class Declared:
         return f"alice@{self.domain}"
 
     def secret(self) -> rest.Json:
-        (found,) = self.core.list(element_manager.PASSWORDS, name="example-mail-alice")
+        (found,) = self.core.list(example_element.PASSWORDS, name="example-mail-alice")
         return found
 
     def login(self, password: str) -> int:
@@ -89,40 +84,30 @@ class Declared:
 
 
 @pytest.fixture(scope="module")
-def elements(
-    stand: stand_control.Stand, core: rest.Api, poll: tuple[float, float]
-) -> element_manager.Elements:
-    return element_manager.Elements(stand, core, poll)
-
-
-@pytest.fixture(scope="module")
 def declared(
-    elements: element_manager.Elements,
-    configuration: settings.Settings,
+    elements: elements_client.Elements,
+    administrator: iam.Session,
+    stand: stand_control.Stand,
     url: str,
     tmp_path_factory: pytest.TempPathFactory,
-    poll: tuple[float, float],
+    poll: waiting.Poll,
 ) -> tp.Iterator[Declared]:
     # A run that was killed leaves it behind.
-    elements.uninstall(NAME)
+    elements.uninstall(example_element.NAME)
     domain = f"declared-{uuid.uuid4().hex[:10]}.example.com"
-    manifest: pathlib.Path = tmp_path_factory.mktemp("example") / f"{NAME}.yaml"
-    manifest.write_text(yaml.safe_dump(element_manager.example(domain), sort_keys=False))
-    elements.install(manifest)
+    manifest: pathlib.Path = tmp_path_factory.mktemp("example") / f"{example_element.NAME}.yaml"
+    manifest.write_text(yaml.safe_dump(example_element.manifest(domain), sort_keys=False))
+    elements.ensure(manifest)
     # What is declared is in the element manager's project: a token of no project sees it.
-    access = rest.token(
-        configuration.core_url, configuration.core_username, configuration.core_password
-    )
-    api = rest.Api(url, access)
-    found: list[rest.Json] = rest.wait(
-        lambda: api.list(rest.INSTANCES, domain=domain),
-        lambda found: [it["status"] for it in found] == ["ACTIVE"],
+    api = administrator.api(url)
+    found: list[rest.Json] = poll.until(
         "the declared instance ACTIVE",
-        poll,
+        lambda: api.list(mail.INSTANCES, domain=domain),
+        lambda found: [it["status"] for it in found] == ["ACTIVE"],
     )
-    (account,) = api.list(rest.accounts_path(found[0]))
+    (account,) = api.list(mail.accounts_path(found[0]))
     yield Declared(
-        elements.stand,
+        stand,
         elements.core,
         api,
         found[0]["uuid"],
@@ -130,18 +115,17 @@ def declared(
         domain,
         found[0]["ipsv4"][0],
     )
-    elements.uninstall(NAME)
+    elements.uninstall(example_element.NAME)
 
 
 @pytest.fixture(scope="module")
-def password(declared: Declared, poll: tuple[float, float]) -> str:
+def password(declared: Declared, poll: waiting.Poll) -> str:
     """Return the secret's value, once the node knows it."""
     value: str = declared.secret()["value"]
-    rest.wait(
+    poll.until(
+        "the declared account logs in",
         lambda: declared.login(value),
         lambda code: code == submission.OK,
-        "the declared account logs in",
-        poll,
     )
     return value
 
@@ -152,7 +136,7 @@ def test_the_secret_of_the_element_logs_in(declared: Declared, password: str) ->
 
 
 def test_what_is_declared_settles_and_costs_no_write_and_no_reload(
-    declared: Declared, password: str, poll: tuple[float, float]
+    declared: Declared, password: str, poll: waiting.Poll
 ) -> None:
     # The last report of the node may still be on its way to Core.
     def two_looks() -> tuple[list[str], list[str]]:
@@ -160,11 +144,8 @@ def test_what_is_declared_settles_and_costs_no_write_and_no_reload(
         time.sleep(LOOP_SECONDS)
         return before, declared.writes()
 
-    rest.wait(
-        two_looks,
-        lambda found: found[0] == found[1],
-        "the writes of the installation are over",
-        poll,
+    poll.until(
+        "the writes of the installation are over", two_looks, lambda found: found[0] == found[1]
     )
     before, relay = declared.writes(), declared.relay_state()
     assert {row.split("|")[0] for row in before} == {
@@ -174,27 +155,25 @@ def test_what_is_declared_settles_and_costs_no_write_and_no_reload(
     time.sleep(SETTLED_SECONDS)
     assert declared.writes() == before
     assert declared.relay_state() == relay
-    assert declared.api.read(rest.instance_path(declared.instance))["status"] == "ACTIVE"
+    assert declared.api.read(mail.instance_path(declared.instance))["status"] == "ACTIVE"
 
 
 def test_a_changed_secret_reaches_the_node_and_no_table_holds_it(
-    declared: Declared, password: str, poll: tuple[float, float]
+    declared: Declared, password: str, poll: waiting.Poll
 ) -> None:
     secret = declared.secret()
     # A secret that Core makes is made anew when what it is made by changes.
-    path = f"{element_manager.PASSWORDS}{secret['uuid']}"
+    path = f"{example_element.PASSWORDS}{secret['uuid']}"
     declared.core.expect(200, "PUT", path, {"default_length": secret["default_length"] + 1})
-    renewed: str = rest.wait(
+    renewed: str = poll.until(
+        "Core has another value of the secret",
         lambda: declared.secret()["value"],
         lambda value: value not in {None, password},
-        "Core has another value of the secret",
-        poll,
     )
-    rest.wait(
+    poll.until(
+        "the new value logs in and the old one does not",
         lambda: (declared.login(renewed), declared.login(password)),
         lambda codes: codes == (submission.OK, submission.REFUSED),
-        "the new value logs in and the old one does not",
-        poll,
     )
     stand = declared.stand
     dump = stand.shell(CONTROL_PLANE, "cd / && runuser -u postgres -- pg_dump metapaas")
@@ -209,17 +188,17 @@ def test_a_changed_secret_reaches_the_node_and_no_table_holds_it(
 
 
 def test_removing_the_element_removes_everything(
-    declared: Declared, elements: element_manager.Elements, poll: tuple[float, float]
+    declared: Declared, elements: elements_client.Elements, poll: waiting.Poll
 ) -> None:
     name = f"mailaas-dp-{declared.instance}"
     (node_set,) = declared.core.list("/v1/compute/sets/", name=name)
     nodes = set(node_set["nodes"])
-    elements.uninstall(NAME)
+    elements.uninstall(example_element.NAME)
 
     def left() -> dict[str, tp.Any]:
         core = declared.core
         return {
-            "instance": declared.api.call("GET", rest.instance_path(declared.instance)).status_code,
+            "instance": declared.api.call("GET", mail.instance_path(declared.instance)).status_code,
             "rows": declared.writes(),
             "sets": core.list("/v1/compute/sets/", name=name),
             "nodes": nodes & {node["uuid"] for node in core.list("/v1/compute/nodes/")},
@@ -228,7 +207,7 @@ def test_removing_the_element_removes_everything(
                 for config in core.list("/v1/config/configs/")
                 if config["target"].get("node") in nodes
             ],
-            "secrets": core.list(element_manager.PASSWORDS, name="example-mail-alice"),
+            "secrets": core.list(example_element.PASSWORDS, name="example-mail-alice"),
             "answers": _answers(declared.host),
         }
 
@@ -241,7 +220,7 @@ def test_removing_the_element_removes_everything(
         "secrets": [],
         "answers": False,
     }
-    rest.wait(left, lambda found: found == nothing, "nothing of the element is left", poll)
+    poll.until("nothing of the element is left", left, lambda found: found == nothing)
 
 
 def _answers(host: str) -> bool:

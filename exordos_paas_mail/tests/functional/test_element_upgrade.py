@@ -11,21 +11,14 @@ import uuid
 
 import pytest
 
-from exordos_paas_mail.tests.functional import (
-    element_manager,
-    provisioning,
-    rest,
-    settings,
-    stand_control,
-    submission,
-    traffic,
-)
+from clients import elements as elements_client
+from clients import iam, mail, rest, waiting
+from exordos_paas_mail.tests.functional import provisioning, stand_control, submission, traffic
 
 if tp.TYPE_CHECKING:
-    from stand.internet import client as internet_client
+    from clients import internet as internet_client
 
 CONTROL_PLANE = "metapaas-cp"
-TYPE = "/v1/types/mail/"
 RECIPIENT = "upgrade@example.net"
 # Nothing of the stand has this address.
 NOWHERE = "10.77.3.250"
@@ -35,15 +28,8 @@ MARK = "/of-the-old-root"
 
 def resources(owner: rest.Api) -> list[str]:
     """Return the names of the resources that the API serves."""
-    names: list[str] = owner.expect(200, "GET", TYPE)
+    names: list[str] = owner.expect(200, "GET", mail.ROOT)
     return names
-
-
-@pytest.fixture(scope="module")
-def elements(
-    stand: stand_control.Stand, core: rest.Api, poll: tuple[float, float]
-) -> element_manager.Elements:
-    return element_manager.Elements(stand, core, poll)
 
 
 @pytest.fixture(scope="module")
@@ -54,20 +40,19 @@ def release(stand: stand_control.Stand) -> dict[str, str]:
 
 @pytest.fixture
 def installed(
-    elements: element_manager.Elements,
+    elements: elements_client.Elements,
     release: dict[str, str],
     owner: rest.Api,
-    poll: tuple[float, float],
+    poll: waiting.Poll,
 ) -> tp.Iterator[pathlib.Path]:
     """Return the manifest of the installed release, which is installed again after the test."""
     manifest = pathlib.Path(release["installed"])
     yield manifest
-    elements.update(manifest)
-    rest.wait(
+    elements.ensure(manifest)
+    poll.until(
+        "the API is that of the installed release again",
         lambda: resources(owner),
         lambda found: release["name"] not in found,
-        "the API is that of the installed release again",
-        poll,
     )
 
 
@@ -78,7 +63,7 @@ def applied(stand: stand_control.Stand, release: dict[str, str]) -> list[str]:
 
 def test_a_new_release_comes_to_life_and_nobody_who_sends_notices(
     stand: stand_control.Stand,
-    elements: element_manager.Elements,
+    elements: elements_client.Elements,
     release: dict[str, str],
     installed: pathlib.Path,
     owner: rest.Api,
@@ -87,7 +72,7 @@ def test_a_new_release_comes_to_life_and_nobody_who_sends_notices(
     alice: provisioning.Account,
     accounts: provisioning.Accounts,
     internet: internet_client.Client,
-    poll: tuple[float, float],
+    poll: waiting.Poll,
     record_property: tp.Callable[[str, object], None],
 ) -> None:
     assert installed.exists()
@@ -95,20 +80,19 @@ def test_a_new_release_comes_to_life_and_nobody_who_sends_notices(
     forget = f"DELETE FROM ra_migrations WHERE uuid = '{release['migration']}'"  # noqa: S608
     stand.query(CONTROL_PLANE, "metapaas", forget)
     assert release["name"] not in resources(owner)
-    before = owner.read(rest.instance_path(instance))
+    before = owner.read(mail.instance_path(instance))
     stand.shell(relay.host, f"touch {MARK}")
     sender = traffic.Sender(relay, alice.address, alice.password, RECIPIENT)
 
     with (
         traffic.repeated(sender.send) as sent,
-        traffic.repeated(lambda: owner.read(rest.instance_path(instance))) as asked,
+        traffic.repeated(lambda: owner.read(mail.instance_path(instance))) as asked,
     ):
-        elements.update(pathlib.Path(release["manifest"]))
-        rest.wait(
+        elements.ensure(pathlib.Path(release["manifest"]))
+        poll.until(
+            "the API is that of the next release",
             lambda: resources(owner),
             lambda found: release["name"] in found,
-            "the API is that of the next release",
-            poll,
         )
         # By builders that were restarted, to a node that was not.
         accounts.ready()
@@ -122,7 +106,7 @@ def test_a_new_release_comes_to_life_and_nobody_who_sends_notices(
     for subject in sender.accepted:
         assert internet.wait_for_message(RECIPIENT, subject)["verdict"]["dkim"] == "pass"
     # The catalogue has another image under the same name; nobody asked this instance to move.
-    (version,) = owner.list(rest.VERSIONS, name="exim4_1")
+    (version,) = owner.list(mail.VERSIONS, name="exim4_1")
     assert version["image"] == release["image"]
     after = provisioning.wait_active(owner, instance, poll)
     assert after["image"] == before["image"] != release["image"]
@@ -138,7 +122,7 @@ class Machine:
     instance: rest.Json
     relay: submission.Relay
     alice: provisioning.Account
-    poll: tuple[float, float]
+    poll: waiting.Poll
 
     def shell(self, command: str) -> str:
         return self.stand.shell(self.relay.host, command)
@@ -147,7 +131,7 @@ class Machine:
         """Return what must outlive an image."""
         hashes = {path: self.shell(f"sha256sum < {path}") for path in KEPT}
         queue = self.shell("exiqgrep -i -f alice").split()
-        shown = self.api.read(rest.instance_path(self.instance))
+        shown = self.api.read(mail.instance_path(self.instance))
         return {**hashes, "queue": " ".join(sorted(queue)), "dkim": shown["dkim_public_key"]}
 
     def _root(self) -> str:
@@ -160,11 +144,11 @@ class Machine:
         """Ask for a version by its URI; return when a machine of that image serves."""
         self.shell(f"touch {MARK}")
         changed = self.api.expect(
-            200, "PATCH", rest.instance_path(self.instance), {"version": version}
+            200, "PATCH", mail.instance_path(self.instance), {"version": version}
         )
         assert changed["image"] == image
-        rest.wait(self._root, lambda found: found == "", "the node has another root", self.poll)
-        rest.wait(self._login, lambda found: found == submission.OK, "the relay is back", self.poll)
+        self.poll.until("the node has another root", self._root, lambda found: found == "")
+        self.poll.until("the relay is back", self._login, lambda found: found == submission.OK)
         provisioning.wait_active(self.api, self.instance, self.poll)
 
     def _login(self) -> int | str:
@@ -181,24 +165,21 @@ def machine(
     instance: rest.Json,
     relay: submission.Relay,
     alice: provisioning.Account,
-    poll: tuple[float, float],
+    poll: waiting.Poll,
 ) -> Machine:
     return Machine(stand, owner, instance, relay, alice, poll)
 
 
 @pytest.fixture
 def next_version(
-    configuration: settings.Settings, url: str, release: dict[str, str]
+    administrator: iam.Session, url: str, release: dict[str, str]
 ) -> tp.Iterator[rest.Json]:
     """Return a second version of the catalogue, with the image of the next release."""
-    access = rest.token(
-        configuration.core_url, configuration.core_username, configuration.core_password
-    )
-    platform = rest.Api(url, access)
+    platform = administrator.api(url)
     body = {"name": f"next-{uuid.uuid4().hex[:8]}", "image": release["image"]}
-    made = platform.create(rest.VERSIONS, body)
+    made = platform.create(mail.VERSIONS, body)
     yield made
-    platform.expect(204, "DELETE", f"{rest.VERSIONS}{made['uuid']}")
+    platform.delete(f"{mail.VERSIONS}{made['uuid']}")
 
 
 @pytest.fixture
@@ -225,19 +206,18 @@ def test_a_new_image_reaches_an_instance_and_costs_no_mail_no_key_and_no_account
     composed = submission.message(alice.address, recipient)
     with machine.relay.logged_in(alice.address, alice.password) as client:
         assert submission.transact(client, alice.address, recipient, composed) == 250
-    rest.wait(
+    machine.poll.until(
+        "the message waits in the queue",
         lambda: machine.shell(f"exim4 -bp | grep -c {recipient}; true").strip(),
         lambda found: found == "1",
-        "the message waits in the queue",
-        machine.poll,
     )
-    before = owner.read(rest.instance_path(machine.instance))
+    before = owner.read(mail.instance_path(machine.instance))
     kept = machine.keeps()
     sender = traffic.Sender(machine.relay, alice.address, alice.password, RECIPIENT)
 
     # There and back: a release that disappoints must cost no more than one that pleases.
     for direction, version, image in (
-        ("forth", f"{rest.VERSIONS}{next_version['uuid']}", release["image"]),
+        ("forth", f"{mail.VERSIONS}{next_version['uuid']}", release["image"]),
         ("back", before["version"], owner.read(before["version"])["image"]),
     ):
         with traffic.repeated(sender.send) as sent:

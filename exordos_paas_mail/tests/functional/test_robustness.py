@@ -9,7 +9,8 @@ import typing as tp
 
 import pytest
 
-from exordos_paas_mail.tests.functional import provisioning, rest, submission
+from clients import mail, rest, waiting
+from exordos_paas_mail.tests.functional import provisioning, submission
 
 if tp.TYPE_CHECKING:
     from exordos_paas_mail.tests.functional import stand_control
@@ -64,14 +65,9 @@ def try_login(relay: submission.Relay, account: provisioning.Account) -> int | s
         return repr(error)
 
 
-def wait_back(
-    relay: submission.Relay, account: provisioning.Account, poll: tuple[float, float]
-) -> None:
-    rest.wait(
-        lambda: try_login(relay, account),
-        lambda found: found == submission.OK,
-        "the relay is back",
-        poll,
+def wait_back(relay: submission.Relay, account: provisioning.Account, poll: waiting.Poll) -> None:
+    poll.until(
+        "the relay is back", lambda: try_login(relay, account), lambda found: found == submission.OK
     )
 
 
@@ -85,16 +81,15 @@ def wait_back(
     ],
 )
 def test_a_hand_on_the_accounts_file_is_undone(
-    machine: Machine, change: str, poll: tuple[float, float]
+    machine: Machine, change: str, poll: waiting.Poll
 ) -> None:
     look = f"stat -c '%U:%G %a' {PASSWD} && cat {PASSWD}"
     before = machine.shell(look)
     machine.shell(change.format(PASSWD))
-    rest.wait(
+    poll.until(
+        "the accounts file is what it was",
         lambda: machine.shell(f"({look}) 2>&1; true"),
         lambda found: found == before,
-        "the accounts file is what it was",
-        poll,
     )
 
 
@@ -104,7 +99,7 @@ def test_a_power_cut_costs_no_account_and_no_accepted_message(
     alice: provisioning.Account,
     owner: rest.Api,
     instance: rest.Json,
-    poll: tuple[float, float],
+    poll: waiting.Poll,
 ) -> None:
     queue_a_message(relay, alice)
     before = machine.queue(), machine.keeps()
@@ -122,7 +117,7 @@ def test_a_new_image_keeps_the_keys_the_certificate_and_the_queue(
     alice: provisioning.Account,
     owner: rest.Api,
     instance: rest.Json,
-    poll: tuple[float, float],
+    poll: waiting.Poll,
 ) -> None:
     queue_a_message(relay, alice)
     before = machine.queue(), machine.keeps()
@@ -141,7 +136,7 @@ def test_an_account_made_while_the_node_is_cut_off_works_when_it_is_back(
     relay: submission.Relay,
     alice: provisioning.Account,
     accounts: provisioning.Accounts,
-    poll: tuple[float, float],
+    poll: waiting.Poll,
 ) -> None:
     machine.stand.cut(machine.address)
     try:
@@ -160,17 +155,17 @@ def test_a_power_cut_of_the_control_plane_stops_no_mail(
     owner: rest.Api,
     accounts: provisioning.Accounts,
     instance: rest.Json,
-    poll: tuple[float, float],
+    poll: waiting.Poll,
 ) -> None:
     stand.power_cut("metapaas-cp")
     assert relay.login(alice.address, alice.password) == submission.OK
 
     def answers() -> int | str:
         try:
-            return owner.call("GET", rest.instance_path(instance)).status_code
+            return owner.call("GET", mail.instance_path(instance)).status_code
         except OSError as error:
             return repr(error)
 
-    rest.wait(answers, lambda found: found == 200, "the API is back", poll)
+    poll.until("the API is back", answers, lambda found: found == 200)
     accounts.ready()
     assert provisioning.wait_active(owner, instance, poll)["domain"] == instance["domain"]

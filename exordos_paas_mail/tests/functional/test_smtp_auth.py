@@ -12,9 +12,10 @@ import uuid
 import pytest
 from passlib import hash as passlib_hash
 
-from exordos_paas_mail.tests.functional import rest, submission
+from exordos_paas_mail.tests.functional import submission
 
 if tp.TYPE_CHECKING:
+    from clients import rest
     from exordos_paas_mail.tests.functional import provisioning
 
 PORTS = (submission.RELAY, submission.SUBMISSION, submission.SUBMISSIONS)

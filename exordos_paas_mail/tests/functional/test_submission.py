@@ -11,11 +11,13 @@ import typing as tp
 import dkim
 import pytest
 
-from exordos_paas_mail.tests.functional import rest, submission
+from clients import waiting
+from exordos_paas_mail.tests.functional import submission
 
 if tp.TYPE_CHECKING:
+    from clients import internet as internet_client
+    from clients import rest
     from exordos_paas_mail.tests.functional import provisioning
-    from stand.internet import client as internet_client
 
 BOB = "bob@example.net"
 PORTS = (submission.RELAY, submission.SUBMISSION, submission.SUBMISSIONS)
@@ -129,16 +131,15 @@ def test_a_message_refused_at_its_destination_comes_back_as_a_signed_bounce(
     with relay.logged_in(alice.address, alice.password) as client:
         accepted = submission.transact(client, alice.address, "refused@example.net", composed)
         assert accepted == ACCEPTED
-    facts = rest.wait(
+    (facts,) = waiting.until(
+        "the bounce",
         lambda: [
             it
             for it in internet.messages(recipient=alice.address)
             if composed["Message-ID"].encode() in internet.raw(it["id"])
         ],
-        bool,
-        "the bounce",
-        (60, 0.5),
-    )[0]
+        60,
+    )
     assert facts["mail_from"] == ""
     assert (facts["verdict"]["spf"], facts["verdict"]["dmarc"]) == ("pass", "pass")
     assert facts["verdict"]["dkim"] == "pass"

@@ -9,9 +9,9 @@ import json
 import pathlib
 import smtplib
 import ssl
-import time
 import typing as tp
 
+from clients import waiting
 from exordos_paas_mail import constants
 from exordos_paas_mail.codecs import mail_env, passwd, password_hashes
 
@@ -137,8 +137,9 @@ def facts(guest: Guest) -> Facts:
 
 def wait_for_queue(guest: Guest, length: int, seconds: float = 60) -> None:
     """Wait until the relay holds *length* messages."""
-    end = time.monotonic() + seconds
-    while (found := int(guest.run("exim4", "-bpc"))) != length:
-        if time.monotonic() > end:
-            raise TimeoutError(f"{found} messages in the queue instead of {length}")
-        time.sleep(0.2)
+    waiting.until(
+        f"{length} messages in the queue",
+        lambda: int(guest.run("exim4", "-bpc")),
+        seconds,
+        lambda found: found == length,
+    )

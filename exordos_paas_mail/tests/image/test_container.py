@@ -8,9 +8,9 @@ import json
 import pathlib
 import typing as tp
 
+from clients import waiting
 from exordos_paas_mail import constants
 from exordos_paas_mail.tests.image import guests
-from stand import waiting
 
 if tp.TYPE_CHECKING:
     from exordos_paas_mail.tests.image import containers

@@ -13,10 +13,10 @@ import typing as tp
 
 import pytest
 
+from clients import waiting
 from exordos_paas_mail import constants
 from exordos_paas_mail.tests.image import guests
 from imaging import commands
-from stand import waiting
 
 if tp.TYPE_CHECKING:
     from exordos_paas_mail.tests.image import containers

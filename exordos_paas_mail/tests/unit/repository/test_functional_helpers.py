@@ -10,7 +10,9 @@ import sys
 
 import pytest
 
-from exordos_paas_mail.tests.functional import prepare_env, rest, settings
+from clients import iam, waiting
+from clients.tests import fake_cli, fake_core
+from exordos_paas_mail.tests.functional import prepare_env, settings
 
 MINIMAL = {
     "EXORDOS_ENDPOINT": "http://core/api/core/",
@@ -25,11 +27,9 @@ def test_the_minimal_environment_names_core_and_its_administrator() -> None:
         core_username="admin",
         core_password="secret",
         project="4d657461-0000-0000-0000-000000000002",
-        username=None,
-        password=None,
+        owner=None,
         url=None,
-        poll_timeout=600,
-        poll_interval=1,
+        poll=waiting.Poll(600, 1),
         internet_url=None,
         stand=None,
     )
@@ -62,7 +62,7 @@ def test_what_is_missing_or_wrong_is_named(change: dict[str, str], message: str)
 
 def run_skipping_suite(directory: pathlib.Path, **environment: str) -> tuple[int, str]:
     """Run a suite of one skipping test under the end-to-end suite's own conftest."""
-    source = pathlib.Path(rest.__file__).with_name("conftest.py")
+    source = pathlib.Path(settings.__file__).with_name("conftest.py")
     (directory / "conftest.py").write_text(source.read_text())
     (directory / "test_skips.py").write_text(
         "import pytest\n\n\ndef test_skips():\n    pytest.skip('because')\n"
@@ -95,17 +95,6 @@ def test_a_skip_is_a_failure_on_the_stand_and_nowhere_else(
     assert outcome in output
 
 
-def test_waiting_ends_with_the_first_answer_accepted() -> None:
-    answers = iter([1, 2, 3, 4])
-    assert rest.wait(lambda: next(answers), lambda it: it > 2, "three", (5, 0)) == 3
-    assert next(answers) == 4
-
-
-def test_waiting_in_vain_tells_the_last_answer() -> None:
-    with pytest.raises(AssertionError, match=r"the end: not within 0 s; the last answer was 'no'"):
-        rest.wait(lambda: "no", lambda _: False, "the end", (0, 0))
-
-
 @pytest.mark.parametrize("layout", ["manifests", "output/manifests"])
 def test_a_manifest_is_found_where_a_build_leaves_it(tmp_path: pathlib.Path, layout: str) -> None:
     manifest = tmp_path / layout / "mailaas.yaml"
@@ -129,6 +118,24 @@ def test_preparing_says_in_one_line_what_it_cannot_do(
     assert error.startswith("cannot prepare: Core at http://127.0.0.1:9 gives no token: ")
     assert error.count("\n") == 1
     assert "secret" not in error
+
+
+def test_elements_are_installed_without_the_password_on_a_command_line(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cli = tmp_path / "bin" / "exordos"
+    manifest = tmp_path / "manifests" / "mailaas.yaml"
+    for file, text in ((cli, fake_cli.SOURCE), (manifest, "{name: mailaas, version: 2}")):
+        file.parent.mkdir()
+        file.write_text(text)
+    cli.chmod(0o755)
+    monkeypatch.setenv("PATH", str(cli.parent), prepend=":")
+    with fake_core.running() as core:
+        core.put("/v1/em/elements/one", name="metapaas", version="1", status="ACTIVE")
+        options = prepare_env.parser().parse_args(["--output-dir", str(tmp_path)])
+        password = fake_core.PASSWORDS["admin"]
+        prepare_env.ensure_elements(options, iam.Session(core.url, "admin", password))
+        assert core.names("/v1/em/elements/") == ["mailaas", "metapaas"]
 
 
 def test_preparing_names_the_options_it_needs(

@@ -1,13 +1,14 @@
 # SPDX-FileCopyrightText: 2026 The mailaas authors
 # SPDX-License-Identifier: Apache-2.0
-"""Client of the stand's internet: what tests, the demo and the stand itself call."""
+"""The world outside a stand: records to publish, mail to read."""
 
 from __future__ import annotations
 
-import time
 import typing as tp
 
 import requests
+
+from clients import waiting
 
 _SECONDS: tp.Final = 10
 
@@ -61,14 +62,12 @@ class Client:
         self, recipient: str, subject: str, timeout: float = 30
     ) -> dict[str, tp.Any]:
         """Return the first message found; raises TimeoutError after *timeout* seconds."""
-        deadline = time.monotonic() + timeout
-        while True:
-            found = self.messages(recipient, subject)
-            if found:
-                return found[0]
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"no message to {recipient} with {subject!r} in {timeout:g} s")
-            time.sleep(0.1)
+        return waiting.until(
+            f"a message to {recipient} with {subject!r}",
+            lambda: self.messages(recipient, subject),
+            timeout,
+            pause=0.1,
+        )[0]
 
     def raw(self, identifier: str) -> bytes:
         """Return a message exactly as it was received."""
