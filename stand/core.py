@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import secrets
 import sys
 import typing as tp
 import uuid as sys_uuid
 
 import jinja2
+import requests
 import yaml
 
 from clients import exordos as exordos_client
@@ -40,6 +42,11 @@ _MAC: tp.Final = "52:54:00:00:00:02"
 _BOOT_NETWORK: tp.Final = ipaddress.IPv4Network("127.30.0.0/24")
 _READY_SECONDS: tp.Final = 240
 _CDROM: tp.Final = "/mnt/cdrom"
+_SIGNING_KEY: tp.Final = "/v1/secret/passwords/00000000-0000-0000-0000-000000000001"
+_PUBLISHED_KEY: tp.Final = "secret"
+# HS256 wants a key as long as its digest (RFC 7518, 3.2).
+_KEY_BYTES: tp.Final = 32
+_KEY_SECONDS: tp.Final = 60
 
 
 def address(site: sites.Site) -> ipaddress.IPv4Address:
@@ -93,7 +100,28 @@ def wait_ready(site: sites.Site, made: settings.Settings) -> iam.Session:
     """Wait until Core lets its administrator in; return the administrator's session."""
     admin = administrator(site, made)
     waiting.until("Core", admin.is_let_in, _READY_SECONDS)
+    replace_signing_key(admin)
     return admin
+
+
+def replace_signing_key(admin: iam.Session) -> None:
+    """Give Core another key to sign tokens with, where it has the one that its sources publish.
+
+    With that key anybody makes themselves the token of an administrator. Returns
+    when a token of the old key is refused and *admin* is let in with one of the new.
+    """
+    api = admin.api()
+    if api.read(_SIGNING_KEY)["value"] != _PUBLISHED_KEY:
+        return
+    api.expect(200, "PUT", _SIGNING_KEY, {"value": secrets.token_hex(_KEY_BYTES)})
+    waiting.until(
+        "the end of tokens of the published key",
+        lambda: api.call("GET", _SIGNING_KEY).status_code,
+        _KEY_SECONDS,
+        lambda status: status == requests.codes.unauthorized,
+    )
+    admin.forget()
+    waiting.until("Core, with its own key", admin.is_let_in, _KEY_SECONDS)
 
 
 def exordos(site: sites.Site, session: iam.Session) -> exordos_client.Exordos:

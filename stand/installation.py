@@ -34,7 +34,8 @@ if tp.TYPE_CHECKING:
 
 OWNER: tp.Final = "stand-owner"
 _ELEMENT_SECONDS: tp.Final = 300
-_API_SECONDS: tp.Final = 120
+# More than the five minutes for which the runtime keeps an old signing key of Core.
+_API_SECONDS: tp.Final = 360
 # Gone after a reboot, as the processes are.
 _CLAIMS: tp.Final = pathlib.Path("/run")
 
