@@ -130,6 +130,11 @@ format: venv ## Format Python, documents and shell
 typecheck: venv ## mypy, strict
 	@$(BIN)/mypy
 
+# BEFORE and AFTER are commits; see tools/structure.py.
+.PHONY: structure
+structure: venv ## The shape of the package in numbers, before and after: rooms, arrows, floors
+	@$(BIN)/python -m tools.structure $(BEFORE) $(AFTER)
+
 .PHONY: api-reference
 api-reference: venv ## docs/api.md, from the running application's OpenAPI document
 	@MAILAAS_WRITE_API_REFERENCE=1 $(BIN)/pytest --quiet exordos_paas_mail/tests/unit/control_plane/test_api_reference.py
