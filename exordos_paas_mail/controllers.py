@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import typing as tp
+
 from restalchemy.api import controllers
 
 from exordos_paas_mail import constants
@@ -18,3 +20,7 @@ class MailController(controllers.RoutesListController):
     """The routes under /v1/types/mail/."""
 
     __TARGET_PATH__ = f"/v1/types/{constants.SLUG}/"
+
+    def filter(self, filters: tp.Any, order_by: tp.Any = None) -> tp.Any:
+        """List the resources"""  # noqa: D400 - a summary of the API document
+        return super().filter(filters, order_by=order_by)

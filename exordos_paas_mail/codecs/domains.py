@@ -13,33 +13,43 @@ import typing as tp
 
 import idna
 
+from exordos_paas_mail.codecs import rules
+
 MAX_LENGTH: tp.Final = 253
-MIN_LABELS: tp.Final = 2
 RULE: tp.Final = "must be a DNS name of two labels or more, at most 253 characters"
 
 # RFC 1123, section 2.1: letters, digits and hyphens, no hyphen at either end.
-_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+_LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_NAME = re.compile(rf"(?:{_LABEL}\.)+{_LABEL}")
+
+
+def is_host_name(value: str) -> bool:
+    """Return whether *value* is a lower-case host name of two labels or more.
+
+    The rule of everything that carries a domain: at most 253 characters, and no
+    IPv4 address, whose last label is a number (RFC 3696, section 2).
+    """
+    return (
+        len(value) <= MAX_LENGTH
+        and _NAME.fullmatch(value) is not None
+        and not value.rpartition(".")[2].isdigit()
+    )
 
 
 def normalise(value: str) -> str:
     """Return *value* as a lower-cased name of A-labels (RFC 5890).
 
-    Raises ValueError, naming the rule, for anything that is not a host name
-    of two labels or more and at most 253 characters.
+    Raises RuleError for anything that ``is_host_name`` is false of, and for an
+    A-label that is not valid.
     """
     if not isinstance(value, str):
-        raise ValueError(RULE)  # noqa: TRY004 - one error for every bad value
+        raise rules.RuleError(RULE)
     name = value.lower() if value.isascii() else _to_a_labels(value)
-    if len(name) > MAX_LENGTH:
-        raise ValueError(RULE)
-    labels = name.split(".")
-    if len(labels) < MIN_LABELS or not all(_LABEL.fullmatch(label) for label in labels):
-        raise ValueError(RULE)
-    # The last label of an address is a number, that of a name never is
-    # (RFC 3696, section 2).
-    if labels[-1].isdigit():
-        raise ValueError("must be a DNS name, not an address")
-    for label in labels:
+    if not is_host_name(name):
+        if name.rpartition(".")[2].isdigit():
+            raise rules.RuleError("must be a DNS name, not an IP address")
+        raise rules.RuleError(RULE)
+    for label in name.split("."):
         if label.startswith("xn--"):
             _check_a_label(label)
     return name
@@ -49,11 +59,11 @@ def _to_a_labels(value: str) -> str:
     try:
         return idna.encode(value, uts46=True, std3_rules=True).decode("ascii").lower()
     except (idna.IDNAError, UnicodeError):
-        raise ValueError("must be a valid internationalised DNS name (IDNA 2008)") from None
+        raise rules.RuleError("must be a valid internationalised DNS name (IDNA 2008)") from None
 
 
 def _check_a_label(label: str) -> None:
     try:
         idna.ulabel(label)
     except (idna.IDNAError, UnicodeError):
-        raise ValueError("has an xn-- label that is not valid (IDNA 2008)") from None
+        raise rules.RuleError("contains an xn-- label that is not valid (IDNA 2008)") from None

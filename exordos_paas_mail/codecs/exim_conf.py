@@ -7,17 +7,13 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
-import re
 import typing as tp
 import unicodedata
 
 import idna
 import jinja2
 
-_DOMAIN = re.compile(
-    r"(?=.{1,253}\Z)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+"
-    r"(?![0-9]+\Z)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\Z"
-)
+from exordos_paas_mail.codecs import domains
 
 _NUMBER_MAX = 1_000_000_000
 # exim counts a message's octets in 31 bits: a larger limit is none, or another
@@ -58,7 +54,7 @@ class Settings:
     """Messages without a login to a role address, from one client address."""
 
     def __post_init__(self) -> None:
-        if not isinstance(self.domain, str) or not _DOMAIN.match(self.domain):
+        if not isinstance(self.domain, str) or not domains.is_host_name(self.domain):
             raise ValueError("domain is not a lower-case DNS name of two labels or more")
         if not isinstance(self.allow_private_mx, bool):
             raise ValueError("allow_private_mx is not a boolean")  # noqa: TRY004 - codecs raise ValueError

@@ -13,23 +13,19 @@ from __future__ import annotations
 import re
 import typing as tp
 
+from exordos_paas_mail.codecs import crypt_strings, usernames
+
 if tp.TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-# RFC 5322 atext and dots, lower-case, without slash and percent: nothing that lsearch, an
-# address list or the percent hack gives a meaning of its own.
-_USERNAME = re.compile(r"(?!#)[!#$&'*+\-.0-9=?^_`a-z{|}~]{1,64}")
-# crypt(5): `$id$...`, printable, without colon, white space and quotes.
-_HASH = re.compile(r"\$[0-9a-z][0-9a-z-]*\$[!#$%&()*+,\-./0-9;<=>?@A-Z\[\]^_`a-z{|}~]+")
-_HASH_SIZE_MAX = 512
 # Dovecot's password scheme prefix, `{SHA512-CRYPT}` or `{SHA512-CRYPT.b64}`.
 _PREFIX = re.compile(r"^([^:\n]+):(\{[A-Za-z0-9.-]+\})", re.MULTILINE)
 
 
 def _check(username: str, password_hash: str, where: str) -> None:
-    if _USERNAME.fullmatch(username) is None:
+    if not usernames.fits_account_file(username):
         raise ValueError(f"{where}: the username is not a lower-case local part of plain ASCII")
-    if len(password_hash) > _HASH_SIZE_MAX or _HASH.fullmatch(password_hash) is None:
+    if not crypt_strings.fits_account_file(password_hash):
         raise ValueError(f"{where}: the password hash is not a crypt(5) string")
 
 

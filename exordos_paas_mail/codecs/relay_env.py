@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """relay.env, by which an operator overrides the relay's defaults on a node.
 
-Optional, KEY=value, data like mail.env. A key ``RELAY_<NAME>`` sets the field
+Optional, KEY=value (``env_files``). A key ``RELAY_<NAME>`` sets the field
 ``<name>`` of ``exim_conf.Settings``.
 """
 
@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import re
 import typing as tp
+
+from exordos_paas_mail.codecs import env_files
 
 if tp.TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,24 +45,16 @@ def parse(text: str, kinds: Mapping[str, type[Value]]) -> dict[str, Value]:
 
     *kinds* maps each field that may be set to its type: ``bool`` is written
     ``yes`` or ``no``, ``int`` in decimal, ``str`` as a plain word such as
-    ``25M`` or ``500 / 1h``. Empty lines and ``#`` comments are skipped. Raises
-    ValueError for a line that is not KEY=value, a key that is unknown or given
-    twice, and a value of another type.
+    ``25M`` or ``500 / 1h``. Raises ValueError for a key that is unknown, a value
+    of another type, and where ``env_files.parse`` does.
     """
     values: dict[str, Value] = {}
-    for line in text.split("\n"):
-        if not line or line.startswith("#"):
-            continue
-        key, equals, value = line.partition("=")
-        if not equals:
-            raise ValueError("a line is not KEY=value")
+    for key, value in env_files.parse(text).items():
         if _KEY.fullmatch(key) is None:
             raise ValueError(f"a key is not {_PREFIX}NAME")
         field = key.removeprefix(_PREFIX).lower()
         if field not in kinds:
             raise ValueError(f"{key} is not a setting of the relay")
-        if field in values:
-            raise ValueError(f"{key} is given twice")
         values[field] = _value(key, value, kinds[field])
     return values
 
@@ -68,7 +62,9 @@ def parse(text: str, kinds: Mapping[str, type[Value]]) -> dict[str, Value]:
 def render(values: Mapping[str, Value]) -> str:
     """Return relay.env for *values*, the inverse of ``parse``."""
     words = {True: "yes", False: "no"}
-    return "".join(
-        f"{_PREFIX}{field.upper()}={words[value] if isinstance(value, bool) else value}\n"
-        for field, value in sorted(values.items())
+    return env_files.render(
+        {
+            f"{_PREFIX}{field.upper()}": words[value] if isinstance(value, bool) else str(value)
+            for field, value in values.items()
+        }
     )

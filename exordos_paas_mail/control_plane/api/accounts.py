@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import typing as tp
 
+from gcl_iam import exceptions as iam_exceptions
 from gcl_iam.api import controllers as iam_controllers
 from restalchemy.api import controllers
 
@@ -32,17 +33,26 @@ class MailAccountController(
         write_only=("password", "password_hash"),
     )
 
+    def filter(self, parent_resource: tp.Any, filters: tp.Any, order_by: tp.Any = None) -> tp.Any:
+        # The platform puts the instance of the path in the place of this one.
+        if "instance" in filters:
+            given = filters["instance"].value
+            if any(
+                i.uuid != parent_resource.uuid
+                for i in (given if isinstance(given, list) else [given])
+            ):
+                raise errors.FieldError("instance", "must be the instance in the path")
+        return super().filter(parent_resource, filters, order_by=order_by)
+
     def create(self, parent_resource: tp.Any, **kwargs: tp.Any) -> tp.Any:
-        """Make an account of the instance in the path."""
         if kwargs.pop("instance", parent_resource).uuid != parent_resource.uuid:
-            raise errors.FieldError("instance", "must be the instance of the path")
+            raise errors.FieldError("instance", "must be the instance in the path")
         return super().create(parent_resource=parent_resource, **kwargs)
 
     def update(self, parent_resource: tp.Any, uuid: tp.Any, **kwargs: tp.Any) -> tp.Any:
-        """Change the account."""
-        # The platform checks this of its own only where there is no parent.
-        if "project_id" in kwargs and self._ctx_project_id:
-            self._force_project_id(kwargs["project_id"])
+        # The platform asks this only where there is no parent.
+        if kwargs.get("project_id", project := base.project_of_token()) != project and project:
+            raise iam_exceptions.Forbidden
         accounts.refuse_both(kwargs.get("password"), kwargs.get("password_hash"))
         return super().update(parent_resource, uuid, **kwargs)
 
@@ -50,4 +60,5 @@ class MailAccountController(
 class MailAccountRoute(routing.Route):
     """Route /v1/types/mail/instances/<uuid>/accounts/[<uuid>]."""
 
+    __one__, __many__ = "an account", "accounts"
     __controller__ = MailAccountController

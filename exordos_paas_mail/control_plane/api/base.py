@@ -1,24 +1,31 @@
 # SPDX-FileCopyrightText: 2026 The mailaas authors
 # SPDX-License-Identifier: Apache-2.0
-"""What all controllers have: PATCH, this plugin's bodies, errors that name the field."""
+"""What all controllers have: PATCH, pages, this plugin's bodies, errors that name the field."""
 
 from __future__ import annotations
 
 import typing as tp
+import uuid as sys_uuid
 
 import psycopg
 from restalchemy.api import constants as api
 from restalchemy.api import controllers
-from restalchemy.common import exceptions
+from restalchemy.common import contexts, exceptions
 from restalchemy.storage import exceptions as storage_exceptions
 
-from exordos_paas_mail.control_plane.api import packers
+from exordos_paas_mail.control_plane.api import decoding, packers, queries
 from exordos_paas_mail.control_plane.records import errors
 
-_PAGE_LIMIT_DIGITS: tp.Final = 9
-_PAGE_LIMIT_RULE: tp.Final = f"must be an integer of {_PAGE_LIMIT_DIGITS} digits at most"
-# What restalchemy and PostgreSQL raise over a filter's value or its number.
+decoding.install()
+
+# What restalchemy and PostgreSQL raise over a comparison that makes no sense.
 _SENSELESS: tp.Final = (psycopg.DataError, psycopg.ProgrammingError, TypeError, AttributeError)
+
+
+def project_of_token() -> sys_uuid.UUID | None:
+    """Return the project that the request's token is for; None if it is for all of them."""
+    project = contexts.get_context().iam_context.introspection_info().get("project_id")
+    return sys_uuid.UUID(str(project)) if project else None
 
 
 class Controller(controllers.Controller):
@@ -27,14 +34,12 @@ class Controller(controllers.Controller):
     __packer__ = packers.JSONPacker
 
     def create(self, *args: tp.Any, **kwargs: tp.Any) -> tp.Any:
-        """Make a record."""
         try:
             return super().create(*args, **kwargs)
         except exceptions.PropertyRequired as error:
             raise errors.FieldError(error.name, "is required") from None
 
     def update(self, *args: tp.Any, **kwargs: tp.Any) -> tp.Any:
-        """Change a record."""
         try:
             return super().update(*args, **kwargs)
         except exceptions.ReadOnlyProperty:
@@ -43,31 +48,39 @@ class Controller(controllers.Controller):
 
     def do_collection(self, parent_resource: tp.Any = None) -> tp.Any:
         """Answer a request for the collection; FieldError names a bad part of the query."""
-        # The platform's own params have what a form in the body says, too.
-        query = self.request.GET
-        for name, value in query.items():
-            # PostgreSQL refuses one, whatever the column.
-            if "\x00" in value:
-                raise errors.FieldError(name, "must not have a NUL")
-        if len(query.getall("project_id")) > 1:
-            raise errors.FieldError("project_id", "may be given once")
-        limit = query.get("page_limit", "0")
-        # The length first: Python refuses to read an integer of thousands of digits.
-        if not limit.isdecimal() or len(limit) > _PAGE_LIMIT_DIGITS:
-            raise errors.FieldError("page_limit", _PAGE_LIMIT_RULE)
+        if self.request.method == api.GET:
+            return self._list(parent_resource)
         try:
             return super().do_collection(parent_resource)
         except storage_exceptions.RecordNotFound:
-            # A page's marker, or the parent of a record that is being made.
-            gone = query.get("page_marker") or getattr(parent_resource, "uuid", None)
-            raise errors.RecordNotFound(gone) from None
+            # The parent was there when its path was read.
+            raise errors.RecordNotFound(getattr(parent_resource, "uuid", None)) from None
+
+    def _list(self, parent_resource: tp.Any) -> tp.Any:
+        queries.check(self.get_resource(), self.request)
+        query = self.request.GET
+        # The request is one object for everybody who reads it, its log line too.
+        asked_for = self.request.query_string
+        if query.get("page_limit", "0") == "0":
+            query["page_limit"] = str(queries.PAGE_LIMIT_DEFAULT)
+        try:
+            return super().do_collection(parent_resource)
+        except storage_exceptions.RecordNotFound:
+            raise errors.FieldError(
+                "page_marker", "must be the uuid of a record of the list"
+            ) from None
         except storage_exceptions.UnknownStorageException as error:
-            if self.request.method == "GET" and isinstance(error.caused, _SENSELESS):
-                raise errors.FieldError("query", "a field is compared with no such value") from None
+            if isinstance(error.caused, _SENSELESS):
+                raise errors.FieldError(
+                    "query", "a filter's value does not match the field's type"
+                ) from None
             raise
+        finally:
+            self.request.query_string = asked_for
 
     def do_resource(self, uuid: str, parent_resource: tp.Any = None) -> tp.Any:
         """Answer a request for one record."""
+        self._check_uuid(uuid)
         method = self.request.method
         # The platform's own do_resource knows PUT, whose body may be partial.
         if method == "PATCH":
@@ -76,12 +89,21 @@ class Controller(controllers.Controller):
             return super().do_resource(uuid, parent_resource)
         except storage_exceptions.RecordNotFound:
             raise errors.RecordNotFound(uuid) from None
+        except exceptions.NotEqualUuidException:
+            raise errors.FieldError("uuid", "must be the uuid in the path") from None
         finally:
             self.request.method = method
 
     def get_resource_by_uuid(self, uuid: str, parent_resource: tp.Any = None) -> tp.Any:
         """Return the record that a longer path or the body of another one names."""
+        self._check_uuid(uuid)
         try:
             return super().get_resource_by_uuid(uuid, parent_resource)
         except storage_exceptions.RecordNotFound:
             raise errors.RecordNotFound(uuid) from None
+
+    def _check_uuid(self, uuid: str) -> None:
+        try:
+            self.get_resource().get_id_type().from_unicode(uuid)
+        except (ValueError, TypeError):
+            raise errors.FieldError("uuid", "must be a UUID") from None

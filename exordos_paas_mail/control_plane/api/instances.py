@@ -31,10 +31,7 @@ class MailInstanceController(
     )
 
     def update(self, uuid: tp.Any, **kwargs: tp.Any) -> tp.Any:
-        """Change the instance.
-
-        Who names the version, and be it the same, asks for the image it has now.
-        """
+        # Naming the version, even the same one, asks for the image it has now.
         if (version := kwargs.get("version")) is not None:
             kwargs["image"] = version.image
         return super().update(uuid, **kwargs)
@@ -43,4 +40,5 @@ class MailInstanceController(
 class MailInstanceRoute(routing.Route):
     """Route /v1/types/mail/instances/[<uuid>]."""
 
+    __one__, __many__ = "an instance", "instances"
     __controller__ = MailInstanceController

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """How the plugin reads a body and writes an answer.
 
-The platform's packer answers 500 to a body that is not an object, and
-repeats a bad or unknown value in its error: the error is logged, and the
-value may be a password.
+The platform's packer answers 500 to a body that is not an object or has a
+value nested 500 deep, and repeats a bad or unknown value in its error: the error is logged,
+and the value may be a password.
 """
 
 from __future__ import annotations
@@ -13,19 +13,24 @@ import typing as tp
 
 import orjson
 from restalchemy.api import packers
-from restalchemy.common import exceptions
-from restalchemy.storage import exceptions as storage_exceptions
 
+from exordos_paas_mail.codecs import rules
+from exordos_paas_mail.control_plane.api import values
 from exordos_paas_mail.control_plane.records import errors
 
 WRITE_ONLY: tp.Final = frozenset({"password", "password_hash"})
+# Of the names of unknown fields that an answer repeats.
+_NAMES_MAX_LENGTH: tp.Final = 200
 
 
 class JSONPacker(packers.JSONPacker):
     """JSON both ways; write-only fields go in and never come out."""
 
+    def __init__(self, resource_type: tp.Any, request: tp.Any) -> None:
+        super().__init__(resource_type, request)
+        self._resource, self._request = resource_type, request
+
     def pack_resource(self, obj: tp.Any) -> tp.Any:
-        """Return *obj* as the API shows it."""
         packed = super().pack_resource(obj)
         if isinstance(packed, dict):
             return {name: value for name, value in packed.items() if name not in WRITE_ONLY}
@@ -36,43 +41,26 @@ class JSONPacker(packers.JSONPacker):
         try:
             body = orjson.loads(value)
         except orjson.JSONDecodeError:
-            raise exceptions.ParseBodyError from None
+            raise errors.ParseBodyError from None
         if not isinstance(body, dict):
-            raise exceptions.ParseBodyError
-        known = {field.api_name for _, field in self._rt.get_fields_by_request(self._req)}
-        if unknown := sorted(body.keys() - known):
-            raise errors.FieldError(", ".join(unknown)[:200], "no such field")
+            raise errors.ParseBodyError
+        fields = {
+            field.api_name: (name, field)
+            for name, field in self._resource.get_fields_by_request(self._request)
+        }
+        if unknown := sorted(body.keys() - fields):
+            names = ", ".join(unknown)[:_NAMES_MAX_LENGTH]
+            raise errors.FieldError(names, "no such field", is_repeated=True)
         if empty := sorted(name for name, given in body.items() if given is None):
             raise errors.FieldError(", ".join(empty), "must not be null")
-        unpacked: dict[str, tp.Any] = super().unpack(value)
+        visibility = self._resource.resolve_visibility(self._request)
+        unpacked = {}
+        for api_name, given in body.items():
+            name, field = fields[api_name]
+            if visibility.is_readonly(name):
+                raise errors.FieldPermissionError(field=api_name)
+            try:
+                unpacked[name] = values.from_body(field, self._request, given)
+            except rules.RuleError as error:
+                raise errors.FieldError(api_name, str(error)) from None
         return unpacked
-
-    def _parse_value(self, name: str, value: tp.Any, prop: tp.Any) -> tp.Any:
-        field_type = prop.get_type()
-        if isinstance(field_type, type):
-            return self._parse_relationship(name, value, prop)
-        try:
-            parsed = prop.parse_value(self._req, value)
-        except (ValueError, TypeError, AttributeError) as error:
-            reason = str(error) if str(error).startswith(("must", "has")) else "is not valid"
-            raise errors.FieldError(name, reason) from None
-        if not field_type.validate(parsed):
-            raise errors.FieldError(name, "is not valid")
-        return parsed
-
-    def _parse_relationship(self, name: str, value: tp.Any, prop: tp.Any) -> tp.Any:
-        reason = "must be the URI of a record that exists"
-        if not isinstance(value, str):
-            raise errors.FieldError(name, reason)
-        try:
-            found = prop.parse_value(self._req, value)
-        except (
-            ValueError,
-            exceptions.NotFoundError,
-            exceptions.ParseError,
-            storage_exceptions.RecordNotFound,
-        ):
-            raise errors.FieldError(name, reason) from None
-        if not isinstance(found, prop.get_type()):
-            raise errors.FieldError(name, reason)
-        return found

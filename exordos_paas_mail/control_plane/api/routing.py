@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The mailaas authors
 # SPDX-License-Identifier: Apache-2.0
-"""Routes that know PATCH."""
+"""Routes that know PATCH, and what their operations are called."""
 
 from __future__ import annotations
 
@@ -9,8 +9,15 @@ import posixpath
 import typing as tp
 
 from restalchemy.api import routes
+from restalchemy.common import exceptions
 
 PATCH: tp.Final = "PATCH"
+_COLLECTION_SUMMARIES: tp.Final = {"get": "List {many}", "post": "Create {one}"}
+_RECORD_SUMMARIES: tp.Final = {
+    "get": "Get {one}",
+    "put": "Update {one}",
+    "delete": "Delete {one}",
+}
 
 
 class Route(routes.Route):
@@ -19,9 +26,24 @@ class Route(routes.Route):
     The platform maps GET, PUT and DELETE on a record and answers 405 to the rest.
     """
 
+    # What the route serves, in the words of the API document: "an account", "accounts".
+    __one__ = "a record"
+    __many__ = "records"
+
+    def __init__(self, req: tp.Any) -> None:
+        super().__init__(req)
+        self._request = req
+
+    def do(self, parent_resource: tp.Any = None, **kwargs: tp.Any) -> tp.Any:
+        try:
+            return super().do(parent_resource, **kwargs)
+        except (exceptions.IncorrectRouteAttribute, exceptions.IncorrectRouteAttributeClass):
+            # The platform's message has the name of a class in it.
+            raise exceptions.NotFoundError(path=self._request.path) from None
+
     def get_method_by_route_type(self, route_type: int) -> tp.Any:
         """Return the platform's name of what the request asks for."""
-        if route_type == routes.RESOURCE_ROUTE and self._req.method == PATCH:
+        if route_type == routes.RESOURCE_ROUTE and self._request.method == PATCH:
             return routes.UPDATE
         return super().get_method_by_route_type(route_type)
 
@@ -31,10 +53,15 @@ class Route(routes.Route):
         """Return the paths and schemas of the route, PATCH beside each PUT."""
         paths, schemas = super().build_openapi_specification(current_path, parameters)
         for path, operations in paths.items():
+            is_collection = path == current_path
             # Children come in with theirs already.
-            if posixpath.dirname(path) != current_path.rstrip("/") or "put" not in operations:
+            if not is_collection and posixpath.dirname(path) != current_path.rstrip("/"):
                 continue
-            patch = copy.deepcopy(operations["put"])
-            patch["operationId"] = self._build_operation_id(PATCH, path)
-            operations["patch"] = patch
+            summaries = _COLLECTION_SUMMARIES if is_collection else _RECORD_SUMMARIES
+            for verb, operation in operations.items():
+                operation["summary"] = summaries[verb].format(one=self.__one__, many=self.__many__)
+            if "put" in operations:
+                patch = copy.deepcopy(operations["put"])
+                patch["operationId"] = patch["operationId"].replace("Update", "Patch", 1)
+                operations["patch"] = patch
         return paths, schemas

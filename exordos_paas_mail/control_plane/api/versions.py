@@ -8,8 +8,10 @@ import typing as tp
 import uuid as sys_uuid
 
 from gcl_iam import exceptions as iam_exceptions
+from gcl_iam import rules
 from gcl_iam.api import controllers as iam_controllers
 from restalchemy.api import controllers
+from restalchemy.common import contexts
 
 from exordos_paas_mail import constants
 from exordos_paas_mail.control_plane.api import base, resources, routing
@@ -32,15 +34,29 @@ class MailVersionController(
 
     __resource__ = resources.Resource(versions.MailVersion)
 
-    def _enforce(self, action: str) -> tp.Any:
-        granted = super()._enforce(action)
-        platform = sys_uuid.UUID(constants.METAPAAS_PROJECT_ID)
-        if action != "read" and self._ctx_project_id not in (None, platform):
-            raise iam_exceptions.Forbidden
-        return granted
+    def create(self, *args: tp.Any, **kwargs: tp.Any) -> tp.Any:
+        _refuse_tenants("create")
+        return super().create(*args, **kwargs)
+
+    def update(self, *args: tp.Any, **kwargs: tp.Any) -> tp.Any:
+        _refuse_tenants("update")
+        return super().update(*args, **kwargs)
+
+    def delete(self, *args: tp.Any, **kwargs: tp.Any) -> tp.Any:
+        _refuse_tenants("delete")
+        return super().delete(*args, **kwargs)
+
+
+def _refuse_tenants(action: str) -> None:
+    # The permission first: who lacks it is told so.
+    rule = rules.Rule(constants.POLICY_SERVICE, constants.VERSION_POLICY, action)
+    contexts.get_context().iam_context.enforcer.enforce(rule, do_raise=True)
+    if base.project_of_token() not in (None, sys_uuid.UUID(constants.METAPAAS_PROJECT_ID)):
+        raise iam_exceptions.Forbidden
 
 
 class MailVersionRoute(routing.Route):
     """Route /v1/types/mail/versions/[<uuid>]."""
 
+    __one__, __many__ = "a version", "versions"
     __controller__ = MailVersionController

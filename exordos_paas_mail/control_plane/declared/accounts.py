@@ -12,7 +12,8 @@ from exordos_paas_mail.codecs import password_hashes
 from exordos_paas_mail.control_plane.declared import base, sealing
 from exordos_paas_mail.control_plane.records import accounts, fields
 
-_PLAINTEXT: tp.Final = fields.Plaintext()
+if tp.TYPE_CHECKING:
+    from gcl_sdk.agents.universal.dm import models as ua_models
 
 
 class DeclaredAccount(base.Declared, accounts.AccountRecord):
@@ -28,7 +29,7 @@ class DeclaredAccount(base.Declared, accounts.AccountRecord):
     _SPELLED = ("username", "instance", "password_hash")
 
     declared = properties.property(types.Dict(), default=dict)
-    password = properties.property(types.AllowNone(fields.Plaintext()), default=None)
+    password = properties.property(types.AllowNone(fields.Password()), default=None)
 
     def __init__(self, **kwargs: tp.Any) -> None:
         accounts.refuse_both(kwargs.get("password"), kwargs.get("password_hash"))
@@ -40,13 +41,19 @@ class DeclaredAccount(base.Declared, accounts.AccountRecord):
         return frozenset({"declared", unused})
 
     @classmethod
+    def from_ua_resource(cls, resource: ua_models.Resource) -> tp.Any:
+        restored = super().from_ua_resource(resource)
+        # The agent copies the fields that the resource names: without this one, a declaration
+        # that now gives a hash would leave the password in place, which would win.
+        resource.value.setdefault("password", None)
+        return restored
+
+    @classmethod
     def restore_row(cls, row: tp.Any, pour: tp.Any = None) -> tp.Any:
         """Build the model from a row, its envelope opened."""
         envelope = row.get("password")
         if envelope is not None:
-            plaintext = sealing.unseal(envelope, cls._binding(row))
-            # One that an earlier release took must not make the others unreadable.
-            row = {**row, "password": plaintext if _PLAINTEXT.validate(plaintext) else None}
+            row = {**row, "password": sealing.unseal(envelope, cls._binding(row))}
         return super().restore_row(row, pour)
 
     def insert(self, session: tp.Any = None) -> None:
@@ -62,9 +69,10 @@ class DeclaredAccount(base.Declared, accounts.AccountRecord):
     def _hash_password(self) -> None:
         if self.password is None:
             return
+        self._secret_field = "password"  # noqa: S105
         stored = self.password_hash
-        if stored is None or not password_hashes.verify(self.password, stored):
-            self.password_hash = password_hashes.hash_plaintext(self.password)
+        if stored is None or not password_hashes.means(self.password, stored):
+            self.password_hash = password_hashes.to_hash(self.password)
 
     def _get_prepared_data(self, columns: tp.Any = None) -> dict[str, tp.Any]:
         data: dict[str, tp.Any] = super()._get_prepared_data(columns)

@@ -19,6 +19,8 @@ from gcl_sdk.agents.universal.services import agent
 from restalchemy.dm import relationships
 
 from exordos_paas_mail import constants
+from exordos_paas_mail.codecs import rules
+from exordos_paas_mail.control_plane.records import fields
 
 
 class _NoValues(logging.Filter):
@@ -57,7 +59,7 @@ class Declared(ua_models.ResourceMixin):
         skip_unknown_fields: bool = False,  # noqa: FBT001, FBT002 - restalchemy's signature
         **kwargs: tp.Any,
     ) -> tp.Any:
-        """Build the model from declared values; ValueError if one breaks a rule."""
+        """Build the model from declared values; RuleError if one breaks a rule."""
         stored = {name: cls._to_stored(name, value) for name, value in kwargs.items()}
         restored = super().restore_from_simple_view(
             skip_unknown_fields=skip_unknown_fields, **stored
@@ -89,7 +91,10 @@ class Declared(ua_models.ResourceMixin):
 
     @classmethod
     def _to_stored(cls, name: str, value: tp.Any) -> tp.Any:
-        """Return *value* as restalchemy reads it: a relationship by uuid, not by URI."""
+        """Return *value* as it is stored: a relationship by uuid, not by URI.
+
+        Raises RuleError if the value breaks a rule of its field.
+        """
         declared_property = cls.properties.properties.get(name)
         if (
             declared_property is not None
@@ -97,12 +102,17 @@ class Declared(ua_models.ResourceMixin):
             and isinstance(value, str)
         ):
             return value.rstrip("/").rpartition("/")[2]
-        return value
+        if declared_property is None:
+            return value
+        return fields.check(declared_property.get_property_type(), value)
 
     @classmethod
     def _means(cls, name: str, spelling: tp.Any, stored: tp.Any) -> bool:
-        value = cls._to_stored(name, spelling)
-        field_type = cls.properties.properties[name].get_property_type()
-        if isinstance(field_type, type):
+        try:
+            value = cls._to_stored(name, spelling)
+        except rules.RuleError:
+            # An earlier release took it, and what it made of it is what it means.
+            return True
+        if isinstance(cls.properties.properties[name].get_property_type(), type):
             return bool(sys_uuid.UUID(value) == sys_uuid.UUID(stored))
-        return bool(field_type.from_simple_type(value) == stored)
+        return bool(value == stored)

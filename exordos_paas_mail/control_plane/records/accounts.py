@@ -10,8 +10,12 @@ from restalchemy.dm import models, properties, relationships, types
 from restalchemy.storage import exceptions as storage_exceptions
 
 from exordos_paas_mail import utils
-from exordos_paas_mail.codecs import password_hashes
+from exordos_paas_mail.codecs import crypt_strings, password_hashes, rules
 from exordos_paas_mail.control_plane.records import base, errors, fields, instances
+
+# Of an instance. The change of one account sends the whole file to the node, which the platform
+# stores and hashes in the one thread that serves all plugins.
+ACCOUNTS_MAX: tp.Final = 100_000
 
 
 class AccountRecord(base.Record, models.ModelWithProject, base.Stored):
@@ -47,44 +51,71 @@ class AccountRecord(base.Record, models.ModelWithProject, base.Stored):
             ).fetchall()
         return [(row["username"], row["password_hash"]) for row in rows]
 
-    def _touch_instance(self, session: tp.Any) -> bool:
-        return instances.MailInstance.touch(self.instance.uuid, session)
+    # The field that a client said the hash in.
+    _secret_field: str = "password_hash"  # noqa: S105 - a name
 
     def _check(self) -> None:
         if self.project_id != self.instance.project_id:
             raise errors.FieldError("project_id", "must be the project of the instance")
         if not self.password_hash:
-            raise errors.FieldError("password", "one of password and password_hash is required")
-        # Asked here and not by the type, which also reads: one stored hash that
-        # an earlier release took must not make the others unreadable.
+            raise errors.FieldError("password", "either password or password_hash is required")
+        self._check_cost(self.instance.ram)
+
+    def _check_cost(self, ram: int) -> None:
         try:
-            password_hashes.check_cost(self.password_hash)
-        except ValueError as error:
-            raise errors.FieldError("password_hash", str(error)) from None
+            crypt_strings.check_cost(self.password_hash, ram)
+        except rules.RuleError as error:
+            raise errors.FieldError(self._secret_field, str(error)) from None
+
+    def _lock_instance(self, session: tp.Any) -> tuple[int, int]:
+        """Touch the instance; return its ram and the number of its accounts.
+
+        Both stay what they are to the end of the transaction: whoever changes
+        them waits for the lock.
+        """
+        if not instances.MailInstance.touch(self.instance.uuid, session):
+            raise storage_exceptions.RecordNotFound(
+                model="MailInstance", filters={"uuid": str(self.instance.uuid)}
+            )
+        (row,) = session.execute(
+            "SELECT ram, (SELECT count(*) FROM mail_accounts WHERE instance = i.uuid) AS accounts"
+            " FROM mail_instances i WHERE uuid = %s",
+            (str(self.instance.uuid),),
+        ).fetchall()
+        return row["ram"], row["accounts"]
 
     def insert(self, session: tp.Any = None) -> None:
-        """Add the account; RecordNotFound if its instance is gone."""
+        """Add the account; RecordNotFound if its instance is gone.
+
+        Raises ConflictRecords if the instance has as many as it can have.
+        """
         self._check()
         with utils.transaction(session) as active:
-            if not self._touch_instance(active):
-                raise storage_exceptions.RecordNotFound(
-                    model="MailInstance", filters={"uuid": str(self.instance.uuid)}
+            ram, accounts = self._lock_instance(active)
+            self._check_cost(ram)
+            if accounts >= ACCOUNTS_MAX:
+                raise errors.ConflictRecords(
+                    "instance",
+                    f"already has {ACCOUNTS_MAX} accounts, the most that it can have",
                 )
             super().insert(session=active)
 
     def update(self, session: tp.Any = None, force: bool = False) -> None:  # noqa: FBT001, FBT002
         """Write what changed."""
-        if self.properties["password_hash"].is_dirty():
+        has_new_hash = self.properties["password_hash"].is_dirty()
+        if has_new_hash:
             self._check()
         with utils.transaction(session) as active:
-            if any(self.properties[name].is_dirty() for name in self._ON_NODE):
-                self._touch_instance(active)
+            if has_new_hash:
+                ram, _ = self._lock_instance(active)
+                self._check_cost(ram)
+            elif any(self.properties[name].is_dirty() for name in self._ON_NODE):
+                instances.MailInstance.touch(self.instance.uuid, active)
             super().update(session=active, force=force)
 
     def delete(self, session: tp.Any = None, **kwargs: tp.Any) -> tp.Any:
-        """Remove the account."""
         with utils.transaction(session) as active:
-            self._touch_instance(active)
+            instances.MailInstance.touch(self.instance.uuid, active)
             return super().delete(session=active, **kwargs)
 
 
@@ -97,14 +128,16 @@ class MailAccount(AccountRecord, models.CustomPropertiesMixin):
     """
 
     __custom_properties__: tp.ClassVar[dict[str, tp.Any]] = {
-        "password": types.AllowNone(fields.Plaintext())
+        "password": types.AllowNone(fields.Password())
     }
 
     def __init__(self, password: str | None = None, **kwargs: tp.Any) -> None:
         refuse_both(password, kwargs.get("password_hash"))
         if password is not None:
-            kwargs["password_hash"] = password_hashes.hash_plaintext(password)
+            kwargs["password_hash"] = password_hashes.to_hash(password)
         super().__init__(**kwargs)
+        if password is not None:
+            self._secret_field = "password"  # noqa: S105
         # Clients of the platform look a record up by its name.
         if "name" not in kwargs:
             self.name = self.username
@@ -115,12 +148,13 @@ class MailAccount(AccountRecord, models.CustomPropertiesMixin):
         return
 
     @password.setter
-    def password(self, plaintext: str) -> None:
-        if not password_hashes.verify(plaintext, self.password_hash):
-            self.password_hash = password_hashes.hash_plaintext(plaintext)
+    def password(self, value: str) -> None:
+        self._secret_field = "password"  # noqa: S105
+        if not password_hashes.means(value, self.password_hash):
+            self.password_hash = password_hashes.to_hash(value)
 
 
 def refuse_both(password: str | None, password_hash: str | None) -> None:
     """Raise the API's error if both ways to say a password are used at once."""
     if password is not None and password_hash is not None:
-        raise errors.FieldError("password", "excludes password_hash: give one of them")
+        raise errors.FieldError("password", "give either password or password_hash, not both")

@@ -14,6 +14,7 @@ from restalchemy.storage.sql import orm
 from restalchemy.storage.sql.dialect import exceptions as dialect_exceptions
 
 from exordos_paas_mail import utils
+from exordos_paas_mail.codecs import rules
 from exordos_paas_mail.control_plane.records import errors, fields
 from exordos_paas_mail.control_plane.runtime import log_filters
 
@@ -22,22 +23,22 @@ log_filters.install()
 
 # The constraint a write ran into: the field to name, and why.
 _CONFLICTS: tp.Final = {
-    "mail_versions_pkey": ("uuid", "is taken"),
-    "mail_versions_name_key": ("name", "is taken by another version"),
-    "mail_instances_pkey": ("uuid", "is taken"),
-    "mail_instances_version_fkey": ("version", "does not exist any more, or is in use"),
-    "mail_accounts_pkey": ("uuid", "is taken"),
-    "mail_accounts_instance_username_key": ("username", "is taken by another account"),
-    "mail_accounts_instance_fkey": ("instance", "does not exist any more"),
+    "mail_versions_pkey": ("uuid", "is already taken"),
+    "mail_versions_name_key": ("name", "is already taken by another version"),
+    "mail_instances_pkey": ("uuid", "is already taken"),
+    "mail_instances_version_fkey": ("version", "does not exist, or is in use by an instance"),
+    "mail_accounts_pkey": ("uuid", "is already taken"),
+    "mail_accounts_instance_username_key": ("username", "is already taken by another account"),
+    "mail_accounts_instance_fkey": ("instance", "no longer exists"),
 }
-_CONTRADICTION: tp.Final = ("record", "contradicts another record")
+_UNNAMED: tp.Final = ("record", "conflicts with another record")
 
 
 def _conflict(error: Exception) -> Exception:
     """Return the conflict *error* tells of in SQL, as one that names the field."""
     # The first name: after it the message of the database has the values.
     named = re.search(r'constraint "(\w+)"', str(error))
-    return errors.ConflictRecords(*_CONFLICTS.get(named[1] if named else "", _CONTRADICTION))
+    return errors.ConflictRecords(*_CONFLICTS.get(named[1] if named else "", _UNNAMED))
 
 
 class Record(
@@ -51,10 +52,11 @@ class Record(
 
 
 class Stored(orm.SQLStorableMixin):
-    """Writes the columns that changed, and names the field of a conflict."""
+    """Writes the columns that changed, checked, and names the field of a conflict."""
 
     def insert(self, session: tp.Any = None) -> None:
-        """Add the row."""
+        """Add the row; FieldError names a value that breaks its rule."""
+        self._check_rules(self.get_data_properties())
         try:
             super().insert(session=session)
         except storage_exceptions.ConflictRecords as error:
@@ -65,11 +67,20 @@ class Stored(orm.SQLStorableMixin):
         changed = {n: p for n, p in self.get_data_properties().items() if p.is_dirty()}
         if not changed:
             return
-        self.validate()
+        self._check_rules(changed)
         self._write(self._get_prepared_data(changed), session)
 
+    @staticmethod
+    def _check_rules(changed: tp.Mapping[str, tp.Any]) -> None:
+        name = ""
+        try:
+            for name, written in changed.items():  # noqa: B007 - the error's
+                if written.value is not None:
+                    fields.check(written.get_property_type(), written.value)
+        except rules.RuleError as error:
+            raise errors.FieldError(name, str(error)) from None
+
     def delete(self, session: tp.Any = None, **kwargs: tp.Any) -> tp.Any:
-        """Remove the row."""
         try:
             return super().delete(session=session, **kwargs)
         except storage_exceptions.UnknownStorageException as error:

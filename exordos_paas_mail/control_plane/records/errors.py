@@ -9,17 +9,41 @@ from restalchemy.storage import exceptions as storage_exceptions
 
 
 class FieldError(exceptions.ValidationErrorException):
-    """400: *field* holds a value that breaks a rule."""
+    """400: *field*, of a body or a query, holds a value that breaks a rule."""
 
     message = "%(field)s: %(reason)s"
 
-    def __init__(self, field: str, reason: str) -> None:
+    def __init__(self, field: str, reason: str, *, is_repeated: bool = False) -> None:
+        """Take *is_repeated* for a field or a reason with text of the client's in it.
+
+        The answer has it, by the attribute ``msg``. A log, which has ``str``, does not:
+        the text may be a secret in the wrong place.
+        """
         super().__init__(field=field, reason=reason)
+        self._logged = "the request has something unknown in it" if is_repeated else self.msg
+
+    def __str__(self) -> str:
+        return str(self._logged)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._logged!r})"
 
 
-# The name is the `type` of the answer, and clients of the platform know this one.
+# The names of these are the `type` of the answer, and clients of the platform know them.
+class FieldPermissionError(exceptions.FieldPermissionError):
+    """403: a client may not write *field*."""
+
+    message = "%(field)s: is read-only"
+
+
+class ParseBodyError(exceptions.ParseBodyError):
+    """400: the body is not what every body is."""
+
+    message = "The body must be a JSON object."
+
+
 class ConflictRecords(storage_exceptions.ConflictRecords):
-    """409: *field* would contradict another record."""
+    """409: *field* would conflict with another record."""
 
     message = "%(field)s: %(reason)s"
 

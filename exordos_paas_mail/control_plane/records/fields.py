@@ -1,11 +1,15 @@
 # SPDX-FileCopyrightText: 2026 The mailaas authors
 # SPDX-License-Identifier: Apache-2.0
-"""Types of the models' fields: the rules a value obeys, wherever it comes from.
+"""Types of the models' fields, and the rules a value must obey.
 
-``from_simple_type`` raises ValueError with the rule that was broken; the API
-puts the field's name before it. restalchemy's own types accept a string for
-a boolean and a boolean for an integer, and PostgreSQL refuses a NUL that they
-let through: a value that is not of its type is an error here.
+Rules are for what is written: ``check`` (a body, a manifest, a record about to
+be stored) and ``from_unicode`` (a filter) raise RuleError, which states the
+rule. Reading asks for nothing but the Python type, because restalchemy reads a
+row by ``from_simple_type`` and ``validate``: a row that an earlier release took
+stays readable, and so do all those beside it, however the rules tighten.
+
+restalchemy's own types accept a string for a boolean and a boolean for an
+integer, and PostgreSQL refuses a NUL that they let through.
 """
 
 from __future__ import annotations
@@ -15,84 +19,116 @@ import typing as tp
 
 from restalchemy.dm import types
 
-from exordos_paas_mail.codecs import domains, password_hashes, usernames
+from exordos_paas_mail.codecs import crypt_strings, domains, password_hashes, rules, usernames
 
 # PostgreSQL cannot store a NUL in a text; the others have no place in a name.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _CONTROL_OR_BREAK = re.compile(r"[\x00-\x1f\x7f]")
 
 
+@tp.runtime_checkable
+class Checked(tp.Protocol):
+    """A type with a rule for what is written."""
+
+    def check(self, value: tp.Any) -> tp.Any:
+        """Return *value* as it is stored; raise RuleError if it breaks the rule."""
+
+
+def check(field_type: tp.Any, value: tp.Any) -> tp.Any:
+    """Return *value* as *field_type* stores it; raise RuleError if it breaks a rule of the type.
+
+    A type without a rule returns the value as it is.
+    """
+    if isinstance(field_type, types.AllowNone):
+        return None if value is None else check(field_type.nested_type, value)
+    return field_type.check(value) if isinstance(field_type, Checked) else value
+
+
 class Integer(types.Integer):
     """An integer of a range; not a boolean."""
 
-    def from_simple_type(self, value: tp.Any) -> int:
-        """Return *value*; ValueError names the range."""
-        if isinstance(value, bool) or not self.validate(value):
-            raise ValueError(f"must be an integer from {self.min_value} to {self.max_value}")
+    def validate(self, value: tp.Any) -> bool:
+        return isinstance(value, int) and not isinstance(value, bool)
+
+    def check(self, value: tp.Any) -> int:
+        """Return *value*; RuleError names the range."""
+        if not self.validate(value) or not self.min_value <= value <= self.max_value:
+            raise rules.RuleError(f"must be an integer from {self.min_value} to {self.max_value}")
         return int(value)
+
+    def from_simple_type(self, value: tp.Any) -> tp.Any:
+        return value
+
+    def from_unicode(self, value: str) -> int:
+        # Python refuses to read thousands of digits, PostgreSQL more than 19.
+        return self.check(int(value) if re.fullmatch(r"-?[0-9]{1,18}", value) else value)
 
 
 class Boolean(types.Boolean):
     """true or false, and nothing that merely looks like it."""
 
-    def from_simple_type(self, value: tp.Any) -> bool:
-        """Return *value*; ValueError if it is not a boolean."""
+    def validate(self, value: tp.Any) -> bool:
+        return isinstance(value, bool)
+
+    def check(self, value: tp.Any) -> bool:
+        """Return *value*; RuleError if it is not a boolean."""
         if not isinstance(value, bool):
-            raise ValueError("must be true or false")  # noqa: TRY004 - see the module
+            raise rules.RuleError("must be true or false")
+        return value
+
+    def from_simple_type(self, value: tp.Any) -> tp.Any:
         return value
 
     def from_unicode(self, value: str) -> bool:
-        """Return what *value*, a filter of a query, says; ValueError if it says neither."""
         if value.lower() in ("false", "no", "0"):
             return False
         if not super().from_unicode(value):
-            raise ValueError("must be true or false")
+            raise rules.RuleError("must be true or false")
         return True
 
 
-class Text(types.String):
+class _AnyText(types.String):
+    """What every stored text is read as."""
+
+    def validate(self, value: tp.Any) -> bool:
+        return isinstance(value, str)
+
+
+class Text(_AnyText):
     """A text of a limited length without control characters."""
 
     def __init__(self, min_length: int, max_length: int, *, multiline: bool = False) -> None:
         super().__init__(min_length=min_length, max_length=max_length)
         self._control = _CONTROL if multiline else _CONTROL_OR_BREAK
 
-    def validate(self, value: tp.Any) -> bool:
-        """Return whether *value* is such a text."""
-        return bool(super().validate(value)) and not self._control.search(value)
-
-    def from_simple_type(self, value: tp.Any) -> str:
-        """Return *value*; ValueError names the length."""
-        if not self.validate(value):
-            raise ValueError(
-                f"must be a text of {self.min_length} to {self.max_length} characters"
+    def check(self, value: tp.Any) -> str:
+        """Return *value*; RuleError names the length."""
+        if (
+            not isinstance(value, str)
+            or not self.min_length <= len(value) <= self.max_length
+            or self._control.search(value)
+        ):
+            raise rules.RuleError(
+                f"must be {self.min_length} to {self.max_length} characters,"
                 " without control characters"
             )
-        return str(value)
+        return value
 
 
-class _Normalised(types.String):
-    """A text that has one spelling; *normalise* finds it or raises ValueError."""
+class _Normalised(_AnyText):
+    """A text that has one spelling; *normalise* finds it or raises RuleError."""
 
     def __init__(self, normalise: tp.Callable[[str], str], max_length: int, example: str) -> None:
         super().__init__(min_length=1, max_length=max_length)
         self._normalise = normalise
         self._example = example
 
-    def validate(self, value: tp.Any) -> bool:
-        """Return whether *value* is spelled the one way."""
-        try:
-            return bool(self._normalise(value) == value)
-        except ValueError:
-            return False
-
-    def from_simple_type(self, value: tp.Any) -> str:
-        """Return *value* in its one spelling."""
+    def check(self, value: tp.Any) -> str:
+        """Return *value* in its one spelling; RuleError if it has none."""
         return self._normalise(value)
 
     def from_unicode(self, value: str) -> str:
-        """Return *value*, a filter of a query, in its one spelling."""
-        return self._normalise(value)
+        return self.check(value)
 
     @property
     def example(self) -> str:
@@ -118,7 +154,6 @@ class _WriteOnlySpec(types.String):
     """Marks the field as one the API takes and never gives."""
 
     def to_openapi_spec(self, prop_kwargs: tp.Any) -> dict[str, tp.Any]:
-        """Return the schema; nothing in it came out of a record."""
         spec: dict[str, tp.Any] = super().to_openapi_spec(prop_kwargs)
         return {**spec, "writeOnly": True}
 
@@ -127,24 +162,23 @@ class PasswordHash(_WriteOnlySpec, _Normalised):
     """A crypt(3) string without a Dovecot prefix."""
 
     def __init__(self) -> None:
-        super().__init__(password_hashes.normalise, password_hashes.MAX_LENGTH, "$6$salt$hash")
+        super().__init__(password_hashes.normalise, crypt_strings.MAX_LENGTH, "$6$salt$hash")
 
     def __repr__(self) -> str:
         return "PasswordHash"
 
 
-class Plaintext(_WriteOnlySpec, _Normalised):
-    """A password as its user types it."""
+class Password(_WriteOnlySpec, _Normalised):
+    """A password as its user types it, or its hash behind a Dovecot prefix."""
 
     def __init__(self) -> None:
         super().__init__(
-            password_hashes.check_plaintext,
+            password_hashes.check_password,
             password_hashes.PLAINTEXT_MAX_LENGTH,
             "correct horse battery staple",
         )
 
     def to_openapi_spec(self, prop_kwargs: tp.Any) -> dict[str, tp.Any]:
-        """Return the schema, with the rule that a length in characters does not tell."""
         spec: dict[str, tp.Any] = super().to_openapi_spec(prop_kwargs)
         return {
             **spec,

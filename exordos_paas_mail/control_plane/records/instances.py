@@ -11,6 +11,7 @@ from restalchemy.dm import models, properties, relationships, types
 from restalchemy.storage import exceptions as storage_exceptions
 
 from exordos_paas_mail import constants, utils
+from exordos_paas_mail.codecs import crypt_strings
 from exordos_paas_mail.control_plane.records import (
     base,
     domains,
@@ -93,7 +94,9 @@ class MailInstance(base.Record, models.ModelWithProject, base.Stored):
                 {"uuid": str(self.uuid), "kinds": list(_REMAINS)},
             ).fetchall()
             if left:
-                raise errors.ConflictRecords("uuid", "is of an instance that is being removed")
+                raise errors.ConflictRecords(
+                    "uuid", "belongs to an instance that is still being deleted"
+                )
 
     def update(self, session: tp.Any = None, force: bool = False) -> None:  # noqa: FBT001, FBT002
         """Write what changed; another version brings its image."""
@@ -107,10 +110,38 @@ class MailInstance(base.Record, models.ModelWithProject, base.Stored):
         session: tp.Any = None,
         at_most: tp.Mapping[str, tp.Any] | None = None,
     ) -> None:
+        with utils.transaction(session) as active:
+            self._write_disk_size(columns, active, at_most)
+            # The row is locked now: an account that is being written is in, or sees the new ram.
+            if columns.get("ram", self.ram) < self.properties["ram"].old_value:
+                self._check_hashes(active)
+
+    def _check_hashes(self, session: tp.Any) -> None:
+        """Raise FieldError if a login of some account would take too much of the ram."""
+        # The price of a hash stands in its first characters.
+        rows = session.execute(
+            "SELECT DISTINCT left(password_hash, 14) AS head FROM mail_accounts"
+            " WHERE instance = %s AND password_hash ~ '^[$](g?y|7)[$]'",
+            (str(self.uuid),),
+        ).fetchall()
+        needed = max((crypt_strings.memory_bytes(row["head"]) for row in rows), default=0) / 2**20
+        if needed > crypt_strings.memory_allowed_mb(self.ram):
+            raise errors.FieldError(
+                "ram",
+                f"cannot be reduced to {self.ram}: a password hash of this instance needs"
+                f" {needed:.0f} MB per login, and one login may take an eighth of ram",
+            )
+
+    def _write_disk_size(
+        self,
+        columns: tp.Mapping[str, tp.Any],
+        session: tp.Any,
+        at_most: tp.Mapping[str, tp.Any] | None,
+    ) -> None:
         if "disk_size" not in columns:
             super()._write(columns, session, at_most)
             return
-        shrunk = errors.FieldError("disk_size", "may grow and never shrink")
+        shrunk = errors.FieldError("disk_size", "cannot be reduced")
         if columns["disk_size"] < self.properties["disk_size"].old_value:
             raise shrunk
         # The row may have grown since it was read.

@@ -3,14 +3,18 @@
 """Keeps passwords, hashes and keys out of the runtime's log.
 
 At DEBUG, which is the level of a runtime without a logging.yaml, restalchemy
-logs the body of each request and the values of each statement.
+logs the body of each request and the values of each statement; at INFO, the
+query of each request and the body of each answer that is an error. A secret
+ends up in a query, or in place of a field's name, by a client's mistake.
 """
 
 from __future__ import annotations
 
 import logging
+import re
 import typing as tp
 
+from restalchemy.api.middlewares import errors as errors_middleware
 from restalchemy.api.middlewares import logging as middleware
 from restalchemy.storage.sql import sessions
 
@@ -22,24 +26,38 @@ _KINDS: tp.Final = (
     constants.INSTANCE_NODE_KIND,
     f"em_{constants.ELEMENT_NAME}_types_{constants.SLUG}_",
 )
+_PATH: tp.Final = f"/types/{constants.SLUG}/"
+_QUERY: tp.Final = re.compile(rf"({re.escape(_PATH)}[^\s?\"]*)\?[^\s\"]*")
+_BODY: tp.Final = re.compile(r"(?<= body=).*\Z", re.DOTALL)
 _REQUEST: tp.Final = "API > "
-_REQUEST_ARGUMENTS: tp.Final = 3
+# An answer that repeats a name, or a part of an expression, that a client sent.
+_REPEATS: tp.Final = re.compile(r"no such field|\"message\": ?\"q: ")
 
 
 class NoBodies(logging.Filter):
-    """Takes the body out of what is logged of a request to this plugin."""
+    """Takes queries, and bodies with what a client sent, out of what is logged of this plugin."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Return True; the body is replaced."""
-        arguments = record.args
-        if (
-            str(record.msg).startswith(_REQUEST)
-            and isinstance(arguments, tuple)
-            and len(arguments) == _REQUEST_ARGUMENTS
-            and f"/{constants.SLUG}/" in str(arguments[0])
-        ):
-            record.args = (*arguments[:-1], NOT_LOGGED)
+        """Return True; bodies and queries are replaced."""
+        message = str(record.msg)
+        if not record.args:
+            if _PATH in message:
+                record.msg = _without_secrets(message)
+            return True
+        if isinstance(record.args, tuple) and any(_PATH in str(each) for each in record.args):
+            shown = tuple(
+                _QUERY.sub(rf"\1?{NOT_LOGGED}", each) if isinstance(each, str) else each
+                for each in record.args
+            )
+            if message.startswith(_REQUEST) or _REPEATS.search(str(shown[-1])):
+                shown = (*shown[:-1], NOT_LOGGED)
+            record.args = shown
         return True
+
+
+def _without_secrets(line: str) -> str:
+    line = _QUERY.sub(rf"\1?{NOT_LOGGED}", line)
+    return _BODY.sub(NOT_LOGGED, line) if _REPEATS.search(line) else line
 
 
 class NoValues(logging.Filter):
@@ -61,6 +79,7 @@ def install() -> None:
     """Put the filters on the loggers of this process, once."""
     for logger, wanted in (
         (logging.getLogger(middleware.__name__), NoBodies),
+        (logging.getLogger(errors_middleware.__name__), NoBodies),
         (logging.getLogger(sessions.__name__), NoValues),
     ):
         # By name: another wheel of this package may have put its own there.

@@ -73,7 +73,7 @@ def test_what_is_not_a_domain_is_refused_both_ways(value: str) -> None:
         pytest.param("", "missing", id="empty"),
         pytest.param("MAIL_HOST=example.com\n", "missing", id="other key"),
         pytest.param("MAIL_DOMAIN=a.example\nMAIL_DOMAIN=b.example\n", "twice", id="twice"),
-        pytest.param("export MAIL_DOMAIN=a.example\n", "missing", id="export"),
+        pytest.param("export MAIL_DOMAIN=a.example\n", "KEY=value", id="export"),
         pytest.param("MAIL_DOMAIN\n", "KEY=value", id="no value"),
         pytest.param("reboot\nMAIL_DOMAIN=a.example\n", "KEY=value", id="command"),
     ],

@@ -2,10 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
-import contextlib
 import ctypes
-import pathlib
-import resource
 import subprocess
 import typing as tp
 
@@ -50,7 +47,7 @@ def test_a_hash_is_taken_without_its_prefix(value: str, expected: str) -> None:
     [
         ("{PLAIN}secret", "prefix"),
         ("{SHA512-CRYPT.b64}" + SHA512, "prefix"),
-        ("{SHA256-CRYPT}" + SHA512, "contradicts"),
+        ("{SHA256-CRYPT}" + SHA512, "does not match"),
         ("{SHA512-CRYPT}secret", "must be a crypt"),
         ("{SHA512-CRYPT}{SHA512-CRYPT}" + SHA512, "must be a crypt"),
         ("$6$rounds=\u0661\u0660\u0660\u0660$salt$hash", "must be a crypt"),
@@ -67,108 +64,12 @@ def test_what_no_login_could_use_is_refused_without_being_repeated(value: str, r
     assert "secret" not in str(refused.value)
 
 
-def rounds(number: int) -> str:
-    return f"$6$rounds={number}$salt$hash"
-
-
-def bcrypt(cost: int, scheme: str = "2b") -> str:
-    return f"${scheme}${cost:02}$" + "O" * 53
-
-
-def yescrypt(parameters: str, scheme: str = "y") -> str:
-    return f"${scheme}${parameters}$abcdefgh$" + "a" * 43
-
-
-def scrypt(parameters: str) -> str:
-    return f"$7${parameters}abcdefgh$" + "a" * 43
-
-
-@pytest.mark.parametrize(
-    "value",
-    [
-        SHA512,
-        "$1$salt$hash",
-        rounds(1_000_000),
-        *(bcrypt(cost, scheme) for cost in (4, 15) for scheme in ("2a", "2b", "2y")),
-        *(yescrypt(p, s) for p in ("j/.", "j75", "j9T", "jDT") for s in ("y", "gy")),
-        *(scrypt(p + "..../....") for p in ("0/", "BU", "C6", "EU")),
-    ],
-)
-def test_a_cost_that_a_node_can_pay_is_taken(value: str) -> None:
-    password_hashes.check_cost(password_hashes.normalise(value))
-
-
-@pytest.mark.parametrize(
-    ("value", "rule"),
-    [
-        (rounds(1_000_001), "a million rounds"),
-        *((bcrypt(cost), "bcrypt cost of 4 to 15") for cost in (0, 3, 16, 31)),
-        *((yescrypt(p), "yescrypt") for p in ("j..", "j.T", "jET", "jzT", "j9U", "j9z", "j9T.0")),
-        (yescrypt("jET", "gy"), "yescrypt"),
-        *((scrypt(p + "..../...."), "scrypt") for p in ("/U", "0.", "FU", "DV", "Dz")),
-        *((scrypt("DU" + p), "scrypt") for p in ("/.../....", "....0....", "..../.../")),
-        ("plaintext", "must be a crypt"),
-    ],
-)
-def test_a_cost_that_crypt_refuses_or_a_node_cannot_pay_is_not_taken(value: str, rule: str) -> None:
-    with pytest.raises(ValueError, match=rule) as refused:
-        password_hashes.check_cost(value)
-    assert value not in str(refused.value)
-
-
 def crypt(phrase: str, setting: str) -> str | None:
     """Return the hash of *phrase* by the library that exim asks; None if it refuses."""
     function = ctypes.CDLL("libcrypt.so.1").crypt
     function.argtypes, function.restype = [ctypes.c_char_p, ctypes.c_char_p], ctypes.c_char_p
     made = function(phrase.encode(), setting.encode())
     return None if made is None or made.startswith(b"*") else str(made, "ascii")
-
-
-@pytest.mark.parametrize(
-    "value",
-    [
-        *(bcrypt(cost, scheme) for cost in range(6) for scheme in ("2a", "2b", "2y")),
-        *(yescrypt(f"j{n}{r}", s) for n in "./0" for r in "./0" for s in ("y", "gy")),
-        *(scrypt(f"{n}{r}..../....") for n in "./01" for r in "./0"),
-    ],
-)
-def test_the_lowest_costs_are_the_lowest_that_crypt_takes(value: str) -> None:
-    verifiable = crypt("secret", value) is not None
-    try:
-        password_hashes.check_cost(value)
-    except ValueError:
-        assert not verifiable
-    else:
-        assert verifiable
-
-
-@contextlib.contextmanager
-def memory_limited_to(more: int) -> tp.Iterator[None]:
-    """Let this process take *more* bytes and no more."""
-    pages = int(pathlib.Path("/proc/self/statm").read_text().split()[0])
-    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
-    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + more, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
-
-
-@pytest.mark.parametrize(
-    ("dearest", "next_one"),
-    [
-        pytest.param(yescrypt("jDT"), yescrypt("jET"), id="yescrypt"),
-        pytest.param(yescrypt("jDT", "gy"), yescrypt("jET", "gy"), id="gost-yescrypt"),
-        pytest.param(scrypt("EU..../...."), scrypt("FU..../...."), id="scrypt"),
-    ],
-)
-def test_a_login_with_the_dearest_hash_takes_256_megabytes(dearest: str, next_one: str) -> None:
-    password_hashes.check_cost(dearest)
-    with pytest.raises(ValueError, match="256 MB"):
-        password_hashes.check_cost(next_one)
-    with memory_limited_to((256 + 16) * 2**20):
-        made = [crypt("secret", value) for value in (dearest, next_one)]
-    assert [value is not None for value in made] == [True, False]
 
 
 @hypothesis.given(strategies.text(max_size=300))

@@ -232,17 +232,17 @@ def test_a_version_in_use_stays(api: api_client.Client) -> None:
     admin = api.admin()
     assert admin.refused("DELETE", version) == (
         409,
-        "version: does not exist any more, or is in use",
+        "version: does not exist, or is in use by an instance",
     )
     assert admin.refused("POST", api_client.VERSIONS, {"name": "exim4_1", "image": "i"}) == (
         409,
-        "name: is taken by another version",
+        "name: is already taken by another version",
     )
     assert [v["name"] for v in api.get(api_client.VERSIONS)] == ["exim4_1"]
     other = api.version("exim4_2")
     assert admin.refused("PATCH", other, {"name": "exim4_1"}) == (
         409,
-        "name: is taken by another version",
+        "name: is already taken by another version",
     )
 
 

@@ -11,6 +11,8 @@ import uuid as sys_uuid
 
 import pytest
 
+from exordos_paas_mail import models
+from exordos_paas_mail.codecs import password_hashes
 from exordos_paas_mail.tests.unit.control_plane import api_client, gservice
 
 MISSING = object()
@@ -118,7 +120,7 @@ def test_a_disk_does_not_shrink(api: api_client.Client) -> None:
     before = api.get(instance)
     assert api.refused("PATCH", instance, {"disk_size": 19, "cpu": 2}) == (
         400,
-        "disk_size: may grow and never shrink",
+        "disk_size: cannot be reduced",
     )
     assert api.get(instance) == before
     assert api.patch(instance, {"disk_size": 21})["disk_size"] == 21
@@ -146,7 +148,7 @@ def test_a_read_only_field_of_an_instance_is_a_403(
     for method in ("PUT", "PATCH"):
         assert api.refused(method, instance, {field: value}) == (
             403,
-            f"Permission denied for field {field}.",
+            f"{field}: is read-only",
         )
     if field != "domain":
         body = api.instance_body(before["version"], **{field: value})
@@ -186,6 +188,38 @@ def test_a_body_that_is_no_object_is_a_400(
     ):
         response = api.raw(method, path, body, **{"Content-Type": content_type})
         assert (response.status_code, response.json["type"]) == (400, "ParseBodyError")
+
+
+@pytest.mark.parametrize("depth", [500, 1000])
+@pytest.mark.parametrize("braces", ["[]", ('{"a":', "}")], ids=["lists", "objects"])
+def test_a_field_nested_deep_is_a_400_that_names_it(
+    api: api_client.Client, depth: int, braces: tuple[str, str]
+) -> None:
+    opening, closing = braces
+    nested = opening * depth + "1" + closing * depth
+    instance = api.instance()
+    account = api.account(instance)
+    for path, fields in (
+        (instance, ("name", "description", "cpu", "version", "project_id", "uuid")),
+        (account, ("name", "password", "password_hash", "active", "project_id")),
+    ):
+        for field in fields:
+            response = api.raw("PATCH", path, f'{{"{field}": {nested}}}'.encode())
+            message = response.json["message"]
+            # project_id is read-only once there is a record.
+            assert (response.status_code, message.partition(": ")[0]) == (400, field), message
+
+
+def test_what_is_no_uuid_is_said_so(api: api_client.Client) -> None:
+    instance = api.instance()
+    said = (400, "uuid: must be a UUID")
+    assert api.refused("GET", f"{api_client.INSTANCES}x") == said
+    assert api.refused("DELETE", f"{instance}/accounts/x") == said
+    assert api.refused("GET", f"{api_client.INSTANCES}x/accounts/") == said
+    assert api.refused("PATCH", instance, {"uuid": TAKEN}) == (
+        400,
+        "uuid: must be the uuid in the path",
+    )
 
 
 _USERNAMES = {
@@ -228,6 +262,8 @@ _HASHES = {
     "control": "$6$salt$ha\x01sh",
     "no salt": "$6$hash",
     "no hash": "$6$pepper$",
+    "cut short": "$6$salt$" + "h" * 40,
+    "one too long": "$6$salt$" + "h" * 87,
     "unknown id": "$99$salt$hash",
     "apr1": "$apr1$salt$hash",
     "DES": "rl.3StKT.4T8M",
@@ -248,6 +284,8 @@ _PASSWORDS = {
     "long": "p" * 256,
     "long in bytes": "\U0001f511" * 128,
     "number": 5,
+    "a hash that was cut short": "{SHA512-CRYPT}$6$salt$" + "h" * 40,
+    "a hash of another scheme than its prefix": "{CRYPT}$5$salt$" + "h" * 86,
 }
 _ACTIVES = {"text": "yes", "number": 1, "null": None}
 
@@ -287,6 +325,36 @@ def test_a_bad_field_of_an_account_is_a_400_that_names_it(
     assert (api.get(account), gservice.row_versions()) == before
 
 
+@pytest.mark.parametrize("field", ["password", "password_hash"])
+@pytest.mark.parametrize("prefix", ["{SHA512-CRYPT}", "{sha512-crypt}", "{CRYPT}"])
+def test_a_hash_behind_a_prefix_is_a_hash_in_either_field(
+    api: api_client.Client, field: str, prefix: str
+) -> None:
+    account = api.account(api.instance(), **{field: prefix + api_client.HASH})
+    uuid = account.rpartition("/")[2]
+
+    def stored() -> str:
+        return str(models.MailAccount.objects.get_one(filters={"uuid": uuid}).password_hash)
+
+    assert stored() == api_client.HASH
+    before = gservice.row_versions()
+    api.patch(account, {field: prefix + api_client.HASH})
+    assert gservice.row_versions() == before
+    api.patch(account, {field: prefix + api_client.HASH_2})
+    assert stored() == api_client.HASH_2
+
+
+def test_braces_alone_make_no_hash_of_a_password(api: api_client.Client) -> None:
+    for username, password in (
+        ("a", "{SHA512-CRYPT}secret"),
+        ("b", "{}$6$"),
+        ("c", "$6$salt$hash"),
+    ):
+        api.account(instance := api.instance(), username, password=password)
+        (account,) = models.MailAccount.objects.get_all(filters={"username": username})
+        assert password_hashes.verify(password, account.password_hash), instance
+
+
 def test_an_account_has_one_password(api: api_client.Client) -> None:
     instance = api.instance()
     both = {"password": SECRET, "password_hash": api_client.HASH}
@@ -297,11 +365,11 @@ def test_an_account_has_one_password(api: api_client.Client) -> None:
     ):
         assert api.refused(method, path, body) == (
             400,
-            "password: excludes password_hash: give one of them",
+            "password: give either password or password_hash, not both",
         )
     assert api.refused("POST", f"{instance}/accounts/", {"username": "a"}) == (
         400,
-        "password: one of password and password_hash is required",
+        "password: either password or password_hash is required",
     )
 
 
@@ -310,7 +378,7 @@ def test_a_body_names_the_instance_of_the_path_or_none(api: api_client.Client) -
     body = {"username": "a", "password_hash": api_client.HASH}
     assert api.refused("POST", f"{instance}/accounts/", {**body, "instance": other}) == (
         400,
-        "instance: must be the instance of the path",
+        "instance: must be the instance in the path",
     )
     assert api.post(f"{instance}/accounts/", {**body, "instance": instance})["instance"] == instance
 
@@ -319,7 +387,7 @@ def test_the_name_of_an_account_does_not_change(api: api_client.Client) -> None:
     account = api.account(api.instance())
     assert api.refused("PATCH", account, {"username": "other"}) == (
         403,
-        "Permission denied for field username.",
+        "username: is read-only",
     )
 
 
@@ -340,10 +408,10 @@ def test_a_duplicate_is_a_409_that_names_the_field(api: api_client.Client) -> No
     assert [(a.status_code, a.json) for a in answers] == [
         (409, {"type": "ConflictRecords", "code": 409, "message": message})
         for message in (
-            "username: is taken by another account",
-            "username: is taken by another account",
-            "uuid: is taken",
-            "uuid: is taken",
+            "username: is already taken by another account",
+            "username: is already taken by another account",
+            "uuid: is already taken",
+            "uuid: is already taken",
         )
     ]
     # In another instance the name is free.
@@ -384,8 +452,10 @@ def test_a_request_that_leads_nowhere_says_why(
             "multipart/form-data; boundary=x",
             b'--x\r\nContent-Disposition: form-data; name="a"; filename="b"\r\n\r\nc\r\n--x--',
         ),
+        ("application/x-www-form-urlencoded", b"username=%ff"),
+        ("multipart/form-data", b"--x"),
     ],
-    ids=["form", "upload"],
+    ids=["form", "upload", "form that is not UTF-8", "upload without a boundary"],
 )
 def test_a_form_is_no_body(api: api_client.Client, content_type: str, body: bytes) -> None:
     path = f"{api.instance()}/accounts/"

@@ -104,7 +104,7 @@ def test_a_disk_that_grew_meanwhile_does_not_shrink(api: api_client.Client) -> N
     first = models.MailInstance.objects.get_one(filters={"uuid": uuid})
     api.patch(path, {"disk_size": 100})
     first.disk_size = 50
-    with pytest.raises(Exception, match="disk_size: may grow and never shrink"):
+    with pytest.raises(Exception, match="disk_size: cannot be reduced"):
         first.update()
     assert api.get(path)["disk_size"] == 100
 
@@ -118,7 +118,7 @@ def test_a_version_deleted_while_an_instance_takes_it_is_a_409(api: api_client.C
         assert _waits_for_a_lock(patch)
         commit()
         patch.join()
-    assert answers == [(409, "version: does not exist any more, or is in use")]
+    assert answers == [(409, "version: does not exist, or is in use by an instance")]
 
 
 def test_an_account_of_an_instance_that_is_being_deleted_is_a_404(

@@ -246,9 +246,9 @@ def test_the_uuid_of_an_instance_is_nobodys_until_its_machine_is_gone(
     getattr(stage, stages)()
     other = stage.api.of_other_project()
     body = other.instance_body(other.version("other"), uuid=stage.uuid)
-    assert other.refused("POST", api_client.INSTANCES, body) == (409, "uuid: is taken")
+    assert other.refused("POST", api_client.INSTANCES, body) == (409, "uuid: is already taken")
     stage.api.delete(stage.path)
-    taken = (409, "uuid: is of an instance that is being removed")
+    taken = (409, "uuid: belongs to an instance that is still being deleted")
     assert other.refused("POST", api_client.INSTANCES, body) == taken
     # In which order a pass removes it is the platform's.
     stage.services.infra_pass()

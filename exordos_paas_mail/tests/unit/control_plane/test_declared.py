@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import typing as tp
 import uuid as sys_uuid
@@ -422,7 +423,7 @@ def test_a_manifest_with_two_passwords_makes_no_account(
     manager.declare("instances.accounts", ACCOUNT, **account(password_hash=api_client.HASH))
     manager.loop(1)
     assert models.MailAccount.objects.get_all() == []
-    assert "excludes password_hash" in caplog.text
+    assert "not both" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -489,3 +490,61 @@ def test_the_kinds_fit_their_column() -> None:
     for subpath in definition.MailDefinition().get_agent_models():
         kind = f"em_{constants.ELEMENT_NAME}_types_{constants.SLUG}_{subpath.replace('.', '_')}"
         assert len(kind) <= 64
+
+
+@pytest.mark.parametrize(
+    "prefix", [pytest.param("", id="plain"), pytest.param("{SHA512-CRYPT}", id="prefixed")]
+)
+@pytest.mark.parametrize("same", [False, True], ids=["another hash", "the hash it has"])
+def test_a_declaration_that_goes_over_to_a_hash_stores_it_at_once(
+    manager: ElementManager, prefix: str, *, same: bool
+) -> None:
+    manager.declare("instances.accounts", ACCOUNT, **account())
+    manager.loop()
+    new = stored().password_hash if same else api_client.HASH
+    value = account(password_hash=prefix + new)
+    del value["password"]
+    manager.declare("instances.accounts", ACCOUNT, **value)
+    manager.loop(1)
+    assert stored().password_hash == new
+    assert declared_accounts.DeclaredAccount.objects.get_one().password is None
+    manager.loop(1)
+    assert manager.is_settled("instances.accounts", ACCOUNT)
+    assert stored().password_hash == new
+    manager.declare("instances.accounts", ACCOUNT, **account())
+    manager.loop()
+    assert manager.is_settled("instances.accounts", ACCOUNT)
+    assert password_hashes.verify(PASSWORD, stored().password_hash)
+
+
+def test_a_declared_password_that_is_a_hash_behind_a_prefix_settles(
+    manager: ElementManager,
+) -> None:
+    value = account(password="{SHA512-CRYPT}" + api_client.HASH)
+    manager.declare("instances.accounts", ACCOUNT, **value)
+    manager.loop()
+    assert manager.is_settled("instances.accounts", ACCOUNT)
+    assert stored().password_hash == api_client.HASH
+    before = gservice.row_versions()
+    manager.loop()
+    assert gservice.row_versions() == before
+
+
+def test_a_spelling_that_was_taken_before_the_rule_stays_settled(manager: ElementManager) -> None:
+    value = account(password_hash="{SHA512-CRYPT}" + api_client.HASH)
+    del value["password"]
+    manager.declare("instances.accounts", ACCOUNT, **value)
+    manager.loop()
+    cut = "$6$salt$" + "h" * 40
+    with engines.engine_factory.get_engine().session_manager() as session:
+        session.execute(
+            "UPDATE mail_accounts SET password_hash = %s, declared = %s",
+            (cut, json.dumps({"password_hash": "{SHA512-CRYPT}" + cut})),
+        )
+    manager.declare(
+        "instances.accounts", ACCOUNT, **{**value, "password_hash": "{SHA512-CRYPT}" + cut}
+    )
+    before = gservice.row_versions()
+    manager.loop()
+    assert manager.is_settled("instances.accounts", ACCOUNT)
+    assert gservice.row_versions() == before

@@ -5,8 +5,8 @@
 from __future__ import annotations
 
 import logging
-import typing as tp
 
+import pytest
 from exordos_metapaas.common import log as runtime
 from restalchemy.api.middlewares import logging as middleware
 from restalchemy.storage.sql import sessions
@@ -14,9 +14,6 @@ from restalchemy.storage.sql import sessions
 from exordos_paas_mail.control_plane.runtime import log_filters
 from exordos_paas_mail.tests.unit.control_plane import api_client
 from exordos_paas_mail.tests.unit.control_plane import stage as stages
-
-if tp.TYPE_CHECKING:
-    import pytest
 
 PASSWORD = "Tr0ub4dor&3"
 
@@ -40,6 +37,34 @@ def test_no_log_of_a_request_has_its_secret(
     assert "INSERT INTO" in caplog.text
     for secret in (PASSWORD, api_client.HASH_2, "$6$"):
         assert secret not in caplog.text
+
+
+@pytest.mark.parametrize("level", [logging.DEBUG, logging.INFO])
+def test_what_a_client_sent_in_place_of_a_name_is_in_the_answer_and_in_no_log(
+    api: api_client.Client, caplog: pytest.LogCaptureFixture, level: int
+) -> None:
+    caplog.set_level(level)
+    instance = api.instance()
+    accounts = f"{instance}/accounts/"
+    answers = [
+        api.refused("POST", accounts, {"username": "a", PASSWORD: 1}),
+        api.refused("PATCH", instance, {PASSWORD: 1}),
+        api.refused("GET", f"{accounts}?hunter2=1"),
+    ]
+    if level == logging.INFO:
+        # At DEBUG the platform logs each expression that it reads, whoever's.
+        answers.append(api.refused("GET", f"{accounts}?q=hunter2%3D1"))
+        answers.append(api.refused("GET", f"{accounts}?q=username%3D%22a%22%20hunter2"))
+    assert {status for status, _ in answers} == {400}
+    assert PASSWORD in answers[0][1]
+    assert "hunter2" in answers[2][1]
+    api.get(f"{accounts}?username=hunter2")
+    assert f"{accounts}?<not logged>" in caplog.text
+    for secret in (PASSWORD, "hunter2"):
+        assert secret not in caplog.text
+    # What else is wrong with a request is told.
+    api.refused("PATCH", instance, {"cpu": 0})
+    assert "cpu: must be an integer from 1 to 128" in caplog.text
 
 
 def test_no_log_of_a_builder_has_a_hash_or_a_key(

@@ -108,3 +108,23 @@ def test_a_body_must_have_what_the_request_does_not_say_otherwise(
     # The body of an update is partial.
     updates = [required(p, m) for p in (INSTANCE, ACCOUNT, VERSION) for m in ("put", "patch")]
     assert updates == [set()] * 6
+
+
+def test_operations_are_told_in_plain_words(document: dict[str, tp.Any]) -> None:
+    summaries = {
+        (path, verb): operation["summary"]
+        for path, operations in document["paths"].items()
+        for verb, operation in operations.items()
+        if path.startswith(f"{api_client.ROOT}/")
+    }
+    record = {"get": "Get {}", "put": "Update {}", "patch": "Update {}", "delete": "Delete {}"}
+    expected = {(f"{api_client.ROOT}/", "get"): "List the resources"}
+    for collection, path, one, many in (
+        (api_client.INSTANCES, INSTANCE, "an instance", "instances"),
+        (ACCOUNTS, ACCOUNT, "an account", "accounts"),
+        (api_client.VERSIONS, VERSION, "a version", "versions"),
+    ):
+        expected[(collection, "get")] = f"List {many}"
+        expected[(collection, "post")] = f"Create {one}"
+        expected |= {(path, verb): text.format(one) for verb, text in record.items()}
+    assert {key: summaries[key] for key in expected} == expected

@@ -1,0 +1,65 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""A query or a form that cannot be decoded is a 400.
+
+The application builds its RequestContext before it looks for a route, and
+that reads the query, and a form if the body says it is one. What is not UTF-8
+there is a UnicodeDecodeError, which the platform answers with 500. Nothing of a
+plugin runs before, so a subclass takes the place of the platform's class. It
+changes the answers to requests for this plugin, and no other's.
+"""
+
+from __future__ import annotations
+
+import typing as tp
+import urllib.parse
+
+from restalchemy.api import contexts
+
+from exordos_paas_mail import constants
+from exordos_paas_mail.control_plane.records import errors
+
+_PATH: tp.Final = f"/types/{constants.SLUG}/"
+
+
+# Another wheel of this package may have put its own in the place.
+_PLATFORM: tp.Any = next(
+    base for base in contexts.RequestContext.__mro__ if base.__module__ == contexts.__name__
+)
+
+
+class RequestContext(_PLATFORM):
+    """The platform's, with an error that names the parameter."""
+
+    def __init__(self, request: tp.Any) -> None:
+        try:
+            super().__init__(request)
+        # UnicodeDecodeError is one, and so is what a form without a boundary raises.
+        except ValueError:
+            if _PATH not in request.path:
+                raise
+            raise _error(request.environ.get("QUERY_STRING", "")) from None
+
+
+def _error(query: str) -> Exception:
+    for pair in query.split("&"):
+        # As PEP 3333 has it: bytes, in a string of Latin-1.
+        name, _, value = pair.encode("latin-1").partition(b"=")
+        text = _decoded(name)
+        if text is None:
+            return errors.FieldError("query", "a parameter's name must be UTF-8")
+        if _decoded(value) is None:
+            return errors.FieldError(text, "must be UTF-8")
+    return errors.ParseBodyError()
+
+
+def _decoded(quoted: bytes) -> str | None:
+    try:
+        return urllib.parse.unquote_to_bytes(quoted.replace(b"+", b" ")).decode()
+    except UnicodeDecodeError:
+        return None
+
+
+def install() -> None:
+    """Put the subclass in the place of the platform's class."""
+    contexts.RequestContext = RequestContext
