@@ -79,16 +79,22 @@ RELAY_FILES: tp.Final = (
 )
 EXIM_GROUP: tp.Final = "Debian-exim"
 EXIM_UNIT: tp.Final = "exim4"
+EXIM_PORTS: tp.Final = (25, 465, 587)
 # The queue runner, and one accepting process a port.
 EXIM_PROCESS_UNITS: tp.Final = (
-    "exim4.service",
-    "exim4@25.service",
-    "exim4@465.service",
-    "exim4@587.service",
+    "exim4-queue.service",
+    *(f"exim4@{port}.service" for port in EXIM_PORTS),
 )
 # How the last configuration ended; on the root disk, a new image starts afresh.
 CONFIGURE_STATE_FILE: tp.Final = "/var/lib/exordos/mail_configure.json"
 AGENT_STATE_DIR: tp.Final = "/var/lib/exordos/exordos_paas_mail"
 AGENT_STATE_FILE: tp.Final = "mail_meta.json"
+# The SDK's copy of its last report, beside it.
+AGENT_REPORT_FILE: tp.Final = "payload.json"
+# What the control plane last sent: by it the node repairs itself alone.
+KEPT_TARGET_FILE: tp.Final = "/var/lib/exordos/exordos_paas_mail/target.json"
+# Held by whoever changes a part: the agent or the keeper.
+PARTS_LOCK_FILE: tp.Final = "/run/exordos-mail-parts.lock"
 CONFIGURE_UNIT: tp.Final = "exordos-metapaas-mail-configure"
 AGENT_UNIT: tp.Final = "exordos-metapaas-mail-agent"
+KEEPER_UNIT: tp.Final = "exordos-metapaas-mail-keeper"

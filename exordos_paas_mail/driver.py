@@ -16,6 +16,7 @@ log its value. A failure is the fact ``error``, and the next pass tries again.
 from __future__ import annotations
 
 import logging
+import pathlib
 import typing as tp
 
 from gcl_sdk.agents.universal import constants as sdk_constants
@@ -25,7 +26,7 @@ from restalchemy.dm import properties
 from restalchemy.dm import types as ra_types
 
 from exordos_paas_mail import constants
-from exordos_paas_mail.node import health, heartbeat, machine, parts
+from exordos_paas_mail.node import agent_state, health, heartbeat, kept, machine, parts
 
 LOG = logging.getLogger(__name__)
 
@@ -51,9 +52,13 @@ class MailInstanceNode(meta.MetaDataPlaneModel):
     error = properties.property(ra_types.String(max_length=_ERROR_SIZE_MAX), default="")
     dkim_public_key = properties.property(ra_types.String(), default="")
     dkim_selector = properties.property(ra_types.String(), default=constants.DKIM_SELECTOR)
+    # What names the kept target, see ``node.kept``; in the state file alone.
+    target_digest = properties.property(ra_types.String(), default="")
 
-    _parts: tp.ClassVar = parts.of(machine.Machine())
-    _health: tp.ClassVar = health.Health(machine.Machine())
+    _machine: tp.ClassVar = machine.Machine()
+    _parts: tp.ClassVar = parts.of(_machine)
+    _health: tp.ClassVar = health.Health(_machine)
+    _kept: tp.ClassVar = kept.Kept(_machine)
     # Why the SDK could not keep its state at the end of the last pass.
     state_failure: tp.ClassVar[str] = ""
     _hashed: tp.ClassVar[tuple[tuple[tp.Any, ...], str, str] | None] = None
@@ -61,7 +66,23 @@ class MailInstanceNode(meta.MetaDataPlaneModel):
     def get_meta_model_fields(self) -> set[str]:
         """Return what the state file keeps; the parts are read from the disk."""
         # A new set at each call: the SDK adds to it.
-        return {"uuid", "name", "domain"}
+        return {"uuid", "name", "domain", kept.DIGEST_FIELD}
+
+    @classmethod
+    def restore_from_simple_view(
+        cls,
+        skip_unknown_fields: bool = True,  # noqa: ARG003, FBT001, FBT002
+        **fields: tp.Any,
+    ) -> MailInstanceNode:
+        """Return the model of *fields*; names of another release are passed over."""
+        restored: MailInstanceNode = super().restore_from_simple_view(
+            skip_unknown_fields=True, **fields
+        )
+        return restored
+
+    def get_resource_ignore_fields(self) -> list[str]:
+        """Return what is nobody's business but the driver's."""
+        return [*super().get_resource_ignore_fields(), kept.DIGEST_FIELD]
 
     def get_resource_target_fields(self) -> frozenset[str]:
         """Return the fields a control plane sets.
@@ -75,17 +96,43 @@ class MailInstanceNode(meta.MetaDataPlaneModel):
 
     def dump_to_dp(self) -> None:
         """Make the node hold the target, and fill in the facts."""
-        failures = []
-        for field, part in self._parts.items():
-            text = getattr(self, field)
-            try:
-                part.check(text, self.domain)
-                if part.ensure(text):
-                    LOG.info("%s: %s written (%d)", self.domain, part.name, text.count("\n"))
-            except _FAILURES as error:
-                failures.append(f"{part.name}: {error}")
-                LOG.warning("%s: %s", self.domain, failures[-1])
+        failures: list[str] = []
+        with self._machine.lock(constants.PARTS_LOCK_FILE):
+            texts = {field: getattr(self, field) for field in self._parts}
+            refused = {
+                field: self._check(self._parts[field], text) for field, text in texts.items()
+            }
+            failures += filter(None, refused.values())
+            if not failures:
+                failures += self._keep(texts)
+            for field, text in texts.items():
+                if not refused[field]:
+                    failures += self._ensure(self._parts[field], text)
+        for failure in failures:
+            LOG.warning("%s: %s", self.domain, failure)
         self._fill_facts(failures)
+
+    def _check(self, part: parts.Part, text: str) -> str:
+        try:
+            part.check(text, self.domain)
+        except ValueError as error:
+            return f"{part.name}: {error}"
+        return ""
+
+    def _keep(self, texts: dict[str, str]) -> list[str]:
+        try:
+            self.target_digest = self._kept.ensure(self.domain, texts)
+        except _FAILURES as error:
+            return [f"the target is not kept: {error}"]
+        return []
+
+    def _ensure(self, part: parts.Part, text: str) -> list[str]:
+        try:
+            if part.ensure(text):
+                LOG.info("%s: %s written (%d)", self.domain, part.name, text.count("\n"))
+        except _FAILURES as error:
+            return [f"{part.name}: {error}"]
+        return []
 
     def update_on_dp(self) -> None:
         """Make the node hold the target, and fill in the facts."""
@@ -103,6 +150,8 @@ class MailInstanceNode(meta.MetaDataPlaneModel):
                 faults = part.faults()
             except _FAILURES as error:
                 faults = [str(error)]
+            if not self.target_digest or self._kept.digest() != self.target_digest:
+                faults = [*faults, "the target is not kept"]
             if faults:
                 LOG.warning("%s: %s", self.domain, "; ".join(faults))
                 setattr(self, field, f"# {'; '.join(faults)}\n")
@@ -149,6 +198,8 @@ class MailInstanceNode(meta.MetaDataPlaneModel):
             errors += filter(None, [condition.error, self.state_failure])
             if condition.error or self._health.is_outdated():
                 self._health.repair()
+            else:
+                self._health.settle()
         except _FAILURES as error:
             errors.append(str(error))
         self.error = "; ".join(errors)[:_ERROR_SIZE_MAX]
@@ -173,6 +224,10 @@ class MailCapabilityDriver(meta.MetaFileStorageAgentDriver):
         meta_file: str = f"{constants.AGENT_STATE_DIR}/{constants.AGENT_STATE_FILE}",
         **kwargs: tp.Any,
     ) -> None:
+        for kind, model in self.__model_map__.items():
+            known = model.properties.properties
+            for remark in agent_state.prepare(pathlib.Path(meta_file), kind, known):
+                LOG.warning("%s", remark)
         super().__init__(*args, meta_file=meta_file, **kwargs)
         self._heartbeat = heartbeat.of_this_agent()
 

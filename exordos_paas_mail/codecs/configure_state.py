@@ -33,19 +33,20 @@ def render(state: State) -> str:
 
 
 def parse(text: str) -> State:
-    """Return the state that *text* holds; ValueError when it holds none."""
+    """Return the state that *text* holds; ValueError when it holds none.
+
+    Fields of a later release are passed over.
+    """
     try:
         fields = json.loads(text)
     except ValueError as error:
         raise ValueError("the state of configure is not JSON") from error
     kinds = {"domain": str, "running": str, "finished": bool, "error": str}
-    if (
-        not isinstance(fields, dict)
-        or fields.keys() != kinds.keys()
-        or any(not isinstance(fields[name], kind) for name, kind in kinds.items())
+    if not isinstance(fields, dict) or any(
+        not isinstance(fields.get(name), kind) for name, kind in kinds.items()
     ):
-        raise ValueError("the state of configure has other fields")
-    return State(**fields)
+        raise ValueError("the state of configure lacks a field")
+    return State(**{name: fields[name] for name in kinds})
 
 
 def fingerprint(content: bytes | None) -> str:

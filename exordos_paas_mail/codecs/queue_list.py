@@ -12,6 +12,8 @@ _MESSAGE = re.compile(
     r" *(?P<number>\d+)(?P<unit>[mhd]) +\S+ [\w-]{16,23} <.*?>(?P<frozen> \*\*\* frozen \*\*\*)?"
     r"(?: \(.*\))?"
 )
+# auto_thaw, a queue run and a retry after it fit in several times.
+STUCK_SECONDS: tp.Final = 600
 _SECONDS = {"m": 60, "h": 3600, "d": 86_400}
 
 
@@ -20,14 +22,17 @@ class Queue(tp.NamedTuple):
 
     messages: int
     frozen: int
-    """Messages exim does not try any more."""
+    """Messages exim does not try; most of them it tries again within a minute or two."""
     oldest_seconds: int
     """Age of the oldest, to the minute, hour or day that exim shows; 0 when there is none."""
+    stuck: int
+    """Frozen messages that came long enough ago to have been tried again, and were."""
 
 
 def parse(text: str) -> Queue:
     """Return the queue that *text* lists."""
-    found = [match for line in text.splitlines() if (match := _MESSAGE.fullmatch(line))]
-    ages = [int(match["number"]) * _SECONDS[match["unit"]] for match in found]
-    frozen = sum(match["frozen"] is not None for match in found)
-    return Queue(len(found), frozen, max(ages, default=0))
+    messages = [match for line in text.splitlines() if (match := _MESSAGE.fullmatch(line))]
+    ages = [int(match["number"]) * _SECONDS[match["unit"]] for match in messages]
+    frozen = [age for match, age in zip(messages, ages, strict=True) if match["frozen"] is not None]
+    stuck = sum(age >= STUCK_SECONDS for age in frozen)
+    return Queue(len(messages), len(frozen), max(ages, default=0), stuck)

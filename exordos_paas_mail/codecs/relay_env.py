@@ -45,18 +45,34 @@ def parse(text: str, kinds: Mapping[str, type[Value]]) -> dict[str, Value]:
 
     *kinds* maps each field that may be set to its type: ``bool`` is written
     ``yes`` or ``no``, ``int`` in decimal, ``str`` as a plain word such as
-    ``25M`` or ``500 / 1h``. Raises ValueError for a key that is unknown, a value
-    of another type, and where ``env_files.parse`` does.
+    ``25M`` or ``500 / 1h``. Fields that are not in *kinds* are passed over
+    (``unknown`` has them): a file of the data disk may be a later release's.
+    Raises ValueError for a value of another type, and where ``env_files.parse``
+    does.
     """
-    values: dict[str, Value] = {}
+    return {
+        field: _value(_key(field), value, kinds[field])
+        for field, value in _fields(text).items()
+        if field in kinds
+    }
+
+
+def unknown(text: str, kinds: Mapping[str, type[Value]]) -> list[str]:
+    """Return the keys in *text* that ``parse`` passes over, in their order."""
+    return [_key(field) for field in _fields(text) if field not in kinds]
+
+
+def _key(field: str) -> str:
+    return f"{_PREFIX}{field.upper()}"
+
+
+def _fields(text: str) -> dict[str, str]:
+    fields: dict[str, str] = {}
     for key, value in env_files.parse(text).items():
         if _KEY.fullmatch(key) is None:
             raise ValueError(f"a key is not {_PREFIX}NAME")
-        field = key.removeprefix(_PREFIX).lower()
-        if field not in kinds:
-            raise ValueError(f"{key} is not a setting of the relay")
-        values[field] = _value(key, value, kinds[field])
-    return values
+        fields[key.removeprefix(_PREFIX).lower()] = value
+    return fields
 
 
 def render(values: Mapping[str, Value]) -> str:
@@ -64,7 +80,7 @@ def render(values: Mapping[str, Value]) -> str:
     words = {True: "yes", False: "no"}
     return env_files.render(
         {
-            f"{_PREFIX}{field.upper()}": words[value] if isinstance(value, bool) else str(value)
+            _key(field): words[value] if isinstance(value, bool) else str(value)
             for field, value in values.items()
         }
     )

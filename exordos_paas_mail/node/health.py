@@ -9,18 +9,27 @@ import time
 import typing as tp
 
 from exordos_paas_mail import constants
-from exordos_paas_mail.codecs import configure_state, dkim
-from exordos_paas_mail.node import machine
+from exordos_paas_mail.codecs import configure_state, dkim, queue_list
+from exordos_paas_mail.node import machine, relay_files
 from exordos_paas_mail.node.machine import watched
 
 if tp.TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-# A full disk is cleaned, an installed certificate is corrected: configure is
-# worth another run now and then.
-_REPAIR_PERIOD = 60.0
-# To ask systemd costs more than all the rest of a pass.
+# A repair that did not help is worth another try: a full disk is cleaned, an
+# installed certificate is corrected. Seconds, doubled each time.
+_REPAIR_WAIT_MIN = 5.0
+_REPAIR_WAIT_MAX = 60.0
+# To ask systemd costs more than all the rest of a pass. In between, the processes
+# it named are looked at.
 _RELAY_PERIOD = 60.0
+# A unit that is being restarted is no failure yet.
+_CHANGE_TIME = 5.0
+# To list a queue costs by the message: a share of the time, at most.
+_QUEUE_PERIOD = 60.0
+_QUEUE_SHARE = 0.02
+# What exim cannot serve without.
+_SERVED = (constants.EXIM_CONFIG_FILE, constants.TLS_SERVED_FILE)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,18 +71,29 @@ def _parse_record(data: bytes | None) -> _Record:
 
 
 class Health:
-    """The relay's health on one machine; a settled look costs a few system calls."""
+    """The relay's health on one machine; a settled look costs a few system calls.
 
-    def __init__(self, node: machine.Machine) -> None:
+    *patience* is how many seconds a unit may be on its way from one state to
+    another before that is a failure.
+    """
+
+    def __init__(self, node: machine.Machine, patience: float = _CHANGE_TIME) -> None:
         self._node = node
+        self._patience = patience
         self._state = watched.Watched(node, constants.CONFIGURE_STATE_FILE, _parse_state)
         self._record = watched.Watched(node, constants.DKIM_RECORD_FILE, _parse_record)
         self._relay = [
             watched.Watched(node, name, configure_state.fingerprint)
             for name in constants.RELAY_FILES
         ]
+        self._repair_wait = 0.0
         self._repaired_at: float | None = None
         self._seen_running_at: float | None = None
+        self._processes: dict[int, str] = {}
+        self._changing_since: float | None = None
+        self._queue_read_at: float | None = None
+        self._queue_wait = 0.0
+        self._queue_failure = ""
 
     def domain(self) -> str:
         """Return the domain the relay is configured for, empty when it is not."""
@@ -99,25 +119,48 @@ class Health:
             failures.append(f"the relay is configured for {state.domain}")
             return Condition(configured=True, error=_join(failures))
         value, failure = self._dkim(domain)
-        failures += [failure, self._relay_failure()]
+        failures += [
+            failure,
+            *(relay_files.fault(self._node, name) for name in _SERVED),
+            self._relay_failure(),
+            self._frozen(),
+        ]
         return Condition(configured=True, dkim_public_key=value, error=_join(failures))
 
     def is_outdated(self) -> bool:
-        """Return whether exim runs with other files than there are.
+        """Return whether configure has something to do.
 
-        A certificate was renewed, or somebody has edited exim4.conf.
+        exim runs with other files than there are: a certificate was renewed, or
+        somebody has edited exim4.conf. Or nobody knows what it runs with,
+        because a run of configure ended half-way or what it left is lost.
         """
         _, state = self._state.read()
-        if state is None or not state.finished or state.error:
+        if state is None or not state.finished:
+            return self._node.exists(constants.MAIL_ENV_FILE)
+        if state.error:
             return False
-        return state.running != configure_state.running(file.read()[1] for file in self._relay)
+        if state.running != configure_state.running(file.read()[1] for file in self._relay):
+            return True
+        return any(relay_files.fault(self._node, name) for name in relay_files.FILES)
 
     def repair(self) -> None:
-        """Have the relay configured anew, at most once a minute, without waiting for it."""
+        """Have what does not run started and the relay configured anew; waits for nothing.
+
+        At once when the last repair helped, and more and more seldom otherwise.
+        """
         now = time.monotonic()
-        if self._repaired_at is None or now - self._repaired_at >= _REPAIR_PERIOD:
-            self._repaired_at = now
-            self._node.start_unit(constants.CONFIGURE_UNIT)
+        if self._repaired_at is not None and now - self._repaired_at < self._repair_wait:
+            return
+        self._repaired_at = now
+        self._repair_wait = min(max(2 * self._repair_wait, _REPAIR_WAIT_MIN), _REPAIR_WAIT_MAX)
+        # Without configure: an input it refuses is no reason to keep a relay down.
+        if self._seen_running_at is None and self._node.signature(constants.EXIM_CONFIG_FILE):
+            self._node.start_unit(constants.EXIM_UNIT)
+        self._node.start_unit(constants.CONFIGURE_UNIT)
+
+    def settle(self) -> None:
+        """Note that nothing is left to repair: the next fault is repaired at once."""
+        self._repair_wait = min(self._repair_wait, _REPAIR_WAIT_MIN)
 
     def _disk_failure(self) -> str:
         """Return why exim cannot take mail in; no number in it that changes by the minute."""
@@ -133,13 +176,60 @@ class Health:
         return f"the data disk is full: mail is refused with less than {least} free"
 
     def _relay_failure(self) -> str:
-        """Ask systemd once a minute, and at each pass while exim does not run."""
+        """Ask systemd once a minute, and whenever a process that it named is gone."""
         now = time.monotonic()
-        if self._seen_running_at is not None and now - self._seen_running_at < _RELAY_PERIOD:
+        is_recent = self._seen_running_at is not None and now - self._seen_running_at < (
+            _RELAY_PERIOD
+        )
+        if is_recent and not self._lost():
             return ""
-        failure = self._ask(self._node.relay_failure)
-        self._seen_running_at = None if failure else now
-        return failure
+        self._seen_running_at = None
+        try:
+            units = self._node.relay_units()
+        except machine.MachineError as error:
+            return str(error)
+        down = [unit for unit in units if not unit.runs]
+        if down and all(unit.changes for unit in down):
+            self._changing_since = self._changing_since or now
+            if now - self._changing_since < self._patience:
+                return ""
+        else:
+            self._changing_since = None
+        if down:
+            return ", ".join(f"{unit.name} is {unit.state}" for unit in down)
+        self._processes = {
+            unit.process: process.started
+            for unit in units
+            if (process := self._node.process(unit.process)) is not None
+        }
+        lost = self._lost()
+        if not lost:
+            self._seen_running_at = now
+        return lost
+
+    def _lost(self) -> str:
+        """Return which process or port of the relay there is no more, empty when all are there."""
+        for number, started in self._processes.items():
+            process = self._node.process(number)
+            if process is None or process.started != started or not process.runs:
+                return f"process {number} of exim4 does not run"
+        closed = sorted(set(constants.EXIM_PORTS) - self._node.listening())
+        return f"nothing listens on {', '.join(map(str, closed))}" if closed else ""
+
+    def _frozen(self) -> str:
+        """Return what stays in the queue without being tried."""
+        now = time.monotonic()
+        if self._queue_read_at is None or now - self._queue_read_at >= self._queue_wait:
+            self._queue_read_at = now
+            try:
+                stuck = queue_list.parse(self._node.queue()).stuck
+            except machine.MachineError as error:
+                self._queue_failure = str(error)
+            else:
+                self._queue_failure = queue_failure(stuck)
+            spent = time.monotonic() - now
+            self._queue_wait = max(_QUEUE_PERIOD, spent / _QUEUE_SHARE)
+        return self._queue_failure
 
     def _ask(self, question: Callable[[], str]) -> str:
         try:
@@ -160,6 +250,14 @@ class Health:
         if not self._node.is_owned(key, 0o640, exim=True):
             return record.value, "the DKIM private key has another mode or owner"
         return record.value, ""
+
+
+def queue_failure(stuck: int) -> str:
+    """Return what an operator is told of *stuck* messages, empty for none."""
+    if not stuck:
+        return ""
+    messages = "message stays" if stuck == 1 else "messages stay"
+    return f"{stuck} {messages} frozen in the queue (exim4 -bp, exim4 -Mt)"
 
 
 def _join(failures: Iterable[str]) -> str:

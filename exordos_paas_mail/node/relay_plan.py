@@ -22,7 +22,7 @@ from exordos_paas_mail.codecs import (
     mail_env,
     relay_env,
 )
-from exordos_paas_mail.node import dkim_keys
+from exordos_paas_mail.node import dkim_keys, relay_files
 
 if tp.TYPE_CHECKING:
     import datetime
@@ -33,8 +33,6 @@ T = tp.TypeVar("T")
 
 _HOSTS_FILE = "/etc/hosts"
 _TLS_DIR = str(pathlib.PurePath(constants.TLS_PRIVATE_KEY_FILE).parent)
-# HOST_NAME_MAX of Linux, hostname(7).
-_HOST_NAME_SIZE_MAX = 64
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -47,7 +45,6 @@ class Plan:
     tls_key: bytes
     tls_chain: bytes
     tls_served: bytes
-    host_name: str
     hosts: bytes
     remarks: list[str]
 
@@ -65,8 +62,12 @@ def plan(node: machine.Machine, now: datetime.datetime) -> Plan:
     """
     domain = _parse(constants.MAIL_ENV_FILE, mail_env.parse, node.read(constants.MAIL_ENV_FILE))
     settings = exim_conf.Settings(domain=domain)
+    remarks = []
     for name in (constants.RELAY_ENV_FILE, constants.RELAY_ENV_KEPT_FILE):
-        settings = _parse(name, functools.partial(_override, settings), node.read(name) or b"")
+        overrides = node.read(name) or b""
+        settings = _parse(name, functools.partial(_override, settings), overrides)
+        unknown = relay_env.unknown(overrides.decode("ascii"), _kinds())
+        remarks += [f"{name}: {key} is not a setting of this release" for key in unknown]
     kept = {
         name: node.read(f"{constants.DKIM_KEYS_DIR}/{name}") or b""
         for name in node.names(constants.DKIM_KEYS_DIR)
@@ -82,7 +83,6 @@ def plan(node: machine.Machine, now: datetime.datetime) -> Plan:
         domain,
         now,
     )
-    host_name = domain if len(domain) <= _HOST_NAME_SIZE_MAX else domain.partition(".")[0]
     own_hosts = (node.read(_HOSTS_FILE) or b"").decode("utf-8", errors="surrogateescape")
     return Plan(
         domain=domain,
@@ -96,9 +96,8 @@ def plan(node: machine.Machine, now: datetime.datetime) -> Plan:
         tls_key=tls_key,
         tls_chain=tls_chain,
         tls_served=certificates.bundle(tls_key, tls_chain),
-        host_name=host_name,
-        hosts=hosts.render(own_hosts, domain, host_name).encode("utf-8", errors="surrogateescape"),
-        remarks=certificates.remarks(tls_chain, domain, now),
+        hosts=hosts.render(own_hosts, domain).encode("utf-8", errors="surrogateescape"),
+        remarks=[*remarks, *certificates.remarks(tls_chain, domain, now)],
     )
 
 
@@ -123,20 +122,16 @@ def apply(node: machine.Machine, target: Plan) -> list[str]:
                 node.ensure_file(f"{constants.DKIM_KEYS_DIR}/{name}", key, 0o600, exim=True)
                 for name, key in target.dkim.kept.items()
             ),
-            node.ensure_file(
-                constants.DKIM_PRIVATE_KEY_FILE, target.dkim.private_key, 0o640, exim=True
-            ),
-            node.ensure_file(
-                constants.DKIM_RECORD_FILE, target.dkim.record.encode(), 0o644, exim=True
-            ),
+            relay_files.ensure(node, constants.DKIM_PRIVATE_KEY_FILE, target.dkim.private_key),
+            relay_files.ensure(node, constants.DKIM_RECORD_FILE, target.dkim.record.encode()),
         ],
         "TLS certificate": [
-            node.ensure_file(constants.TLS_PRIVATE_KEY_FILE, target.tls_key, 0o640, exim=True),
-            node.ensure_file(constants.TLS_CERTIFICATE_FILE, target.tls_chain, 0o644, exim=True),
-            node.ensure_file(constants.TLS_SERVED_FILE, target.tls_served, 0o640, exim=True),
+            relay_files.ensure(node, constants.TLS_PRIVATE_KEY_FILE, target.tls_key),
+            relay_files.ensure(node, constants.TLS_CERTIFICATE_FILE, target.tls_chain),
+            relay_files.ensure(node, constants.TLS_SERVED_FILE, target.tls_served),
         ],
         _HOSTS_FILE: [node.ensure_mounted_file(_HOSTS_FILE, target.hosts)],
-        "exim4.conf": [node.ensure_file(constants.EXIM_CONFIG_FILE, target.configuration, 0o644)],
+        "exim4.conf": [relay_files.ensure(node, constants.EXIM_CONFIG_FILE, target.configuration)],
     }
     return [name for name, changes in changed.items() if any(changes)]
 

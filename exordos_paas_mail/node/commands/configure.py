@@ -4,6 +4,8 @@
 
 Everything is read, planned and checked before anything is changed, so that a
 broken input leaves the running relay as it was. Running it again changes nothing.
+The host name is the platform's, whose agent sets it back: exim has its name from
+exim4.conf.
 
 Exit status: 0 done or nothing to do; 1 the machine refused (a command failed, a
 disk is full); 2 wrong usage; 78 an input is refused (EX_CONFIG of sysexits.h).
@@ -54,9 +56,6 @@ def run(node: machine.Machine) -> str:
                 node.start_relay()
                 changed.append("exim4 started")
             before = dataclasses.replace(before, domain=target.domain, running=target.running)
-            # Last: exim takes its name from exim4.conf and serves without it.
-            if _ensure_host_name(node, target.host_name):
-                changed.append("host name")
         except (ValueError, OSError, machine.MachineError) as error:
             failed = dataclasses.replace(before, finished=True, error=_one_line(error))
             _write_state(node, failed)
@@ -84,13 +83,6 @@ def main(arguments: Sequence[str] | None = None, node: machine.Machine | None = 
         sys.stderr.write(f"{parser.prog}: {_one_line(error)}\n")
         return EX_MACHINE
     return EX_OK
-
-
-def _ensure_host_name(node: machine.Machine, name: str) -> bool:
-    if node.host_name() == name:
-        return False
-    node.set_host_name(name)
-    return True
 
 
 def _read_state(node: machine.Machine) -> configure_state.State:

@@ -27,7 +27,7 @@ def read(node: machine.Machine) -> dict[str, str | int]:
     ``domain`` is empty until the node is configured, ``error`` while nothing is
     wrong. Sizes are in bytes; a panic log that is not empty is a fault of exim's.
     """
-    relay = health.Health(node)
+    relay = health.Health(node, patience=0.0)
     domain = relay.domain()
     condition = relay.read(domain)
     panic = node.signature(constants.EXIM_PANIC_LOG)

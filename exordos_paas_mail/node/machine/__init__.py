@@ -11,6 +11,7 @@ from exordos_paas_mail.node.machine import errors, files, services
 MachineError = errors.MachineError
 Signature = files.Signature
 Space = files.Space
+Unit = services.Unit
 
 
 @dataclasses.dataclass(frozen=True)

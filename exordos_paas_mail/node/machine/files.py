@@ -16,6 +16,7 @@ import stat
 import typing as tp
 
 from exordos_paas_mail import atomic_files, constants
+from exordos_paas_mail.codecs import proc_files
 from exordos_paas_mail.node.machine import errors
 
 if tp.TYPE_CHECKING:
@@ -96,7 +97,8 @@ class Files:
         try:
             # A pipe would have its reader wait for ever.
             return path.read_bytes() if stat.S_ISREG(path.stat().st_mode) else None
-        except (FileNotFoundError, NotADirectoryError):
+        except (FileNotFoundError, NotADirectoryError, ProcessLookupError):
+            # The last one of a process that ends as its /proc file is read.
             return None
 
     def exists(self, name: str) -> bool:
@@ -204,6 +206,18 @@ class Files:
             return "" if error.errno == errno.EOPNOTSUPP else str(error.strerror)
         return ""
 
+    def process(self, number: int) -> proc_files.Process | None:
+        """Return the process of that number, None when there is none."""
+        stat_file = self.read(f"/proc/{number}/stat")
+        return None if stat_file is None else proc_files.parse_process(stat_file.decode("latin-1"))
+
+    def listening(self) -> set[int]:
+        """Return the TCP ports somebody listens on."""
+        tables = [self.read(f"/proc/net/{name}") for name in ("tcp", "tcp6")]
+        return set().union(
+            *(proc_files.parse_listening(table.decode("ascii")) for table in tables if table)
+        )
+
     @contextlib.contextmanager
     def lock(self, name: str) -> Iterator[None]:
         """Hold the lock file *name*; waits for whoever else does."""
@@ -220,10 +234,6 @@ class Files:
             yield self.path(candidate)
         finally:
             self.ensure_absent(candidate)
-
-    def host_name(self) -> str:
-        """Return the kernel's host name."""
-        return self.path("/proc/sys/kernel/hostname").read_text("ascii").strip()
 
     def _owner(self, *, exim: bool) -> tuple[int, int]:
         try:

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The mailaas authors
 # SPDX-License-Identifier: Apache-2.0
-"""The machine's services and commands: systemd, exim, the host name."""
+"""The machine's services and commands: systemd and exim."""
 
 from __future__ import annotations
 
@@ -19,6 +19,26 @@ if tp.TYPE_CHECKING:
 _COMMAND_TIMEOUT = 90.0
 
 
+class Unit(tp.NamedTuple):
+    """A unit as systemd shows it."""
+
+    name: str
+    state: str
+    """ActiveState, systemctl(1)."""
+    process: int
+    """The number of its main process, 0 when there is none."""
+
+    @property
+    def runs(self) -> bool:
+        """Whether it does its work."""
+        return self.state in {"active", "reloading"}
+
+    @property
+    def changes(self) -> bool:
+        """Whether it is on its way from one state to another."""
+        return self.state in {"activating", "deactivating"}
+
+
 class Services:
     """What a machine runs. Every method raises MachineError when a command fails."""
 
@@ -33,16 +53,16 @@ class Services:
     def restart_relay(self) -> None:
         """Start exim, or start it anew, and see that it stays up."""
         self._run("systemctl", "restart", constants.EXIM_UNIT)
-        self._run("systemctl", "is-active", constants.EXIM_UNIT)
+        self._check_relay_runs()
 
     def start_relay(self) -> None:
         """Start what of exim does not run, and see that it stays up; what runs goes on."""
         self._run("systemctl", "start", constants.EXIM_UNIT)
-        self._run("systemctl", "is-active", constants.EXIM_UNIT)
+        self._check_relay_runs()
 
     def start_unit(self, unit: str) -> None:
-        """Have systemd start *unit* anew, without waiting for it."""
-        self._run("systemctl", "--no-block", "restart", unit)
+        """Have systemd start *unit*, without waiting for it; one that runs goes on."""
+        self._run("systemctl", "--no-block", "start", unit)
 
     def unit_failure(self, unit: str) -> str:
         """Return why systemd says that *unit* failed, empty when it did not."""
@@ -57,25 +77,34 @@ class Services:
             return f"{unit}: {properties.get('Result', 'failed')}"
         return ""
 
+    def relay_units(self) -> list[Unit]:
+        """Return what systemd says of the units that exim's processes are in."""
+        shown = self._run(
+            "systemctl", "show", "--property=Id,ActiveState,MainPID", *constants.EXIM_PROCESS_UNITS
+        )
+        units = [_properties(unit) for unit in shown.split("\n\n")]
+        return [
+            Unit(
+                unit.get("Id", "exim4"),
+                unit.get("ActiveState", "unknown"),
+                int(unit.get("MainPID", "0")),
+            )
+            for unit in units
+        ]
+
     def relay_failure(self) -> str:
         """Return which of exim's units does not run, empty when all do."""
-        shown = self._run(
-            "systemctl", "show", "--property=Id,ActiveState", *constants.EXIM_PROCESS_UNITS
-        )
-        states = [_properties(unit) for unit in shown.split("\n\n")]
         return ", ".join(
-            f"{unit.get('Id', 'exim4')} is {unit.get('ActiveState', 'unknown')}"
-            for unit in states
-            if unit.get("ActiveState") not in {"active", "reloading"}
+            f"{unit.name} is {unit.state}" for unit in self.relay_units() if not unit.runs
         )
 
     def queue(self) -> str:
         """Return what exim lists of its queue, see ``codecs.queue_list``."""
         return self._run("exim4", "-bpr")
 
-    def set_host_name(self, name: str) -> None:
-        """Set the host name, now and for later boots."""
-        self._run("hostnamectl", "hostname", name)
+    def _check_relay_runs(self) -> None:
+        if failure := self.relay_failure():
+            raise errors.MachineError(failure)
 
     def _run(self, *command: str) -> str:
         words = " ".join(command)

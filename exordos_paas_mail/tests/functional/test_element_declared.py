@@ -78,7 +78,8 @@ class Declared:
         return self.stand.shell(
             self.host,
             "systemctl show --property Id,MainPID,NRestarts,ExecMainStartTimestampMonotonic,"
-            "StateChangeTimestampMonotonic,ExecReload exim4.service 'exim4@*.service';"
+            "StateChangeTimestampMonotonic,ExecReload "
+            "exim4.service exim4-queue.service 'exim4@*.service';"
             "stat --format '%n %i %Z' /etc/exim4/passwd",
         )
 

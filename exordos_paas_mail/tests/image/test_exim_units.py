@@ -75,13 +75,13 @@ class Clients:
 def processes(guest: guests.Guest) -> list[str]:
     """Return the main process of the queue runner and of each listener."""
     shown = guest.run(
-        *("systemctl", "show", "--property=MainPID", "--value", constants.EXIM_UNIT, *LISTENERS)
+        *("systemctl", "show", "--property=MainPID", "--value", *constants.EXIM_PROCESS_UNITS)
     )
     return shown.split()
 
 
 def states(guest: guests.Guest) -> dict[str, str]:
-    return guests.unit_states(guest, constants.EXIM_UNIT, *LISTENERS, *SOCKETS)
+    return guests.unit_states(guest, constants.EXIM_UNIT, *constants.EXIM_PROCESS_UNITS, *SOCKETS)
 
 
 def is_stopped(guest: guests.Guest) -> bool:
@@ -118,6 +118,8 @@ def test_no_client_is_refused_by_a_reload_or_a_restart(relay: containers.Contain
 
 def test_operators_stop_start_and_reload_it_as_one_unit(relay: containers.Container) -> None:
     unit = constants.EXIM_UNIT
+    # They would start it again.
+    relay.run("systemctl", "stop", constants.AGENT_UNIT, constants.KEEPER_UNIT)
     relay.run("systemctl", "stop", unit)
     waiting.until("all of the relay is inactive", lambda: is_stopped(relay) or None, 10)
     with pytest.raises(ConnectionRefusedError):
@@ -135,6 +137,26 @@ def test_operators_stop_start_and_reload_it_as_one_unit(relay: containers.Contai
     assert guests.log_in(relay, 465) == 235
 
 
-def test_a_listener_that_dies_comes_back(relay: containers.Container) -> None:
-    relay.run("systemctl", "kill", "--signal=KILL", "--kill-whom=main", LISTENERS[2])
-    assert guests.log_in(relay, 587) == 235
+@pytest.mark.parametrize("signal", ["KILL", "TERM"])
+@pytest.mark.parametrize("unit", constants.EXIM_PROCESS_UNITS)
+def test_a_process_that_ends_comes_back_and_nobody_is_refused(
+    relay: containers.Container, unit: str, signal: str
+) -> None:
+    place = constants.EXIM_PROCESS_UNITS.index(unit)
+    before = processes(relay)
+    with Clients(relay) as clients:
+        relay.run("systemctl", "kill", f"--signal={signal}", "--kill-whom=main", unit)
+
+        def is_back() -> bool | None:
+            now = processes(relay)
+            return (
+                now[place] not in {"0", before[place]} and set(states(relay).values()) == {"active"}
+            ) or None
+
+        waiting.until(f"{unit} is back", is_back, 10)
+        after = processes(relay)
+    assert [pid for pid in after if pid in before] == [
+        pid for number, pid in enumerate(before) if number != place
+    ]
+    assert {end for _, end in clients.ends} <= {"220 221", "220 "}, clients.ends
+    assert {port for port, _ in clients.ends} == set(PORTS)

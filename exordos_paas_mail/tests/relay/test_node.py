@@ -44,9 +44,6 @@ class Machine(machine_.Machine):
     def relay_failure(self) -> str:
         return ""
 
-    def host_name(self) -> str:
-        return relay_.DOMAIN
-
 
 @pytest.fixture
 def machine(relay: relay_.Relay, tmp_path: pathlib.Path) -> tp.Iterator[Machine]:

@@ -39,10 +39,11 @@ def read(name: str) -> dict[str, dict[str, list[str]]]:
 
 
 class Units:
-    """exim4.service, exim4@<port>.socket and exim4@<port>.service."""
+    """exim4.service, exim4-queue.service, exim4@<port>.socket and exim4@<port>.service."""
 
     def __init__(self) -> None:
         self._relay = read("exim4.service")["Service"]
+        self._queue = read("exim4-queue.service")["Service"]
         self._listener = read("exim4@.service")["Service"]
         self._socket = read("exim4@.socket")["Socket"]
         self.sockets: dict[int, socket.socket] = {}
@@ -51,7 +52,7 @@ class Units:
 
     def queue_runners(self) -> set[int]:
         """Return the queue runner, its runs under way and the deliveries they started."""
-        command = self._relay["ExecStart"][0].split()
+        command = self._queue["ExecStart"][0].split()
         found = set()
         for entry in exims():
             with contextlib.suppress(OSError):
@@ -62,7 +63,7 @@ class Units:
     def _start_queue_runner(self) -> None:
         # Runs that outlived their runner are children of process 1 as it is.
         before = self.queue_runners()
-        self._run(self._relay, self._relay["ExecStart"][0])
+        self._run(self._queue, self._queue["ExecStart"][0])
         started = []
         for pid in self.queue_runners() - before:
             with contextlib.suppress(OSError):

@@ -108,13 +108,19 @@ def test_relay_overrides_survive_render_and_parse(values: dict[str, relay_env.Va
         pytest.param("RELAY_CONNECTIONS_MAX=1\nRELAY_CONNECTIONS_MAX=1", "twice", id="twice"),
         pytest.param("RELAY_MESSAGE_SIZE_MAX=${run{/bin/sh}}", "characters", id="expansion"),
         pytest.param("RELAY_MESSAGE_SIZE_MAX=1M\r", "characters", id="carriage return"),
-        pytest.param("RELAY_TYPO=yes", "not a setting", id="unknown"),
         pytest.param("PATH=/tmp", "RELAY_NAME", id="foreign key"),
     ],
 )
 def test_a_wrong_override_is_refused_by_name(text: str, rule: str) -> None:
     with pytest.raises(ValueError, match=rule):
         relay_env.parse(text, KINDS)
+
+
+def test_a_setting_of_another_release_is_passed_over_and_named() -> None:
+    text = "RELAY_LATER=${x}\nRELAY_CONNECTIONS_MAX=1\nRELAY_TYPO=yes\n"
+
+    assert relay_env.parse(text, KINDS) == relay_env.parse("RELAY_CONNECTIONS_MAX=1\n", KINDS)
+    assert relay_env.unknown(text, KINDS) == ["RELAY_LATER", "RELAY_TYPO"]
 
 
 def test_no_overrides_are_no_settings() -> None:

@@ -13,7 +13,7 @@ from gcl_sdk.agents.universal.dm import models
 from gcl_sdk.agents.universal.services import agent
 
 from exordos_paas_mail import constants, driver
-from exordos_paas_mail.node import health, parts
+from exordos_paas_mail.node import health, kept, parts
 
 if tp.TYPE_CHECKING:
     from exordos_paas_mail.tests.unit.node import fake_node
@@ -24,7 +24,8 @@ ALICE = "alice@example.com:$6$salt$alice\n"
 BOB = "bob@example.com:$6$salt$bob\n"
 
 RELOAD = "systemctl reload exim4"
-REPAIR = "systemctl --no-block restart exordos-metapaas-mail-configure"
+REPAIR = "systemctl --no-block start exordos-metapaas-mail-configure"
+START = "systemctl --no-block start exim4"
 SHOW = (
     "systemctl show --property=ActiveState,Result,AssertResult,AssertTimestamp "
     "exordos-metapaas-mail-configure"
@@ -91,14 +92,15 @@ class Stage:
     def boot(self) -> None:
         machine = self.fake.machine
         state = pathlib.Path(self.fake.directory, "state")
-        state.mkdir(exist_ok=True)
         # The SDK keeps one storage a path and process: a link is another path.
         self._boots += 1
         link = state.with_name(f"state-{self._boots}")
         link.symlink_to(state)
 
         class Model(driver.MailInstanceNode):
+            _machine = machine
             _parts = parts.of(machine)
+            _kept = kept.Kept(machine)
             _health = health.Health(machine)
 
         class Driver(driver.MailCapabilityDriver):

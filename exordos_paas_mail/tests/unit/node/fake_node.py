@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A machine in a directory: real files, and commands that keep to their exit codes.
 
-``systemctl``, ``hostnamectl`` and ``exim4`` are scripts on PATH: they note how
+``systemctl`` and ``exim4`` are scripts on PATH: they note how
 they were called, and fail where a test asked for it.
 """
 
@@ -13,21 +13,27 @@ import functools
 import grp
 import os
 import pwd
+import shutil
 import textwrap
 import typing as tp
 
 from exordos_paas_mail import atomic_files, constants
 from exordos_paas_mail.codecs import configure_state, dkim
-from exordos_paas_mail.node import machine
+from exordos_paas_mail.node import machine, relay_files
 
 if tp.TYPE_CHECKING:
     import pathlib
 
     import pytest
 
+FIRST_PID: tp.Final = 4001
+
 a_key = functools.cache(dkim.generate)
 
-_RUNS = "systemctl show --property=Id,ActiveState exim4.service "
+_QUESTIONS = (
+    "systemctl show --property=Id,ActiveState,MainPID exim4-queue.service ",
+    "exim4 -bpr",
+)
 
 _COMMAND = """\
 #!/bin/sh
@@ -47,7 +53,9 @@ systemctl-show)
   *) cat "$directory/unit" ;;
   esac
   ;;
-hostnamectl-hostname) echo "$2" >"$directory/root/proc/sys/kernel/hostname" ;;
+systemctl-start | systemctl-restart)
+  [ "$1" = --no-block ] || cp "$directory/started" "$directory/relay"
+  ;;
 exim4--bpr) cat "$directory/queue" ;;
 exim4--bV) cp "$3" "$directory/checked" && ! grep -q '^refuse' "$3" ;;
 esac
@@ -68,18 +76,22 @@ class FakeNode:
         )
         for name in ("etc/exim4/dkim", "etc/exim4/tls", "etc/exordos_metapaas", "run"):
             (self.root / name).mkdir(parents=True)
-        self.write("/proc/sys/kernel/hostname", "exordos-base\n")
         self.write("/etc/hosts", "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost\n")
         commands = directory / "bin"
         commands.mkdir()
-        for name in ("systemctl", "hostnamectl", "exim4"):
+        for name in ("systemctl", "exim4"):
             (commands / name).write_text(_COMMAND)
             (commands / name).chmod(0o755)
         self.unit("active")
         self.relay()
+        shutil.copy(directory / "relay", directory / "started")
         (directory / "calls").touch()
         (directory / "queue").touch()
         self.path(constants.EXIM_SPOOL_DIR).mkdir(parents=True)
+        # On another disk, as far as what is below the root is looked through.
+        (directory / "state").mkdir()
+        self.path(constants.AGENT_STATE_DIR).parent.mkdir(parents=True)
+        self.path(constants.AGENT_STATE_DIR).symlink_to(directory / "state")
 
     @property
     def search_path(self) -> str:
@@ -98,13 +110,13 @@ class FakeNode:
     def calls(self) -> list[str]:
         """Return the commands since the last call of this method.
 
-        Not the question whether exim runs, which changes nothing: ``questions``
-        counts it.
+        Not the questions whether exim runs and what is in its queue, which change
+        nothing: ``questions`` counts them.
         """
         calls = self.directory / "calls"
         lines = calls.read_text().splitlines()
         calls.write_text("")
-        acts = [line for line in lines if not line.startswith(_RUNS)]
+        acts = [line for line in lines if not line.startswith(_QUESTIONS)]
         self.questions += len(lines) - len(acts)
         return acts
 
@@ -129,20 +141,52 @@ class FakeNode:
 
         A unit is named by its port, or in full.
         """
-        found = dict.fromkeys(constants.EXIM_PROCESS_UNITS, "active")
+        self.relay_says(**states)
+        for pid in range(FIRST_PID, FIRST_PID + len(constants.EXIM_PROCESS_UNITS)):
+            self.process(pid)
+        self.listen(*constants.EXIM_PORTS)
+
+    def relay_says(self, **states: str) -> None:
+        """Have systemd say so, whatever the processes are."""
+        units = dict.fromkeys(constants.EXIM_PROCESS_UNITS, "active")
         for name, state in states.items():
-            found[name if name in found else f"exim4@{name}.service"] = state
-        blocks = [f"Id={unit}\nActiveState={state}\n" for unit, state in found.items()]
+            units[name if name in units else f"exim4@{name}.service"] = state
+        blocks = []
+        for pid, (unit, state) in enumerate(units.items(), start=FIRST_PID):
+            blocks.append(f"Id={unit}\nActiveState={state}\nMainPID={pid}\n")
         (self.directory / "relay").write_text("\n".join(blocks))
+
+    def relay_starts_as(self, **states: str) -> None:
+        """Have that be what a start makes of exim's units."""
+        self.relay_says(**states)
+        shutil.copy(self.directory / "relay", self.directory / "started")
+
+    def process(self, pid: int, state: str = "S", started: int = 1234) -> None:
+        """Have process *pid* be in *state*, see proc(5)."""
+        zeros = " 0" * 18
+        self.write(f"/proc/{pid}/stat", f"{pid} (exim (4)) {state}{zeros} {started}{zeros}\n")
+
+    def end_process(self, pid: int) -> None:
+        self.path(f"/proc/{pid}/stat").unlink()
+
+    def listen(self, *ports: int) -> None:
+        """Have *ports* be all that is listened on, by either protocol."""
+        head = "  sl  local_address rem_address   st tx_queue rx_queue\n"
+        tail = "00000000:00000000 00:00000000 00000000     0        0 1 1 0000 100 0 0 10 0\n"
+        lines = [f"   0: {0:032X}:{port:04X} {0:032X}:0000 0A {tail}" for port in ports]
+        self.write("/proc/net/tcp6", head + "".join(lines))
+        session = f"   0: 0100007F:{constants.EXIM_PORTS[0]:04X} 0100007F:C350 01 {tail}"
+        self.write("/proc/net/tcp", head + session)
 
     def configured(self, domain: str, error: str = "") -> str:
         """Leave what a successful configuration leaves; returns the DKIM TXT value."""
         key = a_key()
         value = dkim.value_of(key)
-        self.machine.ensure_file(constants.DKIM_PRIVATE_KEY_FILE, key, 0o640, exim=True)
-        self.write(constants.DKIM_RECORD_FILE, dkim.render(value, constants.DKIM_SELECTOR, domain))
+        record = dkim.render(value, constants.DKIM_SELECTOR, domain).encode()
+        relay_files.ensure(self.machine, constants.DKIM_PRIVATE_KEY_FILE, key)
+        relay_files.ensure(self.machine, constants.DKIM_RECORD_FILE, record)
         for name in constants.RELAY_FILES:
-            self.write(name, name)
+            relay_files.ensure(self.machine, name, name.encode())
         running = configure_state.running(
             configure_state.fingerprint(name.encode()) for name in constants.RELAY_FILES
         )
@@ -163,6 +207,12 @@ def signature(path: pathlib.Path) -> tuple[int, ...]:
         found.st_uid,
         found.st_gid,
     )
+
+
+def signatures(fake: FakeNode) -> dict[pathlib.Path, tuple[int, ...]]:
+    """Return the signatures of all there is on a node but its agent's own state."""
+    state = fake.path(constants.AGENT_STATE_DIR)
+    return {path: signature(path) for path in fake.root.rglob("*") if path != state}
 
 
 def full_root_disk(patch: pytest.MonkeyPatch) -> None:

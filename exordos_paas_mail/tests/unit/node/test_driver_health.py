@@ -133,7 +133,7 @@ def test_an_exim_that_does_not_run_is_an_error_until_it_does(
     stage.fake.configured(DOMAIN)
     stage.fake.relay(**{"465": "failed"})
     stage.want(ALICE)
-    for acts in [RELOAD, REPAIR], []:
+    for acts in [RELOAD, agent_stage.START, REPAIR], []:
         assert stage.turn() == acts
         assert (stage.value["status"], stage.value["error"]) == (
             "ERROR",
@@ -145,6 +145,148 @@ def test_an_exim_that_does_not_run_is_an_error_until_it_does(
     assert (stage.value["status"], stage.value["error"]) == ("ACTIVE", "")
 
 
+@pytest.mark.parametrize(
+    "end",
+    [
+        pytest.param(lambda fake: fake.end_process(fake_node.FIRST_PID), id="queue runner ended"),
+        pytest.param(lambda fake: fake.process(fake_node.FIRST_PID + 3, "T"), id="stopped"),
+        pytest.param(lambda fake: fake.process(fake_node.FIRST_PID + 3, "Z"), id="dead"),
+        pytest.param(lambda fake: fake.process(fake_node.FIRST_PID + 1, started=9), id="another"),
+        pytest.param(lambda fake: fake.listen(25, 587), id="a port is closed"),
+    ],
+)
+def test_a_process_or_a_port_that_is_gone_is_asked_for_at_once(
+    settled: agent_stage.Stage, end: tp.Callable[[fake_node.FakeNode], object]
+) -> None:
+    asked = settled.fake.questions
+    end(settled.fake)
+    settled.fake.relay_says(**{"587": "inactive"})
+
+    acts = settled.turn()
+
+    assert (acts, settled.fake.questions - asked) == ([agent_stage.START, REPAIR], 1)
+    assert settled.value["error"] == "exim4@587.service is inactive"
+    settled.fake.relay()
+    settled.turn()
+    assert (settled.value["status"], settled.value["error"]) == ("ACTIVE", "")
+
+
+@pytest.mark.parametrize(
+    ("end", "error"),
+    [
+        pytest.param(
+            lambda fake: fake.process(fake_node.FIRST_PID + 3, "T"),
+            "process 4004 of exim4 does not run",
+            id="a process stopped by a signal",
+        ),
+        pytest.param(
+            lambda fake: fake.listen(25), "nothing listens on 465, 587", id="ports closed"
+        ),
+    ],
+)
+def test_what_systemd_does_not_see_is_told(
+    settled: agent_stage.Stage, end: tp.Callable[[fake_node.FakeNode], object], error: str
+) -> None:
+    end(settled.fake)
+
+    settled.turn()
+
+    assert (settled.value["status"], settled.value["error"]) == ("ERROR", error)
+
+
+def test_a_unit_that_is_being_restarted_is_no_error_until_it_takes_long(
+    settled: agent_stage.Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settled.fake.end_process(fake_node.FIRST_PID + 3)
+    settled.fake.relay_says(**{"587": "activating"})
+    started = time.monotonic()
+
+    assert settled.turn() == []
+    assert settled.value["error"] == ""
+    monkeypatch.setattr(time, "monotonic", lambda: started + 6)
+    settled.turn()
+    assert settled.value["error"] == "exim4@587.service is activating"
+
+
+def test_a_new_fault_is_repaired_at_once_and_an_old_one_ever_more_seldom(
+    settled: agent_stage.Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = time.monotonic()
+    key = settled.fake.path(constants.DKIM_PRIVATE_KEY_FILE)
+    repairs = []
+    for second in range(0, 180, 3):
+        monkeypatch.setattr(time, "monotonic", lambda now=started + second: now)
+        key.unlink(missing_ok=True)
+        if REPAIR in settled.turn():
+            repairs.append(second)
+    assert repairs == [0, 6, 18, 39, 81, 141]
+
+    settled.fake.configured(DOMAIN)
+    monkeypatch.setattr(time, "monotonic", lambda: started + 240)
+    assert settled.turn() == []
+    key.unlink()
+    assert settled.turn() == [REPAIR]
+
+
+FROZEN = "11m   279 1xV9iS-00000i-1d <alice@example.com> *** frozen ***\n          a@b.example\n"
+
+
+def test_a_message_that_stays_frozen_is_an_error(
+    settled: agent_stage.Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = time.monotonic()
+    for minute, (queue, error) in enumerate(
+        [
+            (FROZEN.replace("11m", " 9m"), ""),
+            (FROZEN, "1 message stays frozen in the queue (exim4 -bp, exim4 -Mt)"),
+            (FROZEN + FROZEN, "2 messages stay frozen in the queue (exim4 -bp, exim4 -Mt)"),
+            ("", ""),
+        ],
+        start=1,
+    ):
+        (settled.fake.directory / "queue").write_text(queue)
+        monkeypatch.setattr(time, "monotonic", lambda now=started + 61 * minute: now)
+        settled.turn()
+        assert settled.value["error"] == error
+
+
+@pytest.mark.parametrize(
+    ("name", "error"),
+    [
+        (constants.TLS_SERVED_FILE, " is missing: TLS and logins are refused"),
+        (constants.EXIM_CONFIG_FILE, " is missing: mail is refused"),
+    ],
+)
+def test_a_file_that_exim_cannot_serve_without_is_told(
+    settled: agent_stage.Stage, name: str, error: str
+) -> None:
+    settled.fake.path(name).unlink()
+
+    assert REPAIR in settled.turn()
+    assert settled.value["error"] == name + error
+
+
+@pytest.mark.parametrize("name", [*constants.RELAY_FILES, constants.DKIM_RECORD_FILE])
+def test_a_mode_that_is_not_configures_has_the_relay_configured(
+    settled: agent_stage.Stage, name: str
+) -> None:
+    settled.fake.path(name).chmod(0o666)
+
+    assert settled.turn() == [REPAIR]
+
+
+@pytest.mark.parametrize("content", [None, "", "{"], ids=["lost", "emptied", "cut short"])
+def test_a_lost_state_of_configure_has_the_relay_configured(
+    settled: agent_stage.Stage, content: str | None
+) -> None:
+    settled.fake.write(constants.MAIL_ENV_FILE, "MAIL_DOMAIN=example.com\n")
+    settled.fake.path(constants.CONFIGURE_STATE_FILE).unlink()
+    if content is not None:
+        settled.fake.write(constants.CONFIGURE_STATE_FILE, content)
+
+    assert settled.turn() == [SHOW, REPAIR]
+
+
 def test_systemd_is_asked_for_exim_once_a_minute(
     settled: agent_stage.Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -154,7 +296,8 @@ def test_systemd_is_asked_for_exim_once_a_minute(
         monkeypatch.setattr(time, "monotonic", lambda now=started + second: now)
         settled.turn()
 
-    assert settled.fake.questions - asked == 2
+    # The units, and the queue.
+    assert settled.fake.questions - asked == 2 * 2
 
 
 def test_a_systemd_that_does_not_answer_is_an_error_and_the_key_stays_published(

@@ -30,9 +30,11 @@ LISTED = """\
 @pytest.mark.parametrize(
     ("text", "queue"),
     [
-        pytest.param("", queue_list.Queue(0, 0, 0), id="empty"),
-        pytest.param(LISTED, queue_list.Queue(3, 1, 90_000), id="of each kind"),
-        pytest.param(" 3d 10K 1xV9iS-00000i-1d <a@b.example>\n", queue_list.Queue(1, 0, 259_200)),
+        pytest.param("", queue_list.Queue(0, 0, 0, 0), id="empty"),
+        pytest.param(LISTED, queue_list.Queue(3, 1, 90_000, 1), id="of each kind"),
+        pytest.param(
+            " 3d 10K 1xV9iS-00000i-1d <a@b.example>\n", queue_list.Queue(1, 0, 259_200, 0)
+        ),
     ],
 )
 def test_a_queue_is_counted_as_exim_lists_it(text: str, queue: queue_list.Queue) -> None:
@@ -43,7 +45,7 @@ def test_a_relay_that_serves_is_told_at_a_glance(
     fake: fake_node.FakeNode, capsys: pytest.CaptureFixture[str]
 ) -> None:
     fake.configured("tenant.example")
-    (fake.directory / "queue").write_text(LISTED)
+    (fake.directory / "queue").write_text(LISTED.replace("25h", " 9m"))
     fake.write(constants.EXIM_PANIC_LOG, "four")
 
     assert status.main([], fake.machine) == 0
@@ -55,7 +57,8 @@ def test_a_relay_that_serves_is_told_at_a_glance(
         "error": "",
         "queue_messages": 3,
         "queue_frozen": 1,
-        "queue_oldest_seconds": 90_000,
+        "queue_oldest_seconds": 5940,
+        "queue_stuck": 0,
         "panic_log_bytes": 4,
     }
     assert not [call for call in fake.calls() if "restart" in call]

@@ -38,7 +38,9 @@ def agent() -> configparser.ConfigParser:
     return config
 
 
-@pytest.mark.parametrize("name", [constants.CONFIGURE_UNIT, constants.AGENT_UNIT])
+@pytest.mark.parametrize(
+    "name", [constants.CONFIGURE_UNIT, constants.AGENT_UNIT, constants.KEEPER_UNIT]
+)
 def test_a_unit_of_ours_runs_a_program_of_the_wheel(name: str) -> None:
     pyproject = (ROOT / "pyproject.toml").read_text()
     program = pathlib.Path(shlex.split(unit(f"{name}.service")["Service", "ExecStart"][0])[0])
@@ -56,7 +58,9 @@ def test_the_relay_is_configured_on_the_data_disk_or_not_at_all() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["exim4.service", "exim4@.service", "exim4@.socket"], ids=lambda name: name
+    "name",
+    ["exim4.service", "exim4-queue.service", "exim4@.service", "exim4@.socket"],
+    ids=lambda name: name,
 )
 def test_no_part_of_the_relay_starts_without_configuration_and_data_disk(name: str) -> None:
     settings = unit(name)
@@ -65,9 +69,41 @@ def test_no_part_of_the_relay_starts_without_configuration_and_data_disk(name: s
     assert settings["Unit", "ConditionPathExists"] == [constants.EXIM_CONFIG_FILE]
 
 
-@pytest.mark.parametrize("name", ["exim4.service", "exim4@.service"], ids=lambda name: name)
-def test_no_process_of_the_relay_is_given_up(name: str) -> None:
-    assert unit(name)["Unit", "StartLimitIntervalSec"] == ["0"]
+@pytest.mark.parametrize(
+    "name",
+    [
+        "exim4-queue.service",
+        "exim4@.service",
+        f"{constants.AGENT_UNIT}.service",
+        f"{constants.KEEPER_UNIT}.service",
+    ],
+    ids=lambda name: name,
+)
+def test_no_process_of_a_node_is_given_up(name: str) -> None:
+    settings = unit(name)
+    assert settings["Unit", "StartLimitIntervalSec"] == ["0"]
+    assert settings["Service", "Restart"] == ["always"]
+    assert settings["Service", "RestartSec"] == ["500ms"]
+
+
+def test_no_process_takes_another_with_it_when_it_ends() -> None:
+    """What these name is stopped, or restarted, as their own process ends."""
+    tied = ("BindsTo", "PartOf", "StopPropagatedFrom", "Requires")
+    processes = {path.name for path in SYSTEMD.glob("*.service") if "Restart" in path.read_text()}
+    named = {
+        name
+        for path in SYSTEMD.glob("*.*")
+        if path.is_file()
+        for key in tied
+        for name in " ".join(unit(path.name).get(("Unit", key), [])).split()
+    }
+
+    assert "exim4-queue.service" in processes
+    assert named & processes == set()
+
+
+def test_a_start_joins_a_run_of_configure_and_one_that_is_over_is_run_again() -> None:
+    assert ("Service", "RemainAfterExit") not in unit(f"{constants.CONFIGURE_UNIT}.service")
 
 
 def test_nothing_that_configure_restarts_waits_for_configure() -> None:

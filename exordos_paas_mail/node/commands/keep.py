@@ -1,0 +1,114 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""exordos-mail-keep: keep the node as it was last told, with nobody to ask.
+
+A loop beside the agent, which reaches its driver only while the control plane
+answers. It repairs the parts from the kept target and has the relay repaired.
+What it cannot repair is the agent's and exordos-mail-status's to tell.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+import typing as tp
+
+from exordos_paas_mail import constants
+from exordos_paas_mail.node import health, kept, machine, parts
+from exordos_paas_mail.node.machine import watched
+
+if tp.TYPE_CHECKING:
+    from collections.abc import Sequence
+
+PERIOD: tp.Final = 2.0
+# The agent writes its report at each pass, every three seconds while all is well.
+_REPORT_AGE = 6.0
+_REPORT_FILE = f"{constants.AGENT_STATE_DIR}/{constants.AGENT_REPORT_FILE}"
+_FAILURES = (ValueError, OSError, machine.MachineError)
+
+
+def _is_report(data: bytes | None) -> bool:
+    if data is None:
+        return True
+    try:
+        return isinstance(json.loads(data), dict)
+    except ValueError:
+        return False
+
+
+class Keeper:
+    """Keeps one machine as it was last told; ``turn`` is one look at it."""
+
+    def __init__(self, node: machine.Machine) -> None:
+        self._node = node
+        self._parts = parts.of(node)
+        self._kept = kept.Kept(node)
+        self._health = health.Health(node)
+        self._report = watched.Watched(node, _REPORT_FILE, _is_report)
+
+    def turn(self) -> list[str]:
+        """Repair what is not as it was told; returns what was done or could not be, in words."""
+        steps = (self._keep_parts, self._keep_relay, self._keep_report)
+        return [line for step in steps for line in self._try(step)]
+
+    def _try(self, step: tp.Callable[[], list[str]]) -> list[str]:
+        try:
+            return step()
+        except _FAILURES as error:
+            return [" ".join(str(error).split())]
+
+    def _keep_parts(self) -> list[str]:
+        repaired = []
+        with self._node.lock(constants.PARTS_LOCK_FILE):
+            target = self._kept.read()
+            if target is None:
+                return []
+            for field, part in self._parts.items():
+                text = target.texts.get(field)
+                # A part that the image has and the target lacks, and the other way round.
+                if text is None or (part.read() == text and not part.faults()):
+                    continue
+                part.check(text, target.domain)
+                part.ensure(text)
+                repaired.append(f"{part.name} repaired")
+        return repaired
+
+    def _keep_relay(self) -> list[str]:
+        condition = self._health.read(self._health.domain())
+        if not condition.error and not self._health.is_outdated():
+            self._health.settle()
+            return []
+        self._health.repair()
+        return [condition.error] if condition.error else []
+
+    def _keep_report(self) -> list[str]:
+        """Remove a report that cannot be read: the agent would fail on it at each pass."""
+        file = self._node.signature(_REPORT_FILE)
+        if file is None:
+            is_lost = self._node.exists(_REPORT_FILE)
+        else:
+            is_lost = time.time() - file.mtime > _REPORT_AGE and not self._report.read()[1]
+        if not is_lost:
+            return []
+        self._node.ensure_absent(_REPORT_FILE)
+        return ["the agent's last report could not be read: removed"]
+
+
+def main(arguments: Sequence[str] | None = None, node: machine.Machine | None = None) -> int:
+    """Run the command until a signal ends it."""
+    parser = argparse.ArgumentParser(
+        prog="exordos-mail-keep",
+        description="Keep this node as the control plane last told it, until a signal ends it.",
+    )
+    parser.parse_args(arguments)
+    keeper = Keeper(node or machine.Machine())
+    said: list[str] = []
+    while True:
+        lines = keeper.turn()
+        # Once, not every two seconds.
+        sys.stdout.writelines(f"{line}\n" for line in lines if line not in said)
+        sys.stdout.flush()
+        said = lines
+        time.sleep(PERIOD)

@@ -1,0 +1,84 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""The last target on the data disk: by it a node repairs itself with nobody to ask.
+
+It is believed as long as the agent's own state names it. An older image, which
+keeps no target, writes that state without the name as it takes another target:
+what was kept before is then not what the node was last told.
+"""
+
+from __future__ import annotations
+
+import json
+import typing as tp
+
+from exordos_paas_mail import constants
+from exordos_paas_mail.codecs import kept_target
+from exordos_paas_mail.node.machine import watched
+
+if tp.TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from exordos_paas_mail.node import machine
+
+# The field of the agent's state that names the kept target.
+DIGEST_FIELD: tp.Final = "target_digest"
+
+_STATE_FILE = f"{constants.AGENT_STATE_DIR}/{constants.AGENT_STATE_FILE}"
+
+
+class _Content(tp.NamedTuple):
+    digest: str
+    target: kept_target.Target | None
+
+
+def _parse_target(data: bytes | None) -> _Content:
+    if data is None:
+        return _Content("", None)
+    text = data.decode("utf-8", errors="replace")
+    try:
+        return _Content(kept_target.digest(text), kept_target.parse(text))
+    except ValueError:
+        return _Content("", None)
+
+
+def _parse_state(data: bytes | None) -> set[str]:
+    """Return the digests that the agent's state names."""
+    if data is None:
+        return set()
+    try:
+        resources = json.loads(data)[constants.INSTANCE_NODE_KIND]["resources"]
+        return {resource[DIGEST_FIELD] for resource in resources.values()}
+    except (ValueError, TypeError, AttributeError, LookupError):
+        # Another shape names none.
+        return set()
+
+
+class Kept:
+    """The kept target of one machine."""
+
+    def __init__(self, node: machine.Machine) -> None:
+        self._node = node
+        self._target = watched.Watched(node, constants.KEPT_TARGET_FILE, _parse_target)
+        self._named = watched.Watched(node, _STATE_FILE, _parse_state)
+
+    def read(self) -> kept_target.Target | None:
+        """Return what the node was last told; None when that is not known."""
+        _, content = self._target.read()
+        if content.target is None:
+            return None
+        _, named = self._named.read()
+        return content.target if content.digest in named else None
+
+    def digest(self) -> str:
+        """Return the name of what is kept, empty when nothing whole is, or others may read it."""
+        file, content = self._target.read()
+        if file is None or not self._node.is_owned(file, 0o600):
+            return ""
+        return content.digest
+
+    def ensure(self, domain: str, texts: Mapping[str, str]) -> str:
+        """Keep a target; returns its name, for the agent's state."""
+        text = kept_target.render(kept_target.Target(domain, texts))
+        self._node.ensure_file(constants.KEPT_TARGET_FILE, text.encode(), 0o600)
+        return kept_target.digest(text)
