@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import math
 import typing as tp
 import unicodedata
 
@@ -52,6 +53,8 @@ class Settings:
     """Failed logins in 15 minutes from one address, whatever the account."""
     role_messages_per_hour: int = 60
     """Messages without a login to a role address, from one client address."""
+    reports_per_hour: int = 500
+    """Reports about an account's mail that one client address may bring in an hour."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.domain, str) or not domains.is_host_name(self.domain):
@@ -93,7 +96,14 @@ def render(settings: Settings) -> str:
         dataclasses.asdict(settings),
         index_tie_key=INDEX_TIE_KEY,
         spellings=_spellings(settings.domain),
+        seconds_each=_seconds_each,
     )
+
+
+def _seconds_each(per_hour: int) -> str:
+    """Return how long it takes until one more fits into a limit that has been reached."""
+    seconds = math.ceil(3600 / per_hour)
+    return "second" if seconds == 1 else f"{seconds} seconds"
 
 
 def _spellings(domain: str) -> str:

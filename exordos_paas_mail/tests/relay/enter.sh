@@ -68,12 +68,14 @@ make_network() {
     ip link add wire type veth peer name wire netns internet
     ip addr add 203.0.113.1/24 dev wire
     ip addr add 10.80.0.1/24 dev wire
+    ip addr add 2001:db8::1/64 dev wire nodad
     ip link set wire up
     ip -n internet addr add 203.0.113.25/24 dev wire
     ip -n internet addr add 203.0.113.26/24 dev wire
     ip -n internet addr add 203.0.113.27/24 dev wire
     ip -n internet addr add 203.0.113.28/24 dev wire
     ip -n internet addr add 10.80.0.25/24 dev wire
+    ip -n internet addr add 2001:db8::25/64 dev wire nodad
     ip -n internet link set lo up
     ip -n internet link set wire up'
   printf 'nameserver 127.0.0.1\noptions timeout:2 attempts:1 trust-ad\n' >"$root/run/resolv.conf"

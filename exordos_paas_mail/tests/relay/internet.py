@@ -29,6 +29,7 @@ from exordos_paas_mail.tests.relay import certificates
 PUBLIC_ADDRESS = "203.0.113.25"
 TLS_ADDRESS = "203.0.113.26"
 BROKEN_TLS_ADDRESS = "203.0.113.27"
+PUBLIC_IPV6_ADDRESS = "2001:db8::25"
 PRIVATE_ADDRESS = "10.80.0.25"
 HANGING_ADDRESS = "203.0.113.28"
 DOMAIN = "tenant.example"
@@ -36,6 +37,12 @@ DOMAIN = "tenant.example"
 ZONE: dict[tuple[str, str], list[str]] = {
     (DOMAIN, "MX"): ["10 mx.public.example."],
     ("mx.public.example", "A"): [PUBLIC_ADDRESS],
+    ("mx.public.example", "AAAA"): [PUBLIC_IPV6_ADDRESS],
+    ("ipv6.example", "MX"): ["10 mx.ipv6.example."],
+    ("mx.ipv6.example", "AAAA"): [PUBLIC_IPV6_ADDRESS],
+    ("no-mail.example", "TXT"): ['"v=spf1 -all"'],
+    ("utf8.example", "MX"): ["10 mx.tls.example."],
+    ("xn--mller-kva.example", "MX"): ["10 mx.public.example."],
     ("elsewhere.example", "MX"): ["10 mx.public.example."],
     ("private.example", "MX"): ["10 mx.private.example."],
     ("mx.private.example", "A"): [PRIVATE_ADDRESS],
@@ -109,8 +116,10 @@ class Received:
 
     sender: str
     recipients: list[str]
+    client: str
     helo: str
     tls: bool
+    utf8: bool
     data: bytes
 
 
@@ -140,11 +149,14 @@ class _Keep:
         self, server: smtp.SMTP, session: smtp.Session, envelope: smtp.Envelope
     ) -> str:
         self.count += 1
+        assert session.peer is not None
         facts = {
             "sender": (envelope.mail_from or "").strip("<>"),
             "recipients": envelope.rcpt_tos,
+            "client": session.peer[0],
             "helo": session.host_name,
             "tls": session.ssl is not None,
+            "utf8": envelope.smtp_utf8,
         }
         name = f"{time.time_ns():020}-{self.count}"
         (self.folder / f"{name}.eml").write_bytes(envelope.original_content or b"")
@@ -204,7 +216,7 @@ def _serve_mx(folder: pathlib.Path, certificate: pathlib.Path) -> None:
     handler = _Keep(folder)
     loop = asyncio.new_event_loop()
 
-    def serve(address: str, context: ssl.SSLContext | None) -> None:
+    def serve(address: str, context: ssl.SSLContext | None, *, utf8: bool = False) -> None:
         def session() -> smtp.SMTP:
             return smtp.SMTP(
                 handler,
@@ -212,16 +224,19 @@ def _serve_mx(folder: pathlib.Path, certificate: pathlib.Path) -> None:
                 data_size_limit=None,
                 loop=loop,
                 tls_context=context,
+                enable_SMTPUTF8=utf8,
             )
 
-        listening = socket.create_server((address, 25), backlog=1024)
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        listening = socket.create_server((address, 25), family=family, backlog=1024)
         loop.run_until_complete(loop.create_server(session, sock=listening))
 
     good = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     good.load_cert_chain(certificate)
     serve(PUBLIC_ADDRESS, None)
     serve(PRIVATE_ADDRESS, None)
-    serve(TLS_ADDRESS, good)
+    serve(PUBLIC_IPV6_ADDRESS, None)
+    serve(TLS_ADDRESS, good, utf8=True)
     # Without a certificate it offers STARTTLS, and every handshake fails.
     serve(BROKEN_TLS_ADDRESS, ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
     # Connected, a client waits for a greeting that never comes.

@@ -51,7 +51,7 @@ def token(login: str, password: str) -> str:
 
 def sentence(text: bytes) -> str:
     """Return what an answer says, without line breaks and the codes that repeat after them."""
-    return re.sub(r"\n(\d\.\d\.\d )?", " ", text.decode())
+    return re.sub(r"\r?\n(\d{3}[- ])?(\d\.\d\.\d )?", " ", text.decode()).strip()
 
 
 def install(path: pathlib.Path, content: str | bytes, mode: int = 0o640) -> None:

@@ -87,18 +87,41 @@ def test_an_account_sends_to_so_many_recipients_an_hour(relay: relay_.Relay) -> 
             client.mail(BOB)
             assert client.rcpt("r@elsewhere.example")[0] == 250
     assert answers == [250] * 5 + [451] * 3
-    assert elsewhere == (
+    assert (elsewhere[0], relay_.sentence(elsewhere[1])) == (
         451,
-        b"4.7.1 Sending limit of 5 recipients an hour reached, try later",
+        "4.7.1 alice@tenant.example has reached its limit of 5 recipients an hour: "
+        "one more is taken every 720 seconds",
     )
     assert relay.log_lines(f"sending limit reached account={ALICE} rate=")
 
 
-def test_a_message_has_so_many_recipients(relay: relay_.Relay) -> None:
+def test_an_account_at_its_limit_goes_on_at_the_pace_it_is_told(relay: relay_.Relay) -> None:
+    with relay.configured(recipients_per_hour=1500, recipients_max=2000), relay.login() as client:
+        client.mail(ALICE)
+        while (answer := client.rcpt("r@elsewhere.example"))[0] == 250:
+            pass
+        assert relay_.sentence(answer[1]).endswith("one more is taken every 3 seconds")
+        time.sleep(3)
+        assert client.rcpt("r@elsewhere.example")[0] == 250
+
+
+def test_recipients_beyond_the_limit_are_for_the_next_message(
+    relay: relay_.Relay, internet: internet_.Internet
+) -> None:
+    """RFC 5321 4.5.3.1.10: 452, and those before get it. A refused one takes no room."""
     with relay.configured(recipients_max=3), relay.login() as client:
         client.mail(ALICE)
-        answers = [client.rcpt(f"r{n}@elsewhere.example")[0] for n in range(5)]
-    assert answers == [250, 250, 250, 552, 552]
+        assert client.rcpt("r@nxdomain.example")[0] == 550
+        answers = [client.rcpt(f"r{n}@elsewhere.example") for n in range(5)]
+        assert client.data(relay_.message(From=ALICE))[0] == 250
+        client.mail(ALICE)
+        assert client.rcpt("r3@elsewhere.example")[0] == 250
+    assert [code for code, _ in answers] == [250, 250, 250, 452, 452]
+    assert relay_.sentence(answers[4][1]) == (
+        "4.5.3 A message has 3 recipients at most: send to the others in another message"
+    )
+    (got,) = internet.wait_for(1)
+    assert sorted(got.recipients) == [f"r{n}@elsewhere.example" for n in range(3)]
 
 
 def test_a_message_is_so_large(relay: relay_.Relay) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import email
 import re
+import socket
 import subprocess
 
 import pytest
@@ -258,6 +259,92 @@ def test_recipients_are_refused_when_they_cannot_be_reached(
     with relay.login() as client:
         client.mail(ALICE)
         assert client.docmd("RCPT", f"TO:<{recipient}>")[0] == code
+
+
+NOT_REACHED = "has no mail server that mail can go to: a public IPv4 address is needed"
+
+
+@pytest.mark.parametrize(
+    ("domain", "said"),
+    [
+        ("nxdomain.example", "The domain nxdomain.example does not exist"),
+        ("null.example", "The domain null.example takes no mail (RFC 7505)"),
+        ("no-mail.example", f"The domain no-mail.example {NOT_REACHED}"),
+        ("private.example", f"The domain private.example {NOT_REACHED}"),
+        ("ipv6.example", f"The domain ipv6.example {NOT_REACHED}"),
+        (
+            "here.example",
+            "The mail server of here.example is this relay, which has no such mailbox",
+        ),
+    ],
+)
+def test_the_reason_why_a_recipient_cannot_be_reached_is_told(
+    relay: relay_.Relay, domain: str, said: str
+) -> None:
+    with relay.login() as client:
+        client.mail(ALICE)
+        code, text = client.rcpt(f"a@{domain}")
+        assert (code, relay_.sentence(text)) == (550, f"5.1.2 {said}")
+
+
+def test_mail_leaves_by_ipv4_which_the_api_names(
+    relay: relay_.Relay, internet: internet_.Internet
+) -> None:
+    """The MX has an IPv6 address, and there is a route to it."""
+    with socket.create_connection((internet_.PUBLIC_IPV6_ADDRESS, 25), timeout=5):
+        pass
+    assert relay.send()[0] == 250
+    (got,) = internet.wait_for(1)
+    assert got.client == "203.0.113.1"
+
+
+MUELLER = "m\N{LATIN SMALL LETTER U WITH DIAERESIS}ller"
+
+
+@pytest.mark.parametrize("option", ["", " SMTPUTF8"], ids=["", "SMTPUTF8"])
+def test_a_name_beyond_ascii_is_refused_at_once(relay: relay_.Relay, option: str) -> None:
+    with relay_.Raw(relay, 587, tls=True) as client:
+        client.command(f"AUTH PLAIN {relay_.token(ALICE, relay_.PASSWORD)}")
+        client.command(f"MAIL FROM:<{ALICE}>{option}")
+        refused = client.command(f"RCPT TO:<{MUELLER}@elsewhere.example>")
+        assert refused == f"553 5.6.7 Mail goes to names in ASCII only: {MUELLER} is not one\r\n"
+        if not option:
+            assert client.command(f"RCPT TO:<a@{MUELLER}.example>")[:3] == "501"
+        client.command("RSET")
+        refused = client.command(f"MAIL FROM:<{MUELLER}@{DOMAIN}>{option}")
+        assert refused == f"553 5.6.7 Sender beyond ASCII: send as {ALICE}\r\n"
+
+
+def send_utf8(relay: relay_.Relay, *recipients: str) -> None:
+    with relay.login() as client:
+        assert client.mail(ALICE, ["SMTPUTF8", "BODY=8BITMIME"])[0] == 250
+        for recipient in recipients:
+            assert client.sock is not None
+            client.sock.sendall(f"RCPT TO:<{recipient}>\r\n".encode())
+            assert client.getreply()[0] == 250
+        assert client.data(relay_.message(From=ALICE, Subject="Gr\xfc\xdfe").encode())[0] == 250
+
+
+def test_headers_in_utf8_reach_a_server_without_smtputf8(
+    relay: relay_.Relay, internet: internet_.Internet
+) -> None:
+    """As Postfix sends what it has from sendmail; to a server that never heard of it."""
+    send_utf8(relay, "someone@elsewhere.example")
+    (got,) = internet.wait_for(1)
+    assert (got.recipients, got.utf8) == (["someone@elsewhere.example"], False)
+    assert "\r\nSubject: Gr\xfc\xdfe\r\n".encode() in got.data
+    assert b"DKIM-Signature" in got.data
+
+
+def test_a_domain_beyond_ascii_goes_to_its_mx(
+    relay: relay_.Relay, internet: internet_.Internet
+) -> None:
+    send_utf8(relay, f"a@{MUELLER}.example", "someone@utf8.example")
+    got = internet.wait_for(2)
+    assert sorted((one.recipients, one.utf8) for one in got) == [
+        (["a@xn--mller-kva.example"], False),
+        (["someone@utf8.example"], True),
+    ]
 
 
 def test_a_private_mx_is_skipped_for_a_public_one(

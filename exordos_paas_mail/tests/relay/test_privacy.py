@@ -38,6 +38,7 @@ def test_ehlo_offers_what_the_relay_does_and_no_more(relay: relay_.Relay) -> Non
             "pipelining": "",
             "auth": "PLAIN LOGIN",
             "help": "",
+            "smtputf8": "",
         }
 
 

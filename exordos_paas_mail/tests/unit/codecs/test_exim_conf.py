@@ -57,13 +57,22 @@ def changed(**settings: tp.Any) -> list[str]:
     after = exim_conf.render(
         exim_conf.Settings(**{"domain": "tenant.example", **settings})
     ).splitlines()
-    lines = [line.strip() for line in after if line not in before]
-    return [line for line in lines if not line.startswith(("message = ", "set acl_c_answer = "))]
+    return [line.strip() for line in _without_answers(after) if line not in before]
+
+
+def _without_answers(lines: list[str]) -> tp.Iterator[str]:
+    continued = False
+    for line in lines:
+        if not continued:
+            answer = line.strip().startswith(("message = ", "set acl_c_answer = "))
+        continued = line.endswith("\\")
+        if not answer:
+            yield line
 
 
 LIMITS: list[tuple[dict[str, int], list[str]]] = [
     ({"message_size_mb": 77}, ["message_size_limit = 77M"]),
-    ({"recipients_max": 77}, ["recipients_max = 77"]),
+    ({"recipients_max": 77}, ["condition = ${if >={$recipients_count}{77}}"]),
     ({"connections_max": 77}, ["smtp_accept_max = 77"]),
     ({"connections_per_address_max": 77}, ["smtp_accept_max_per_host = 77"]),
     (
@@ -87,6 +96,10 @@ LIMITS: list[tuple[dict[str, int], list[str]]] = [
     (
         {"role_messages_per_hour": 77},
         ["ratelimit = 77 / 1h / per_rcpt / leaky / role_CLIENT_KEY"],
+    ),
+    (
+        {"reports_per_hour": 77},
+        ["ratelimit = 77 / 1h / per_rcpt / leaky / report_CLIENT_KEY"],
     ),
 ]
 
