@@ -4,8 +4,9 @@
 #
 # Run a command on a machine made for the relay: enter.sh COMMAND [ARGUMENT...]
 #
-# The machine is this one's file system under a layer in memory, with Debian's
-# exim4-daemon-light installed into that layer, in mount, process and network
+# The machine is this one's file system under a layer in memory, with the exim4
+# that nodes run (exordos/images/build_exim.sh) installed into that layer, or the
+# distribution's own with MAILAAS_EXIM=distribution, in mount, process and network
 # name spaces of its own: the product's exim4.conf runs unchanged, on its real
 # paths and ports, and whatever MTA this machine has does not notice. Nothing
 # is left when the command ends. An "internet" name space holds the other end
@@ -14,16 +15,27 @@ set -Eeuo pipefail
 shopt -s inherit_errexit
 
 readonly EXIM_PACKAGE=exim4-daemon-light
+readonly EXIM_PACKAGES=.cache/relay/exim
+
+# What to have apt install.
+exim_package() {
+  local project=$1
+  if [[ ${MAILAAS_EXIM:-} == distribution ]]; then
+    printf '%s\n' "$EXIM_PACKAGE"
+  else
+    find "$project/$EXIM_PACKAGES" -name "$EXIM_PACKAGE*.deb"
+  fi
+}
 
 # systemd starts nothing here, and the package must not try to.
 install_exim() {
-  local root=$1 archives=$2
+  local root=$1 archives=$2 package=$3
   printf '#!/bin/sh\nexit 101\n' >"$root/usr/sbin/policy-rc.d"
   chmod 755 "$root/usr/sbin/policy-rc.d"
   local -a apt=(chroot "$root" env DEBIAN_FRONTEND=noninteractive
     apt-get -qq -o Dir::Cache::archives="$archives" -o APT::Sandbox::User=root
     -o Debug::NoLocking=1 -o APT::Keep-Downloaded-Packages=true)
-  local -a install=("${apt[@]}" -y --no-install-recommends install "$EXIM_PACKAGE")
+  local -a install=("${apt[@]}" -y --no-install-recommends install "$package")
   # A fresh machine has no package lists, an old one has stale lists.
   "${install[@]}" >"$root/tmp/install.log" 2>&1 || {
     "${apt[@]}" update >>"$root/tmp/install.log" 2>&1
@@ -51,7 +63,7 @@ make_root() {
   mount -t tmpfs -o mode=1777 tmp "$root/tmp"
   mkdir -p "$root$project" "$project/.cache/relay/partial"
   mount --bind "$project" "$root$project"
-  install_exim "$root" "$project/.cache/relay"
+  install_exim "$root" "$project/.cache/relay" "$(exim_package "$project")"
   exec unshare --net --pid --fork --kill-child \
     "$project/exordos_paas_mail/tests/relay/enter.sh" --inside "$project" "$root" "$@"
 }
@@ -106,6 +118,9 @@ main() {
   if [[ $(id -u) -ne 0 ]]; then
     printf 'The relay bench makes name spaces: running it by sudo\n' >&2
     become=(sudo --)
+  fi
+  if [[ ${MAILAAS_EXIM:-} != distribution ]]; then
+    "$project/exordos/images/build_exim.sh" "$project/$EXIM_PACKAGES"
   fi
   layer=$(mktemp -d)
   # Not exec: the empty mount point is to be removed.
