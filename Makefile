@@ -54,7 +54,7 @@ benchmark-control-plane: venv ## What an account change costs gservice, 10,000 a
 	@$(BIN)/pytest -qs -p exordos_paas_mail.tests.unit.control_plane.conftest benchmarks/control_plane.py
 
 .PHONY: test-relay
-test-relay: venv ## The relay's configuration on Debian's real exim4, in name spaces of its own (root)
+test-relay: venv ## The relay's configuration on its real exim4, in name spaces of its own (root)
 	@tools/system-packages.sh $(PACKAGES_RELAY)
 	@exordos_paas_mail/tests/relay/enter.sh $(BIN)/pytest exordos_paas_mail/tests/relay
 
@@ -145,6 +145,10 @@ wheel: venv ## dist/exordos_paas_mail-*.whl
 	@$(BIN)/python -m build --wheel --outdir dist --installer uv .
 	@ls dist
 
+.PHONY: exim
+exim: wheel ## dist/exim4-daemon-light_*.deb, the relay's exim4; built once, then from .cache (root)
+	@exordos/images/build_exim.sh dist
+
 # The locked dependencies of a node, for every Python an image may bring.
 .PHONY: lock
 lock: venv ## exordos/images/requirements.txt, renewed
@@ -153,11 +157,11 @@ lock: venv ## exordos/images/requirements.txt, renewed
 
 # Both take REPOSITORY and INDEX_URL, where image and wheel are published; see imaging/element.py.
 .PHONY: build
-build: wheel ## The element in output/, by `exordos build` (packer, KVM)
+build: wheel exim ## The element in output/, by `exordos build` (packer, KVM)
 	@$(BIN)/python -m imaging.element packer --repository "$(REPOSITORY)" --index-url "$(INDEX_URL)"
 
 .PHONY: image
-image: wheel ## The element in output/, without a hypervisor (root)
+image: wheel exim ## The element in output/, without a hypervisor (root)
 	@tools/system-packages.sh $(PACKAGES_DISK)
 	@$(BIN)/python -m imaging.element disk --repository "$(REPOSITORY)" --index-url "$(INDEX_URL)"
 

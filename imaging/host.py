@@ -23,7 +23,7 @@ _PIP_CONFIGS: tp.Final = tuple(
     for path in ("~/.config/pip/pip.conf", "~/.pip/pip.conf", "/etc/pip.conf")
 )
 _PASSED: tp.Final = re.compile(
-    r"(PIP|UV)_(.*INDEX.*|TRUSTED_HOST|FIND_LINKS|DEFAULT_TIMEOUT)|(?i:.*_proxy)"
+    r"EXORDOS_MAIL_EXIM|(PIP|UV)_(.*INDEX.*|TRUSTED_HOST|FIND_LINKS|DEFAULT_TIMEOUT)|(?i:.*_proxy)"
 )
 # Where the things taken over are inside a build.
 CA_BUNDLE: tp.Final = "/run/build/ca.crt"

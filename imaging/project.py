@@ -22,6 +22,8 @@ from imaging import commands, digests, paths
 
 _WHEEL_SOURCES: tp.Final = ("exordos_paas_mail", "pyproject.toml", "README.md", "LICENSE")
 _IMAGE_SOURCES: tp.Final = (*_WHEEL_SOURCES, "exordos", "etc")
+_BUILD_EXIM: tp.Final = paths.PROJECT / "exordos/images/build_exim.sh"
+_EXIM_SECONDS: tp.Final = 900
 _WHEELS: tp.Final = paths.CACHE / "wheels"
 
 
@@ -62,14 +64,19 @@ def image_build() -> ImageBuild:
 
 def image_key() -> str:
     """Return the content key of everything the node image is made from."""
-    return digests.of_files(_files(_IMAGE_SOURCES))
+    choice = os.environ.get("EXORDOS_MAIL_EXIM", "")
+    return digests.of_texts(choice, digests.of_files(_files(_IMAGE_SOURCES)))
 
 
 def stage_image_sources(directory: pathlib.Path, built: pathlib.Path) -> None:
-    """Copy what an image build is given into *directory*, with the wheel *built* in dist/."""
+    """Copy what an image build is given into *directory*.
+
+    In its dist/ are the wheel *built* and the exim4 of the relay.
+    """
     _copy(_files(_IMAGE_SOURCES), directory)
     (directory / "dist").mkdir(parents=True, exist_ok=True)
     shutil.copy2(built, directory / "dist" / built.name)
+    commands.run(str(_BUILD_EXIM), str(directory / "dist"), timeout=_EXIM_SECONDS)
 
 
 def requirements() -> list[str]:

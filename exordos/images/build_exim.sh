@@ -14,6 +14,9 @@
 #
 # Fails, and says what to do, when the distribution has a version that the
 # patches were not made for, or when a patch does not apply to the line.
+#
+# With EXORDOS_MAIL_EXIM=distribution nothing is built, and nothing of ours is
+# left in DIRECTORY: the distribution's own package is what gets installed.
 set -Eeuo pipefail
 shopt -s inherit_errexit
 
@@ -214,6 +217,11 @@ main() {
   (($# == 1)) || die 'Usage: build_exim.sh DIRECTORY'
   local directory=$1 version key home layer status=0
   local -a patches become=()
+  mkdir -p "$directory"
+  if [[ ${EXORDOS_MAIL_EXIM:-} == distribution ]]; then
+    find "$directory" -name "${PACKAGE}_*.deb" -delete
+    return
+  fi
   [[ $(id -u) -eq 0 ]] || become=(sudo --)
   version=$(candidate)
   mapfile -t patches < <(patches_for "$version")
@@ -239,7 +247,6 @@ main() {
     fi
     mv "$cache/partial" "$home"
   fi
-  mkdir -p "$directory"
   find "$directory" -name "${PACKAGE}_*.deb" ! -name "${PACKAGE}_$version${SUFFIX}_*" -delete
   # Somebody may be installing the one that is there.
   install --mode 0644 "$home/$PACKAGE"_*.deb "$directory/.partial"

@@ -3,12 +3,16 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Fail unless an exim4 package holds the fixes a public relay cannot be without:
-# check_exim_fixes.sh VERSION < CHANGELOG
+# check_exim_fixes.sh VERSION HELD_PACKAGES < CHANGELOG
 #
 # Debian and Ubuntu fix a hole without a new upstream version, so a package
 # passes by its version or by a changelog that names the fix. Ubuntu cuts old
 # entries off the changelogs it ships: for a hole as old as the smuggling one
 # the version says it.
+#
+# Our own patches (build_exim.sh) are told by the version's suffix. A package that
+# has them is to be held, or an upgrade takes them away. They are not asked for
+# with EXORDOS_MAIL_EXIM=distribution.
 set -Eeuo pipefail
 shopt -s inherit_errexit
 
@@ -23,8 +27,17 @@ readonly FIXES=(
 )
 
 main() {
-  local version=$1 changelog fix cve fixed_in names missing=0
+  local version=$1 held=$2 changelog fix cve fixed_in names missing=0
   changelog=$(cat)
+  if [[ $version == *+mailaas* ]]; then
+    if ! grep --quiet --line-regexp exim4-daemon-light <<<"$held"; then
+      printf 'exim4 %s is not held (apt-mark hold exim4-daemon-light)\n' "$version" >&2
+      missing=1
+    fi
+  elif [[ ${EXORDOS_MAIL_EXIM:-} != distribution ]]; then
+    printf 'exim4 %s lacks our patches (build_exim.sh)\n' "$version" >&2
+    missing=1
+  fi
   for fix in "${FIXES[@]}"; do
     IFS='|' read -r cve fixed_in names <<<"$fix"
     if dpkg --compare-versions "$version" ge "$fixed_in"; then

@@ -4,8 +4,9 @@
 #
 # Turn a base image (Debian 12 or Ubuntu 24.04, see docs) into the mail data
 # plane image. Runs as root inside the image under construction, which holds
-# dist/ (one wheel), etc/ and exordos/images/ of this project in
-# EXORDOS_MAIL_SOURCE. Running it again gives the same image.
+# dist/ (one wheel, and the exim4 of build_exim.sh), etc/ and exordos/images/ of
+# this project in EXORDOS_MAIL_SOURCE. Running it again gives the same image.
+# With EXORDOS_MAIL_EXIM=distribution exim4 is the distribution's own.
 set -Eeuo pipefail
 shopt -s inherit_errexit
 
@@ -17,7 +18,7 @@ readonly POLICY=/usr/sbin/policy-rc.d
 
 # cloud-guest-utils has growpart, for a data disk that grew.
 readonly PACKAGES=(
-  ca-certificates cloud-guest-utils e2fsprogs exim4-daemon-light logrotate python3
+  ca-certificates cloud-guest-utils e2fsprogs logrotate python3
 )
 # bjoern, a dependency of the SDK, compiles against libev.
 readonly BUILD_PACKAGES=(binutils gcc libc6-dev libev-dev python3-dev)
@@ -63,16 +64,37 @@ missing_packages() {
   done
 }
 
+# What apt is to install: the package that build_exim.sh put into dist/, made
+# from the very version that the distribution has now. It is not let grow old in
+# silence: the distribution's next version may be a fix that ours is without.
+exim_package() {
+  local -a packages
+  local source newest
+  if [[ ${EXORDOS_MAIL_EXIM:-} == distribution ]]; then
+    printf 'exim4-daemon-light\n'
+    return
+  fi
+  mapfile -t packages < <(find "$SOURCE/dist" -maxdepth 1 -name 'exim4-daemon-light_*.deb')
+  [[ ${#packages[@]} -eq 1 ]] ||
+    die "$SOURCE/dist must hold one exim4-daemon-light package, not ${#packages[@]}: exordos/images/build_exim.sh makes it"
+  source=$(dpkg-deb --field "${packages[0]}" Version)
+  source=${source%+mailaas*}
+  newest=$(LC_ALL=C apt-cache policy exim4-base | awk '$1 == "Candidate:" {print $2}')
+  [[ $source == "$newest" ]] ||
+    die "${packages[0]##*/} was made from exim4 $source, and this distribution has $newest: see docs/relay.md, \"The patched exim4\""
+  printf '%s\n' "${packages[0]}"
+}
+
 check_exim() {
   local version changelog
   version=$(dpkg-query --show --showformat '${Version}' exim4-daemon-light)
   # From the package itself: an image may be set up not to unpack documentation.
   changelog=$(mktemp -d)
-  (cd "$changelog" && apt-get --quiet download -o APT::Sandbox::User=root "exim4-base=$version" >/dev/null)
+  (cd "$changelog" && apt-get --quiet download -o APT::Sandbox::User=root "exim4-base=${version%+mailaas*}" >/dev/null)
   dpkg-deb --fsys-tarfile "$changelog"/exim4-base_*.deb |
     tar --extract --to-stdout --wildcards './usr/share/doc/exim4-base/changelog.Debian*.gz' |
     gzip --decompress --stdout >"$changelog/text"
-  "$SOURCE/exordos/images/check_exim_fixes.sh" "$version" <"$changelog/text"
+  "$SOURCE/exordos/images/check_exim_fixes.sh" "$version" "$(apt-mark showhold)" <"$changelog/text"
   rm -r "$changelog"
   say "exim4 $version has the fixes"
 }
@@ -143,8 +165,13 @@ main() {
   apt update >/dev/null
   apt dist-upgrade >/dev/null
   local -a build_only
+  local exim
+  exim=$(exim_package)
   mapfile -t build_only < <(missing_packages "${BUILD_PACKAGES[@]}")
-  apt install --no-install-recommends "${PACKAGES[@]}" "${BUILD_PACKAGES[@]}" >/dev/null
+  apt install --no-install-recommends --allow-change-held-packages \
+    "${PACKAGES[@]}" "$exim" "${BUILD_PACKAGES[@]}" >/dev/null
+  # An upgrade on a node would replace ours in silence; a new image brings the next.
+  [[ $exim == exim4-daemon-light ]] || apt-mark hold exim4-daemon-light >/dev/null
   check_exim
 
   say "installing ${wheel##*/}"

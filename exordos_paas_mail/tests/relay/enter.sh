@@ -6,7 +6,7 @@
 #
 # The machine is this one's file system under a layer in memory, with the exim4
 # that nodes run (exordos/images/build_exim.sh) installed into that layer, or the
-# distribution's own with MAILAAS_EXIM=distribution, in mount, process and network
+# distribution's own with EXORDOS_MAIL_EXIM=distribution, in mount, process and network
 # name spaces of its own: the product's exim4.conf runs unchanged, on its real
 # paths and ports, and whatever MTA this machine has does not notice. Nothing
 # is left when the command ends. An "internet" name space holds the other end
@@ -20,11 +20,9 @@ readonly EXIM_PACKAGES=.cache/relay/exim
 # What to have apt install.
 exim_package() {
   local project=$1
-  if [[ ${MAILAAS_EXIM:-} == distribution ]]; then
-    printf '%s\n' "$EXIM_PACKAGE"
-  else
-    find "$project/$EXIM_PACKAGES" -name "$EXIM_PACKAGE*.deb"
-  fi
+  local ours
+  ours=$(find "$project/$EXIM_PACKAGES" -name "${EXIM_PACKAGE}_*.deb")
+  printf '%s\n' "${ours:-$EXIM_PACKAGE}"
 }
 
 # systemd starts nothing here, and the package must not try to.
@@ -119,9 +117,7 @@ main() {
     printf 'The relay bench makes name spaces: running it by sudo\n' >&2
     become=(sudo --)
   fi
-  if [[ ${MAILAAS_EXIM:-} != distribution ]]; then
-    "$project/exordos/images/build_exim.sh" "$project/$EXIM_PACKAGES"
-  fi
+  "$project/exordos/images/build_exim.sh" "$project/$EXIM_PACKAGES"
   layer=$(mktemp -d)
   # Not exec: the empty mount point is to be removed.
   local status=0

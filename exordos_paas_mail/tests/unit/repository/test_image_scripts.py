@@ -20,10 +20,13 @@ BDAT_UBUNTU = "  * SECURITY UPDATE: use after free in BDAT\n    - CVE-2026-45185
 needs_dpkg = pytest.mark.skipif(shutil.which("dpkg") is None, reason="dpkg compares the versions")
 
 
-def check_exim(version: str, changelog: str) -> tuple[int, str]:
+def check_exim(
+    version: str, changelog: str, *, held: str = "", choice: str = "distribution"
+) -> tuple[int, str]:
     done = subprocess.run(
-        [IMAGES / "check_exim_fixes.sh", version],
+        [IMAGES / "check_exim_fixes.sh", version, held],
         input=changelog,
+        env={**os.environ, "EXORDOS_MAIL_EXIM": choice},
         capture_output=True,
         text=True,
         check=False,
@@ -62,6 +65,35 @@ def test_a_package_without_a_fix_fails_and_names_it(
     said = "".join(f"exim4 {version} lacks the fix of {cve}\n" for cve in lacking)
 
     assert check_exim(version, changelog) == (1, said)
+
+
+OURS = "4.96-15+deb12u10+mailaas1"
+CHANGELOG = SMUGGLING + BDAT_DEBIAN
+
+
+@needs_dpkg
+@pytest.mark.parametrize(
+    ("version", "held", "answer"),
+    [
+        pytest.param(OURS, "curl\nexim4-daemon-light", (0, ""), id="ours, held"),
+        pytest.param(
+            OURS,
+            "exim4-daemon-light-dev",
+            (1, f"exim4 {OURS} is not held (apt-mark hold exim4-daemon-light)\n"),
+            id="ours, an upgrade would take it away",
+        ),
+        pytest.param(
+            "4.96-15+deb12u10",
+            "exim4-daemon-light",
+            (1, "exim4 4.96-15+deb12u10 lacks our patches (build_exim.sh)\n"),
+            id="the distribution's",
+        ),
+    ],
+)
+def test_an_image_has_our_exim_and_keeps_it(
+    version: str, held: str, answer: tuple[int, str]
+) -> None:
+    assert check_exim(version, CHANGELOG, held=held, choice="") == answer
 
 
 def spool(home: pathlib.Path, *files: str, days: float) -> None:
