@@ -12,47 +12,19 @@ import pytest
 
 from exordos_paas_mail.tests.relay import internet as internet_
 from exordos_paas_mail.tests.relay import relay as relay_
+from exordos_paas_mail.tests.relay import smuggling
 
 ALICE = relay_.ALICE
 
 
-def submission(relay: relay_.Relay, port: int = 587) -> relay_.Raw:
-    """Return a client that is logged in and may send DATA's content."""
-    client = relay_.Raw(relay, port, tls=port != 465)
-    if port == 465:
-        client.answer()
-        client.command("EHLO client.example")
-    assert client.command(f"AUTH PLAIN {relay_.token(ALICE, relay_.PASSWORD)}")[:3] == "235"
-    assert client.command(f"MAIL FROM:<{ALICE}>")[:3] == "250"
-    assert client.command("RCPT TO:<someone@elsewhere.example>")[:3] == "250"
-    assert client.command("DATA")[:3] == "354"
-    return client
-
-
-SMUGGLED = (
-    f"MAIL FROM:<{ALICE}>\r\nRCPT TO:<victim@elsewhere.example>\r\nDATA\r\n"
-    f"From: {ALICE}\r\nSubject: smuggled\r\n\r\nSmuggled.\r\n.\r\n"
-).encode()
-ENDS = [
-    b"\n.\n",
-    b"\n.\r\n",
-    b"\r.\r",
-    b"\r\n.\n",
-    b"\r\n.\r",
-    b"\r\r\n.\r\r\n",
-    b"\n\n.\r\n",
-    b"\r\n\x00.\r\n",
-]
-
-
-@pytest.mark.parametrize("end", ENDS, ids=repr)
+@pytest.mark.parametrize("end", smuggling.ENDS, ids=repr)
 @pytest.mark.parametrize("port", [465, 587])
 def test_only_crlf_dot_crlf_ends_a_message(
     relay: relay_.Relay, internet: internet_.Internet, port: int, end: bytes
 ) -> None:
-    with submission(relay, port) as client:
+    with smuggling.submission(relay, port) as client:
         head = f"From: {ALICE}\r\nSubject: first\r\n\r\nHello.".encode()
-        client.write(head + end + SMUGGLED)
+        client.write(head + end + smuggling.SMUGGLED)
         client.answer()
         client.socket.settimeout(0.3)
         with contextlib.suppress(TimeoutError, ssl.SSLError):
@@ -104,13 +76,13 @@ def test_commands_after_starttls_in_the_clear_are_not_obeyed(relay: relay_.Relay
 def test_lines_and_octets_that_break_other_mail_servers_are_refused(
     relay: relay_.Relay, body: bytes, code: str
 ) -> None:
-    with submission(relay) as client:
+    with smuggling.submission(relay) as client:
         client.write(f"From: {ALICE}\r\n\r\n".encode() + body + b".\r\n")
         assert client.answer()[:3] == code
 
 
 def test_a_header_that_is_too_long_is_refused(relay: relay_.Relay) -> None:
-    with submission(relay) as client:
+    with smuggling.submission(relay) as client:
         client.write(f"From: {ALICE}\r\n".encode() + b"X: y\r\n" * 40_000 + b"\r\nHello.\r\n.\r\n")
         assert client.answer()[:1] == "5"
 
