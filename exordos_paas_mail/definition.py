@@ -60,7 +60,7 @@ class MailDefinition(registry.PaaSDefinition):
         """Return the models that manifests declare, by their path under types.mail."""
         declared = "exordos_paas_mail.control_plane.declared"
         return {
-            "versions": "exordos_paas_mail.models:MailVersion",
+            "versions": f"{declared}.versions:DeclaredVersion",
             "instances": f"{declared}.instances:DeclaredInstance",
             "instances.accounts": f"{declared}.accounts:DeclaredAccount",
         }
@@ -68,7 +68,7 @@ class MailDefinition(registry.PaaSDefinition):
     def get_agent_filters(self) -> dict[str, str]:
         """Return the column that holds the element manager's project, by path."""
         return {
-            "versions": "description",
+            "versions": "manager",
             "instances": "project_id",
             "instances.accounts": "project_id",
         }

@@ -29,6 +29,7 @@ class MailAccountController(
     __resource__ = resources.ResourceWithCustomProps(
         accounts.MailAccount,
         # The path says which instance; clients of the platform repeat it.
+        read_only=("error",),
         set_once=("instance", "username"),
         write_only=("password", "password_hash"),
     )

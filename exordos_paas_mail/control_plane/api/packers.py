@@ -32,9 +32,11 @@ class JSONPacker(packers.JSONPacker):
 
     def pack_resource(self, obj: tp.Any) -> tp.Any:
         packed = super().pack_resource(obj)
-        if isinstance(packed, dict):
-            return {name: value for name, value in packed.items() if name not in WRITE_ONLY}
-        return packed
+        if not isinstance(packed, dict):
+            return packed
+        if packed.get("error") == "":
+            packed["error"] = getattr(obj, "declaration_error", "")
+        return {name: value for name, value in packed.items() if name not in WRITE_ONLY}
 
     def unpack(self, value: bytes) -> dict[str, tp.Any]:
         """Return the model's values for the fields of the body; FieldError names a bad one."""
@@ -44,16 +46,17 @@ class JSONPacker(packers.JSONPacker):
             raise errors.ParseBodyError from None
         if not isinstance(body, dict):
             raise errors.ParseBodyError
+        visibility = self._resource.resolve_visibility(self._request)
         fields = {
             field.api_name: (name, field)
             for name, field in self._resource.get_fields_by_request(self._request)
+            if not visibility.is_hidden(name)
         }
         if unknown := sorted(body.keys() - fields):
             names = ", ".join(unknown)[:_NAMES_MAX_LENGTH]
             raise errors.FieldError(names, "no such field", is_repeated=True)
         if empty := sorted(name for name, given in body.items() if given is None):
             raise errors.FieldError(", ".join(empty), "must not be null")
-        visibility = self._resource.resolve_visibility(self._request)
         unpacked = {}
         for api_name, given in body.items():
             name, field = fields[api_name]

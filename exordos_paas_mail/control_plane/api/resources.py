@@ -18,6 +18,7 @@ _SAID_OTHERWISE: tp.Final = frozenset({"project_id", "instance"})
 
 
 _RO: tp.Final = {constants.ALL: field_permissions.Permissions.RO}
+_HIDDEN: tp.Final = {constants.ALL: field_permissions.Permissions.HIDDEN}
 _SET_ONCE: tp.Final = {**_RO, constants.CREATE: field_permissions.Permissions.RW}
 _WRITE_ONLY: tp.Final = {
     constants.ALL: field_permissions.Permissions.HIDDEN,
@@ -54,7 +55,7 @@ class _Resource(_DescribesBodies):
     """A model as the API shows it: every field can be read and written but those named.
 
     The timestamps are always read-only; *set_once* is written by the POST alone, and
-    *write_only* goes in and never comes out.
+    *write_only* goes in and never comes out. Nobody learns of *hidden*.
     """
 
     def __init__(
@@ -64,10 +65,12 @@ class _Resource(_DescribesBodies):
         read_only: tp.Iterable[str] = (),
         set_once: tp.Iterable[str] = (),
         write_only: tp.Iterable[str] = (),
+        hidden: tp.Iterable[str] = (),
     ) -> None:
         fields = dict.fromkeys(("created_at", "updated_at", *read_only), _RO)
         fields |= dict.fromkeys(set_once, _SET_ONCE)
         fields |= dict.fromkeys(write_only, _WRITE_ONLY)
+        fields |= dict.fromkeys(hidden, _HIDDEN)
         super().__init__(
             model_class=model_class,
             convert_underscore=False,

@@ -32,7 +32,7 @@ class MailVersionController(
     __policy_service_name__ = constants.POLICY_SERVICE
     __policy_name__ = constants.VERSION_POLICY
 
-    __resource__ = resources.Resource(versions.MailVersion)
+    __resource__ = resources.Resource(versions.MailVersion, hidden=("manager",))
 
     def create(self, *args: tp.Any, **kwargs: tp.Any) -> tp.Any:
         _refuse_tenants("create")

@@ -27,6 +27,7 @@ class DeclaredAccount(base.Declared, accounts.AccountRecord):
     """
 
     _SPELLED = ("username", "instance", "password_hash")
+    _ERROR = "error"
 
     declared = properties.property(types.Dict(), default=dict)
     password = properties.property(types.AllowNone(fields.Password()), default=None)

@@ -16,11 +16,11 @@ import uuid as sys_uuid
 
 from gcl_sdk.agents.universal.dm import models as ua_models
 from gcl_sdk.agents.universal.services import agent
-from restalchemy.dm import relationships
+from restalchemy.dm import filters, relationships
 
 from exordos_paas_mail import constants
 from exordos_paas_mail.codecs import rules
-from exordos_paas_mail.control_plane.records import fields
+from exordos_paas_mail.control_plane.records import errors, fields
 
 
 class _NoValues(logging.Filter):
@@ -49,9 +49,12 @@ class Declared(ua_models.ResourceMixin):
 
     # The fields whose spelling can differ from what is stored.
     _SPELLED: tp.ClassVar[tuple[str, ...]] = ()
+    # The field that says why a declaration is not applied.
+    _ERROR: tp.ClassVar[str]
 
     declared: dict[str, tp.Any]
     properties: tp.Any
+    objects: tp.Any
 
     @classmethod
     def restore_from_simple_view(
@@ -79,7 +82,43 @@ class Declared(ua_models.ResourceMixin):
         # The agent copies the fields that the resource names to the row it
         # updates: without this one, a new spelling would never be stored.
         resource.value["declared"] = restored.declared
+        resource.value[cls._ERROR] = cls._unchangeable(resource)
+        setattr(restored, cls._ERROR, resource.value[cls._ERROR])
         return restored
+
+    @classmethod
+    def _unchangeable(cls, resource: ua_models.Resource) -> str:
+        """Return why what *resource* declares cannot be applied to what is stored, or nothing.
+
+        The agent skips a field that is set once, and finds it different for ever.
+        """
+        stored = cls.objects.get_one_or_none(filters={"uuid": filters.EQ(str(resource.uuid))})
+        if stored is None:
+            return ""
+        shown = stored.dump_to_simple_view()
+        changed = sorted(
+            name
+            for name, declared in resource.value.items()
+            if name in shown
+            and stored.properties[name].is_read_only()
+            and not cls._means(name, declared, super(Declared, stored).dump_to_simple_view()[name])
+        )
+        return "; ".join(f"{name}: cannot be changed by the manifest" for name in changed)
+
+    def update(self, session: tp.Any = None, force: bool = False) -> None:  # noqa: FBT001, FBT002
+        """Write what changed; what is refused stays as it is, and the error says why.
+
+        An error that is raised here goes to the agent's log, at each of its
+        passes, and to nobody who could act on it.
+        """
+        try:
+            super().update(session=session, force=force)
+        except errors.FieldError as refusal:
+            for each in self.properties.values():
+                if each.is_dirty():
+                    each.set_value_force(each.old_value)
+            setattr(self, self._ERROR, str(refusal))
+            super().update(session=session)
 
     def dump_to_simple_view(self, skip: tp.Any = None, **kwargs: tp.Any) -> dict[str, tp.Any]:
         """Return the values, spelled as declared where they mean what is stored."""

@@ -16,9 +16,14 @@ class DeclaredInstance(base.Declared, instances.MailInstance):
     """An instance that a manifest declares."""
 
     _SPELLED = ("domain", "version")
+    _ERROR = "declaration_error"
 
     declared = properties.property(types.Dict(), default=dict)
 
     def get_resource_ignore_fields(self) -> tp.Collection[str]:
         """Return what is nobody's business but this model's."""
-        return frozenset({"declared"})
+        return frozenset({"declared", "declaration_error"})
+
+    def dump_to_simple_view(self, skip: tp.Any = None, **kwargs: tp.Any) -> dict[str, tp.Any]:
+        dumped = super().dump_to_simple_view(skip=skip, **kwargs)
+        return {**dumped, "error": dumped.get("error") or self.declaration_error}

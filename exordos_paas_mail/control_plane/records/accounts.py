@@ -36,6 +36,8 @@ class AccountRecord(base.Record, models.ModelWithProject, base.Stored):
     username = properties.property(fields.Username(), required=True, read_only=True)
     password_hash = properties.property(fields.PasswordHash())
     active = properties.property(fields.Boolean(), default=True)
+    # Why the manifest that declares the account is not applied.
+    error = properties.property(types.String(), default="")
 
     @classmethod
     def active_pairs(cls, instance_uuid: tp.Any, session: tp.Any = None) -> list[tuple[str, str]]:

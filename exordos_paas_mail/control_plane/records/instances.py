@@ -52,6 +52,9 @@ class MailInstance(base.Record, models.ModelWithProject, base.Stored):
     image = properties.property(types.String(max_length=2048), default="")
     status = properties.property(types.Enum(list(statuses.ALL)), default=statuses.NEW)
     error = properties.property(types.String(), default="")
+    # Why the manifest that declares the instance is not applied. A fact of its own, because the
+    # builders write the other at each pass; the API shows it in ``error`` if that is empty.
+    declaration_error = properties.property(types.String(), default="")
     ipsv4 = properties.property(types.TypedList(types.String(max_length=15)), default=list)
     dkim_public_key = properties.property(types.String(), default="")
     dkim_selector = properties.property(
@@ -111,13 +114,14 @@ class MailInstance(base.Record, models.ModelWithProject, base.Stored):
         at_most: tp.Mapping[str, tp.Any] | None = None,
     ) -> None:
         with utils.transaction(session) as active:
-            self._write_disk_size(columns, active, at_most)
-            # The row is locked now: an account that is being written is in, or sees the new ram.
             if columns.get("ram", self.ram) < self.properties["ram"].old_value:
                 self._check_hashes(active)
+            self._write_disk_size(columns, active, at_most)
 
     def _check_hashes(self, session: tp.Any) -> None:
         """Raise FieldError if a login of some account would take too much of the ram."""
+        # An account that is being written holds the lock until it is in, or waits for the new ram.
+        session.execute("SELECT FROM mail_instances WHERE uuid = %s FOR UPDATE", (str(self.uuid),))
         # The price of a hash stands in its first characters.
         rows = session.execute(
             "SELECT DISTINCT left(password_hash, 14) AS head FROM mail_accounts"

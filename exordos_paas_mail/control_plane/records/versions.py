@@ -17,3 +17,6 @@ class MailVersion(base.Record, base.Stored, ua_models.TargetResourceMixin):
 
     name = properties.property(fields.Text(1, 255), required=True)
     image = properties.property(fields.Text(1, 2048), required=True)
+    # The project of the element manager, by which its agent finds the entries it keeps. Empty if
+    # people keep the entry. Not in the API: it says nothing to them.
+    manager = properties.property(fields.Text(0, 36), default="")

@@ -114,6 +114,7 @@ def test_an_account_shows_neither_password_nor_hash(api: api_client.Client) -> N
         "instance": instance,
         "username": "noreply",
         "active": True,
+        "error": "",
         "created_at": made["created_at"],
         "updated_at": made["updated_at"],
     }

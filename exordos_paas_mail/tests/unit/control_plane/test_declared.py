@@ -548,3 +548,109 @@ def test_a_spelling_that_was_taken_before_the_rule_stays_settled(manager: Elemen
     manager.loop()
     assert manager.is_settled("instances.accounts", ACCOUNT)
     assert gservice.row_versions() == before
+
+
+def shown_error(api: api_client.Client, path: str) -> str:
+    return str(api.admin().get(path)["error"])
+
+
+def test_a_change_of_what_is_set_once_is_told_until_it_is_taken_back(
+    manager: ElementManager, api: api_client.Client
+) -> None:
+    path = f"{api_client.INSTANCES}{INSTANCE}"
+    manager.declare("instances.accounts", ACCOUNT, **account())
+    manager.loop()
+    manager.declare("instances", INSTANCE, **instance(domain="other.example.com", cpu=2))
+    manager.declare("instances.accounts", ACCOUNT, **account(username="Other", active=False))
+    manager.loop()
+    assert not manager.is_settled("instances", INSTANCE)
+    said = "domain: cannot be changed by the manifest"
+    assert shown_error(api, path) == said
+    assert manager.reported("instances", INSTANCE)["error"] == said
+    said = "username: cannot be changed by the manifest"
+    assert shown_error(api, f"{path}/accounts/{ACCOUNT}") == said
+    assert manager.reported("instances.accounts", ACCOUNT)["error"] == said
+    # What can be changed is.
+    assert models.MailInstance.objects.get_one().cpu == 2
+    assert stored().active is False
+    before = gservice.row_versions()
+    manager.loop()
+    assert gservice.row_versions() == before
+    manager.declare("instances", INSTANCE, **instance(domain="MAIL.example.com"))
+    manager.declare("instances.accounts", ACCOUNT, **account(username="NoReply"))
+    manager.loop()
+    assert (shown_error(api, path), shown_error(api, f"{path}/accounts/{ACCOUNT}")) == ("", "")
+    assert manager.is_settled("instances", INSTANCE)
+    assert manager.is_settled("instances.accounts", ACCOUNT)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"disk_size": 8, "cpu": 2}, "disk_size: cannot be reduced"),
+        (
+            {"ram": 512},
+            "ram: cannot be reduced to 512: a password hash of this instance needs"
+            " 128 MB per login, and one login may take an eighth of ram",
+        ),
+    ],
+)
+def test_a_declaration_that_is_refused_is_told_and_changes_nothing(
+    manager: ElementManager, api: api_client.Client, changes: dict[str, tp.Any], said: str
+) -> None:
+    value = account(password_hash="$y$jCT$abcdefgh$" + "h" * 43)
+    del value["password"]
+    manager.declare("instances.accounts", ACCOUNT, **value)
+    manager.loop()
+    manager.declare("instances", INSTANCE, **instance(**changes))
+    manager.loop()
+    path = f"{api_client.INSTANCES}{INSTANCE}"
+    assert shown_error(api, path) == said
+    found = models.MailInstance.objects.get_one()
+    assert (found.cpu, found.ram, found.disk_size) == (1, 1024, 10)
+    manager.declare("instances", INSTANCE, **instance(disk_size=11))
+    manager.loop()
+    assert shown_error(api, path) == ""
+    assert manager.is_settled("instances", INSTANCE)
+
+
+def test_a_declared_hash_that_costs_too_much_is_told(
+    manager: ElementManager, api: api_client.Client
+) -> None:
+    manager.declare("instances.accounts", ACCOUNT, **account())
+    manager.loop()
+    old = stored().password_hash
+    value = account(password_hash="$y$jDT$abcdefgh$" + "h" * 43)
+    del value["password"]
+    manager.declare("instances.accounts", ACCOUNT, **value)
+    manager.loop()
+    assert shown_error(api, f"{api_client.INSTANCES}{INSTANCE}/accounts/{ACCOUNT}").startswith(
+        "password_hash: must need at most 128 MB per login"
+    )
+    assert stored().password_hash == old
+
+
+def test_an_entry_of_the_catalogue_is_told_for_people(
+    manager: ElementManager, api: api_client.Client
+) -> None:
+    path = f"{api_client.VERSIONS}{VERSION}"
+    # As releases before wrote their manifests.
+    assert api.get(path)["description"] == EM_PROJECT
+    manager.declare(
+        "versions", VERSION, name="exim4_1", description="exim 4, release 2", image="new"
+    )
+    manager.loop()
+    assert manager.is_settled("versions", VERSION)
+    shown = api.get(path)
+    assert (shown["description"], shown["image"]) == ("exim 4, release 2", "new")
+    assert "manager" not in shown
+
+
+def test_an_entry_that_lost_its_handle_is_taken_over(manager: ElementManager) -> None:
+    with engines.engine_factory.get_engine().session_manager() as session:
+        session.execute("UPDATE mail_versions SET manager = '', description = 'a sentence'")
+    manager.declare("versions", VERSION, name="exim4_1", description="two", image="new")
+    manager.loop()
+    assert manager.is_settled("versions", VERSION)
+    found = models.MailVersion.objects.get_one()
+    assert (found.uuid, found.manager, found.description) == (VERSION, EM_PROJECT, "two")

@@ -163,5 +163,27 @@ def test_migrations_are_known_by_uuids_that_no_other_plugin_has() -> None:
         for line in file.read_text().splitlines()
         if line.strip().startswith('return "')
     ]
-    assert len(identifiers) == len(set(identifiers)) == 5
+    assert len(identifiers) == len(set(identifiers)) == 7
     assert {identifier[14] for identifier in identifiers} == {"4"}, "random, not made up"
+
+
+def test_the_handle_of_a_catalogue_entry_gets_a_column_of_its_own(empty: Database) -> None:
+    handle = "12345678-c625-4fee-81d5-f691897b8142"
+    empty.apply("0005-declaration-errors.py")
+    for number, description in ((1, handle), (2, "somebody else")):
+        empty.execute(
+            "INSERT INTO mail_versions VALUES"  # noqa: S608
+            f" ('{number}0000000-0000-4000-8000-000000000000', 'v{number}', '{description}',"
+            " 'image', now(), now())"
+        )
+    empty.apply()
+    rows = "SELECT description, manager FROM mail_versions ORDER BY name"
+    assert empty.execute(rows) == [(handle, handle), ("somebody else", "")]
+    empty.execute("UPDATE mail_versions SET description = 'a sentence' WHERE manager <> ''")
+    empty.roll_back("0006-manager-of-version.py")
+    assert empty.execute("SELECT description FROM mail_versions ORDER BY name") == [
+        (handle,),
+        ("somebody else",),
+    ]
+    empty.apply()
+    assert empty.execute(rows) == [(handle, handle), ("somebody else", "")]
