@@ -8,6 +8,7 @@ import contextlib
 import dataclasses
 import functools
 import math
+import re
 import typing as tp
 import unicodedata
 
@@ -97,6 +98,7 @@ def render(settings: Settings) -> str:
         index_tie_key=INDEX_TIE_KEY,
         spellings=_spellings(settings.domain),
         seconds_each=_seconds_each,
+        domain_expression=re.escape(settings.domain),
     )
 
 

@@ -14,10 +14,16 @@ from exordos_paas_mail.tests.relay import signatures
 
 ALICE = relay_.ALICE
 DOMAIN = relay_.DOMAIN
-OVERSIGNED = (
-    *("from", "sender", "reply-to", "subject", "date", "message-id", "to", "cc"),
-    *("mime-version", "content-type", "content-transfer-encoding", "in-reply-to", "references"),
-)
+OVERSIGNED = ("from", "reply-to", "subject", "date", "message-id", "to", "cc")
+# What a list adds where it is absent (Mailman does so), and nobody adds to where it is not.
+SIGNED_WHEN_THERE = {
+    "sender": ALICE,
+    "mime-version": "1.0",
+    "content-type": "text/plain",
+    "content-transfer-encoding": "7bit",
+    "in-reply-to": "<1@elsewhere.example>",
+    "references": "<1@elsewhere.example>",
+}
 
 
 def tags(data: bytes) -> dict[str, str]:
@@ -68,6 +74,28 @@ def test_a_field_added_on_the_way_breaks_the_signature(
     assert not signatures.verify(relay, added + got.data)
     headers, _, body = got.data.partition(b"\r\n\r\n")
     assert not signatures.verify(relay, headers + b"\r\n" + added.rstrip() + b"\r\n\r\n" + body)
+
+
+@pytest.mark.parametrize("field", [*SIGNED_WHEN_THERE, "list-id", "list-post", "list-unsubscribe"])
+def test_a_field_that_a_mailing_list_adds_leaves_the_signature_good(
+    relay: relay_.Relay, internet: internet_.Internet, field: str
+) -> None:
+    assert relay.send(relay_.message(From=ALICE))[0] == 250
+    (got,) = internet.wait_for(1)
+    assert verify(relay, f"{field}: list@lists.example\r\n".encode() + got.data)
+
+
+@pytest.mark.parametrize(("field", "value"), SIGNED_WHEN_THERE.items())
+def test_a_field_that_is_there_is_signed_and_cannot_be_added_to(
+    relay: relay_.Relay, internet: internet_.Internet, field: str, value: str
+) -> None:
+    assert relay.send(relay_.message(**{"From": ALICE, field.replace("-", "_"): value}))[0] == 250
+    (got,) = internet.wait_for(1)
+    assert verify(relay, got.data)
+    assert not verify(relay, f"{field}: {value}\r\n".encode() + got.data)
+    headers, _, body = got.data.partition(b"\r\n\r\n")
+    added = f"\r\n{field}: {value}\r\n\r\n".encode()
+    assert not verify(relay, headers + added + body)
 
 
 def test_a_changed_body_breaks_the_signature(

@@ -163,3 +163,12 @@ def test_a_report_keeps_no_hash_in_the_spool(
     monkeypatch.setattr(internet_, "FAILING", set())
     relay.run_queue()
     relay.wait_for_queue(0)
+
+
+def test_a_report_waits_while_the_accounts_cannot_be_read(relay: relay_.Relay) -> None:
+    content = relay_.PASSWD.read_text()
+    relay_.PASSWD.unlink()
+    try:
+        assert report(relay)[0][:1] == "4"
+    finally:
+        relay_.install(relay_.PASSWD, content)
