@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import shlex
 import smtplib
+import socket
 import struct
 import subprocess
 import time
@@ -50,6 +51,44 @@ def test_one_address_leaves_most_of_a_port_to_others_by_default(relay: relay_.Re
     assert (greetings, other) == ([*["220"] * 40, "421"], "220")
     default = exim_conf.Settings(domain=relay_.DOMAIN)
     assert default.connections_per_address_max * 5 <= default.connections_max
+
+
+@pytest.mark.parametrize("port", [25, 465, 587])
+def test_a_client_gets_in_beside_a_thousand_sessions_that_do_nothing(
+    relay: relay_.Relay, port: int
+) -> None:
+    """From 25 addresses, 40 each; half of them send an octet a second, half are silent."""
+    relay.units.reload()
+    with contextlib.ExitStack() as stack:
+        held = [
+            stack.enter_context(
+                socket.create_connection(("127.0.0.1", port), 20, (f"127.0.1.{number % 25}", 0))
+            )
+            for number in range(1000)
+        ]
+        # They are all dealt with: taken, or sent away.
+        deadline = time.monotonic() + 60
+        while len(relay.log_lines(r"127\.0\.1\.\d+\]:\d+ (refused|\(TCP)")) < len(held):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        for second in range(3):
+            for one in held[::2]:
+                # Most have been sent away.
+                with contextlib.suppress(OSError):
+                    one.sendall(b"E")
+            started = time.monotonic()
+            relay.login(port, source=f"127.0.0.{second + 2}").quit()
+            assert time.monotonic() - started < 1
+            time.sleep(1)
+
+
+def test_an_address_may_have_all_sessions_of_a_port(relay: relay_.Relay) -> None:
+    with (
+        relay.configured(connections_max=4, connections_per_address_max=4),
+        contextlib.ExitStack() as stack,
+    ):
+        greetings = [hold(stack, relay, 587, "127.0.0.1") for _ in range(5)]
+    assert greetings == [*["220"] * 4, "421"]
 
 
 def test_sessions_that_outlive_a_reload_are_not_counted_again(relay: relay_.Relay) -> None:

@@ -73,8 +73,14 @@ def _without_answers(lines: list[str]) -> tp.Iterator[str]:
 LIMITS: list[tuple[dict[str, int], list[str]]] = [
     ({"message_size_mb": 77}, ["message_size_limit = 77M"]),
     ({"recipients_max": 77}, ["condition = ${if >={$recipients_count}{77}}"]),
-    ({"connections_max": 77}, ["smtp_accept_max = 77"]),
-    ({"connections_per_address_max": 77}, ["smtp_accept_max_per_host = 77"]),
+    (
+        {"connections_max": 77},
+        ["smtp_accept_max = 77", "((77-$smtp_count_at_connection_start)*40-1)\\", "/(77-40)}"],
+    ),
+    (
+        {"connections_per_address_max": 77},
+        ["((200-$smtp_count_at_connection_start)*77-1)\\", "/(200-77)}"],
+    ),
     (
         {"recipients_per_hour": 77},
         ["ratelimit = 77 / 1h / per_rcpt / leaky / account_$authenticated_id"],
