@@ -45,9 +45,9 @@ $(VENV)/.ready: pyproject.toml tools/system-packages.sh
 venv: $(VENV)/.ready
 
 .PHONY: test
-test: venv ## Unit tests: pure parts, and the real runtime on a real PostgreSQL
+test: venv ## Unit tests: pure parts, and the real runtime on a real PostgreSQL; their coverage
 	@tools/system-packages.sh $(PACKAGES_TEST)
-	@$(BIN)/pytest
+	@$(BIN)/pytest --numprocesses auto --dist loadfile --cov --cov-report term --cov-report xml
 
 .PHONY: benchmark-control-plane
 benchmark-control-plane: venv ## What an account change costs gservice, 10,000 accounts; has a bound
