@@ -84,3 +84,31 @@ def test_the_house_has_no_circle() -> None:
     house = structure.measure(ROOT)
 
     assert (house.circles_of_rooms, house.circles_of_modules) == ((), ())
+
+
+def test_the_table_has_a_column_for_each_tree() -> None:
+    house = structure.Structure(
+        modules=4,
+        in_root=2,
+        rooms=3,
+        arrows=1,
+        floors=2,
+        circles_of_rooms=(),
+        circles_of_modules=(("a", "b"),),
+        longest_file=(40, "front"),
+        longest_function=(20, "late.f"),
+    )
+
+    assert structure.table({"now": house}) == (
+        "|  | now |\n"
+        "| -- | -- |\n"
+        "| modules | 4 |\n"
+        "| of these in the package's root | 2 |\n"
+        "| rooms | 3 |\n"
+        "| arrows between rooms | 1 |\n"
+        "| floors | 2 |\n"
+        "| circles of rooms | 0 |\n"
+        "| circles of modules | 1 |\n"
+        "| longest file | 40 lines: `front` |\n"
+        "| longest function | 20 lines: `late.f` |\n"
+    )
