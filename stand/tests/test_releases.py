@@ -32,7 +32,7 @@ def test_the_next_release_follows_the_last(
 def test_its_migration_comes_after_all_others() -> None:
     (name,) = [name for name in releases.appended() if "/migrations/" in name]
     module = types.ModuleType("next_release")
-    exec(compile(releases.appended()[name], name, "exec"), module.__dict__)  # noqa: S102
+    exec(compile(releases.appended()[name], "<release>", "exec"), module.__dict__)  # noqa: S102
     present = sorted(path.name for path in MIGRATIONS.glob("0*.py"))
     assert module.migration_step.depends == [present[-1]]
     assert module.migration_step.migration_id == releases.MIGRATION
