@@ -82,7 +82,7 @@ def test_a_field_that_a_mailing_list_adds_leaves_the_signature_good(
 ) -> None:
     assert relay.send(relay_.message(From=ALICE))[0] == 250
     (got,) = internet.wait_for(1)
-    assert verify(relay, f"{field}: list@lists.example\r\n".encode() + got.data)
+    assert signatures.verify(relay, f"{field}: list@lists.example\r\n".encode() + got.data)
 
 
 @pytest.mark.parametrize(("field", "value"), SIGNED_WHEN_THERE.items())
@@ -91,11 +91,11 @@ def test_a_field_that_is_there_is_signed_and_cannot_be_added_to(
 ) -> None:
     assert relay.send(relay_.message(**{"From": ALICE, field.replace("-", "_"): value}))[0] == 250
     (got,) = internet.wait_for(1)
-    assert verify(relay, got.data)
-    assert not verify(relay, f"{field}: {value}\r\n".encode() + got.data)
+    assert signatures.verify(relay, got.data)
+    assert not signatures.verify(relay, f"{field}: {value}\r\n".encode() + got.data)
     headers, _, body = got.data.partition(b"\r\n\r\n")
     added = f"\r\n{field}: {value}\r\n\r\n".encode()
-    assert not verify(relay, headers + added + body)
+    assert not signatures.verify(relay, headers + added + body)
 
 
 def test_a_changed_body_breaks_the_signature(
