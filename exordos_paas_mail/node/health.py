@@ -70,6 +70,14 @@ def _parse_record(data: bytes | None) -> _Record:
     return _Record(domain, value, "")
 
 
+def _parse_key(data: bytes | None) -> str:
+    """Return the TXT value of a private key, empty for what is none."""
+    try:
+        return "" if data is None else dkim.value_of(data)
+    except ValueError:
+        return ""
+
+
 class Health:
     """The relay's health on one machine; a settled look costs a few system calls.
 
@@ -82,6 +90,7 @@ class Health:
         self._patience = patience
         self._state = watched.Watched(node, constants.CONFIGURE_STATE_FILE, _parse_state)
         self._record = watched.Watched(node, constants.DKIM_RECORD_FILE, _parse_record)
+        self._key = watched.Watched(node, constants.DKIM_PRIVATE_KEY_FILE, _parse_key)
         self._relay = [
             watched.Watched(node, name, configure_state.fingerprint)
             for name in constants.RELAY_FILES
@@ -244,12 +253,17 @@ class Health:
             return "", record.error
         if record.domain != domain:
             return "", "the DKIM record is another domain's"
-        key = self._node.signature(constants.DKIM_PRIVATE_KEY_FILE)
+        return record.value, self._key_failure(record.value)
+
+    def _key_failure(self, published: str) -> str:
+        key, value = self._key.read()
         if key is None:
-            return record.value, "the DKIM private key is missing: mail waits in the queue"
+            return "the DKIM private key is missing: mail waits in the queue"
         if not self._node.is_owned(key, 0o640, exim=True):
-            return record.value, "the DKIM private key has another mode or owner"
-        return record.value, ""
+            return "the DKIM private key has another mode or owner"
+        if not value:
+            return "the DKIM private key is damaged: mail waits in the queue"
+        return "" if value == published else "the DKIM record is another key's"
 
 
 def queue_failure(stuck: int) -> str:

@@ -10,7 +10,7 @@ import typing as tp
 import pytest
 
 from exordos_paas_mail import constants
-from exordos_paas_mail.codecs import exim_conf
+from exordos_paas_mail.codecs import dkim, exim_conf
 from exordos_paas_mail.tests.unit.node import agent_stage, fake_node
 
 DOMAIN = agent_stage.DOMAIN
@@ -95,6 +95,18 @@ def test_a_configuration_that_never_ended_is_an_error(
             lambda fake: fake.path(constants.DKIM_PRIVATE_KEY_FILE).chmod(0o600),
             "the DKIM private key has another mode or owner",
             id="key unreadable for exim",
+        ),
+        pytest.param(
+            lambda fake: fake.write(constants.DKIM_PRIVATE_KEY_FILE, ""),
+            "the DKIM private key is damaged: mail waits in the queue",
+            id="key emptied",
+        ),
+        pytest.param(
+            lambda fake: fake.write(
+                constants.DKIM_PRIVATE_KEY_FILE, dkim.generate().decode("ascii")
+            ),
+            "the DKIM record is another key's",
+            id="key replaced",
         ),
     ],
 )
