@@ -77,6 +77,7 @@ RELAY_FILES: tp.Final = (
     TLS_CERTIFICATE_FILE,
     TLS_SERVED_FILE,
 )
+EXIM_USER: tp.Final = "Debian-exim"
 EXIM_GROUP: tp.Final = "Debian-exim"
 EXIM_UNIT: tp.Final = "exim4"
 EXIM_PORTS: tp.Final = (25, 465, 587)

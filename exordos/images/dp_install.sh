@@ -112,6 +112,8 @@ install_package() {
     --build-constraints "$lock" --requirements "$lock"
   uv pip install --quiet --python "$VENV" --compile-bytecode --no-deps --reinstall "$wheel"
   uv pip check --quiet --python "$VENV"
+  # uv's lock, which anybody may write
+  rm -f "$VENV/.lock"
   ln -sf "$VENV"/bin/exordos-mail-{configure,status} /usr/local/sbin/
 }
 
@@ -124,6 +126,13 @@ keep_linked_libraries() {
   packages=$(dpkg-query --search "*/${library##*/}" | cut -d: -f1 | sort -u)
   # shellcheck disable=SC2086 # one word a package
   apt-mark manual $packages >/dev/null
+}
+
+# Every unit starts exim as its own user, and root's commands need no such help:
+# nobody on the node becomes root by it. Kept through upgrades of the package.
+drop_set_user_id() {
+  dpkg-statoverride --list /usr/sbin/exim4 >/dev/null ||
+    dpkg-statoverride --update --add root root 0755 /usr/sbin/exim4
 }
 
 install_files() {
@@ -173,6 +182,7 @@ main() {
   # An upgrade on a node would replace ours in silence; a new image brings the next.
   [[ $exim == exim4-daemon-light ]] || apt-mark hold exim4-daemon-light >/dev/null
   check_exim
+  drop_set_user_id
 
   say "installing ${wheel##*/}"
   install_package "$wheel"

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from exordos_paas_mail import constants
 from exordos_paas_mail.node.machine import errors, files, services
 
 MachineError = errors.MachineError
@@ -16,4 +17,9 @@ Unit = services.Unit
 
 @dataclasses.dataclass(frozen=True)
 class Machine(files.Files, services.Services):
-    """A machine, seen from its root directory."""
+    """A machine, seen from its root directory.
+
+    *exim_user* is whom exim's own commands run as, where this process may choose.
+    """
+
+    exim_user: str = constants.EXIM_USER

@@ -142,8 +142,9 @@ class Files:
         """Make a world-readable file that may be a mount point hold *content*.
 
         A container's /etc/hosts is often bind-mounted from its host, and a
-        rename over a mount point is EBUSY (rename(2)): then, and only then, it
-        is rewritten in place. Returns whether anything had to be written.
+        rename over a mount point is EBUSY (rename(2)); a unit that may write
+        nothing else beside it (ReadWritePaths=) gets EROFS. Then, and only then,
+        it is rewritten in place. Returns whether anything had to be written.
         """
         path = self.path(name)
         if self.read(name) == content:
@@ -151,7 +152,7 @@ class Files:
         try:
             return self.ensure_file(name, content, 0o644)
         except OSError as error:
-            if error.errno != errno.EBUSY:
+            if error.errno not in {errno.EBUSY, errno.EROFS}:
                 raise
         with path.open("r+b") as file:
             file.write(content)

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import subprocess
 import typing as tp
 
@@ -42,9 +43,11 @@ class Unit(tp.NamedTuple):
 class Services:
     """What a machine runs. Every method raises MachineError when a command fails."""
 
+    exim_user: str
+
     def check_relay(self, configuration: pathlib.Path) -> None:
         """Have exim read a configuration file; MachineError with its words when it refuses."""
-        self._run("exim4", "-bV", "-C", str(configuration))
+        self._run_as_exim("exim4", "-bV", "-C", str(configuration))
 
     def reload_relay(self) -> None:
         """Have exim take over changed files; no client loses its connection."""
@@ -100,16 +103,29 @@ class Services:
 
     def queue(self) -> str:
         """Return what exim lists of its queue, see ``codecs.queue_list``."""
-        return self._run("exim4", "-bpr")
+        return self._run_as_exim("exim4", "-bpr")
 
     def _check_relay_runs(self) -> None:
         if failure := self.relay_failure():
             raise errors.MachineError(failure)
 
-    def _run(self, *command: str) -> str:
-        words = " ".join(command)
+    def _run_as_exim(self, *command: str) -> str:
+        """Run *command* as exim's user: what it parses came in from strangers."""
         try:
-            done = subprocess.run(
+            user = pwd.getpwnam(self.exim_user)
+        except KeyError as error:
+            raise errors.MachineError(str(error.args[0])) from error
+        if user.pw_uid == os.geteuid():
+            return self._run(*command)
+        return self._run(*command, user=user)
+
+    def _run(self, *command: str, user: pwd.struct_passwd | None = None) -> str:
+        words = " ".join(command)
+        identity: dict[str, tp.Any] = (
+            {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []} if user else {}
+        )
+        try:
+            done: subprocess.CompletedProcess[str] = subprocess.run(
                 command,
                 check=False,
                 capture_output=True,
@@ -118,9 +134,14 @@ class Services:
                 timeout=_COMMAND_TIMEOUT,
                 stdin=subprocess.DEVNULL,
                 env={**os.environ, "LC_ALL": "C"},
+                # Root may be in a folder that exim's user cannot enter.
+                cwd="/",
+                **identity,
             )
         except FileNotFoundError as error:
             raise errors.MachineError(f"{words}: no such command") from error
+        except PermissionError as error:
+            raise errors.MachineError(f"{words}: {error.strerror}") from error
         except subprocess.TimeoutExpired as error:
             raise errors.MachineError(f"{words}: no answer in {_COMMAND_TIMEOUT:.0f} s") from error
         if done.returncode != 0:

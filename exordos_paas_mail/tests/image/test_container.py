@@ -8,12 +8,17 @@ import json
 import pathlib
 import typing as tp
 
+import pytest
+
 from clients import waiting
 from exordos_paas_mail import constants
 from exordos_paas_mail.tests.image import guests
 
 if tp.TYPE_CHECKING:
     from exordos_paas_mail.tests.image import containers
+
+# The first test waits for the image to be built.
+pytestmark = pytest.mark.timeout(900)
 
 BOOTSTRAP = "exordos-bootstrap"
 SCRIPT = "/var/lib/exordos/bootstrap/scripts/0100-metapaas-mail-dp-bootstrap.sh"
@@ -37,8 +42,7 @@ def data_disk(container: containers.Container) -> pathlib.Path:
     return pathlib.Path(container.node.spec.data)
 
 
-def main_process(guest: guests.Guest) -> str:
-    unit = constants.EXIM_PROCESS_UNITS[0]
+def main_process(guest: guests.Guest, unit: str = constants.EXIM_PROCESS_UNITS[0]) -> str:
     return guest.run("systemctl", "show", "--property=MainPID", "--value", unit).strip()
 
 
@@ -160,6 +164,13 @@ def test_a_relay_that_a_broken_data_disk_kept_down_serves_once_it_is_mended(
     wait_for_relay(container)
     assert guests.facts(container) == before
     assert guests.log_in(container, 587) == 235
+    # The agent, which was started without the disk and in a mount name space of
+    # its own, sees and can write what is there now.
+    agent = main_process(container, constants.AGENT_UNIT)
+    look = ("stat", "--format=%d %i", constants.EXIM_SPOOL_DIR)
+    inside = ("nsenter", "--target", agent, "--mount", "--")
+    assert container.run(*inside, *look) == container.run(*look)
+    container.run(*inside, "test", "-w", constants.EXIM_SPOOL_DIR)
 
 
 def test_a_relay_that_dies_time_and_again_is_started_each_time(

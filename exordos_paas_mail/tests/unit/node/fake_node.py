@@ -73,6 +73,7 @@ class FakeNode:
             str(self.root),
             pwd.getpwuid(os.getuid()).pw_name,
             grp.getgrgid(os.getgid()).gr_name,
+            pwd.getpwuid(os.getuid()).pw_name,
         )
         for name in ("etc/exim4/dkim", "etc/exim4/tls", "etc/exordos_metapaas", "run"):
             (self.root / name).mkdir(parents=True)

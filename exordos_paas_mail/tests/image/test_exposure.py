@@ -1,0 +1,100 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""What the node's services may do to the node, and what a client may make them use."""
+
+from __future__ import annotations
+
+import re
+import typing as tp
+
+import pytest
+
+from exordos_paas_mail import constants
+from exordos_paas_mail.tests.image import costly_logins, guests
+
+if tp.TYPE_CHECKING:
+    from exordos_paas_mail.tests.image import containers
+
+# The first test waits for the image to be built.
+pytestmark = pytest.mark.timeout(900)
+
+EXPOSURE_MAX = 4.0
+
+
+def exposure(guest: guests.Guest, unit: str) -> float:
+    shown = guest.run("systemd-analyze", "security", "--no-pager", unit)
+    (level,) = re.findall(r"Overall exposure level for \S+: ([0-9.]+)", shown)
+    return float(level)
+
+
+@pytest.fixture
+def relay(container: containers.Container) -> containers.Container:
+    guests.deliver_mail_env(container)
+    guests.set_account(container)
+    return container
+
+
+def test_no_unit_of_ours_is_exposed_by_more_than_four(container: containers.Container) -> None:
+    units = [
+        f"{constants.AGENT_UNIT}.service",
+        f"{constants.CONFIGURE_UNIT}.service",
+        "exim4.service",
+        "exim4@587.service",
+    ]
+    found = {unit: exposure(container, unit) for unit in units}
+
+    assert {unit: level for unit, level in found.items() if level > EXPOSURE_MAX} == {}, found
+
+
+def test_exim_is_ours_held_and_makes_nobody_root(container: containers.Container) -> None:
+    version = container.run("dpkg-query", "--show", "--showformat=${Version}", "exim4-daemon-light")
+    held = container.run("apt-mark", "showhold").split()
+    mode = container.run("stat", "--format=%a %U", "/usr/sbin/exim4").split()
+
+    assert re.fullmatch(r".*\+mailaas\d+", version)
+    assert (held, mode) == (["exim4-daemon-light"], ["755", "root"])
+
+
+def test_no_file_of_a_node_can_be_written_by_anybody(relay: containers.Container) -> None:
+    found = relay.run(
+        *("find", "/etc", "/opt", "/persist", "/run", "/usr", "/var", "-xdev"),
+        *("-type", "f", "-perm", "/o+w", "-not", "-path", "/run/host/*"),
+        # The base image's own
+        *("-not", "-path", "/opt/exordos_universal_agent/*"),
+    )
+
+    assert found == ""
+
+
+def test_the_status_command_reads_the_spool_as_exims_user(relay: containers.Container) -> None:
+    stub = '#!/bin/sh\nid --user --name >>/tmp/users\nexec /usr/sbin/exim4 "$@"\n'
+    relay.run("install", "/dev/stdin", "/usr/local/sbin/exim4", stdin=stub)
+
+    said = relay.run("exordos-mail-status")
+
+    assert '"queue_messages": 0' in said
+    assert relay.run("cat", "/tmp/users").split() == [constants.EXIM_USER]
+
+
+def test_a_certificate_an_operator_installs_is_taken_over_by_the_unit(
+    relay: containers.Container,
+) -> None:
+    """Whatever configure has to write, its unit may write."""
+    before = guests.certificate(relay)
+    relay.run("rm", constants.TLS_PRIVATE_KEY_FILE, constants.TLS_CERTIFICATE_FILE)
+    relay.run("sh", "-c", "echo 127.0.0.1 localhost >/etc/hosts; hostname another")
+
+    relay.run("systemctl", "restart", constants.CONFIGURE_UNIT)
+
+    assert guests.certificate(relay) != before
+    assert relay.run("hostname").strip() == guests.DOMAIN
+    assert guests.DOMAIN in relay.run("cat", "/etc/hosts")
+
+
+def test_logins_that_cost_too_much_memory_end_and_the_relay_goes_on(
+    relay: containers.Container,
+) -> None:
+    if "memory" not in relay.run("cat", "/sys/fs/cgroup/cgroup.controllers").split():
+        pytest.skip("containers have no memory controller here; test_machine asks the same")
+
+    costly_logins.end_and_the_relay_goes_on(relay)
