@@ -67,12 +67,24 @@ def _accounts() -> str:
     return passwd.render([(USERNAME, password_hashes.hash_plaintext(PASSWORD))], DOMAIN)
 
 
-def set_account(guest: Guest) -> dict[str, tp.Any]:
-    """Have the image's driver make the account; return what it reports."""
+def stage_driver(guest: Guest) -> str:
+    """Put what has the image's driver make the account on the node; return its directory.
+
+    ``run.py`` reads ``target.json`` from standard input and prints the report.
+    """
     directory = "/run/image-test"
     guest.run("mkdir", "-p", directory)
     guest.run("cp", "/dev/stdin", f"{directory}/run.py", stdin=_SET_ACCOUNTS.read_text())
-    said = guest.run(_PYTHON, f"{directory}/run.py", stdin=json.dumps([DOMAIN, _accounts()]))
+    target = json.dumps([DOMAIN, _accounts()])
+    guest.run("cp", "/dev/stdin", f"{directory}/target.json", stdin=target)
+    return directory
+
+
+def set_account(guest: Guest) -> dict[str, tp.Any]:
+    """Have the image's driver make the account; return what it reports."""
+    directory = stage_driver(guest)
+    target = guest.run("cat", f"{directory}/target.json")
+    said = guest.run(_PYTHON, f"{directory}/run.py", stdin=target)
     return tp.cast("dict[str, tp.Any]", json.loads(said))
 
 

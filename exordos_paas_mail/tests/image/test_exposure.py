@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import typing as tp
 
@@ -19,6 +20,16 @@ if tp.TYPE_CHECKING:
 pytestmark = pytest.mark.timeout(900)
 
 EXPOSURE_MAX = 4.0
+REPORT = "/run/image-test/report.json"
+# What the agent gives the driver, and what it gets back, in place of its loop.
+DRIVER_ONLY = f"""[Service]
+Type=oneshot
+Restart=no
+ExecStart=
+ExecStart=/opt/exordos_paas_mail/bin/python /run/image-test/run.py
+StandardInput=file:/run/image-test/target.json
+StandardOutput=file:{REPORT}
+"""
 
 
 def exposure(guest: guests.Guest, unit: str) -> float:
@@ -44,6 +55,23 @@ def test_no_unit_of_ours_is_exposed_by_more_than_four(container: containers.Cont
     found = {unit: exposure(container, unit) for unit in units}
 
     assert {unit: level for unit, level in found.items() if level > EXPOSURE_MAX} == {}, found
+
+
+def test_the_driver_does_all_its_work_within_the_agents_unit(
+    container: containers.Container,
+) -> None:
+    guests.deliver_mail_env(container)
+    drop_in = f"/run/systemd/system/{constants.AGENT_UNIT}.service.d/driver.conf"
+    container.run("systemctl", "stop", constants.AGENT_UNIT)
+    container.run("install", "-D", "-m", "0644", "/dev/stdin", drop_in, stdin=DRIVER_ONLY)
+    container.run("systemctl", "daemon-reload")
+    guests.stage_driver(container)
+
+    container.run("systemctl", "start", constants.AGENT_UNIT)
+
+    reported = json.loads(container.run("cat", REPORT))
+    assert (reported["status"], reported["error"]) == ("ACTIVE", "")
+    assert {guests.log_in(container, port) for port in (25, 465, 587)} == {235}
 
 
 def test_exim_is_ours_held_and_makes_nobody_root(container: containers.Container) -> None:
