@@ -49,7 +49,8 @@ def test_no_unit_of_ours_is_exposed_by_more_than_four(container: containers.Cont
     units = [
         f"{constants.AGENT_UNIT}.service",
         f"{constants.CONFIGURE_UNIT}.service",
-        "exim4.service",
+        f"{constants.KEEPER_UNIT}.service",
+        "exim4-queue.service",
         "exim4@587.service",
     ]
     found = {unit: exposure(container, unit) for unit in units}
