@@ -29,7 +29,7 @@ def end_and_the_relay_goes_on(guest: guests.Guest) -> None:
     shown = guest.run("cat", "/proc/meminfo")
     (total,) = (int(size) * 1024 for size in re.findall(r"MemTotal:\s+(\d+) kB", shown))
     assert abs(int(_show(guest, _SLICE, "MemoryMax")) / total - _SHARE) < 0.01
-    units = ("exim4.service", *(f"exim4@{port}.service" for port in _PORTS))
+    units = ("exim4-queue.service", *(f"exim4@{port}.service" for port in _PORTS))
     running = {unit: _show(guest, unit, "MainPID") for unit in units}
     hashed = guest.run("perl", "-e", f"print crypt('{_NAME}', '{_SETTING}')").strip()
     accounts = guest.run("cat", constants.PASSWD_FILE)

@@ -102,7 +102,7 @@ def test_the_status_command_reads_the_spool_as_exims_user(relay: containers.Cont
     said = relay.run("exordos-mail-status")
 
     assert '"queue_messages": 0' in said
-    assert relay.run("cat", "/tmp/users").split() == [constants.EXIM_USER]
+    assert set(relay.run("cat", "/tmp/users").split()) == {constants.EXIM_USER}
 
 
 def test_a_certificate_an_operator_installs_is_taken_over_by_the_unit(
@@ -111,12 +111,11 @@ def test_a_certificate_an_operator_installs_is_taken_over_by_the_unit(
     """Whatever configure has to write, its unit may write."""
     before = guests.certificate(relay)
     relay.run("rm", constants.TLS_PRIVATE_KEY_FILE, constants.TLS_CERTIFICATE_FILE)
-    relay.run("sh", "-c", "echo 127.0.0.1 localhost >/etc/hosts; hostname another")
+    relay.run("sh", "-c", "echo 127.0.0.1 localhost >/etc/hosts")
 
     relay.run("systemctl", "restart", constants.CONFIGURE_UNIT)
 
     assert guests.certificate(relay) != before
-    assert relay.run("hostname").strip() == guests.DOMAIN
     assert guests.DOMAIN in relay.run("cat", "/etc/hosts")
 
 
