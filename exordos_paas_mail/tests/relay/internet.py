@@ -129,6 +129,7 @@ class _Keep:
     def __init__(self, folder: pathlib.Path) -> None:
         self.folder = folder
         self.count = 0
+        self.slow: set[str] = set()
 
     async def handle_RCPT(  # noqa: N802
         self,
@@ -142,6 +143,10 @@ class _Keep:
             return "550 5.1.1 No such user: mailbox is unknown here"
         if address.startswith("later@"):
             return "451 4.2.0 Try again later"
+        if address.startswith("slow@") and address not in self.slow:
+            # Once: who asks again is answered.
+            self.slow.add(address)
+            await asyncio.sleep(60)
         envelope.rcpt_tos.append(address)
         return "250 OK"
 

@@ -216,6 +216,13 @@ class Relay:
         # In place: the file stays exim's.
         header.write_text(text.replace(arrived, str(int(arrived) - hours * 3600)))
 
+    def pass_frozen(self, name: str, *, seconds: int) -> None:
+        """Have the message *name* be frozen for *seconds* longer."""
+        (header,) = (SPOOL / "input").glob(f"**/{name}-H")
+        text = header.read_text()
+        (since,) = re.findall(r"^-frozen (\d+)$", text, re.MULTILINE)
+        header.write_text(text.replace(f"-frozen {since}", f"-frozen {int(since) - seconds}"))
+
     def forget_queue(self, *, seconds: float = 30) -> None:
         """Empty the queue, once nothing is being delivered.
 
