@@ -25,6 +25,9 @@ from exordos_paas_mail.tests.relay import certificates
 from exordos_paas_mail.tests.relay import internet as internet_
 from exordos_paas_mail.tests.relay import relay as relay_
 
+if tp.TYPE_CHECKING:
+    from exordos_paas_mail.node.machine import services
+
 ETC = pathlib.Path("/etc/exim4")
 PASSWORD = "a password of an account"
 
@@ -41,8 +44,8 @@ class Machine(machine_.Machine):
     def restart_relay(self) -> None:
         self.units.restart()
 
-    def relay_failure(self) -> str:
-        return ""
+    def relay_units(self) -> list[services.Unit]:
+        return []
 
 
 @pytest.fixture
@@ -258,6 +261,7 @@ def test_the_status_command_counts_the_real_queue(relay: relay_.Relay, machine: 
         "error": "",
         "queue_messages": 2,
         "queue_frozen": 1,
+        "queue_stuck": 0,
         "queue_oldest_seconds": 0,
         "panic_log_bytes": 0,
     }
