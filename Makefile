@@ -184,6 +184,10 @@ test-vm: image ## The node image's disk, booted as a virtual machine; KVM is not
 	@tools/system-packages.sh $(PACKAGES_VM)
 	@$(BIN)/pytest exordos_paas_mail/tests/image/test_machine.py
 
+.PHONY: test-workflows
+test-workflows: venv ## The shell steps of the workflows, one by one, in a clone of HEAD
+	@$(BIN)/pytest tools/tests/workflow_steps.py
+
 .PHONY: clean
 clean: ## Remove what was built, and the stand with its disks
 	@if [[ -d .stand && -x $(BIN)/python ]]; then $(BIN)/python -m stand down; fi
