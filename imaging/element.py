@@ -62,7 +62,8 @@ def variables(repository: str, index_url: str, dist: pathlib.Path) -> list[str]:
     ]
 
 
-def _by_packer(cli: pathlib.Path, given: tp.Sequence[str]) -> list[str]:
+def by_packer(cli: pathlib.Path, given: tp.Sequence[str]) -> list[str]:
+    """Return the command that builds with the variables *given*; raises BuildError."""
     other = "'make image' builds the same files without it."
     if shutil.which("packer") is None:
         raise BuildError(f"There is no packer here: {other}")
@@ -71,7 +72,8 @@ def _by_packer(cli: pathlib.Path, given: tp.Sequence[str]) -> list[str]:
     options = [word for variable in given for word in ("--manifest-var", variable)]
     return [
         *(str(cli), "--no-check-updates", "build", "--force", "--output-dir", _OUTPUT),
-        *(*options, "."),
+        # Whole: the CLI copies a project under the last name in its path, and "." has none.
+        *(*options, str(paths.PROJECT)),
     ]
 
 
@@ -82,7 +84,7 @@ def _by_disk(cli: pathlib.Path, given: tp.Sequence[str]) -> list[str]:
     return [python, str(_BUILDER), _OUTPUT, sys.executable, "-m", "imaging.disks", "--", *given]
 
 
-_BUILDERS: tp.Final = {"packer": _by_packer, "disk": _by_disk}
+_BUILDERS: tp.Final = {"packer": by_packer, "disk": _by_disk}
 
 
 def build(builder: str, given: tp.Sequence[str]) -> list[pathlib.Path]:

@@ -52,3 +52,16 @@ def test_an_image_is_built_from_what_its_script_needs_and_nothing_else() -> None
     excluded = set(build["deps"][0]["exclude"])
     kept = {name for name in directories - excluded if not name.startswith(".")}
     assert kept == {"etc", "exordos"}
+
+
+def test_the_cli_is_given_the_project_by_its_whole_path(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    (tmp_path / "packer").touch(mode=0o755)
+    monkeypatch.setattr(element, "_KVM", tmp_path)
+    assert element.by_packer(tmp_path / "exordos", ["repository=https://r.example"]) == [
+        *(str(tmp_path / "exordos"), "--no-check-updates", "build", "--force"),
+        *("--output-dir", "output", "--manifest-var", "repository=https://r.example"),
+        str(paths.PROJECT),
+    ]
