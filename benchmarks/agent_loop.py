@@ -109,7 +109,7 @@ def measure(count: int, directory: pathlib.Path) -> tuple[float, float, float]:
     os.environ["PATH"] = fake.search_path
     fake.configured(agent_stage.DOMAIN)
     ours = agent_stage.Stage(fake)
-    ours.orchestrator.target = target({"domain": agent_stage.DOMAIN, "passwd": text})
+    ours.orchestrator.target = target({"domain": agent_stage.DOMAIN, **agent_stage.texts(text)})
     settle(ours)
     assert ours.settled
     fake.calls()

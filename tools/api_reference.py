@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 import typing as tp
 
 if tp.TYPE_CHECKING:
@@ -12,11 +13,7 @@ if tp.TYPE_CHECKING:
 PREFIX: tp.Final = "/v1/types/mail/"
 _VERBS: tp.Final = ("get", "post", "put", "patch", "delete")
 _REQUIRED: tp.Final = ", required"
-_RESOURCES: tp.Final = {
-    "MailInstance": "Instance",
-    "MailAccount": "Account",
-    "MailVersion": "Version",
-}
+_CREATED: tp.Final = re.compile(r"(Mail(\w+))_Create")
 
 _HEAD: tp.Final = """\
 # API reference
@@ -91,6 +88,7 @@ def render(document: Mapping[str, tp.Any]) -> str:
     """Return the reference of the plugin's part of *document*, as Markdown."""
     schemas = document["components"]["schemas"]
     parts = [_HEAD, "\n## Routes\n\n", *_routes(document)]
-    for resource, title in _RESOURCES.items():
-        parts += [f"\n## {title}\n\n", *_fields(resource, schemas)]
+    for name in schemas:
+        if resource := _CREATED.fullmatch(name):
+            parts += [f"\n## {resource[2]}\n\n", *_fields(resource[1], schemas)]
     return "".join(parts)

@@ -8,6 +8,8 @@ import typing as tp
 import uuid as sys_uuid
 
 import psycopg
+from gcl_iam import exceptions as iam_exceptions
+from gcl_iam.api import controllers as iam_controllers
 from restalchemy.api import constants as api
 from restalchemy.api import controllers
 from restalchemy.common import contexts, exceptions
@@ -107,3 +109,35 @@ class Controller(controllers.Controller):
             self.get_resource().get_id_type().from_unicode(uuid)
         except (ValueError, TypeError):
             raise errors.FieldError("uuid", "must be a UUID") from None
+
+
+class OfInstance(
+    Controller,
+    iam_controllers.NestedPolicyBasedController,
+    controllers.BaseNestedResourceControllerPaginated,
+):
+    """A collection of an instance: a query or a body that names the instance names the path's."""
+
+    __pr_name__ = "instance"
+
+    def filter(self, parent_resource: tp.Any, filters: tp.Any, order_by: tp.Any = None) -> tp.Any:
+        # The platform puts the instance of the path in the place of this one.
+        if "instance" in filters:
+            given = filters["instance"].value
+            if any(
+                i.uuid != parent_resource.uuid
+                for i in (given if isinstance(given, list) else [given])
+            ):
+                raise errors.FieldError("instance", "must be the instance in the path")
+        return super().filter(parent_resource, filters, order_by=order_by)
+
+    def create(self, parent_resource: tp.Any, **kwargs: tp.Any) -> tp.Any:
+        if kwargs.pop("instance", parent_resource).uuid != parent_resource.uuid:
+            raise errors.FieldError("instance", "must be the instance in the path")
+        return super().create(parent_resource=parent_resource, **kwargs)
+
+    def update(self, parent_resource: tp.Any, uuid: tp.Any, **kwargs: tp.Any) -> tp.Any:
+        # The platform asks this only where there is no parent.
+        if kwargs.get("project_id", project := project_of_token()) != project and project:
+            raise iam_exceptions.Forbidden
+        return super().update(parent_resource, uuid, **kwargs)

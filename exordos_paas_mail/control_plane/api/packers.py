@@ -18,7 +18,6 @@ from exordos_paas_mail.codecs import rules
 from exordos_paas_mail.control_plane.api import values
 from exordos_paas_mail.control_plane.records import errors
 
-WRITE_ONLY: tp.Final = frozenset({"password", "password_hash"})
 # Of the names of unknown fields that an answer repeats.
 _NAMES_MAX_LENGTH: tp.Final = 200
 
@@ -36,7 +35,8 @@ class JSONPacker(packers.JSONPacker):
             return packed
         if packed.get("error") == "":
             packed["error"] = getattr(obj, "declaration_error", "")
-        return {name: value for name, value in packed.items() if name not in WRITE_ONLY}
+        hidden = self._resource.write_only
+        return {name: value for name, value in packed.items() if name not in hidden}
 
     def unpack(self, value: bytes) -> dict[str, tp.Any]:
         """Return the model's values for the fields of the body; FieldError names a bad one."""

@@ -67,9 +67,10 @@ class _Resource(_DescribesBodies):
         write_only: tp.Iterable[str] = (),
         hidden: tp.Iterable[str] = (),
     ) -> None:
+        self.write_only = frozenset(write_only)
         fields = dict.fromkeys(("created_at", "updated_at", *read_only), _RO)
         fields |= dict.fromkeys(set_once, _SET_ONCE)
-        fields |= dict.fromkeys(write_only, _WRITE_ONLY)
+        fields |= dict.fromkeys(self.write_only, _WRITE_ONLY)
         fields |= dict.fromkeys(hidden, _HIDDEN)
         super().__init__(
             model_class=model_class,

@@ -13,14 +13,14 @@ import webob
 from exordos_metapaas.user_api.api import app
 from gcl_iam import drivers
 
-from exordos_paas_mail import models
+from exordos_paas_mail import constants, models
 from exordos_paas_mail.tests.unit.control_plane import fake_core
 
 ROOT = "/v1/types/mail"
 INSTANCES = f"{ROOT}/instances/"
 VERSIONS = f"{ROOT}/versions/"
 ACTIONS = ("create", "read", "update", "delete")
-POLICIES = ("mail_instance", "account", "mail_version")
+POLICIES = [value for name, value in vars(constants).items() if name.endswith("_POLICY")]
 OWNER = tuple(f"exordos_mail.{policy}.{action}" for policy in POLICIES for action in ACTIONS)
 IMAGE = "https://repository.example.com/exordos-metapaas-mail-dp.raw.zst"
 HASH = "$6$saltsalt$" + "h" * 86

@@ -26,10 +26,7 @@ RUNTIME_MIGRATIONS = (
     str(pathlib.Path(gcl_sdk.__file__).parent / "migrations"),
     str(pathlib.Path(exordos_metapaas.__file__).parent / "migrations"),
 )
-_TABLES = (
-    "mail_accounts",
-    "mail_instances",
-    "mail_versions",
+_RUNTIME_TABLES = (
     "ua_target_resources",
     "ua_actual_resources",
     "ua_tracked_resources",
@@ -83,7 +80,9 @@ def database(_schema: None) -> tp.Iterator[engines.PgSQLEngine]:
     engine = engines.engine_factory.get_engine()
     yield engine
     with engine.session_manager() as session:
-        for table in _TABLES:
+        # Whoever refers to whom.
+        session.execute("SET LOCAL session_replication_role = replica")
+        for table in (*gservice.plugin_tables(session), *_RUNTIME_TABLES):
             session.execute(f"DELETE FROM {table}")  # noqa: S608
 
 

@@ -16,6 +16,7 @@ from restalchemy.dm import filters
 from restalchemy.storage.sql import engines
 
 from exordos_paas_mail import constants, definition, paas_models
+from exordos_paas_mail.control_plane import targets
 from exordos_paas_mail.control_plane.reconcile import instances
 from exordos_paas_mail.tests.unit.control_plane import fake_core
 
@@ -118,7 +119,7 @@ class Node:
         """Apply the target and report it, with *facts_*, as the agent does."""
         value = {"status": "ACTIVE", "error": "", **self.target(), **facts_}
         resource = ua_models.Resource.from_value(
-            value, constants.INSTANCE_NODE_KIND, ("uuid", "name", "domain", "passwd")
+            value, constants.INSTANCE_NODE_KIND, ("uuid", "name", "domain", *targets.PARTS)
         )
         resource.node = self.uuid
         known = ua_models.Resource.objects.get_one_or_none(
@@ -158,10 +159,19 @@ class Node:
             )
 
 
+def plugin_tables(session: tp.Any) -> list[str]:
+    """Return the names of the plugin's tables."""
+    rows = session.execute(
+        "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename ~ '^mail_'"
+        " ORDER BY 1"
+    ).fetchall()
+    return [row["tablename"] for row in rows]
+
+
 def row_versions() -> dict[str, set[tuple[tp.Any, ...]]]:
     """Return which transaction wrote each row: equal before and after is nothing written."""
-    tables = ("mail_instances", "mail_accounts", "ua_target_resources", "ua_node_encryption_keys")
     with engines.engine_factory.get_engine().session_manager() as session:
+        tables = (*plugin_tables(session), "ua_target_resources", "ua_node_encryption_keys")
         return {
             table: {
                 tuple(row.values())

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import typing as tp
 
 import pytest
@@ -61,7 +62,7 @@ class World:
         self.account = api.account(self.instance, password_hash=api_client.HASH)
         self._before = gservice.row_versions()
 
-    def answer(self, client: api_client.Client, route: Route, **paths: str) -> tuple[int, tp.Any]:
+    def path(self, route: Route, **paths: str) -> str:
         where = {
             "instances": api_client.INSTANCES,
             "versions": api_client.VERSIONS,
@@ -70,8 +71,11 @@ class World:
             "account": self.account,
             **paths,
         }
+        return route.path.format(**where)
+
+    def answer(self, client: api_client.Client, route: Route, **paths: str) -> tuple[int, tp.Any]:
         body = client.instance_body(self.version) if route.body == "instance" else route.body
-        response = client.call(route.method, route.path.format(**where), body)
+        response = client.call(route.method, self.path(route, **paths), body)
         assert api_client.HASH not in response.text
         assert SECRET not in response.text
         return response.status_code, response.json if response.body else None
@@ -83,6 +87,19 @@ class World:
 @pytest.fixture
 def world(api: api_client.Client) -> World:
     return World(api)
+
+
+def test_no_route_is_left_out(world: World) -> None:
+    document = world.api.admin().get("/specifications/3.0.3")
+    served = {
+        (verb.upper(), re.sub(r"\{\w+\}", "*", path))
+        for path, operations in document["paths"].items()
+        # The list of the resources is nobody's.
+        if path.startswith(f"{api_client.ROOT}/") and path != f"{api_client.ROOT}/"
+        for verb in operations
+    }
+    a_uuid = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+    assert {(r.method, re.sub(a_uuid, "*", world.path(r))) for r in ROUTES} == served
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=str)

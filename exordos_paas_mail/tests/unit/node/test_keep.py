@@ -78,7 +78,7 @@ def test_what_is_kept_is_for_root_alone(settled: agent_stage.Stage) -> None:
 
     assert path.stat().st_mode & 0o777 == 0o600
     assert kept_target.parse(path.read_text()) == kept_target.Target(
-        agent_stage.DOMAIN, {"passwd": ALICE}
+        agent_stage.DOMAIN, agent_stage.texts(ALICE)
     )
 
 
