@@ -85,7 +85,7 @@ def test_whatever_is_accepted_is_one_value_of_the_passwd_file(value: str) -> Non
 
 
 @hypothesis.given(strategies.text(min_size=1, max_size=40))
-@hypothesis.settings(max_examples=25, deadline=None)
+@hypothesis.settings(max_examples=25)
 def test_a_password_verifies_against_its_hash_and_no_other(plaintext: str) -> None:
     try:
         password_hashes.check_plaintext(plaintext)

@@ -93,7 +93,7 @@ EVENTS = st.one_of(
 )
 
 
-@hypothesis.settings(max_examples=25, deadline=None)
+@hypothesis.settings(max_examples=25)
 @hypothesis.given(st.lists(EVENTS, max_size=7))
 def test_a_node_settles_two_passes_after_anything(events: list[tuple[str, tp.Any]]) -> None:
     with tempfile.TemporaryDirectory() as directory:
