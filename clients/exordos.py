@@ -65,6 +65,8 @@ def logged_in(program: str, home: pathlib.Path, session: iam.Session) -> Exordos
     settings = home / ".exordos" / "exordosctl.yaml"
     settings.parent.mkdir(parents=True, exist_ok=True)
     context = {"user": session.username, "password": session.password}
+    if session.project:
+        context["project_id"] = session.project
     realm = {
         "endpoint": session.url,
         "check_updates": False,

@@ -147,6 +147,7 @@ def _write_environment(site: sites.Site, made: settings.Settings, address: str) 
         "METAPAAS_PROJECT_ID": constants.METAPAAS_PROJECT_ID,
         "EXORDOS_MAIL_CP_URL": f"http://{address}:8080",
         "EXORDOS_MAIL_INTERNET_URL": outside.url(site),
+        "EXORDOS_CLI": str(exordos_cli.ensure(lambda _: None)),
         "EXORDOS_MAIL_STAND": f"{sys.executable} -m stand",
     }
     text = "".join(f"{name}={shlex.quote(value)}\n" for name, value in variables.items())

@@ -81,14 +81,20 @@ def url(configuration: settings.Settings, core: rest.Api) -> str:
 
 
 @pytest.fixture(scope="session")
-def owner(configuration: settings.Settings, core: rest.Api, url: str) -> tp.Iterator[rest.Api]:
-    """Return the mail API as an owner of the project: the one told of, or one made for the run."""
+def owner_session(configuration: settings.Settings, core: rest.Api) -> tp.Iterator[iam.Session]:
+    """Return a session of an owner of the project: the one told of, or one made for the run."""
     if configuration.owner is not None:
-        yield configuration.owner.session(configuration.core_url).api(url)
+        yield configuration.owner.session(configuration.core_url)
         return
     person = owners.make(core, "mail-suite", configuration.project)
-    yield person.session(configuration.core_url).api(url)
+    yield person.session(configuration.core_url)
     owners.remove(core, person)
+
+
+@pytest.fixture(scope="session")
+def owner(owner_session: iam.Session, url: str) -> rest.Api:
+    """Return the mail API as an owner of the project."""
+    return owner_session.api(url)
 
 
 @pytest.fixture(scope="session")
@@ -97,11 +103,17 @@ def project(configuration: settings.Settings) -> str:
 
 
 @pytest.fixture(scope="session")
-def stranger(configuration: settings.Settings, core: rest.Api, url: str) -> tp.Iterator[rest.Api]:
-    """Return the mail API as an owner of another project."""
+def stranger_session(configuration: settings.Settings, core: rest.Api) -> tp.Iterator[iam.Session]:
+    """Return a session of an owner of another project."""
     person = owners.make(core, "mail-suite")
-    yield person.session(configuration.core_url).api(url)
+    yield person.session(configuration.core_url)
     owners.remove(core, person)
+
+
+@pytest.fixture(scope="session")
+def stranger(stranger_session: iam.Session, url: str) -> rest.Api:
+    """Return the mail API as an owner of another project."""
+    return stranger_session.api(url)
 
 
 @pytest.fixture(scope="session")

@@ -23,6 +23,7 @@ class Settings:
     url: str | None
     poll: waiting.Poll
     internet_url: str | None
+    cli: str | None
     stand: tuple[str, ...] | None
 
     @property
@@ -56,6 +57,7 @@ def from_environment(environment: tp.Mapping[str, str]) -> Settings:
             _seconds(environment, "EXORDOS_POLL_TIMEOUT", 600),
             _seconds(environment, "EXORDOS_POLL_INTERVAL", 1),
         ),
+        cli=environment.get("EXORDOS_CLI") or None,
         internet_url=environment.get("EXORDOS_MAIL_INTERNET_URL") or None,
         stand=tuple(shlex.split(environment.get("EXORDOS_MAIL_STAND", ""))) or None,
     )

@@ -30,6 +30,7 @@ def test_the_minimal_environment_names_core_and_its_administrator() -> None:
         owner=None,
         url=None,
         poll=waiting.Poll(600, 1),
+        cli=None,
         internet_url=None,
         stand=None,
     )
