@@ -14,8 +14,8 @@ BIN := $(VENV)/bin
 SCRIPTS := $(shell git ls-files --cached --others --exclude-standard '*.sh' .ci/run)
 # docs/api.md is rendered; see api-reference.
 DOCUMENTS := $(shell git ls-files --cached --others --exclude-standard '*.md' ':!docs/api.md')
-# Hidden directories, and what runs in the exordos CLI's own Python.
-UNDECLARED := '[.]|imaging/build_element'
+# Hidden directories, and what runs in another Python: the exordos CLI's own, a client's machine's.
+UNDECLARED := '[.]|imaging/build_element|exordos_paas_mail/tests/mail_clients/programs'
 
 # What bjoern (a dependency of the runtime) compiles with.
 PACKAGES_BUILD := gcc libc6-dev libev-dev python3-dev python3-venv
@@ -103,6 +103,19 @@ functional: venv ## The end-to-end suite, against the stand or EXORDOS_MAIL_CP_U
 	  set -a; . .stand/env; set +a; \
 	fi; \
 	$(BIN)/tox -q run -e "py$$($(BIN)/python -c 'import sys; print(*sys.version_info[:2], sep="")')-functional"
+
+# The end-to-end suite's fixtures; machines of the suite's own beside those of the stand.
+.PHONY: test-clients
+test-clients: venv ## Real mail clients in their own defaults, to a verified arrival, on the stand (root)
+	@command -v npm >/dev/null || tools/system-packages.sh npm
+	@$(MAKE) --no-print-directory stand
+	@set -a; . .stand/env; set +a; \
+	$(BIN)/pytest -p exordos_paas_mail.tests.functional.conftest exordos_paas_mail/tests/mail_clients
+
+.PHONY: client-table
+client-table: export MAILAAS_WRITE_CLIENT_TABLE := 1
+client-table: test-clients ## docs/clients.md, from a run of test-clients
+	@$(BIN)/mdformat docs/clients.md
 
 .PHONY: lint
 lint: venv ## ruff, import-linter, deptry, mdformat, shellcheck, shfmt, zizmor
