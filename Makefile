@@ -78,6 +78,16 @@ stand: venv ## Bring up a live installation on this machine, or what is missing 
 	@tools/system-packages.sh $(PACKAGES_STAND)
 	@$(BIN)/python -m stand up
 
+# From nothing: a stand with its disks would have the elements installed.
+.PHONY: test-prepare
+test-prepare: venv ## prepare_env.py on a new stand without the elements, which it installs (root)
+	@tools/system-packages.sh $(PACKAGES_STAND)
+	@$(BIN)/python -m stand down
+	@rm -rf .stand
+	@$(BIN)/python -m stand up --bare
+	@$(BIN)/pytest stand/tests/preparing.py
+	@$(BIN)/python -m stand down
+
 .PHONY: stand-status
 stand-status: venv ## What of the stand runs, where, in how much memory
 	@$(BIN)/python -m stand status

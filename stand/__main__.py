@@ -37,7 +37,8 @@ def parser() -> argparse.ArgumentParser:
     """Return the command line."""
     result = argparse.ArgumentParser(prog="python -m stand", description=__doc__)
     verbs = result.add_subparsers(dest="verb", required=True, metavar="COMMAND")
-    verbs.add_parser("up", help="bring the stand up, or what is missing of it")
+    up = verbs.add_parser("up", help="bring the stand up, or what is missing of it")
+    up.add_argument("--bare", action="store_true", help="without the elements metapaas, mailaas")
     verbs.add_parser("status", help="what runs, where, in how much memory")
     verbs.add_parser("down", help="take it off the machine; its disks stay")
     verbs.add_parser("env", help="the environment for tests and shells")
@@ -141,7 +142,7 @@ def main() -> int:
         return 1
     try:
         if options.verb == "up":
-            installation.up(site)
+            installation.up(site, bare=options.bare)
         elif options.verb == "status":
             return show(site)
         elif options.verb == "down":

@@ -61,8 +61,12 @@ class Progress:
         print(f"{time.monotonic() - self._started:6.1f} s    {text}", flush=True)
 
 
-def up(site: sites.Site) -> None:
-    """Bring up what is missing of the stand; nothing happens to what is there."""
+def up(site: sites.Site, *, bare: bool = False) -> None:
+    """Bring up what is missing of the stand; nothing happens to what is there.
+
+    A *bare* one ends with Core and a hypervisor at work. The elements metapaas
+    and mailaas are published, and their manifests rendered, for others to install.
+    """
     progress = Progress()
     _claim(site)
     made = settings.ensure(site.directory)
@@ -86,8 +90,14 @@ def up(site: sites.Site) -> None:
         (manifests.METAPAAS, manifests.metapaas),
         (manifests.MAIL, manifests.mail),
     ):
-        done = known.ensure(render(site, known.find(name), progress.note))
-        progress(f"element {name} is ACTIVE, {done or 'as it was'}")
+        manifest = render(site, known.find(name), progress.note)
+        if bare:
+            progress(f"element {name} is published")
+        else:
+            done = known.ensure(manifest)
+            progress(f"element {name} is ACTIVE, {done or 'as it was'}")
+    if bare:
+        return
     address = _control_plane(admin)
     owner = owners.Owner(OWNER, made.owner_password, constants.METAPAAS_PROJECT_ID)
     owners.ensure(admin, owner)
