@@ -114,7 +114,7 @@ install_package() {
   uv pip check --quiet --python "$VENV"
   # uv's lock, which anybody may write
   rm -f "$VENV/.lock"
-  ln -sf "$VENV"/bin/exordos-mail-{configure,status} /usr/local/sbin/
+  ln -sf "$VENV"/bin/exordos-mail-{configure,repair,status} /usr/local/sbin/
 }
 
 # A library the venv links against must survive the removal of its -dev package.

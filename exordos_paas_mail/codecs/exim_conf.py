@@ -15,7 +15,7 @@ import unicodedata
 import idna
 import jinja2
 
-from exordos_paas_mail.codecs import domains
+from exordos_paas_mail.codecs import domains, header_repair
 
 _NUMBER_MAX = 1_000_000_000
 # exim counts a message's octets in 31 bits: a larger limit is none, or another
@@ -99,6 +99,7 @@ def render(settings: Settings) -> str:
         spellings=_spellings(settings.domain),
         seconds_each=_seconds_each,
         domain_expression=re.escape(settings.domain),
+        address_fields=sorted(header_repair.ADDRESSES),
     )
 
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import pathlib
 import typing as tp
@@ -200,6 +201,18 @@ def test_what_of_the_relay_does_not_run_is_started_and_the_rest_goes_on(
 
     assert guests.log_in(container, 465) == 235
     assert main_process(container) == running
+
+
+def test_exims_user_runs_the_repair_where_exim_looks_for_it(
+    container: containers.Container,
+) -> None:
+    header = base64.b64encode(b"From: A, B <a@b.example>\n").decode()
+    command = ["exordos-mail-repair", "1xWNcv-00000a-1c", "b.example", "a@b.example", "80"]
+    as_exim = ["runuser", "--user", "Debian-exim", "--", "env", "--ignore-environment"]
+    assert container.run(*as_exim, f"/usr/local/sbin/{command[0]}", *command[1:], header, "") == (
+        'written_removed="from" written_resent="" written_from=" \\"A, B\\" <a@b.example>" '
+        'written_sender="" written_others=""'
+    )
 
 
 def test_a_data_disk_that_cannot_be_written_is_reported_until_it_can(

@@ -118,9 +118,11 @@ def test_an_empty_sender_field_is_removed(
 
 
 def test_an_empty_from_is_filled_in(relay: relay_.Relay, internet: internet_.Internet) -> None:
-    assert relay.send("From: \r\nSubject: x\r\n\r\nHello.\r\n")[0] == 250
-    (got,) = internet.wait_for(1)
-    assert email.message_from_bytes(got.data).get_all("From") == [ALICE]
+    for other in ("Subject: x", "To: Doe, J. <x@elsewhere.example>"):
+        internet.forget()
+        assert relay.send(f"From: \r\n{other}\r\n\r\nHello.\r\n")[0] == 250
+        (got,) = internet.wait_for(1)
+        assert email.message_from_bytes(got.data).get_all("From") == [ALICE]
 
 
 @pytest.mark.parametrize(
@@ -133,13 +135,26 @@ def test_an_empty_from_is_filled_in(relay: relay_.Relay, internet: internet_.Int
         ("", f"MAILER-DAEMON@x{DOMAIN}", 553),
         ("", f"bob@web.{DOMAIN}", 553),
         ("", BOB, 553),
-        (ALICE, f"MAILER-DAEMON@web.{DOMAIN}", 553),
+        ("", "MAILER-DAEMON (Mail Delivery System)", 250),
+        ("", f"Mail, Delivery: System <MAILER-DAEMON@web.{DOMAIN}>", 250),
+        ("", "root", 553),
+        ("", f"root@web.{DOMAIN}", 553),
+        ("", f"Bob, B. <{BOB}>", 553),
     ],
 )
 def test_a_satellites_report_is_in_the_name_of_its_host(
     relay: relay_.Relay, sender: str, author: str, code: int
 ) -> None:
     assert relay.send(relay_.message(From=author), sender=sender)[0] == code
+
+
+def test_an_account_sends_a_report_in_its_own_name(
+    relay: relay_.Relay, internet: internet_.Internet
+) -> None:
+    author = f"MAILER-DAEMON@web.{DOMAIN}"
+    assert relay.send(relay_.message(From=author))[0] == 250
+    (got,) = internet.wait_for(1)
+    assert email.message_from_bytes(got.data).get_all("From") == [f'"{author}" <{ALICE}>']
 
 
 def test_a_long_folded_references_field_is_taken(

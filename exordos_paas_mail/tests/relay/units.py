@@ -142,6 +142,11 @@ class Units:
             self._accept(port)
         self._start_queue_runner()
 
+    def restart_listener(self, port: int) -> None:
+        """Do what `systemctl restart exim4@<port>` does."""
+        self._stop(port)
+        self._accept(port)
+
     @contextlib.contextmanager
     def paused(self, port: int) -> tp.Iterator[None]:
         """Have connections on *port* wait in the backlog, nothing answers."""
@@ -162,8 +167,12 @@ class Units:
 
     def is_idle(self) -> bool:
         """Return whether no session is open and nothing is being delivered."""
+        return not self.running()
+
+    def running(self) -> set[int]:
+        """Return the processes of open sessions, of deliveries and of queue runs."""
         daemons = {self.queue_runner, *(listener.pid for listener in self.listeners.values())}
-        return {int(entry.name) for entry in exims()} <= daemons
+        return {int(entry.name) for entry in exims()} - daemons
 
     def kill(self) -> None:
         """Cut the power of every exim process, of all at once: none sees another end."""
