@@ -153,7 +153,7 @@ REFUSED = [
         for shift in range(3)
     ),
     pytest.param(
-        HEAD[:-2].replace(b"\r", b"") + b"X: " + b"y" * 2**15 + b"\n.\r\n", id="header field"
+        HEAD[:-2].replace(b"\r", b"") + b"X: " + b"y" * 2**16 + b"\n.\r\n", id="header field"
     ),
 ]
 
