@@ -1,0 +1,41 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""CPU of a process and of all that it starts, whoever they end as children of."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pathlib
+import re
+import typing as tp
+
+_ROOTS: tp.Final = ("/sys/fs/cgroup/cpuacct", "/sys/fs/cgroup/cpu,cpuacct", "/sys/fs/cgroup")
+
+
+class CpuGroup:
+    """A control group of its own for one process and its descendants (cgroups(7))."""
+
+    def __init__(self, name: str, pid: int) -> None:
+        root = next(path for path in map(pathlib.Path, _ROOTS) if (path / "cgroup.procs").exists())
+        self._folder = root / f"mailaas-benchmark-{os.getpid()}-{name}"
+        self._folder.mkdir()
+        (self._folder / "cgroup.procs").write_text(str(pid))
+
+    def milliseconds(self) -> float:
+        """Return the CPU used so far."""
+        usage = self._folder / "cpuacct.usage"
+        if usage.exists():
+            return int(usage.read_text()) / 1e6
+        shown = (self._folder / "cpu.stat").read_text()
+        (used,) = re.findall(r"^usage_usec (\d+)$", shown, re.MULTILINE)
+        return int(used) / 1e3
+
+    def close(self) -> None:
+        """Remove the group; what still runs in it goes back to where it came from."""
+        outside = self._folder.parent / "cgroup.procs"
+        for pid in (self._folder / "cgroup.procs").read_text().split():
+            # It may have ended since
+            with contextlib.suppress(ProcessLookupError):
+                outside.write_text(pid)
+        self._folder.rmdir()
