@@ -63,26 +63,28 @@ def deliver_mail_env(guest: Guest, domain: str = DOMAIN) -> None:
 
 
 @functools.cache
-def _accounts() -> str:
-    return passwd.render([(USERNAME, password_hashes.hash_plaintext(PASSWORD))], DOMAIN)
+def _hash() -> str:
+    return password_hashes.hash_plaintext(PASSWORD)
 
 
-def stage_driver(guest: Guest) -> str:
+def stage_driver(guest: Guest, others: tp.Mapping[str, str] | None = None) -> str:
     """Put what has the image's driver make the account on the node; return its directory.
 
-    ``run.py`` reads ``target.json`` from standard input and prints the report.
+    ``run.py`` reads ``target.json`` from standard input and prints the report. *others*
+    are the hashes of more accounts, by user name.
     """
     directory = "/run/image-test"
     guest.run("mkdir", "-p", directory)
     guest.run("cp", "/dev/stdin", f"{directory}/run.py", stdin=_SET_ACCOUNTS.read_text())
-    target = json.dumps([DOMAIN, _accounts()])
+    accounts = {USERNAME: _hash(), **(others or {})}
+    target = json.dumps([DOMAIN, passwd.render(accounts.items(), DOMAIN)])
     guest.run("cp", "/dev/stdin", f"{directory}/target.json", stdin=target)
     return directory
 
 
-def set_account(guest: Guest) -> dict[str, tp.Any]:
-    """Have the image's driver make the account; return what it reports."""
-    directory = stage_driver(guest)
+def set_account(guest: Guest, others: tp.Mapping[str, str] | None = None) -> dict[str, tp.Any]:
+    """Have the image's driver make the account, and *others*; return what it reports."""
+    directory = stage_driver(guest, others)
     target = guest.run("cat", f"{directory}/target.json")
     said = guest.run(_PYTHON, f"{directory}/run.py", stdin=target)
     return tp.cast("dict[str, tp.Any]", json.loads(said))

@@ -11,7 +11,7 @@ import typing as tp
 import pytest
 
 from exordos_paas_mail import constants
-from exordos_paas_mail.tests.image import costly_logins, guests
+from exordos_paas_mail.tests.image import guests
 
 if tp.TYPE_CHECKING:
     from exordos_paas_mail.tests.image import containers
@@ -117,12 +117,3 @@ def test_a_certificate_an_operator_installs_is_taken_over_by_the_unit(
 
     assert guests.certificate(relay) != before
     assert guests.DOMAIN in relay.run("cat", "/etc/hosts")
-
-
-def test_logins_that_cost_too_much_memory_end_and_the_relay_goes_on(
-    relay: containers.Container,
-) -> None:
-    if "memory" not in relay.run("cat", "/sys/fs/cgroup/cgroup.controllers").split():
-        pytest.skip("containers have no memory controller here; test_machine asks the same")
-
-    costly_logins.end_and_the_relay_goes_on(relay)
