@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import email.header
 import email.utils
+import re
 import time
 
 import hypothesis
@@ -186,6 +187,7 @@ def test_a_machines_user_becomes_the_account(value: str, right: str | None) -> N
         assert address_fields.repair(found, READING) is found
 
 
+ATOMS = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+"
 SOUP = st.lists(
     st.sampled_from(
         [
@@ -215,6 +217,7 @@ def test_repairing_again_changes_nothing(value: str) -> None:
 
 
 @hypothesis.settings(max_examples=1000)
+@hypothesis.example(".,a@b.example=?utf-8?q?=C3=BC?=")
 @hypothesis.given(SOUP)
 def test_addresses_in_brackets_are_never_lost_or_made(value: str) -> None:
     # A domain beyond ASCII becomes its A-labels
@@ -226,7 +229,10 @@ def test_addresses_in_brackets_are_never_lost_or_made(value: str) -> None:
     hypothesis.assume(value not in once)
     named = [a for _, a in email.utils.getaddresses([once.replace("\n", "")]) if a]
     assert named.count("a@b.example") <= value.count("a@b.example")
-    assert set(named) <= {"a@b.example", *(f"{x}@tenant.example" for x in named_words(value))}
+    # What was written whole is not made: "a@b.example=?x?=" is one address (RFC 5322 3.4.1)
+    written = set(re.findall(rf"{ATOMS}@{ATOMS}", value))
+    completed = {f"{word}@tenant.example" for word in named_words(value)}
+    assert set(named) <= {"a@b.example"} | written | completed
 
 
 def named_words(value: str) -> set[str]:

@@ -86,6 +86,11 @@ def test_no_process_of_a_node_is_given_up(name: str) -> None:
     assert settings["Service", "RestartSec"] == ["500ms"]
 
 
+def test_repairs_are_not_refused_for_coming_too_often() -> None:
+    for name in (constants.CONFIGURE_UNIT, constants.EXIM_UNIT):
+        assert unit(f"{name}.service")["Unit", "StartLimitIntervalSec"] == ["0"]
+
+
 def test_no_process_takes_another_with_it_when_it_ends() -> None:
     """What these name is stopped, or restarted, as their own process ends."""
     tied = ("BindsTo", "PartOf", "StopPropagatedFrom", "Requires")
