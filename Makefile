@@ -207,6 +207,12 @@ test-vm: image ## The node image's disk, booted as a virtual machine; KVM is not
 	@tools/system-packages.sh $(PACKAGES_VM)
 	@$(BIN)/pytest exordos_paas_mail/tests/image/test_machine.py
 
+.PHONY: test-build
+test-build: wheel exim ## `make build` by Debian's packer and without KVM, and its disk booted (root)
+	@tools/system-packages.sh $(PACKAGES_DISK) $(PACKAGES_VM) packer
+	@$(BIN)/python -m imaging.rehearsal
+	@$(BIN)/pytest exordos_paas_mail/tests/image/test_machine.py
+
 .PHONY: test-workflows
 test-workflows: venv ## The shell steps of the workflows, one by one, in a clone of HEAD
 	@$(BIN)/pytest tools/tests/workflow_steps.py

@@ -31,22 +31,31 @@ def build(sources: pathlib.Path, disk: pathlib.Path, report: images.Report = pri
     """
     below = images.ensure(images.MACHINE, report)
     started = time.monotonic()
-    partial = disk.with_suffix(".partial")
     scratch = pathlib.Path(tempfile.mkdtemp(dir=paths.CACHE, prefix="disk-"))
     try:
         upper = images.run_product_script("disk", below, scratch, sources)
         report(f"image script run in {time.monotonic() - started:.0f} s")
-        layers = ":".join(map(str, [upper, *below]))
+        write([upper, *below], disk)
+    finally:
+        shutil.rmtree(scratch)
+    report(f"{disk.name} made in {time.monotonic() - started:.0f} s")
+
+
+def write(layers: tp.Sequence[pathlib.Path], disk: pathlib.Path) -> None:
+    """Write *layers*, the topmost first, to *disk*, a raw image that boots.
+
+    Raises CommandError when a tool fails, and leaves no disk then.
+    """
+    partial = disk.with_suffix(".partial")
+    try:
         commands.run(
             *("unshare", "--mount", "--propagation", "private"),
-            *("bash", str(_DISK), layers, str(partial), str(_BYTES)),
+            *("bash", str(_DISK), ":".join(map(str, layers)), str(partial), str(_BYTES)),
             timeout=_SECONDS,
         )
         partial.rename(disk)
     finally:
         partial.unlink(missing_ok=True)
-        shutil.rmtree(scratch)
-    report(f"{disk.name} made in {time.monotonic() - started:.0f} s")
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@
 
     base ── node ─┬─ mail       the product's own image script
                   └─ machine    a kernel and what else a disk needs to boot
+                        └─ cloud    what `exordos build` needs of its base image
 
 A layer is what its script changed on top of the one below it: the upper
 directory of an overlay. A changed input gives another key, and so another
@@ -143,6 +144,7 @@ BASE: tp.Final = Base("base", None)
 NODE: tp.Final = Script("node", BASE, _SCRIPTS, PINS)
 MAIL: tp.Final = Product("mail", NODE)
 MACHINE: tp.Final = Script("machine", NODE, _SCRIPTS, PINS)
+CLOUD: tp.Final = Script("cloud", MACHINE, _SCRIPTS, PINS)
 
 
 def key(layer: Layer) -> str:

@@ -82,13 +82,14 @@ class Machine:
         forwards = "".join(
             f",hostfwd=tcp:{self.host}:{here}-:{there}" for there, here in self.ports.items()
         )
-        credentials = "".join(
-            f",value=io.systemd.credential.binary:{name}={base64.b64encode(value).decode()}"
-            for name, value in {
-                "ssh.authorized_keys.root": self._key.with_suffix(".pub").read_bytes(),
-                "tmpfiles.extra": f"f+ {AGENT_KEY} 0600 root root - {agent_key()}\n".encode(),
-            }.items()
+        # Not by ssh.authorized_keys.root: cloud-init may have left root a file of that name.
+        files = (
+            f"f+ {AGENT_KEY} 0600 root root - {agent_key()}\n"
+            "d /root/.ssh 0700 root root -\n"
+            "f+ /root/.ssh/authorized_keys 0600 root root - "
+            f"{self._key.with_suffix('.pub').read_text().strip()}\n"
         )
+        credential = base64.b64encode(files.encode()).decode()
         with (self._home / "qemu.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [
@@ -101,7 +102,10 @@ class Machine:
                     *("-netdev", f"user,id=net,restrict=on{forwards}"),
                     *("-device", "virtio-net-pci,netdev=net"),
                     *("-uuid", "5f0c2f2e-6f0e-4d3a-9c51-00000000b007"),
-                    *("-smbios", f"type=11{credentials}"),
+                    *(
+                        "-smbios",
+                        f"type=11,value=io.systemd.credential.binary:tmpfiles.extra={credential}",
+                    ),
                 ],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
