@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The mailaas authors
 # SPDX-License-Identifier: Apache-2.0
-"""DKIM keys and their DNS records (RFC 6376 section 3.6.1).
+"""DKIM keys and their DNS records (RFC 6376 section 3.6.1, RFC 8463 for ed25519).
 
 *value* is the TXT value whole, ``v=DKIM1; k=rsa; p=...``; *record* is the same
 in a zone file's words (RFC 1035 section 5.1), where a character string holds
@@ -12,14 +12,23 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+import typing as tp
 
 from cryptography import exceptions
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
+
+# The words of the tag ``k=``.
+RSA: tp.Final = "rsa"
+ED25519: tp.Final = "ed25519"
+ALGORITHMS: tp.Final = (RSA, ED25519)
 
 KEY_BITS = 2048
 # RFC 8301 section 3.2: a signer uses 1024 bits at least.
 _KEY_BITS_MIN = 1024
+# RSA of 8192 bits has 1038 octets.
+_PUBLIC_KEY_SIZE_MAX = 2048
+_ED25519_SIZE = 32
 _STRING_SIZE_MAX = 255
 _STRING = r'"(?:[^"\\\n]|\\.)*"'
 _TOKEN = re.compile(rf"(?P<string>{_STRING})|(?P<comment>;[^\n]*)|(?P<word>[^\s;\"]+)")
@@ -27,8 +36,17 @@ _ESCAPE = re.compile(r"\\([0-9]{3}|.)")
 _OWNER_INFIX = "._domainkey."
 
 
-def generate() -> bytes:
-    """Return a new RSA private key, PEM (PKCS#1), from the system's randomness."""
+def generate(algorithm: str = RSA) -> bytes:
+    """Return a new private key, PEM, from the system's randomness.
+
+    RSA in PKCS#1; ed25519 in PKCS#8, which is the only form it has.
+    """
+    if algorithm == ED25519:
+        return ed25519.Ed25519PrivateKey.generate().private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
     key = rsa.generate_private_key(public_exponent=65537, key_size=KEY_BITS)
     return key.private_bytes(
         serialization.Encoding.PEM,
@@ -37,22 +55,57 @@ def generate() -> bytes:
     )
 
 
-def value_of(private_key: bytes) -> str:
-    """Return the TXT value that publishes the public half of a PEM private key.
+def public_key_of(private_key: bytes, algorithm: str = RSA) -> str:
+    """Return the public half of a PEM private key as ``p=`` holds it, in base64.
 
-    Raises ValueError for anything but an unencrypted RSA key of 1024 bits or
-    more; the message holds nothing of the key.
+    Of RSA the SubjectPublicKeyInfo, of ed25519 the 32 octets (RFC 8463 section
+    4.2). Raises ValueError for anything but an unencrypted key of *algorithm*,
+    and for RSA of less than 1024 bits; the message holds nothing of the key.
     """
     try:
         key = serialization.load_pem_private_key(private_key, password=None)
     except (ValueError, TypeError, exceptions.UnsupportedAlgorithm) as error:
         raise ValueError("the DKIM private key is not an unencrypted PEM key") from error
-    if not isinstance(key, rsa.RSAPrivateKey) or key.key_size < _KEY_BITS_MIN:
-        raise ValueError(f"the DKIM private key is not RSA of {_KEY_BITS_MIN} bits or more")
-    public = key.public_key().public_bytes(
-        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
-    return f"v=DKIM1; k=rsa; p={base64.b64encode(public).decode('ascii')}"
+    if algorithm == ED25519:
+        if not isinstance(key, ed25519.Ed25519PrivateKey):
+            raise ValueError("the DKIM private key is not of ed25519")
+        public = key.public_key().public_bytes_raw()
+    else:
+        if not isinstance(key, rsa.RSAPrivateKey) or key.key_size < _KEY_BITS_MIN:
+            raise ValueError(f"the DKIM private key is not RSA of {_KEY_BITS_MIN} bits or more")
+        public = key.public_key().public_bytes(
+            serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+    return base64.b64encode(public).decode("ascii")
+
+
+def value_for(algorithm: str, public_key: str) -> str:
+    """Return the TXT value that publishes *public_key*, which is in base64.
+
+    Raises ValueError for what is no public key of *algorithm*.
+    """
+    if algorithm not in ALGORITHMS:
+        raise ValueError(f"the algorithm is not one of {', '.join(ALGORITHMS)}")
+    try:
+        octets = base64.b64decode(public_key, validate=True)
+    except ValueError as error:
+        raise ValueError("the public key is not base64") from error
+    # One spelling each: a comparison of texts is one of keys.
+    if base64.b64encode(octets).decode("ascii") != public_key or not octets:
+        raise ValueError("the public key is not base64")
+    if len(octets) > _PUBLIC_KEY_SIZE_MAX:
+        raise ValueError(f"the public key has more than {_PUBLIC_KEY_SIZE_MAX} octets")
+    if algorithm == ED25519 and len(octets) != _ED25519_SIZE:
+        raise ValueError(f"the public key has not the {_ED25519_SIZE} octets of ed25519")
+    return f"v=DKIM1; k={algorithm}; p={public_key}"
+
+
+def value_of(private_key: bytes) -> str:
+    """Return the TXT value that publishes the public half of a PEM private key of RSA.
+
+    Raises ValueError as ``public_key_of`` does.
+    """
+    return value_for(RSA, public_key_of(private_key))
 
 
 def render(value: str, selector: str, domain: str) -> str:

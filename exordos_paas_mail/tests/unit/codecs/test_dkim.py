@@ -12,7 +12,7 @@ import dns.zone
 import hypothesis
 import pytest
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from hypothesis import strategies as st
 
 from exordos_paas_mail.codecs import dkim
@@ -112,3 +112,20 @@ def test_a_record_without_a_key_is_refused(record: str) -> None:
 def test_a_key_exim_cannot_sign_with_is_refused(pem: bytes) -> None:
     with pytest.raises(ValueError, match="DKIM private key"):
         dkim.value_of(pem)
+
+
+def test_an_ed25519_key_is_published_by_its_32_octets() -> None:
+    key = dkim.generate(dkim.ED25519)
+    public = dkim.public_key_of(key, dkim.ED25519)
+    loaded = serialization.load_pem_private_key(key, None)
+
+    assert isinstance(loaded, ed25519.Ed25519PrivateKey)
+    assert base64.b64decode(public) == loaded.public_key().public_bytes_raw()
+    assert dkim.value_for(dkim.ED25519, public) == f"v=DKIM1; k=ed25519; p={public}"
+
+
+def test_a_key_of_another_algorithm_is_refused() -> None:
+    with pytest.raises(ValueError, match="not of ed25519"):
+        dkim.public_key_of(private_key(), dkim.ED25519)
+    with pytest.raises(ValueError, match="not RSA"):
+        dkim.public_key_of(dkim.generate(dkim.ED25519))
