@@ -32,7 +32,7 @@ LOG = logging.getLogger(__name__)
 
 _ERROR_SIZE_MAX = 512
 _Status = sdk_constants.InstanceStatus
-_TARGET_FIELDS: tp.Final = frozenset({"uuid", "name", "domain", *parts.PARTS})
+_TARGET_FIELDS: tp.Final = frozenset({"uuid", "name", "domain"})
 _FAILURES = (ValueError, OSError, machine.MachineError)
 
 
@@ -40,12 +40,14 @@ class MailInstanceNode(meta.MetaDataPlaneModel):
     """A mail node: target fields name, domain and one for each part, all others facts.
 
     A part's field is its whole text: one string is compared whole, so no line
-    on the disk can hide.
+    on the disk can hide. None is a part that the control plane did not tell: it
+    is left alone, and reported as None whatever is on the disk, so that the
+    control plane sees that this image has the part.
     """
 
     name = properties.property(ra_types.String(max_length=512), default="")
     domain = properties.property(ra_types.String(max_length=253), required=True)
-    passwd = properties.property(ra_types.String(), default="")
+    passwd = properties.property(ra_types.AllowNone(ra_types.String()), default=None)
     status = properties.property(
         ra_types.Enum([status.value for status in _Status]), default=_Status.IN_PROGRESS.value
     )
@@ -85,20 +87,27 @@ class MailInstanceNode(meta.MetaDataPlaneModel):
         return [*super().get_resource_ignore_fields(), kept.DIGEST_FIELD]
 
     def get_resource_target_fields(self) -> frozenset[str]:
-        """Return the fields a control plane sets.
+        """Return the fields that the control plane told.
 
-        Not those of the target at hand: an agent that is up to date takes its
+        Not all of the target at hand: an agent that is up to date takes its
         last report for the target, facts included, and a hash over facts would
         stay with the control plane after the next report, which differs in
         nothing else.
         """
-        return _TARGET_FIELDS
+        return _TARGET_FIELDS.union(self._told())
+
+    def _told(self) -> list[str]:
+        """Return the fields of the parts that were told."""
+        return [field for field in self._parts if field in self.target_fields]
 
     def dump_to_dp(self) -> None:
         """Make the node hold the target, and fill in the facts."""
         failures: list[str] = []
+        values = {field: getattr(self, field) for field in self._parts}
+        texts = {field: text for field, text in values.items() if text is not None}
+        # An agent that is up to date names all parts, those not told with None.
+        self.target_fields = dict.fromkeys((*sorted(_TARGET_FIELDS), *texts))
         with self._machine.lock(constants.PARTS_LOCK_FILE):
-            texts = {field: getattr(self, field) for field in self._parts}
             refused = {
                 field: self._check(self._parts[field], text) for field, text in texts.items()
             }
@@ -145,9 +154,9 @@ class MailInstanceNode(meta.MetaDataPlaneModel):
         text's place, as a comment: no target has one.
         """
         self._fill_facts([])
-        for field, part in self._parts.items():
+        for field in self._told():
             try:
-                faults = part.faults()
+                faults = self._parts[field].faults()
             except _FAILURES as error:
                 faults = [str(error)]
             if not self.target_digest or self._kept.digest() != self.target_digest:
@@ -189,8 +198,8 @@ class MailInstanceNode(meta.MetaDataPlaneModel):
         errors = list(failures)
         waiting = False
         try:
-            for field, part in self._parts.items():
-                setattr(self, field, part.read())
+            for field in self._told():
+                setattr(self, field, self._parts[field].read())
             condition = self._health.read(self.domain)
             self.dkim_public_key = condition.dkim_public_key
             # exim4 has nothing to reload before configure has started it.

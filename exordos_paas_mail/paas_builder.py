@@ -83,9 +83,14 @@ class MailPaaSBuilder(builder.PaaSBuilder):
         if not agents:
             return ()
         texts = targets.texts(None, instance)
+        reported = instances.reported_fields(agents)
         return [
             paas_models.MailInstanceNode(
-                uuid=agent, name=instance.name, domain=instance.domain, **texts
+                uuid=agent,
+                name=instance.name,
+                domain=instance.domain,
+                # A node that has not reported is told all: its image is the version's.
+                **{f: text for f, text in texts.items() if f in reported.get(agent, texts)},
             )
             for agent in sorted(agents)
         ]

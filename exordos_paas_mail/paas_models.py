@@ -20,13 +20,16 @@ class MailInstanceNode(
     ua_models.TargetResourceKindAwareMixin,
     ua_models.SchedulableToAgentMixin,
 ):
-    """What one node should hold, and what it says of itself. Its uuid is its agent's."""
+    """What one node should hold, and what it says of itself. Its uuid is its agent's.
+
+    A part that is None is not told: it does not travel, and the node leaves it alone.
+    """
 
     name = properties.property(types.String(max_length=255), required=True)
     domain = properties.property(types.String(), required=True)
     # The whole file: one long leaf costs less than ten thousand keys, and
     # is compared whole, so a line added by hand on the node is a difference.
-    passwd = properties.property(types.String(), required=True)
+    passwd = properties.property(types.AllowNone(types.String()), default=None)
 
     status = properties.property(types.String(), default=statuses.NEW)
     error = properties.property(types.String(), default="")
@@ -40,7 +43,8 @@ class MailInstanceNode(
 
     def get_resource_target_fields(self) -> tp.Collection[str]:
         """Return the fields that travel to the node."""
-        return frozenset({"uuid", "name", "domain", *targets.PARTS})
+        told = (field for field in targets.PARTS if getattr(self, field) is not None)
+        return frozenset({"uuid", "name", "domain", *told})
 
 
 class MailInstance(

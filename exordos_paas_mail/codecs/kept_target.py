@@ -15,11 +15,11 @@ if tp.TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class Target:
-    """What the control plane last sent, and the node took."""
+    """What the control plane last told, and the node took."""
 
     domain: str
     texts: Mapping[str, str]
-    """The text of each part, by its field."""
+    """The text of each part that was ever told for this domain, by its field."""
 
 
 def render(target: Target) -> str:

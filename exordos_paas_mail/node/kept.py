@@ -78,7 +78,14 @@ class Kept:
         return content.digest
 
     def ensure(self, domain: str, texts: Mapping[str, str]) -> str:
-        """Keep a target; returns its name, for the agent's state."""
+        """Keep a target; returns its name, for the agent's state.
+
+        A part that *texts* lacks was not told: what the node was told of it
+        before is kept, as long as the domain is the same.
+        """
+        before = self.read()
+        if before is not None and before.domain == domain:
+            texts = {**before.texts, **texts}
         text = kept_target.render(kept_target.Target(domain, texts))
         self._node.ensure_file(constants.KEPT_TARGET_FILE, text.encode(), 0o600)
         return kept_target.digest(text)

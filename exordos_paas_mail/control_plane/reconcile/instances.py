@@ -13,7 +13,7 @@ from gcl_sdk.infra.dm import models as sdk_models
 from restalchemy.dm import filters
 
 from exordos_paas_mail import constants, utils
-from exordos_paas_mail.control_plane.reconcile import heartbeats, status
+from exordos_paas_mail.control_plane.reconcile import heartbeats, losses, status
 from exordos_paas_mail.control_plane.records import domains, instances, statuses
 
 _FACTS: tp.Final = ("status", "error", "ipsv4", *domains.FACTS)
@@ -36,6 +36,20 @@ def is_incomplete(node_set: sdk_models.NodeSet) -> bool:
     when another has taken its place.
     """
     return bool(len(node_set.nodes) < node_set.replicas)
+
+
+def reported_fields(agents: tp.Iterable[sys_uuid.UUID]) -> dict[sys_uuid.UUID, frozenset[str]]:
+    """Return the fields of the last report of each of *agents* that has reported.
+
+    A node reports each part that its image has, also one that it was not told.
+    """
+    with utils.transaction() as session:
+        rows = session.execute(
+            "SELECT uuid, ARRAY(SELECT jsonb_object_keys(value)) AS fields"
+            " FROM ua_actual_resources WHERE kind = %s AND uuid = ANY(%s::uuid[])",
+            (constants.INSTANCE_NODE_KIND, [str(agent) for agent in agents]),
+        ).fetchall()
+    return {row["uuid"]: frozenset(row["fields"]) for row in rows}
 
 
 class InstanceFacts(instances.MailInstance):
@@ -125,7 +139,12 @@ class InstanceFacts(instances.MailInstance):
 
     def observe(self, infra: str, nodes: tp.Iterable[sys_uuid.UUID]) -> None:
         """Set status and error by *infra*, see ``status``, and what *nodes* last said."""
-        self.status, self.error = status.instance_status(infra, self._reports(nodes))
+        nodes = list(nodes)
+        reported = reported_fields(agent_uuid(node) for node in nodes).values()
+        known = frozenset.intersection(*reported) if reported else None
+        self.status, self.error = status.instance_status(
+            infra, self._reports(nodes), losses.told(self.uuid, known)
+        )
 
     def _reports(self, nodes: tp.Iterable[sys_uuid.UUID]) -> list[status.Report]:
         agents = [str(agent_uuid(node)) for node in nodes]

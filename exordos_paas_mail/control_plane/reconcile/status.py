@@ -31,19 +31,21 @@ def infra_status(node_set_status: str | None) -> str:
     return statuses.IN_PROGRESS
 
 
-def instance_status(infra: str, reports: tp.Collection[Report]) -> tuple[str, str]:
+def instance_status(
+    infra: str, reports: tp.Collection[Report], losses: str = ""
+) -> tuple[str, str]:
     """Return the status an instance shows, and what is wrong.
 
     *infra* is ``infra_status`` of its node set, *reports* what its nodes last
     said. ACTIVE means that the node set is, and that every node has applied
     the instance at least once and is well: an account that travels to a
     healthy node does not make the instance IN_PROGRESS again. An agent that has
-    fallen silent is told and changes no status: the relay goes on without it.
+    fallen silent is told and changes no status: the relay goes on without it. So
+    are *losses*, what the image of a node cannot do.
     """
     status, error = _status(infra, reports)
-    if any(report.silent for report in reports):
-        error = "; ".join(filter(None, [error, SILENT]))
-    return status, error
+    silent = SILENT if any(report.silent for report in reports) else ""
+    return status, "; ".join(filter(None, [error, losses, silent]))
 
 
 def _status(infra: str, reports: tp.Collection[Report]) -> tuple[str, str]:

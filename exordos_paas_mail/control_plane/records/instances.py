@@ -17,6 +17,7 @@ from exordos_paas_mail.control_plane.records import (
     domains,
     errors,
     fields,
+    locks,
     statuses,
     versions,
 )
@@ -121,7 +122,7 @@ class MailInstance(base.Record, models.ModelWithProject, base.Stored):
     def _check_hashes(self, session: tp.Any) -> None:
         """Raise FieldError if a login of some account would take too much of the ram."""
         # An account that is being written holds the lock until it is in, or waits for the new ram.
-        session.execute("SELECT FROM mail_instances WHERE uuid = %s FOR UPDATE", (str(self.uuid),))
+        locks.hold_instance(session, self.uuid)
         # The price of a hash stands in its first characters.
         rows = session.execute(
             "SELECT DISTINCT left(password_hash, 14) AS head FROM mail_accounts"
@@ -160,6 +161,6 @@ class MailInstance(base.Record, models.ModelWithProject, base.Stored):
         """Remove the instance and its accounts."""
         with utils.transaction(session) as active:
             # An account that is being made holds this lock until it is in.
-            type(self).touch(self.uuid, active)
+            locks.hold_instance(active, self.uuid)
             active.execute("DELETE FROM mail_accounts WHERE instance = %s", (str(self.uuid),))
             return super().delete(session=active, **kwargs)

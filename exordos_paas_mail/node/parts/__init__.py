@@ -3,8 +3,9 @@
 """What a node holds for the control plane, a file a part, by its field of the target.
 
 A new part is a codec, a module here that keeps to ``base.Part``, a module of
-``control_plane.targets`` that gives its text, a key in the mapping here and in
-the one there, and a property of both classes named ``MailInstanceNode``.
+``control_plane.targets`` that gives its text, a key in the mapping here, in the
+one there and in ``reconcile.losses``, and a property of both classes named
+``MailInstanceNode``.
 """
 
 from __future__ import annotations

@@ -12,15 +12,13 @@ import sys
 from gcl_sdk.agents.universal.dm import models
 
 from exordos_paas_mail import constants, driver
-from exordos_paas_mail.node import parts
 
 UUID = "5f0c2f2e-6f0e-4d3a-9c51-000000000001"
 
 
 def main() -> None:
     domain, text = json.load(sys.stdin)
-    texts = {**dict.fromkeys(parts.PARTS, ""), "passwd": text}
-    value = {"uuid": UUID, "name": "image-test", "domain": domain, **texts}
+    value = {"uuid": UUID, "name": "image-test", "domain": domain, "passwd": text}
     target = models.Resource.from_value(value, constants.INSTANCE_NODE_KIND, frozenset(value))
     capability = driver.MailCapabilityDriver()
     known = capability.list(constants.INSTANCE_NODE_KIND)

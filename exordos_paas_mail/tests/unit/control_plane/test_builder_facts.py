@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from gcl_sdk.agents.universal.dm import models as ua_models
 
+from exordos_paas_mail.control_plane import targets
+from exordos_paas_mail.control_plane.reconcile import losses
 from exordos_paas_mail.tests.unit.control_plane import gservice
 from exordos_paas_mail.tests.unit.control_plane import stage as stages
 
@@ -159,3 +161,47 @@ def test_a_new_dkim_key_replaces_the_old(stage: stages.Stage) -> None:
     node.report(dkim_public_key="v=DKIM1; k=rsa; p=NEW", dkim_selector="second")
     stage.services.tick(2)
     assert stage.shown("dkim_public_key", "dkim_selector") == ("v=DKIM1; k=rsa; p=NEW", "second")
+
+
+def test_a_part_that_the_image_of_a_node_lacks_is_not_sent_and_told(stage: stages.Stage) -> None:
+    node = stage.serving()
+    stage.api.account(stage.path)
+    stage.services.tick(2)
+    node.report(lacking={"passwd"}, dkim_public_key=stages.DKIM)
+    stage.services.tick(2)
+    lost = (
+        "ACTIVE",
+        "the node's image is older than this control plane and cannot let its accounts log in:"
+        " set the instance's version again to get the image it has now",
+    )
+    assert node.target() == {
+        "uuid": str(node.agent),
+        "name": "relay",
+        "domain": "mail.example.com",
+    }
+    assert stage.shown("status", "error") == lost
+    before = gservice.row_versions()
+    stage.services.tick(2)
+    assert gservice.row_versions() == before
+    # A pass of the other builder computes the same, whatever wakes it.
+    stage.api.patch(stage.path, {"description": "other"})
+    stage.services.infra_pass()
+    assert stage.shown("status", "error") == lost
+    # The node of the image that has the part reports it before it is told.
+    node.report(dkim_public_key=stages.DKIM)
+    stage.services.tick(2)
+    assert node.target()["passwd"] == f"noreply@mail.example.com:{stages.SEED}\n"
+    assert stage.shown("status", "error") == ("ACTIVE", "")
+
+
+def test_a_part_that_the_image_lacks_and_the_instance_does_not_need_is_no_loss(
+    stage: stages.Stage,
+) -> None:
+    node = stage.serving()
+    node.report(lacking={"passwd"}, dkim_public_key=stages.DKIM)
+    stage.services.tick(2)
+    assert stage.shown("status", "error") == ("ACTIVE", "")
+
+
+def test_each_part_says_what_its_absence_costs() -> None:
+    assert losses.LOSSES.keys() == targets.PARTS.keys()

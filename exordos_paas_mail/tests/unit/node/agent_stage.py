@@ -81,8 +81,8 @@ class Orchestrator(orch_base.AbstractOrchClient):
 
 
 def texts(passwd: str, **others: str) -> dict[str, str]:
-    """Return the text of each part of a target: empty, but for the accounts and *others*."""
-    return {**dict.fromkeys(parts.PARTS, ""), "passwd": passwd, **others}
+    """Return the text of each part that a target tells: the accounts and *others*."""
+    return {"passwd": passwd, **others}
 
 
 class Stage:
@@ -125,7 +125,11 @@ class Stage:
         if text is None:
             self.orchestrator.target = []
             return
-        value = {"uuid": str(UUID), "name": "node", "domain": domain, **texts(text, **others)}
+        self.tell(texts(text, **others), domain)
+
+    def tell(self, told: dict[str, str], domain: str = DOMAIN) -> None:
+        """Make the parts *told*, and no others, the node's target."""
+        value = {"uuid": str(UUID), "name": "node", "domain": domain, **told}
         self.orchestrator.target = [
             models.Resource.from_value(value, constants.INSTANCE_NODE_KIND, value.keys())
         ]

@@ -11,7 +11,7 @@ import hypothesis
 import pytest
 from hypothesis import strategies as st
 
-from exordos_paas_mail import driver, paas_models
+from exordos_paas_mail import constants, driver, paas_models
 from exordos_paas_mail.codecs import (
     domains,
     exim_conf,
@@ -23,6 +23,7 @@ from exordos_paas_mail.codecs import (
 )
 from exordos_paas_mail.control_plane import targets
 from exordos_paas_mail.node import parts, relay_plan
+from exordos_paas_mail.tests.unit.node import agent_stage
 
 SALT = "abcdefgh"
 
@@ -77,10 +78,20 @@ def test_each_part_of_a_node_is_a_field_that_travels() -> None:
     assert parts.PARTS.keys() == targets.PARTS.keys()
     for model in (driver.MailInstanceNode, paas_models.MailInstanceNode):
         assert parts.PARTS.keys() <= set(model.properties.properties)
-    sent = paas_models.MailInstanceNode.get_resource_target_fields(
-        tp.cast("paas_models.MailInstanceNode", None)
-    )
-    taken = driver.MailInstanceNode.get_resource_target_fields(
-        tp.cast("driver.MailInstanceNode", None)
-    )
-    assert sent == taken == {"uuid", "name", "domain", *parts.PARTS}
+
+
+@pytest.mark.parametrize("untold", [None, *parts.PARTS])
+def test_a_part_that_is_not_told_does_not_travel(untold: str | None) -> None:
+    told: dict[str, tp.Any] = {field: "" for field in parts.PARTS if field != untold}
+    uuid = agent_stage.UUID
+    sent = paas_models.MailInstanceNode(uuid=uuid, name="node", domain="example.com", **told)
+    assert sent.to_ua_resource().value == {
+        "uuid": str(uuid),
+        "name": "node",
+        "domain": "example.com",
+        **told,
+    }
+    taken = driver.MailInstanceNode.from_ua_resource(sent.to_ua_resource())
+    reported = taken.to_ua_resource(constants.INSTANCE_NODE_KIND)
+    assert parts.PARTS.keys() <= reported.value.keys()
+    assert reported.hash == sent.to_ua_resource().hash

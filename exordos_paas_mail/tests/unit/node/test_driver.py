@@ -385,3 +385,42 @@ def test_a_target_of_a_later_release_serves_and_a_second_pass_does_nothing(
     assert (settled.value["status"], settled.value["error"]) == ("ACTIVE", "")
     # Told again at each pass, until the image is a later one, too.
     assert not settled.settled
+
+
+def test_a_part_that_is_not_told_is_left_alone(settled: agent_stage.Stage) -> None:
+    settled.tell({})
+    assert settled.turn() == []
+    assert (settled.value["passwd"], settled.settled) == (None, True)
+    settled.file.write_text(BOB)
+    settled.file.chmod(0o600)
+    before = fake_node.signatures(settled.fake)
+
+    settled.boot()
+    assert (settled.turn(), settled.turn()) == ([], [])
+
+    after = fake_node.signatures(settled.fake)
+    assert after == {**before, **{path: after[path] for path in after.keys() - before.keys()}}
+    assert (settled.value["passwd"], settled.value["status"]) == (None, "ACTIVE")
+    assert settled.settled
+
+
+def test_a_part_that_is_told_again_is_written(settled: agent_stage.Stage) -> None:
+    settled.tell({})
+    settled.turn()
+    settled.want(ALICE + BOB)
+
+    assert settled.turn() == [RELOAD]
+
+    assert (settled.file.read_text(), settled.value["passwd"]) == (ALICE + BOB, ALICE + BOB)
+    assert settled.settled
+    assert settled.turn() == []
+
+
+def test_a_part_that_was_never_told_is_not_made(stage: agent_stage.Stage) -> None:
+    stage.fake.configured(DOMAIN)
+    stage.tell({})
+
+    assert (stage.turn(), stage.turn()) == ([], [])
+
+    assert not stage.file.exists()
+    assert (stage.value["passwd"], stage.settled) == (None, True)

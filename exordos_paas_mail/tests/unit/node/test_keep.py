@@ -235,3 +235,23 @@ def test_agent_and_keeper_change_a_part_one_at_a_time(
     keeper.turn()
 
     assert held == [constants.PARTS_LOCK_FILE] * 2
+
+
+def test_a_part_that_is_not_told_any_more_is_kept_as_it_was_told(
+    settled: agent_stage.Stage, keeper: keep.Keeper
+) -> None:
+    settled.tell({})
+    settled.turn()
+    settled.file.write_text(BOB)
+
+    assert keeper.turn() == ["accounts repaired"]
+    assert settled.file.read_text() == ALICE
+    assert (settled.turn(), keeper.turn()) == ([RELOAD], [])
+
+
+def test_what_was_told_for_another_domain_is_not_kept(settled: agent_stage.Stage) -> None:
+    settled.tell({}, "other.example")
+    settled.turn()
+
+    kept = kept_target.parse(settled.fake.path(constants.KEPT_TARGET_FILE).read_text())
+    assert kept == kept_target.Target("other.example", {})

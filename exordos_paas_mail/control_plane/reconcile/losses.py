@@ -1,0 +1,52 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a node cannot do because its image is older than the control plane.
+
+A node keeps its image until somebody asks for its version again, so it may lack a
+part that the control plane knows. Such a part is not sent to it, and the instance's
+``error`` says what that costs, if it costs this instance anything.
+"""
+
+from __future__ import annotations
+
+import types
+import typing as tp
+
+from exordos_paas_mail import utils
+
+if tp.TYPE_CHECKING:
+    import uuid as sys_uuid
+    from collections.abc import Callable, Mapping
+
+
+def _accounts(session: tp.Any, instance: sys_uuid.UUID) -> str:
+    (row,) = session.execute(
+        "SELECT EXISTS (SELECT FROM mail_accounts WHERE instance = %s AND active) AS needed",
+        (str(instance),),
+    ).fetchall()
+    return "let its accounts log in" if row["needed"] else ""
+
+
+# By the field of a part, see ``targets``: what an image without it cannot do for
+# an instance, empty if the instance does not need it.
+LOSSES: tp.Final[Mapping[str, Callable[[tp.Any, sys_uuid.UUID], str]]] = types.MappingProxyType(
+    {"passwd": _accounts}
+)
+
+
+def told(instance: sys_uuid.UUID, known: frozenset[str] | None) -> str:
+    """Return what nodes that report the fields *known* cannot do for *instance*, in a sentence.
+
+    Empty if they can do all of it, and while nothing was reported (None).
+    """
+    lacking = [] if known is None else [field for field in LOSSES if field not in known]
+    if not lacking:
+        return ""
+    with utils.transaction() as session:
+        losses = list(filter(None, (LOSSES[field](session, instance) for field in lacking)))
+    if not losses:
+        return ""
+    return (
+        f"the node's image is older than this control plane and cannot {', '.join(losses)}:"
+        " set the instance's version again to get the image it has now"
+    )
