@@ -22,7 +22,8 @@ PACKAGES_BUILD := gcc libc6-dev libev-dev python3-dev python3-venv
 PACKAGES_RELAY := iproute2 util-linux
 # What the commands the demo shows are made of; swaks speaks TLS through libnet-ssleay-perl.
 PACKAGES_DEMO := curl libnet-ssleay-perl swaks
-PACKAGES_TEST := curl jq openssl
+# named-checkzone is bind9-utils'.
+PACKAGES_TEST := bind9-utils curl jq openssl
 PACKAGES_STAND := iproute2 mmdebstrap rsync systemd-container util-linux zstd
 PACKAGES_DISK := $(PACKAGES_STAND) e2fsprogs fdisk
 PACKAGES_VM := openssh-client qemu-system-x86 qemu-utils zstd

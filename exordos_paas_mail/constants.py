@@ -45,6 +45,9 @@ RAM_MAX: tp.Final = 2**30
 DISK_SIZE_MIN: tp.Final = 8
 DISK_SIZE_MAX: tp.Final = 2**30
 
+# On the control plane: whom it asks about DNS
+DNS_ENV_FILE: tp.Final = "/etc/exordos_metapaas/mail_dns.env"
+
 # Files and units on the node
 MAIL_ENV_FILE: tp.Final = "/etc/exordos_metapaas/mail.env"
 # An operator's overrides: of this image, and on the data disk, which has the last word.
