@@ -57,11 +57,15 @@ PASSWD_FILE: tp.Final = "/etc/exim4/passwd"
 PASSWD_INDEX_FILE: tp.Final = "/etc/exim4/passwd.cdb"
 # There from before the account file is replaced until exim4 has reloaded.
 RELOAD_PENDING_FILE: tp.Final = "/etc/exim4/passwd.reload-pending"
+DOMAINS_FILE: tp.Final = "/etc/exim4/domains"
 DKIM_DIR: tp.Final = "/etc/exim4/dkim"
 DKIM_PRIVATE_KEY_FILE: tp.Final = "/etc/exim4/dkim/platform.private"
 DKIM_RECORD_FILE: tp.Final = "/etc/exim4/dkim/platform.txt"
 # One private key a domain, so that no domain ever signs with another's.
 DKIM_KEYS_DIR: tp.Final = "/etc/exim4/dkim/keys"
+# The keys of the table of domains, a directory a domain: a domain may be called
+# what a file above is. It is there once a table has been told.
+DKIM_DOMAINS_DIR: tp.Final = "/etc/exim4/dkim/domains"
 TLS_PRIVATE_KEY_FILE: tp.Final = "/etc/exim4/tls/privkey.pem"
 TLS_CERTIFICATE_FILE: tp.Final = "/etc/exim4/tls/fullchain.pem"
 # The two above once they are found to be a pair: what exim serves.

@@ -48,12 +48,15 @@ class MailInstanceNode(meta.MetaDataPlaneModel):
     name = properties.property(ra_types.String(max_length=512), default="")
     domain = properties.property(ra_types.String(max_length=253), required=True)
     passwd = properties.property(ra_types.AllowNone(ra_types.String()), default=None)
+    domains = properties.property(ra_types.AllowNone(ra_types.String()), default=None)
     status = properties.property(
         ra_types.Enum([status.value for status in _Status]), default=_Status.IN_PROGRESS.value
     )
     error = properties.property(ra_types.String(max_length=_ERROR_SIZE_MAX), default="")
     dkim_public_key = properties.property(ra_types.String(), default="")
     dkim_selector = properties.property(ra_types.String(), default=constants.DKIM_SELECTOR)
+    # The public halves of the keys that ``domains`` lists, see ``codecs.dkim_values``.
+    dkim_keys = properties.property(ra_types.String(), default="")
     # What names the kept target, see ``node.kept``; in the state file alone.
     target_digest = properties.property(ra_types.String(), default="")
 
@@ -197,9 +200,14 @@ class MailInstanceNode(meta.MetaDataPlaneModel):
     def _fill_facts(self, failures: list[str]) -> None:
         errors = list(failures)
         waiting = False
+        self.dkim_keys = ""
         try:
             for field in self._told():
-                setattr(self, field, self._parts[field].read())
+                part = self._parts[field]
+                setattr(self, field, part.read())
+                if isinstance(part, parts.Telling):
+                    for fact, value in part.facts().items():
+                        setattr(self, fact, value)
             condition = self._health.read(self.domain)
             self.dkim_public_key = condition.dkim_public_key
             # exim4 has nothing to reload before configure has started it.

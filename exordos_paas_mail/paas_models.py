@@ -30,11 +30,14 @@ class MailInstanceNode(
     # The whole file: one long leaf costs less than ten thousand keys, and
     # is compared whole, so a line added by hand on the node is a difference.
     passwd = properties.property(types.AllowNone(types.String()), default=None)
+    domains = properties.property(types.AllowNone(types.String()), default=None)
 
     status = properties.property(types.String(), default=statuses.NEW)
     error = properties.property(types.String(), default="")
     dkim_public_key = properties.property(types.String(), default="")
     dkim_selector = properties.property(types.String(), default="")
+    # See ``codecs.dkim_values``.
+    dkim_keys = properties.property(types.String(), default="")
 
     @classmethod
     def get_resource_kind(cls) -> str:

@@ -15,7 +15,7 @@ import typing as tp
 
 from exordos_paas_mail import constants
 from exordos_paas_mail.codecs import queue_list
-from exordos_paas_mail.node import health, machine
+from exordos_paas_mail.node import health, machine, parts
 
 if tp.TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,15 +25,19 @@ def read(node: machine.Machine) -> dict[str, str | int]:
     """Return what the command prints; raises MachineError or OSError when *node* refuses.
 
     ``domain`` is empty until the node is configured, ``error`` while nothing is
-    wrong. Sizes are in bytes; a panic log that is not empty is a fault of exim's.
+    wrong. A part that is not as the relay needs it is wrong too: the node repairs it
+    within seconds. Sizes are in bytes; a panic log that is not empty is a fault of
+    exim's.
     """
     relay = health.Health(node, patience=0.0)
     domain = relay.domain()
     condition = relay.read(domain)
+    # What nobody has told yet is no fault: an account file may still be on its way.
+    faults = parts.of(node)["domains"].faults()
     panic = node.signature(constants.EXIM_PANIC_LOG)
     return {
         "domain": domain,
-        "error": condition.error,
+        "error": "; ".join(filter(None, [condition.error, *faults])),
         **{f"queue_{k}": v for k, v in queue_list.parse(node.queue())._asdict().items()},
         "spool_free_bytes": node.free_space(constants.EXIM_SPOOL_DIR).bytes,
         "panic_log_bytes": 0 if panic is None else panic.size,

@@ -13,6 +13,7 @@ import os
 import pathlib
 import pwd
 import stat
+import time
 import typing as tp
 
 from exordos_paas_mail import atomic_files, constants
@@ -91,6 +92,14 @@ class Files:
             return _signature(status)
         return None
 
+    def directory_signature(self, name: str) -> Signature | None:
+        """Return the signature of the directory *name*, None when there is no such directory."""
+        try:
+            status = self.path(name).stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        return _signature(status) if stat.S_ISDIR(status.st_mode) else None
+
     def read(self, name: str) -> bytes | None:
         """Return what the file holds, None when there is no such file (see ``signature``)."""
         path = self.path(name)
@@ -163,11 +172,15 @@ class Files:
     def ensure_directory(self, name: str, mode: int, *, exim: bool = False) -> bool:
         """Make *name* a directory, with *mode* and owner as ``is_owned`` has them.
 
-        Returns whether anything had to be changed.
+        What is there and is none is moved aside. Returns whether anything had to
+        be changed.
         """
         path = self.path(name)
-        if path.is_dir() and self.is_owned(_signature(path.stat()), mode, exim=exim):
+        actual = self.directory_signature(name)
+        if actual is not None and self.is_owned(actual, mode, exim=exim):
             return False
+        if actual is None and os.path.lexists(path):
+            path.rename(path.with_name(f"{path.name}.aside-{time.time_ns()}"))
         path.mkdir(parents=True, exist_ok=True)
         os.chown(path, *self._owner(exim=exim))
         path.chmod(mode)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import types
 import typing as tp
 
-from exordos_paas_mail.node.parts import accounts, base
+from exordos_paas_mail.node.parts import accounts, base, domains
 
 if tp.TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -21,9 +21,10 @@ if tp.TYPE_CHECKING:
     from exordos_paas_mail.node import machine
 
 Part = base.Part
+Telling = base.Telling
 
 PARTS: tp.Final[Mapping[str, Callable[[machine.Machine], Part]]] = types.MappingProxyType(
-    {"passwd": accounts.Accounts}
+    {"passwd": accounts.Accounts, "domains": domains.Domains}
 )
 
 

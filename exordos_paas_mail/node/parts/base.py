@@ -31,3 +31,11 @@ class Part(tp.Protocol):
         What a failure leaves undone shows in ``read`` and ``faults``, and the
         next call does it. A second call does nothing.
         """
+
+
+@tp.runtime_checkable
+class Telling(tp.Protocol):
+    """A part that has something to tell beside its text."""
+
+    def facts(self) -> dict[str, str]:
+        """Return what the node reports by it, by the field of the report."""

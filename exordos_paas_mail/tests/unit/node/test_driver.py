@@ -44,6 +44,8 @@ def test_the_first_target_is_written_reloaded_and_reported_with_all_facts(
         "error": "",
         "dkim_public_key": public_key,
         "dkim_selector": "platform",
+        "domains": None,
+        "dkim_keys": "",
     }
     assert (stage.fact["status"], stage.settled) == ("ACTIVE", True)
 
