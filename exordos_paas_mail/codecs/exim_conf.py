@@ -15,7 +15,7 @@ import unicodedata
 import idna
 import jinja2
 
-from exordos_paas_mail.codecs import domains, header_repair
+from exordos_paas_mail.codecs import domains, header_repair, senders
 
 _NUMBER_MAX = 1_000_000_000
 # exim counts a message's octets in 31 bits: a larger limit is none, or another
@@ -100,6 +100,9 @@ def render(settings: Settings) -> str:
         seconds_each=_seconds_each,
         domain_expression=re.escape(settings.domain),
         address_fields=sorted(header_repair.ADDRESSES),
+        any_of_domains=senders.ANY_OF_DOMAINS,
+        default_key=senders.DEFAULT_KEY,
+        end_key=senders.END_KEY,
     )
 
 

@@ -49,6 +49,8 @@ def relay(relay_session: relay_.Relay, internet: internet_.Internet) -> tp.Itera
     relay_session.forget_counts()
     relay_.LOG.unlink(missing_ok=True)
     yield relay_session
+    for path in (relay_.SENDERS, relay_.SENDERS_INDEX):
+        path.unlink(missing_ok=True)
     panic = relay_.PANIC_LOG
     said = panic.read_text() if panic.exists() else ""
     panic.unlink(missing_ok=True)

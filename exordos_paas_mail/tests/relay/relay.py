@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from passlib import hash as passlib_hash
 
 from exordos_paas_mail.codecs import certificates as pairs
-from exordos_paas_mail.codecs import exim_conf
+from exordos_paas_mail.codecs import exim_conf, senders
 from exordos_paas_mail.tests.relay import certificates, internet, units
 
 DOMAIN: tp.Final = internet.DOMAIN
@@ -34,6 +34,8 @@ TLS: tp.Final = pathlib.Path("/etc/exim4/tls")
 DKIM: tp.Final = pathlib.Path("/etc/exim4/dkim")
 PASSWD: tp.Final = pathlib.Path("/etc/exim4/passwd")
 INDEX: tp.Final = pathlib.Path("/etc/exim4/passwd.cdb")
+SENDERS: tp.Final = pathlib.Path("/etc/exim4/senders")
+SENDERS_INDEX: tp.Final = pathlib.Path("/etc/exim4/senders.cdb")
 CONFIG: tp.Final = pathlib.Path("/etc/exim4/exim4.conf")
 LOG: tp.Final = pathlib.Path("/var/log/exim4/mainlog")
 PANIC_LOG: tp.Final = pathlib.Path("/var/log/exim4/paniclog")
@@ -117,6 +119,11 @@ class Relay:
     def set_accounts(self, accounts: dict[str, str]) -> None:
         """Replace the passwd file: login to hash."""
         install(PASSWD, "".join(f"{login}:{word}\n" for login, word in sorted(accounts.items())))
+
+    def set_senders(self, policy: str, **entries: tp.Collection[str]) -> None:
+        """Replace the senders file: a policy, and the entries of accounts by user name."""
+        lines = [(username, senders.line(listed)) for username, listed in entries.items()]
+        install(SENDERS, senders.render(policy, lines, DOMAIN))
 
     @contextlib.contextmanager
     def configured(self, **settings: tp.Any) -> tp.Iterator[None]:

@@ -99,12 +99,13 @@ def test_a_refused_address_is_named_with_the_field_the_login_and_the_way_out(
     assert (code, relay_.sentence(text.encode())) == (
         553,
         f"5.7.1 {field}: {said} is not an address of the login {ALICE}: "
-        f"write {ALICE} or a +tag of it",
+        f"write {ALICE} or a +tag of it, or add it to the account's senders",
     )
     code, text = relay.send(sender=BOB)
     assert (code, relay_.sentence(text.encode())) == (
         553,
-        f"5.7.1 <{BOB}> is not an address of the login {ALICE}: send as {ALICE} or a +tag of it",
+        f"5.7.1 <{BOB}> is not an address of the login {ALICE}: "
+        f"send as {ALICE} or a +tag of it, or add it to the account's senders",
     )
 
 
@@ -421,7 +422,7 @@ def test_a_name_beyond_ascii_is_refused_at_once(relay: relay_.Relay, option: str
             assert client.command(f"RCPT TO:<a@{MUELLER}.example>")[:3] == "501"
         client.command("RSET")
         refused = client.command(f"MAIL FROM:<{MUELLER}@{DOMAIN}>{option}")
-        assert refused == f"553 5.6.7 Sender beyond ASCII: send as {ALICE}\r\n"
+        assert refused == f"553 5.6.7 Sender beyond ASCII: send as {ALICE} or a +tag of it\r\n"
 
 
 def send_utf8(relay: relay_.Relay, *recipients: str) -> None:
