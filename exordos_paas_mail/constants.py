@@ -31,6 +31,8 @@ HEARTBEAT_PERIOD: tp.Final = 15.0
 POLICY_SERVICE: tp.Final = "exordos_mail"
 INSTANCE_POLICY: tp.Final = "mail_instance"
 ACCOUNT_POLICY: tp.Final = "account"
+DOMAIN_POLICY: tp.Final = "domain"
+DKIM_KEY_POLICY: tp.Final = "dkim_key"
 VERSION_POLICY: tp.Final = "mail_version"
 
 # DKIM

@@ -9,11 +9,19 @@ import typing as tp
 from restalchemy.api import controllers
 
 from exordos_paas_mail import constants
-from exordos_paas_mail.control_plane.api import accounts, instances, versions
+from exordos_paas_mail.control_plane.api import (
+    accounts,
+    dkim_keys,
+    domains,
+    instances,
+    versions,
+)
 
 MailVersionController = versions.MailVersionController
 MailInstanceController = instances.MailInstanceController
 MailAccountController = accounts.MailAccountController
+MailDomainController = domains.MailDomainController
+MailDkimKeyController = dkim_keys.MailDkimKeyController
 
 
 class MailController(controllers.RoutesListController):

@@ -4,8 +4,16 @@
 
 from __future__ import annotations
 
-from exordos_paas_mail.control_plane.records import accounts, instances, versions
+from exordos_paas_mail.control_plane.records import (
+    accounts,
+    dkim_keys,
+    domains,
+    instances,
+    versions,
+)
 
 MailVersion = versions.MailVersion
 MailInstance = instances.MailInstance
 MailAccount = accounts.MailAccount
+MailDomain = domains.MailDomain
+MailDkimKey = dkim_keys.MailDkimKey

@@ -9,13 +9,26 @@ import typing as tp
 from restalchemy.api import routes
 
 from exordos_paas_mail import controllers
-from exordos_paas_mail.control_plane.api import accounts, instances, versions
+from exordos_paas_mail.control_plane.api import (
+    accounts,
+    dkim_keys,
+    domains,
+    instances,
+    versions,
+)
+
+
+class MailDomainRoute(domains.MailDomainRoute):
+    """Route /v1/types/mail/instances/<uuid>/domains/[<uuid>], with what belongs to a domain."""
+
+    dkim_keys = routes.route(dkim_keys.MailDkimKeyRoute, resource_route=True)
 
 
 class MailInstanceRoute(instances.MailInstanceRoute):
     """Route /v1/types/mail/instances/[<uuid>], with what belongs to an instance."""
 
     accounts = routes.route(accounts.MailAccountRoute, resource_route=True)
+    domains = routes.route(MailDomainRoute, resource_route=True)
 
 
 class MailRoute(routes.Route):

@@ -22,6 +22,18 @@ def timestamp(moment: datetime.datetime) -> str:
     return str(types.UTCDateTimeZ().to_simple_type(moment))
 
 
+def optional_timestamp(moment: datetime.datetime | None) -> str | None:
+    """Return *moment* as the timestamp columns store it, None as it is."""
+    return None if moment is None else timestamp(moment)
+
+
+def moment(stored: tp.Any) -> tp.Any:
+    """Return the time that a timestamp column has; what is no time as it is."""
+    if isinstance(stored, datetime.datetime):
+        return stored.replace(tzinfo=datetime.timezone.utc)
+    return stored
+
+
 def transaction(session: tp.Any = None) -> tp.Any:
     """Return a context that yields *session*, or one of its own that it commits at the end."""
     return engines.engine_factory.get_engine().session_manager(session=session)

@@ -62,7 +62,9 @@ def _access(name: str, schema: Mapping[str, tp.Any]) -> str:
 
 def _fields(resource: str, schemas: Mapping[str, tp.Any]) -> Iterator[str]:
     create = _schema(schemas, f"{resource}_Create")
-    update = _schema(schemas, f"{resource}_Update")
+    # A record that is never updated has no such schema.
+    updated = f"{resource}_Update"
+    update = _schema(schemas, updated) if updated in schemas else {"properties": {}}
     yield "| field | create | update | value |\n|---|---|---|---|\n"
     for name, schema in {**update["properties"], **create["properties"]}.items():
         columns = (

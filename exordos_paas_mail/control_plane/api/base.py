@@ -111,29 +111,27 @@ class Controller(controllers.Controller):
             raise errors.FieldError("uuid", "must be a UUID") from None
 
 
-class OfInstance(
+class OfParent(
     Controller,
     iam_controllers.NestedPolicyBasedController,
     controllers.BaseNestedResourceControllerPaginated,
 ):
-    """A collection of an instance: a query or a body that names the instance names the path's."""
-
-    __pr_name__ = "instance"
+    """A collection of another record: a query or a body that names that names the path's."""
 
     def filter(self, parent_resource: tp.Any, filters: tp.Any, order_by: tp.Any = None) -> tp.Any:
-        # The platform puts the instance of the path in the place of this one.
-        if "instance" in filters:
-            given = filters["instance"].value
+        # The platform puts the parent of the path in the place of this one.
+        if self.__pr_name__ in filters:
+            given = filters[self.__pr_name__].value
             if any(
                 i.uuid != parent_resource.uuid
                 for i in (given if isinstance(given, list) else [given])
             ):
-                raise errors.FieldError("instance", "must be the instance in the path")
+                self._refuse_another_parent()
         return super().filter(parent_resource, filters, order_by=order_by)
 
     def create(self, parent_resource: tp.Any, **kwargs: tp.Any) -> tp.Any:
-        if kwargs.pop("instance", parent_resource).uuid != parent_resource.uuid:
-            raise errors.FieldError("instance", "must be the instance in the path")
+        if kwargs.pop(self.__pr_name__, parent_resource).uuid != parent_resource.uuid:
+            self._refuse_another_parent()
         return super().create(parent_resource=parent_resource, **kwargs)
 
     def update(self, parent_resource: tp.Any, uuid: tp.Any, **kwargs: tp.Any) -> tp.Any:
@@ -141,3 +139,12 @@ class OfInstance(
         if kwargs.get("project_id", project := project_of_token()) != project and project:
             raise iam_exceptions.Forbidden
         return super().update(parent_resource, uuid, **kwargs)
+
+    def _refuse_another_parent(self) -> tp.NoReturn:
+        raise errors.FieldError(self.__pr_name__, f"must be the {self.__pr_name__} in the path")
+
+
+class OfInstance(OfParent):
+    """A collection of an instance."""
+
+    __pr_name__ = "instance"

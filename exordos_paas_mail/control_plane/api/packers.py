@@ -46,15 +46,17 @@ class JSONPacker(packers.JSONPacker):
             raise errors.ParseBodyError from None
         if not isinstance(body, dict):
             raise errors.ParseBodyError
+        if self._rt is None:
+            # The platform's sign for an action, and none takes a field.
+            refuse_fields(body)
+            return {}
         visibility = self._resource.resolve_visibility(self._request)
         fields = {
             field.api_name: (name, field)
             for name, field in self._resource.get_fields_by_request(self._request)
             if not visibility.is_hidden(name)
         }
-        if unknown := sorted(body.keys() - fields):
-            names = ", ".join(unknown)[:_NAMES_MAX_LENGTH]
-            raise errors.FieldError(names, "no such field", is_repeated=True)
+        refuse_fields(body.keys() - fields)
         if empty := sorted(name for name, given in body.items() if given is None):
             raise errors.FieldError(", ".join(empty), "must not be null")
         unpacked = {}
@@ -67,3 +69,9 @@ class JSONPacker(packers.JSONPacker):
             except rules.RuleError as error:
                 raise errors.FieldError(api_name, str(error)) from None
         return unpacked
+
+
+def refuse_fields(names: tp.Iterable[str]) -> None:
+    """Raise FieldError if there are *names*: nothing is called so."""
+    if unknown := ", ".join(sorted(names)):
+        raise errors.FieldError(unknown[:_NAMES_MAX_LENGTH], "no such field", is_repeated=True)

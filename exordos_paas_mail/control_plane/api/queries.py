@@ -41,7 +41,8 @@ class _Fields:
             field = self._resource.get_field(self._resource.get_model_field_name(api_name))
         except ValueError:
             raise rules.RuleError(_NO_FIELD) from None
-        if not self._visibility.is_queryable(field.name):
+        # The model may call it otherwise.
+        if field.api_name != api_name or not self._visibility.is_queryable(field.name):
             raise rules.RuleError(_NO_FIELD)
         return field
 

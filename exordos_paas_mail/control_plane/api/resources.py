@@ -13,10 +13,6 @@ import typing as tp
 
 from restalchemy.api import constants, field_permissions, resources
 
-# The token says which project, the path which instance.
-_SAID_OTHERWISE: tp.Final = frozenset({"project_id", "instance"})
-
-
 _RO: tp.Final = {constants.ALL: field_permissions.Permissions.RO}
 _HIDDEN: tp.Final = {constants.ALL: field_permissions.Permissions.HIDDEN}
 _SET_ONCE: tp.Final = {**_RO, constants.CREATE: field_permissions.Permissions.RW}
@@ -36,6 +32,9 @@ def _without_null(field: tp.Mapping[str, tp.Any]) -> dict[str, tp.Any]:
 
 
 class _DescribesBodies(resources.AbstractResource):
+    # What a body may leave out: the token says which project, the path which parent.
+    said_otherwise: tp.Collection[str] = ()
+
     def generate_schema_object(self, method: str, openapi_version: str) -> dict[str, tp.Any]:
         """Return the schema of the body or the answer of *method*."""
         schema: dict[str, tp.Any] = super().generate_schema_object(method, openapi_version)
@@ -47,7 +46,7 @@ class _DescribesBodies(resources.AbstractResource):
             return schema
         if method == constants.CREATE:
             schema["properties"]["uuid"].pop("readOnly", None)
-            required = [name for name in required if name not in _SAID_OTHERWISE]
+            required = [name for name in required if name not in self.said_otherwise]
         return {**schema, "required": required} if required else schema
 
 
@@ -55,10 +54,12 @@ class _Resource(_DescribesBodies):
     """A model as the API shows it: every field can be read and written but those named.
 
     The timestamps are always read-only; *set_once* is written by the POST alone, and
-    *write_only* goes in and never comes out. Nobody learns of *hidden*.
+    *write_only* goes in and never comes out. Nobody learns of *hidden*. *name_map* has the
+    API's names of fields that the model calls otherwise, *parent* is the field of the
+    record that the path names.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all of them by name
         self,
         model_class: type,
         *,
@@ -66,7 +67,10 @@ class _Resource(_DescribesBodies):
         set_once: tp.Iterable[str] = (),
         write_only: tp.Iterable[str] = (),
         hidden: tp.Iterable[str] = (),
+        name_map: tp.Mapping[str, str] | None = None,
+        parent: str = "instance",
     ) -> None:
+        self.said_otherwise = ("project_id", parent)
         self.write_only = frozenset(write_only)
         fields = dict.fromkeys(("created_at", "updated_at", *read_only), _RO)
         fields |= dict.fromkeys(set_once, _SET_ONCE)
@@ -74,6 +78,7 @@ class _Resource(_DescribesBodies):
         fields |= dict.fromkeys(hidden, _HIDDEN)
         super().__init__(
             model_class=model_class,
+            name_map=name_map,
             convert_underscore=False,
             process_filters=True,
             fields_permissions=field_permissions.FieldsPermissions(

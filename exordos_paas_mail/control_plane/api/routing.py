@@ -11,6 +11,8 @@ import typing as tp
 from restalchemy.api import routes
 from restalchemy.common import exceptions
 
+from exordos_paas_mail.control_plane.api import packers
+
 PATCH: tp.Final = "PATCH"
 _COLLECTION_SUMMARIES: tp.Final = {"get": "List {many}", "post": "Create {one}"}
 _RECORD_SUMMARIES: tp.Final = {
@@ -29,6 +31,8 @@ class Route(routes.Route):
     # What the route serves, in the words of the API document: "an account", "accounts".
     __one__ = "a record"
     __many__ = "records"
+    # What its actions do, by their names.
+    __actions__: tp.ClassVar[tp.Mapping[str, str]] = {}
 
     def __init__(self, req: tp.Any) -> None:
         super().__init__(req)
@@ -53,6 +57,7 @@ class Route(routes.Route):
         """Return the paths and schemas of the route, PATCH beside each PUT."""
         paths, schemas = super().build_openapi_specification(current_path, parameters)
         for path, operations in paths.items():
+            self._describe_action(current_path, path, operations)
             is_collection = path == current_path
             # Children come in with theirs already.
             if not is_collection and posixpath.dirname(path) != current_path.rstrip("/"):
@@ -65,3 +70,28 @@ class Route(routes.Route):
                 patch["operationId"] = patch["operationId"].replace("Update", "Patch", 1)
                 operations["patch"] = patch
         return paths, schemas
+
+    def _describe_action(
+        self, current_path: str, path: str, operations: tp.Mapping[str, tp.Any]
+    ) -> None:
+        record, is_action, name = path.removesuffix("/invoke").partition("/actions/")
+        if is_action and posixpath.dirname(record) == current_path.rstrip("/"):
+            for operation in operations.values():
+                operation["summary"] = self.__actions__[name]
+
+
+class Action(routes.Action):
+    """An action that takes no fields.
+
+    The platform hands whatever a query or a form says to the controller, as arguments.
+    """
+
+    def do(self, resource: tp.Any, **kwargs: tp.Any) -> tp.Any:
+        if self._req.method not in self.__allow_methods__:
+            raise exceptions.UnsupportedHttpMethod(method=self._req.method)
+        packers.refuse_fields(self._req.api_context.params)
+        try:
+            return super().do(resource, **kwargs)
+        except (exceptions.IncorrectActionCall, exceptions.UnsupportedMethod):
+            # The platform's message has an object of Python in it.
+            raise exceptions.NotFoundError(path=self._req.path) from None

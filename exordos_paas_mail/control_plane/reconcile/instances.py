@@ -14,9 +14,9 @@ from restalchemy.dm import filters
 
 from exordos_paas_mail import constants, utils
 from exordos_paas_mail.control_plane.reconcile import heartbeats, losses, status
-from exordos_paas_mail.control_plane.records import domains, instances, statuses
+from exordos_paas_mail.control_plane.records import instances, primary_domains, statuses
 
-_FACTS: tp.Final = ("status", "error", "ipsv4", *domains.FACTS)
+_FACTS: tp.Final = ("status", "error", "ipsv4", *primary_domains.FACTS)
 
 
 def agent_uuid(node: sys_uuid.UUID) -> sys_uuid.UUID:
@@ -73,8 +73,8 @@ class InstanceFacts(instances.MailInstance):
                 {"uuid": str(self.uuid)},
                 self._get_prepared_data(changed),
             )
-            if not changed.keys().isdisjoint(domains.FACTS):
-                domains.write_primary(active, self.uuid)
+            if not changed.keys().isdisjoint(primary_domains.FACTS):
+                primary_domains.write_primary(active, self.uuid)
 
     @classmethod
     def get_new_instances(

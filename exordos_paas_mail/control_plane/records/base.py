@@ -30,6 +30,12 @@ _CONFLICTS: tp.Final = {
     "mail_accounts_pkey": ("uuid", "is already taken"),
     "mail_accounts_instance_username_key": ("username", "is already taken by another account"),
     "mail_accounts_instance_fkey": ("instance", "no longer exists"),
+    "mail_domains_pkey": ("uuid", "is already taken"),
+    "mail_domains_instance_fkey": ("instance", "no longer exists"),
+    "mail_domains_instance_domain_key": ("domain", "is already a domain of the instance"),
+    "mail_dkim_keys_pkey": ("uuid", "is already taken"),
+    "mail_dkim_keys_domain_fkey": ("domain", "no longer exists"),
+    "mail_dkim_keys_domain_selector_key": ("selector", "is already taken by another key"),
 }
 _UNNAMED: tp.Final = ("record", "conflicts with another record")
 

@@ -14,10 +14,10 @@ from exordos_paas_mail import constants, utils
 from exordos_paas_mail.codecs import crypt_strings
 from exordos_paas_mail.control_plane.records import (
     base,
-    domains,
     errors,
     fields,
     locks,
+    primary_domains,
     statuses,
     versions,
 )
@@ -89,7 +89,7 @@ class MailInstance(base.Record, models.ModelWithProject, base.Stored):
         self.image = self.version.image
         with utils.transaction(session) as active:
             super().insert(session=active)
-            domains.write_primary(active, self.uuid)
+            primary_domains.write_primary(active, self.uuid)
             left = active.execute(
                 "SELECT FROM ua_target_resources WHERE uuid = %(uuid)s AND kind = ANY(%(kinds)s)"
                 " UNION ALL"

@@ -120,3 +120,17 @@ class Client:
             fields["password_hash"] = HASH
         created = self.post(f"{instance}/accounts/", {"username": username, **fields})
         return f"{instance}/accounts/{created['uuid']}"
+
+    def domain(self, instance: str, domain: str = "example.org", **fields: tp.Any) -> str:
+        """Return the path of a new domain."""
+        created = self.post(f"{instance}/domains/", {"domain": domain, **fields})
+        return f"{instance}/domains/{created['uuid']}"
+
+    def primary(self, instance: str) -> str:
+        """Return the path of the primary domain."""
+        (found,) = self.get(f"{instance}/domains/?primary=true")
+        return f"{instance}/domains/{found['uuid']}"
+
+    def dkim_keys(self, domain: str) -> dict[str, dict[str, tp.Any]]:
+        """Return the DKIM keys of a domain by their selectors."""
+        return {key["selector"]: key for key in self.get(f"{domain}/dkim_keys/")}

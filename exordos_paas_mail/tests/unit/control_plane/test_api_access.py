@@ -41,6 +41,17 @@ ROUTES = [
     Route("PUT", "{account}", "account", "update", {"password": SECRET}),
     Route("PATCH", "{account}", "account", "update", {"active": False}),
     Route("DELETE", "{account}", "account", "delete"),
+    Route("GET", "{instance}/domains/", "domain", "read"),
+    Route("POST", "{instance}/domains/", "domain", "create", {"domain": "new.example"}),
+    Route("GET", "{domain}", "domain", "read"),
+    Route("PUT", "{domain}", "domain", "update", {"active": False}),
+    Route("PATCH", "{domain}", "domain", "update", {"active": False}),
+    Route("POST", "{domain}/actions/rotate/invoke", "domain", "update"),
+    Route("DELETE", "{domain}", "domain", "delete"),
+    Route("GET", "{domain}/dkim_keys/", "dkim_key", "read"),
+    Route("POST", "{domain}/dkim_keys/", "dkim_key", "create", {"algorithm": "ed25519"}),
+    Route("GET", "{dkim_key}", "dkim_key", "read"),
+    Route("DELETE", "{dkim_key}", "dkim_key", "delete"),
     Route("GET", "{versions}", "mail_version", "read"),
     Route("GET", "{version}", "mail_version", "read"),
     Route("POST", "{versions}", "mail_version", "create", {"name": "n", "image": "i"}),
@@ -60,6 +71,9 @@ class World:
         self.version = api.version()
         self.instance = api.instance(version=self.version)
         self.account = api.account(self.instance, password_hash=api_client.HASH)
+        self.domain = api.domain(self.instance)
+        (key,) = api.dkim_keys(self.domain).values()
+        self.dkim_key = f"{self.domain}/dkim_keys/{key['uuid']}"
         self._before = gservice.row_versions()
 
     def path(self, route: Route, **paths: str) -> str:
@@ -69,6 +83,8 @@ class World:
             "version": self.version,
             "instance": self.instance,
             "account": self.account,
+            "domain": self.domain,
+            "dkim_key": self.dkim_key,
             **paths,
         }
         return route.path.format(**where)
@@ -79,6 +95,11 @@ class World:
         assert api_client.HASH not in response.text
         assert SECRET not in response.text
         return response.status_code, response.json if response.body else None
+
+    def under(self, instance: str) -> dict[str, str]:
+        """Return the paths of the records as they would be under another instance."""
+        records = {"account": self.account, "domain": self.domain, "dkim_key": self.dkim_key}
+        return {name: path.replace(self.instance, instance) for name, path in records.items()}
 
     def is_untouched(self) -> bool:
         return gservice.row_versions() == self._before
@@ -148,28 +169,42 @@ def test_another_project_sees_nothing(world: World, route: Route) -> None:
     assert (status, answer["type"], world.is_untouched()) == (404, "RecordNotFound", True)
 
 
-@pytest.mark.parametrize("route", [r for r in ROUTES if "{account}" in r.path], ids=str)
-def test_an_account_is_not_found_under_another_instance(world: World, route: Route) -> None:
+OF_AN_INSTANCE = [r for r in ROUTES if re.match(r"\{(account|domain|dkim_key)\}", r.path)]
+
+
+@pytest.mark.parametrize("route", OF_AN_INSTANCE, ids=str)
+def test_a_record_is_not_found_under_another_instance(world: World, route: Route) -> None:
     other = world.api.instance()
-    account = f"{other}/accounts/{world.account.rpartition('/')[2]}"
     before = gservice.row_versions()
-    status, answer = world.answer(world.api, route, account=account)
+    status, answer = world.answer(world.api, route, **world.under(other))
     assert (status, answer["type"]) == (404, "RecordNotFound")
     assert gservice.row_versions() == before
 
 
-@pytest.mark.parametrize("route", [r for r in ROUTES if "{account}" in r.path], ids=str)
-def test_an_account_is_not_found_under_an_instance_of_mine(world: World, route: Route) -> None:
+@pytest.mark.parametrize("route", [r for r in ROUTES if "{dkim_key}" in r.path], ids=str)
+def test_a_key_is_not_found_under_another_domain(world: World, route: Route) -> None:
+    other = world.api.domain(world.instance, "other.example")
+    before = gservice.row_versions()
+    key = f"{other}/dkim_keys/{world.dkim_key.rpartition('/')[2]}"
+    status, answer = world.answer(world.api, route, dkim_key=key)
+    assert (status, answer["type"]) == (404, "RecordNotFound")
+    assert gservice.row_versions() == before
+
+
+@pytest.mark.parametrize("route", OF_AN_INSTANCE, ids=str)
+def test_a_record_is_not_found_under_an_instance_of_mine(world: World, route: Route) -> None:
     stranger = world.api.of_other_project()
     mine = stranger.instance(version=world.version)
-    account = f"{mine}/accounts/{world.account.rpartition('/')[2]}"
-    status, answer = world.answer(stranger, route, account=account)
+    paths = world.under(mine)
+    # The key's domain is what is looked for first.
+    kind = "account" if "{account}" in route.path else "domain"
+    status, answer = world.answer(stranger, route, **paths)
     assert (status, answer) == (
         404,
         {
             "type": "RecordNotFound",
             "code": 404,
-            "message": f"uuid: there is no record {account.rpartition('/')[2]}",
+            "message": f"uuid: there is no record {paths[kind].rpartition('/')[2]}",
         },
     )
 
@@ -182,12 +217,17 @@ def test_a_project_does_not_write_the_catalogue_of_all(world: World, route: Rout
 
 def test_a_foreign_project_in_the_body_is_a_403(world: World) -> None:
     stranger = world.api.of_other_project()
-    body = world.api.instance_body(world.version, project_id=stranger.project_id)
-    assert world.api.refused("POST", api_client.INSTANCES, body)[0] == 403
-    for record in (world.instance, world.account):
+    instance = world.api.instance_body(world.version, project_id=stranger.project_id)
+    assert world.api.refused("POST", api_client.INSTANCES, instance)[0] == 403
+    for record in (world.instance, world.account, world.domain):
         assert world.api.refused("PATCH", record, {"project_id": stranger.project_id})[0] == 403
-    account = {**_ACCOUNT, "project_id": stranger.project_id}
-    assert world.api.refused("POST", f"{world.instance}/accounts/", account)[0] == 403
+    for collection, body in (
+        (f"{world.instance}/accounts/", _ACCOUNT),
+        (f"{world.instance}/domains/", {"domain": "new.example"}),
+        (f"{world.domain}/dkim_keys/", {"algorithm": "ed25519"}),
+    ):
+        foreign = {**body, "project_id": stranger.project_id}
+        assert world.api.refused("POST", collection, foreign)[0] == 403
     assert world.is_untouched()
 
 
@@ -196,14 +236,19 @@ def test_a_token_of_no_project_sees_all_and_keeps_projects_apart(world: World) -
     assert [i["uuid"] for i in admin.get(api_client.INSTANCES)] == [
         world.instance.rpartition("/")[2]
     ]
-    account = {**_ACCOUNT, "project_id": world.api.of_other_project().project_id}
-    assert admin.refused("POST", f"{world.instance}/accounts/", account) == (
-        400,
-        "project_id: must be the project of the instance",
-    )
+    for collection, body in (
+        (f"{world.instance}/accounts/", _ACCOUNT),
+        (f"{world.instance}/domains/", {"domain": "new.example"}),
+        (f"{world.domain}/dkim_keys/", {"algorithm": "ed25519"}),
+    ):
+        foreign = {**body, "project_id": world.api.of_other_project().project_id}
+        assert admin.refused("POST", collection, foreign) == (
+            400,
+            "project_id: must be the project of the instance",
+        )
     made = admin.post(f"{world.instance}/accounts/", _ACCOUNT)
     assert made["project_id"] == world.api.project_id
-    for record in (world.instance, world.account):
+    for record in (world.instance, world.account, world.domain):
         moved = {"project_id": world.api.of_other_project().project_id}
         assert admin.refused("PATCH", record, moved) == (400, "project_id: cannot be changed")
     without = admin.instance_body(world.version)

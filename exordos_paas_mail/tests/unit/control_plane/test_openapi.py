@@ -15,6 +15,11 @@ INSTANCE = api_client.INSTANCES + "{MailInstanceUuid}"
 VERSION = api_client.VERSIONS + "{MailVersionUuid}"
 ACCOUNTS = INSTANCE + "/accounts/"
 ACCOUNT = ACCOUNTS + "{MailAccountUuid}"
+DOMAINS = INSTANCE + "/domains/"
+DOMAIN = DOMAINS + "{MailDomainUuid}"
+ROTATE = DOMAIN + "/actions/rotate/invoke"
+DKIM_KEYS = DOMAIN + "/dkim_keys/"
+DKIM_KEY = DKIM_KEYS + "{MailDkimKeyUuid}"
 COLLECTION, RECORD = {"get", "post"}, {"get", "put", "patch", "delete"}
 
 
@@ -36,6 +41,11 @@ def test_the_document_lists_every_route_and_method(document: dict[str, tp.Any]) 
         INSTANCE: RECORD,
         ACCOUNTS: COLLECTION,
         ACCOUNT: RECORD,
+        DOMAINS: COLLECTION,
+        DOMAIN: RECORD,
+        ROTATE: {"post"},
+        DKIM_KEYS: COLLECTION,
+        DKIM_KEY: {"get", "delete"},
         api_client.VERSIONS: COLLECTION,
         VERSION: RECORD,
     }
@@ -81,9 +91,10 @@ def test_a_body_may_name_the_uuid_and_has_no_null(document: dict[str, tp.Any]) -
     resources = {name.partition("_")[0] for name in schemas if name.startswith("Mail")}
     assert resources >= {"MailInstance", "MailAccount", "MailVersion"}
     for resource in sorted(resources):
-        made, changed = (
-            schemas[f"{resource}_{method}"]["properties"] for method in ("Create", "Update")
-        )
+        made = schemas[f"{resource}_Create"]["properties"]
+        # A DKIM key is never updated.
+        update = schemas.get(f"{resource}_Update", {"properties": {"uuid": {"readOnly": True}}})
+        changed = update["properties"]
         assert ("readOnly" in made["uuid"], "readOnly" in changed["uuid"]) == (False, True)
         for field in (*made.values(), *changed.values()):
             assert not field.get("nullable")
@@ -102,14 +113,19 @@ def test_a_body_must_have_what_the_request_does_not_say_otherwise(
             schema = schemas[schema["$ref"].rpartition("/")[2]]
         return set(schema.get("required", ()))
 
-    assert {path: required(path, "post") for path in (api_client.INSTANCES, ACCOUNTS)} == {
+    collections = (api_client.INSTANCES, ACCOUNTS, DOMAINS, DKIM_KEYS)
+    assert {path: required(path, "post") for path in collections} == {
         api_client.INSTANCES: {"name", "domain", "cpu", "ram", "disk_size", "version"},
         ACCOUNTS: {"username"},
+        DOMAINS: {"domain"},
+        DKIM_KEYS: set(),
     }
     assert required(api_client.VERSIONS, "post") == {"name", "image"}
     # The body of an update is partial.
-    updates = [required(p, m) for p in (INSTANCE, ACCOUNT, VERSION) for m in ("put", "patch")]
-    assert updates == [set()] * 6
+    updates = [
+        required(p, m) for p in (INSTANCE, ACCOUNT, DOMAIN, VERSION) for m in ("put", "patch")
+    ]
+    assert updates == [set()] * 8
 
 
 def test_operations_are_told_in_plain_words(document: dict[str, tp.Any]) -> None:
@@ -120,13 +136,20 @@ def test_operations_are_told_in_plain_words(document: dict[str, tp.Any]) -> None
         if path.startswith(f"{api_client.ROOT}/")
     }
     record = {"get": "Get {}", "put": "Update {}", "patch": "Update {}", "delete": "Delete {}"}
-    expected = {(f"{api_client.ROOT}/", "get"): "List the resources"}
+    expected = {
+        (f"{api_client.ROOT}/", "get"): "List the resources",
+        (ROTATE, "post"): "Replace the DKIM keys of a domain",
+    }
     for collection, path, one, many in (
         (api_client.INSTANCES, INSTANCE, "an instance", "instances"),
         (ACCOUNTS, ACCOUNT, "an account", "accounts"),
+        (DOMAINS, DOMAIN, "a domain", "domains"),
+        (DKIM_KEYS, DKIM_KEY, "a DKIM key", "DKIM keys"),
         (api_client.VERSIONS, VERSION, "a version", "versions"),
     ):
         expected[(collection, "get")] = f"List {many}"
         expected[(collection, "post")] = f"Create {one}"
         expected |= {(path, verb): text.format(one) for verb, text in record.items()}
-    assert {key: summaries[key] for key in expected} == expected
+    # A DKIM key is never updated.
+    del expected[(DKIM_KEY, "put")], expected[(DKIM_KEY, "patch")]
+    assert summaries == expected
