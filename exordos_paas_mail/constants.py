@@ -57,6 +57,8 @@ RELAY_ENV_FILE: tp.Final = "/etc/exordos_metapaas/relay.env"
 RELAY_ENV_KEPT_FILE: tp.Final = "/var/lib/exordos/exordos_paas_mail/relay.env"
 PASSWD_FILE: tp.Final = "/etc/exim4/passwd"
 PASSWD_INDEX_FILE: tp.Final = "/etc/exim4/passwd.cdb"
+SENDERS_FILE: tp.Final = "/etc/exim4/senders"
+SENDERS_INDEX_FILE: tp.Final = "/etc/exim4/senders.cdb"
 # There from before the account file is replaced until exim4 has reloaded.
 RELOAD_PENDING_FILE: tp.Final = "/etc/exim4/passwd.reload-pending"
 DOMAINS_FILE: tp.Final = "/etc/exim4/domains"

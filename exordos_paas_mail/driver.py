@@ -49,6 +49,7 @@ class MailInstanceNode(meta.MetaDataPlaneModel):
     domain = properties.property(ra_types.String(max_length=253), required=True)
     passwd = properties.property(ra_types.AllowNone(ra_types.String()), default=None)
     domains = properties.property(ra_types.AllowNone(ra_types.String()), default=None)
+    senders = properties.property(ra_types.AllowNone(ra_types.String()), default=None)
     status = properties.property(
         ra_types.Enum([status.value for status in _Status]), default=_Status.IN_PROGRESS.value
     )

@@ -31,6 +31,7 @@ class MailInstanceNode(
     # is compared whole, so a line added by hand on the node is a difference.
     passwd = properties.property(types.AllowNone(types.String()), default=None)
     domains = properties.property(types.AllowNone(types.String()), default=None)
+    senders = properties.property(types.AllowNone(types.String()), default=None)
 
     status = properties.property(types.String(), default=statuses.NEW)
     error = properties.property(types.String(), default="")

@@ -13,7 +13,7 @@ from __future__ import annotations
 import types
 import typing as tp
 
-from exordos_paas_mail.node.parts import accounts, base, domains
+from exordos_paas_mail.node.parts import accounts, base, domains, senders
 
 if tp.TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -23,8 +23,9 @@ if tp.TYPE_CHECKING:
 Part = base.Part
 Telling = base.Telling
 
+# In this order: no account that can log in before it is known what it may send as.
 PARTS: tp.Final[Mapping[str, Callable[[machine.Machine], Part]]] = types.MappingProxyType(
-    {"passwd": accounts.Accounts, "domains": domains.Domains}
+    {"domains": domains.Domains, "senders": senders.Senders, "passwd": accounts.Accounts}
 )
 
 

@@ -20,7 +20,7 @@ from exordos_paas_mail.codecs import dkim, exim_conf, mail_env, passwd
 from exordos_paas_mail.node import health
 from exordos_paas_mail.node import machine as machine_
 from exordos_paas_mail.node.commands import configure, status
-from exordos_paas_mail.node.parts import accounts
+from exordos_paas_mail.node.parts import accounts, lookup_file
 from exordos_paas_mail.tests.relay import certificates
 from exordos_paas_mail.tests.relay import internet as internet_
 from exordos_paas_mail.tests.relay import relay as relay_
@@ -102,7 +102,7 @@ def test_exim_reads_the_index_and_not_the_file(relay: relay_.Relay, machine: Mac
     accounts.Accounts(machine).ensure(text(accounts.INDEX_ACCOUNTS_MIN, hashed))
     signature = machine.signature(constants.PASSWD_FILE)
     assert signature is not None
-    more = accounts._index(text(accounts.INDEX_ACCOUNTS_MIN + 1, hashed), signature)
+    more = lookup_file._index(text(accounts.INDEX_ACCOUNTS_MIN + 1, hashed), signature)
     machine.ensure_file(constants.PASSWD_INDEX_FILE, more, 0o640, exim=True)
 
     assert can_log_in(relay, f"user{accounts.INDEX_ACCOUNTS_MIN:06}")

@@ -45,6 +45,7 @@ def test_the_first_target_is_written_reloaded_and_reported_with_all_facts(
         "dkim_public_key": public_key,
         "dkim_selector": "platform",
         "domains": None,
+        "senders": None,
         "dkim_keys": "",
     }
     assert (stage.fact["status"], stage.settled) == ("ACTIVE", True)
