@@ -54,6 +54,7 @@ class MailInstanceNode(meta.MetaDataPlaneModel):
         ra_types.Enum([status.value for status in _Status]), default=_Status.IN_PROGRESS.value
     )
     error = properties.property(ra_types.String(max_length=_ERROR_SIZE_MAX), default="")
+    hostname = properties.property(ra_types.String(max_length=253), default="")
     dkim_public_key = properties.property(ra_types.String(), default="")
     dkim_selector = properties.property(ra_types.String(), default=constants.DKIM_SELECTOR)
     # The public halves of the keys that ``domains`` lists, see ``codecs.dkim_values``.
@@ -210,6 +211,7 @@ class MailInstanceNode(meta.MetaDataPlaneModel):
                     for fact, value in part.facts().items():
                         setattr(self, fact, value)
             condition = self._health.read(self.domain)
+            self.hostname = condition.hostname
             self.dkim_public_key = condition.dkim_public_key
             # exim4 has nothing to reload before configure has started it.
             waiting = not condition.configured and not condition.error

@@ -32,7 +32,10 @@ class MailInstance(instances.InstanceFacts, ua_models.InstanceWithDerivativesMix
     def get_resource_target_fields(self) -> tp.Collection[str]:
         """Return the fields whose change concerns Core."""
         return frozenset(
-            {"uuid", "name", "domain", "cpu", "ram", "disk_size", "image", "project_id"}
+            {
+                *("uuid", "name", "domain", "hostname", "cpu", "ram", "disk_size", "image"),
+                "project_id",
+            }
         )
 
     # Set by the builder in a pass that saw the node set.
@@ -78,14 +81,14 @@ class MailInstance(instances.InstanceFacts, ua_models.InstanceWithDerivativesMix
         )
 
     def config(self, node: sys_uuid.UUID, project_id: sys_uuid.UUID) -> sdk_models.Config:
-        """Return the file that tells *node* its domain."""
+        """Return the file that tells *node* its domain and its name."""
         return sdk_models.Config(
             uuid=sys_uuid.uuid5(self.uuid, f"config-{node}"),
             name=str(node),
             project_id=project_id,
             status=sdk_constants.InstanceStatus.NEW.value,
             target=sdk_models.NodeTarget(node=node),
-            body=sdk_models.TextBodyConfig(content=mail_env.render(self.domain)),
+            body=sdk_models.TextBodyConfig(content=mail_env.render(self.domain, self.hostname)),
             path=constants.MAIL_ENV_FILE,
             owner="root",
             group="root",

@@ -35,6 +35,8 @@ class MailInstanceNode(
 
     status = properties.property(types.String(), default=statuses.NEW)
     error = properties.property(types.String(), default="")
+    # What its relay calls itself now; a node of an earlier release does not say.
+    hostname = properties.property(types.String(), default="")
     dkim_public_key = properties.property(types.String(), default="")
     dkim_selector = properties.property(types.String(), default="")
     # See ``codecs.dkim_values``.

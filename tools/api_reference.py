@@ -37,6 +37,8 @@ def _rule(schema: Mapping[str, tp.Any]) -> str:
         parts.append(f"{schema['minimum']} to {schema['maximum']}")
     if schema.get("maxLength"):
         parts.append(f"{schema.get('minLength', 0)} to {schema['maxLength']} characters")
+    if schema.get("nullable"):
+        parts.append("or null")
     if "description" in schema:
         parts.append(" ".join(schema["description"].split()))
     return ", ".join(parts)

@@ -22,16 +22,19 @@ _COMMON_NAME_SIZE_MAX = 64
 # Those of TLS that exim's GnuTLS speaks as well: it loads no key on another one.
 _CURVES = (ec.SECP256R1, ec.SECP384R1, ec.SECP521R1)
 
+if tp.TYPE_CHECKING:
+    from collections.abc import Sequence
+
 PrivateKey: tp.TypeAlias = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 
 def plan(
-    key: bytes | None, chain: bytes | None, domain: str, now: datetime.datetime
+    key: bytes | None, chain: bytes | None, names: Sequence[str], now: datetime.datetime
 ) -> tuple[bytes, bytes]:
-    """Return the key and the chain that a relay for *domain* serves.
+    """Return the key and the chain that a relay which clients know by *names* serves.
 
     An installed chain is kept, and so is a key that can be used. Where there is
-    no chain, or one of ours that is not *domain*'s, not the key's, or about to
+    no chain, or one of ours that is not of these names, not the key's, or about to
     expire, the chain is a new self-signed one, valid for ten years.
 
     Raises ValueError for an installed chain that is unreadable or belongs to
@@ -56,10 +59,10 @@ def plan(
         certificate is None
         or chain is None
         or not _belongs(certificate, private_key)
-        or _names(certificate) != [domain]
+        or _names(certificate) != list(names)
         or certificate.not_valid_after_utc - now < _RENEW_BEFORE
     ):
-        chain = _self_sign(private_key, domain, now)
+        chain = _self_sign(private_key, names, now)
     return key, chain
 
 
@@ -85,7 +88,7 @@ def bundle(key: bytes, chain: bytes) -> bytes:
     )
 
 
-def remarks(chain: bytes, domain: str, now: datetime.datetime) -> list[str]:
+def remarks(chain: bytes, hostname: str, now: datetime.datetime) -> list[str]:
     """Return what clients will not like about an installed chain; nothing about one of ours."""
     certificate = _load_certificate(chain)
     found: list[str] = []
@@ -93,9 +96,9 @@ def remarks(chain: bytes, domain: str, now: datetime.datetime) -> list[str]:
         return found
     if certificate.not_valid_after_utc < now:
         found.append("the installed TLS certificate has expired")
-    wildcard = f"*.{domain.partition('.')[2]}"
-    if not {domain, wildcard} & {name.lower() for name in _names(certificate)}:
-        found.append(f"the installed TLS certificate does not name {domain}")
+    wildcard = f"*.{hostname.partition('.')[2]}"
+    if not {hostname, wildcard} & {name.lower() for name in _names(certificate)}:
+        found.append(f"the installed TLS certificate does not name {hostname}")
     return found
 
 
@@ -133,8 +136,9 @@ def _names(certificate: x509.Certificate) -> list[str]:
     return extension.value.get_values_for_type(x509.DNSName)
 
 
-def _self_sign(key: PrivateKey, domain: str, now: datetime.datetime) -> bytes:
-    common_name = domain if len(domain) <= _COMMON_NAME_SIZE_MAX else domain.partition(".")[0]
+def _self_sign(key: PrivateKey, names: Sequence[str], now: datetime.datetime) -> bytes:
+    first = names[0]
+    common_name = first if len(first) <= _COMMON_NAME_SIZE_MAX else first.partition(".")[0]
     name = x509.Name(
         [
             x509.NameAttribute(oid.NameOID.ORGANIZATION_NAME, _ORGANIZATION),
@@ -150,7 +154,7 @@ def _self_sign(key: PrivateKey, domain: str, now: datetime.datetime) -> bytes:
         # A clock that is a little late does not refuse it.
         .not_valid_before(now - datetime.timedelta(hours=1))
         .not_valid_after(now + _LIFETIME)
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(domain)]), critical=False)
+        .add_extension(x509.SubjectAlternativeName(list(map(x509.DNSName, names))), critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(x509.ExtendedKeyUsage([oid.ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .sign(key, hashes.SHA256())

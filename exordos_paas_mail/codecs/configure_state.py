@@ -19,6 +19,8 @@ class State:
 
     domain: str = ""
     """The domain the relay serves, empty before the first success."""
+    hostname: str = ""
+    """What the relay calls itself, empty before the first success."""
     running: str = ""
     """By ``running``, the files that exim was last started with."""
     finished: bool = False
@@ -41,7 +43,7 @@ def parse(text: str) -> State:
         fields = json.loads(text)
     except ValueError as error:
         raise ValueError("the state of configure is not JSON") from error
-    kinds = {"domain": str, "running": str, "finished": bool, "error": str}
+    kinds = {"domain": str, "hostname": str, "running": str, "finished": bool, "error": str}
     if not isinstance(fields, dict) or any(
         not isinstance(fields.get(name), kind) for name, kind in kinds.items()
     ):

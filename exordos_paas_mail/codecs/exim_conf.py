@@ -35,7 +35,9 @@ class Settings:
     """
 
     domain: str
-    """The mail domain; also the name in HELO, the banner and Message-IDs."""
+    """The mail domain."""
+    hostname: str = ""
+    """The name in HELO, the banner, Received and Message-IDs; empty for the domain."""
     allow_private_mx: bool = False
     """Deliver to hosts in private address ranges, for a network of one's own."""
     message_size_mb: int = 25
@@ -60,10 +62,14 @@ class Settings:
     def __post_init__(self) -> None:
         if not isinstance(self.domain, str) or not domains.is_host_name(self.domain):
             raise ValueError("domain is not a lower-case DNS name of two labels or more")
+        if not isinstance(self.hostname, str) or not (
+            not self.hostname or domains.is_host_name(self.hostname)
+        ):
+            raise ValueError("hostname is not a lower-case DNS name of two labels or more")
         if not isinstance(self.allow_private_mx, bool):
             raise ValueError("allow_private_mx is not a boolean")  # noqa: TRY004 - codecs raise ValueError
         for field in dataclasses.fields(self):
-            if field.name in {"domain", "allow_private_mx"}:
+            if field.name in {"domain", "hostname", "allow_private_mx"}:
                 continue
             value = getattr(self, field.name)
             maximum = _MESSAGE_SIZE_MB_MAX if field.name == "message_size_mb" else _NUMBER_MAX
@@ -94,7 +100,7 @@ def _template() -> jinja2.Template:
 def render(settings: Settings) -> str:
     """Return the whole text of exim4.conf for *settings*."""
     return _template().render(
-        dataclasses.asdict(settings),
+        {**dataclasses.asdict(settings), "hostname": settings.hostname or settings.domain},
         index_tie_key=INDEX_TIE_KEY,
         spellings=_spellings(settings.domain),
         seconds_each=_seconds_each,

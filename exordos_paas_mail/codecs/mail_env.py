@@ -1,37 +1,53 @@
 # SPDX-FileCopyrightText: 2026 The mailaas authors
 # SPDX-License-Identifier: Apache-2.0
-"""mail.env, by which the control plane tells a node its mail domain."""
+"""mail.env, by which the control plane tells a node its mail domain and its own name."""
 
 from __future__ import annotations
 
+import typing as tp
+
 from exordos_paas_mail.codecs import domains, env_files
 
-_KEY = "MAIL_DOMAIN"
+_DOMAIN = "MAIL_DOMAIN"
+_HOSTNAME = "MAIL_HOSTNAME"
 
 
-def _check(domain: str) -> str:
-    if not domains.is_host_name(domain):
-        raise ValueError(f"{_KEY} is not a lower-case DNS name of two labels or more")
-    return domain
+class Identity(tp.NamedTuple):
+    """Whom a node relays for, and what it calls itself."""
+
+    domain: str
+    hostname: str
 
 
-def render(domain: str) -> str:
-    """Return mail.env for *domain*, a lower-case DNS name (IDNA A-labels).
+def _check(key: str, name: str) -> str:
+    if not domains.is_host_name(name):
+        raise ValueError(f"{key} is not a lower-case DNS name of two labels or more")
+    return name
+
+
+def render(domain: str, hostname: str | None = None) -> str:
+    """Return mail.env for *domain* and *hostname*, lower-case DNS names (IDNA A-labels).
+
+    None is a relay that goes by its domain. It is told nothing more, so that its file
+    stays byte for byte that of a release without host names, and is not delivered anew.
 
     Raises ValueError for anything else.
     """
-    return env_files.render({_KEY: _check(domain)})
+    values = {_DOMAIN: _check(_DOMAIN, domain)}
+    if hostname is not None and hostname != domain:
+        values[_HOSTNAME] = _check(_HOSTNAME, hostname)
+    return env_files.render(values)
 
 
-def parse(text: str) -> str:
-    """Return the mail domain that *text* names.
+def parse(text: str) -> Identity:
+    """Return what *text* tells; without a MAIL_HOSTNAME the domain is the name.
 
-    Keys other than MAIL_DOMAIN are skipped: a node may be older than the
-    control plane that writes the file. Raises ValueError when MAIL_DOMAIN is
-    missing or not a DNS name exactly as ``render`` writes it, and where
-    ``env_files.parse`` does.
+    Other keys are skipped: a node may be older than the control plane that writes
+    the file. Raises ValueError when MAIL_DOMAIN is missing or a name is not a DNS
+    name exactly as ``render`` writes it, and where ``env_files.parse`` does.
     """
     values = env_files.parse(text)
-    if _KEY not in values:
-        raise ValueError(f"{_KEY} is missing")
-    return _check(values[_KEY])
+    if _DOMAIN not in values:
+        raise ValueError(f"{_DOMAIN} is missing")
+    domain = _check(_DOMAIN, values[_DOMAIN])
+    return Identity(domain, _check(_HOSTNAME, values.get(_HOSTNAME, domain)))

@@ -38,6 +38,8 @@ class Condition:
 
     configured: bool
     """False while the node waits for its first configuration."""
+    hostname: str = ""
+    """What the relay calls itself; empty until it is configured."""
     dkim_public_key: str = ""
     """The TXT value to publish; empty when there is none for the domain."""
     error: str = ""
@@ -126,7 +128,7 @@ class Health:
             return Condition(configured=False, error=_join(failures))
         if state.domain != domain:
             failures.append(f"the relay is configured for {state.domain}")
-            return Condition(configured=True, error=_join(failures))
+            return Condition(configured=True, hostname=state.hostname, error=_join(failures))
         value, failure = self._dkim(domain)
         failures += [
             failure,
@@ -134,7 +136,12 @@ class Health:
             self._relay_failure(),
             self._frozen(),
         ]
-        return Condition(configured=True, dkim_public_key=value, error=_join(failures))
+        return Condition(
+            configured=True,
+            hostname=state.hostname,
+            dkim_public_key=value,
+            error=_join(failures),
+        )
 
     def is_outdated(self) -> bool:
         """Return whether configure has something to do.

@@ -40,6 +40,7 @@ class Plan:
     """What the node should hold."""
 
     domain: str
+    hostname: str
     configuration: bytes
     dkim: dkim_keys.KeyFiles
     tls_key: bytes
@@ -60,8 +61,10 @@ def plan(node: machine.Machine, now: datetime.datetime) -> Plan:
 
     Raises ValueError, naming the file, for an input that is refused.
     """
-    domain = _parse(constants.MAIL_ENV_FILE, mail_env.parse, node.read(constants.MAIL_ENV_FILE))
-    settings = exim_conf.Settings(domain=domain)
+    domain, hostname = _parse(
+        constants.MAIL_ENV_FILE, mail_env.parse, node.read(constants.MAIL_ENV_FILE)
+    )
+    settings = exim_conf.Settings(domain=domain, hostname=hostname)
     remarks = []
     for name in (constants.RELAY_ENV_FILE, constants.RELAY_ENV_KEPT_FILE):
         overrides = node.read(name) or b""
@@ -80,12 +83,14 @@ def plan(node: machine.Machine, now: datetime.datetime) -> Plan:
     tls_key, tls_chain = certificates.plan(
         node.read(constants.TLS_PRIVATE_KEY_FILE),
         node.read(constants.TLS_CERTIFICATE_FILE),
-        domain,
+        # Clients that were set up before the relay got a name of its own know the domain.
+        list(dict.fromkeys((hostname, domain))),
         now,
     )
     own_hosts = (node.read(_HOSTS_FILE) or b"").decode("utf-8", errors="surrogateescape")
     return Plan(
         domain=domain,
+        hostname=hostname,
         configuration=exim_conf.render(settings).encode(),
         dkim=dkim_keys.plan(
             domain,
@@ -96,8 +101,8 @@ def plan(node: machine.Machine, now: datetime.datetime) -> Plan:
         tls_key=tls_key,
         tls_chain=tls_chain,
         tls_served=certificates.bundle(tls_key, tls_chain),
-        hosts=hosts.render(own_hosts, domain).encode("utf-8", errors="surrogateescape"),
-        remarks=[*remarks, *certificates.remarks(tls_chain, domain, now)],
+        hosts=hosts.render(own_hosts, hostname).encode("utf-8", errors="surrogateescape"),
+        remarks=[*remarks, *certificates.remarks(tls_chain, hostname, now)],
     )
 
 
@@ -154,4 +159,4 @@ def _override(settings: exim_conf.Settings, text: str) -> exim_conf.Settings:
 
 def _kinds() -> dict[str, type[relay_env.Value]]:
     kinds = tp.get_type_hints(exim_conf.Settings)
-    return {name: kind for name, kind in kinds.items() if name != "domain"}
+    return {name: kind for name, kind in kinds.items() if name not in {"domain", "hostname"}}

@@ -37,7 +37,7 @@ class _Seen(tp.NamedTuple):
 def _parse_domain(data: bytes | None) -> str:
     """Return the domain of mail.env, empty while there is none."""
     try:
-        return "" if data is None else mail_env.parse(data.decode("ascii", errors="replace"))
+        return "" if data is None else mail_env.parse(data.decode(errors="replace")).domain
     except ValueError:
         return ""
 

@@ -28,6 +28,7 @@ class MailInstanceController(
         instances.MailInstance,
         read_only=("image", "status", "error", "ipsv4", "dkim_public_key", "dkim_selector"),
         set_once=("domain",),
+        nullable=("hostname",),
         hidden=("declaration_error",),
     )
 

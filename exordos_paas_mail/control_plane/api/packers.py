@@ -22,7 +22,7 @@ from exordos_paas_mail.control_plane.records import errors
 _NAMES_MAX_LENGTH: tp.Final = 200
 
 
-class JSONPacker(packers.JSONPacker):
+class JSONPacker(packers.JSONPackerIncludeNullFields):
     """JSON both ways; write-only fields go in and never come out."""
 
     def __init__(self, resource_type: tp.Any, request: tp.Any) -> None:
@@ -57,7 +57,8 @@ class JSONPacker(packers.JSONPacker):
             if not visibility.is_hidden(name)
         }
         refuse_fields(body.keys() - fields)
-        if empty := sorted(name for name, given in body.items() if given is None):
+        nullable = self._resource.nullable
+        if empty := sorted(n for n, given in body.items() if given is None and n not in nullable):
             raise errors.FieldError(", ".join(empty), "must not be null")
         unpacked = {}
         for api_name, given in body.items():

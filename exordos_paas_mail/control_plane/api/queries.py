@@ -107,7 +107,9 @@ def _check_filter(fields: _Fields, name: str, value: str, count: int) -> None:
     is_list = isinstance(fields.find(name).get_type(), types.TypedList)
     if count > 1 and (is_list or name == "project_id"):
         raise rules.RuleError("must be given once")
-    fields.value(name, value)
+    if fields.value(name, value) is None:
+        # The platform compares it by =, which is true of nothing.
+        raise rules.RuleError(f"ask for null by q={name}=null")
 
 
 def _check_fields(fields: _Fields, value: str) -> None:
@@ -122,8 +124,9 @@ def _check_sort_key(fields: _Fields, value: str) -> None:
         field_type = fields.find(value).get_type()
     except rules.RuleError:
         raise rules.RuleError("must be the name of a field") from None
-    # A page goes on after the last value of the one before, so values are compared.
-    if isinstance(field_type, (type, types.TypedList)):
+    # A page goes on after the last value of the one before, so values are compared:
+    # nothing comes after a null.
+    if isinstance(field_type, (type, types.TypedList, types.AllowNone)):
         raise rules.RuleError(f"cannot be {value}")
 
 

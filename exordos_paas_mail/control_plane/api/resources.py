@@ -4,7 +4,7 @@
 
 The platform's generator lists as required what a model must have. A body may
 leave out what the request says otherwise, and that of an update everything. A
-record may be made with a uuid of the client's choice, and no field takes a null.
+record may be made with a uuid of the client's choice, and only fields that say so take a null.
 """
 
 from __future__ import annotations
@@ -34,13 +34,17 @@ def _without_null(field: tp.Mapping[str, tp.Any]) -> dict[str, tp.Any]:
 class _DescribesBodies(resources.AbstractResource):
     # What a body may leave out: the token says which project, the path which parent.
     said_otherwise: tp.Collection[str] = ()
+    nullable: tp.Collection[str] = ()
 
     def generate_schema_object(self, method: str, openapi_version: str) -> dict[str, tp.Any]:
         """Return the schema of the body or the answer of *method*."""
         schema: dict[str, tp.Any] = super().generate_schema_object(method, openapi_version)
         required = schema.pop("required", [])
         if method in (constants.CREATE, constants.UPDATE):
-            fields = {name: _without_null(field) for name, field in schema["properties"].items()}
+            fields = {
+                name: field if name in self.nullable else _without_null(field)
+                for name, field in schema["properties"].items()
+            }
             schema = {**schema, "properties": fields}
         if method == constants.UPDATE:
             return schema
@@ -54,9 +58,9 @@ class _Resource(_DescribesBodies):
     """A model as the API shows it: every field can be read and written but those named.
 
     The timestamps are always read-only; *set_once* is written by the POST alone, and
-    *write_only* goes in and never comes out. Nobody learns of *hidden*. *name_map* has the
-    API's names of fields that the model calls otherwise, *parent* is the field of the
-    record that the path names.
+    *write_only* goes in and never comes out. Nobody learns of *hidden*. *nullable* takes a
+    null, as well as a value of its type. *name_map* has the API's names of fields that the
+    model calls otherwise, *parent* is the field of the record that the path names.
     """
 
     def __init__(  # noqa: PLR0913 - all of them by name
@@ -67,10 +71,12 @@ class _Resource(_DescribesBodies):
         set_once: tp.Iterable[str] = (),
         write_only: tp.Iterable[str] = (),
         hidden: tp.Iterable[str] = (),
+        nullable: tp.Iterable[str] = (),
         name_map: tp.Mapping[str, str] | None = None,
         parent: str = "instance",
     ) -> None:
         self.said_otherwise = ("project_id", parent)
+        self.nullable = frozenset(nullable)
         self.write_only = frozenset(write_only)
         fields = dict.fromkeys(("created_at", "updated_at", *read_only), _RO)
         fields |= dict.fromkeys(set_once, _SET_ONCE)

@@ -3,8 +3,8 @@
 """What a node cannot do because its image is older than the control plane.
 
 A node keeps its image until somebody asks for its version again, so it may lack a
-part that the control plane knows. Such a part is not sent to it, and the instance's
-``error`` says what that costs, if it costs this instance anything.
+part or a fact that the control plane knows. Such a part is not sent to it, and the
+instance's ``error`` says what that costs, if it costs this instance anything.
 """
 
 from __future__ import annotations
@@ -27,10 +27,18 @@ def _accounts(session: tp.Any, instance: sys_uuid.UUID) -> str:
     return "let its accounts log in" if row["needed"] else ""
 
 
-# By the field of a part, see ``targets``: what an image without it cannot do for
-# an instance, empty if the instance does not need it.
+def _hostname(session: tp.Any, instance: sys_uuid.UUID) -> str:
+    rows = session.execute(
+        "SELECT hostname FROM mail_instances WHERE uuid = %s AND hostname <> domain",
+        (str(instance),),
+    ).fetchall()
+    return "".join(f"call itself {row['hostname']}" for row in rows)
+
+
+# By the field of a part, see ``targets``, or of a fact: what an image without it
+# cannot do for an instance, empty if the instance does not need it.
 LOSSES: tp.Final[Mapping[str, Callable[[tp.Any, sys_uuid.UUID], str]]] = types.MappingProxyType(
-    {"passwd": _accounts}
+    {"passwd": _accounts, "hostname": _hostname}
 )
 
 

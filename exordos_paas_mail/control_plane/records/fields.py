@@ -143,6 +143,13 @@ class Domain(_Normalised):
         super().__init__(domains.normalise, domains.MAX_LENGTH, "mail.example.com")
 
 
+class HostName(_Normalised):
+    """The fully qualified name of a host: lower-cased A-labels."""
+
+    def __init__(self) -> None:
+        super().__init__(domains.normalise, domains.MAX_LENGTH, "smtp.example.com")
+
+
 class Username(_Normalised):
     """The local part of an account's address, lower-cased."""
 

@@ -42,6 +42,8 @@ class MailInstance(base.Record, models.ModelWithProject, base.Stored):
 
     name = properties.property(fields.Text(1, 255), required=True)
     domain = properties.property(fields.Domain(), required=True, read_only=True)
+    # What the relay calls itself; None for the domain, which may be that of a web site.
+    hostname = properties.property(types.AllowNone(fields.HostName()), default=None)
     cpu = properties.property(fields.Integer(constants.CPU_MIN, constants.CPU_MAX), required=True)
     ram = properties.property(fields.Integer(constants.RAM_MIN, constants.RAM_MAX), required=True)
     disk_size = properties.property(

@@ -55,7 +55,9 @@ def run(node: machine.Machine) -> str:
             elif node.relay_failure():
                 node.start_relay()
                 changed.append("exim4 started")
-            before = dataclasses.replace(before, domain=target.domain, running=target.running)
+            before = dataclasses.replace(
+                before, domain=target.domain, hostname=target.hostname, running=target.running
+            )
         except (ValueError, OSError, machine.MachineError) as error:
             failed = dataclasses.replace(before, finished=True, error=_one_line(error))
             _write_state(node, failed)

@@ -24,10 +24,10 @@ if tp.TYPE_CHECKING:
 def read(node: machine.Machine) -> dict[str, str | int]:
     """Return what the command prints; raises MachineError or OSError when *node* refuses.
 
-    ``domain`` is empty until the node is configured, ``error`` while nothing is
-    wrong. A part that is not as the relay needs it is wrong too: the node repairs it
-    within seconds. Sizes are in bytes; a panic log that is not empty is a fault of
-    exim's.
+    ``domain`` and ``hostname`` are empty until the node is configured, ``error`` while
+    nothing is wrong. A part that is not as the relay needs it is wrong too: the node
+    repairs it within seconds. Sizes are in bytes; a panic log that is not empty is a
+    fault of exim's.
     """
     relay = health.Health(node, patience=0.0)
     domain = relay.domain()
@@ -37,6 +37,7 @@ def read(node: machine.Machine) -> dict[str, str | int]:
     panic = node.signature(constants.EXIM_PANIC_LOG)
     return {
         "domain": domain,
+        "hostname": condition.hostname,
         "error": "; ".join(filter(None, [condition.error, *faults])),
         **{f"queue_{k}": v for k, v in queue_list.parse(node.queue())._asdict().items()},
         "spool_free_bytes": node.free_space(constants.EXIM_SPOOL_DIR).bytes,

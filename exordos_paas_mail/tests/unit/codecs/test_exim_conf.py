@@ -19,7 +19,7 @@ LOGIN_KEY = "$acl_c_key"
 NUMBERS = [
     field.name
     for field in dataclasses.fields(exim_conf.Settings)
-    if field.name not in {"domain", "allow_private_mx"}
+    if field.name not in {"domain", "hostname", "allow_private_mx"}
 ]
 
 
@@ -68,6 +68,21 @@ def _without_answers(lines: list[str]) -> tp.Iterator[str]:
         continued = line.endswith("\\")
         if not answer:
             yield line
+
+
+def test_a_name_of_its_own_is_what_the_relay_says_and_no_more() -> None:
+    lines = changed(hostname="smtp.example.net")
+    # Mail that has been here before is told by what this relay writes into it.
+    loops = [line for line in lines if "$h_Received:" in line]
+    assert {line.count("by smtp.example.net with") for line in loops} == {2}
+    assert [line for line in lines if line not in loops] == [
+        "primary_hostname = smtp.example.net",
+        "smtp_banner = smtp.example.net ESMTP",
+        "received_header_text = Received: by smtp.example.net with ${received_protocol}"
+        " id $message_exim_id\\",
+        "helo_data = smtp.example.net",
+    ]
+    assert changed(hostname="tenant.example") == []
 
 
 LIMITS: list[tuple[dict[str, int], list[str]]] = [
@@ -164,6 +179,9 @@ def test_private_addresses_are_followed_only_when_allowed() -> None:
 def test_a_domain_that_is_not_a_plain_name_is_refused(domain: tp.Any) -> None:
     with pytest.raises(ValueError, match="domain is not"):
         exim_conf.Settings(domain=domain)
+    if domain != "":
+        with pytest.raises(ValueError, match="hostname is not"):
+            exim_conf.Settings(domain="tenant.example", hostname=domain)
 
 
 @hypothesis.given(strategies.text(max_size=80))

@@ -8,29 +8,47 @@ import hypothesis
 import pytest
 from hypothesis import strategies as st
 
-from exordos_paas_mail.codecs import mail_env, relay_env
+from exordos_paas_mail.codecs import env_files, mail_env, relay_env
 
 KINDS = {"allow_private_mx": bool, "connections_max": int, "message_size_max": str}
 
 
-@hypothesis.given(st.from_regex(r"\A([a-z0-9]([a-z0-9-]{0,8}[a-z0-9])?\.){1,5}[a-z]{2,9}\Z"))
-def test_parse_is_the_inverse_of_render(domain: str) -> None:
-    assert mail_env.parse(mail_env.render(domain)) == domain
+NAMES = st.from_regex(r"\A([a-z0-9]([a-z0-9-]{0,8}[a-z0-9])?\.){1,5}[a-z]{2,9}\Z")
+
+
+@hypothesis.given(NAMES, NAMES)
+def test_parse_is_the_inverse_of_render(domain: str, hostname: str) -> None:
+    assert mail_env.parse(mail_env.render(domain)) == (domain, domain)
+    assert mail_env.parse(mail_env.render(domain, hostname)) == (domain, hostname)
+
+
+@pytest.mark.parametrize("hostname", [None, "example.com"])
+def test_a_relay_that_goes_by_its_domain_is_told_what_the_release_before_told(
+    hostname: str | None,
+) -> None:
+    assert mail_env.render("example.com", hostname) == "MAIL_DOMAIN=example.com\n"
+
+
+def test_the_domain_of_a_relay_with_a_name_stands_where_the_release_before_finds_it() -> None:
+    text = mail_env.render("example.com", "smtp.example.com")
+
+    assert text == "MAIL_DOMAIN=example.com\nMAIL_HOSTNAME=smtp.example.com\n"
+    # What the release before asks of the file, and where it looks.
+    assert env_files.parse(text)["MAIL_DOMAIN"] == "example.com"
 
 
 @hypothesis.given(st.text(max_size=40))
 def test_whatever_is_parsed_renders_to_itself(value: str) -> None:
     try:
-        domain = mail_env.parse(f"MAIL_DOMAIN={value}")
+        domain, hostname = mail_env.parse(f"MAIL_DOMAIN=a.example\nMAIL_HOSTNAME={value}")
     except ValueError:
         return
-    assert mail_env.parse(mail_env.render(domain)) == domain
+    assert mail_env.parse(mail_env.render(domain, hostname)) == (domain, hostname)
 
 
 def test_comments_empty_lines_and_later_keys_are_skipped() -> None:
-    assert (
-        mail_env.parse("# mail\n\nMAIL_LATER=1\nMAIL_DOMAIN=mail.example.com") == "mail.example.com"
-    )
+    text = "# mail\n\nMAIL_LATER=1\nMAIL_DOMAIN=mail.example.com"
+    assert mail_env.parse(text) == ("mail.example.com", "mail.example.com")
 
 
 @pytest.mark.parametrize(
@@ -60,11 +78,15 @@ def test_comments_empty_lines_and_later_keys_are_skipped() -> None:
         pytest.param("../../etc.passwd", id="path"),
     ],
 )
-def test_what_is_not_a_domain_is_refused_both_ways(value: str) -> None:
+def test_what_is_not_a_name_is_refused_both_ways(value: str) -> None:
     with pytest.raises(ValueError, match="MAIL_DOMAIN"):
         mail_env.render(value)
     with pytest.raises(ValueError, match="MAIL_DOMAIN"):
         mail_env.parse(f"MAIL_DOMAIN={value}\n")
+    with pytest.raises(ValueError, match="MAIL_HOSTNAME"):
+        mail_env.render("example.com", value)
+    with pytest.raises(ValueError, match="MAIL_HOSTNAME"):
+        mail_env.parse(f"MAIL_DOMAIN=example.com\nMAIL_HOSTNAME={value}\n")
 
 
 @pytest.mark.parametrize(

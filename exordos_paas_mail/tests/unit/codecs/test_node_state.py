@@ -30,7 +30,9 @@ def test_half_a_kept_target_is_none(text: str) -> None:
 
 
 def test_configures_state_of_a_later_release_is_read() -> None:
-    state = configure_state.State(domain="a.example", running="x", finished=True)
+    state = configure_state.State(
+        domain="a.example", hostname="b.example", running="x", finished=True
+    )
     fields = json.loads(configure_state.render(state))
 
     assert configure_state.parse(json.dumps({**fields, "later": 1})) == state

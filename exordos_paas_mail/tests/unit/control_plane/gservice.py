@@ -118,11 +118,13 @@ class Node:
     def report(self, lacking: tp.Collection[str] = (), **facts_: tp.Any) -> None:
         """Apply the target and report it, with *facts_*, as the agent does.
 
-        *lacking* are the parts that its image does not have.
+        *lacking* are the parts and facts that its image does not have.
         """
+        known_facts = {"status": "ACTIVE", "error": "", "hostname": self.target()["domain"]}
+        facts = {name: fact for name, fact in known_facts.items() if name not in lacking}
         told = {name: value for name, value in self.target().items() if name not in lacking}
         parts = dict.fromkeys(part for part in targets.PARTS if part not in lacking)
-        value = {"status": "ACTIVE", "error": "", **parts, **told, **facts_}
+        value = {**facts, **parts, **told, **facts_}
         resource = ua_models.Resource.from_value(value, constants.INSTANCE_NODE_KIND, tuple(told))
         resource.node = self.uuid
         known = ua_models.Resource.objects.get_one_or_none(

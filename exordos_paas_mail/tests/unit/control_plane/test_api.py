@@ -36,6 +36,7 @@ def test_an_instance_is_shown_as_it_was_made(api: api_client.Client) -> None:
         "description": "two\nlines",
         "project_id": api.project_id,
         "domain": "mail.example.com",
+        "hostname": None,
         "cpu": 1,
         "ram": 1024,
         "disk_size": 10,
@@ -74,6 +75,38 @@ def test_an_update_changes_what_it_names(api: api_client.Client, method: str) ->
     assert (answer.status_code, answer.json) == (200, api.get(instance))
     assert {**answer.json, "updated_at": before["updated_at"]} == {**before, **changes}
     assert answer.json["updated_at"] > before["updated_at"]
+
+
+@pytest.mark.parametrize("method", ["PATCH", "PUT"])
+def test_the_name_of_a_relay_is_given_changed_and_taken_back(
+    api: api_client.Client, method: str
+) -> None:
+    instance = api.instance(hostname="SMTP.Example.com")
+    assert api.get(instance)["hostname"] == "smtp.example.com"
+    before = gservice.row_versions()
+    for given, kept in (
+        ("m\N{LATIN SMALL LETTER U WITH DIAERESIS}nchen.example.com", "xn--mnchen-3ya.example.com"),
+        ("xn--mnchen-3ya.example.com", "xn--mnchen-3ya.example.com"),
+        ("mail.example.com", "mail.example.com"),
+        (None, None),
+    ):
+        answer = api.call(method, instance, {"hostname": given})
+        assert (answer.status_code, answer.json["hostname"]) == (200, kept)
+        assert api.get(instance)["hostname"] == kept
+    assert gservice.row_versions() != before
+    assert api.get(api.instance(hostname=None))["hostname"] is None
+
+
+def test_instances_are_found_by_their_name(api: api_client.Client) -> None:
+    named = api.instance(hostname="smtp.example.com")
+    unnamed = api.instance()
+    for query, found in (
+        ("hostname=SMTP.example.com", named),
+        ("q=hostname%3D%22smtp.example.com%22", named),
+        ("q=hostname%3Dnull", unnamed),
+    ):
+        shown = api.get(f"{api_client.INSTANCES}?{query}")
+        assert [instance["uuid"] for instance in shown] == [found.rpartition("/")[2]], query
 
 
 def test_an_update_to_another_version_is_taken(api: api_client.Client) -> None:

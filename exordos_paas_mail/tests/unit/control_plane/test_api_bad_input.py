@@ -73,8 +73,10 @@ _OTHERS = {
         MISSING,
     ),
 }
+_HOSTNAMES = {name: bad for name, bad in _DOMAINS.items() if bad is not None and bad is not MISSING}
 _INSTANCE = [
     *(pytest.param("domain", bad, id=f"domain: {name}") for name, bad in _DOMAINS.items()),
+    *(pytest.param("hostname", bad, id=f"hostname: {name}") for name, bad in _HOSTNAMES.items()),
     *(
         pytest.param(field, bad, id=f"{field}: {'missing' if bad is MISSING else ascii(bad)[:20]}")
         for field, bads in {**_NUMBERS, **_OTHERS}.items()
@@ -103,9 +105,9 @@ def test_a_bad_field_of_a_new_instance_is_a_400_that_names_it(
 @pytest.mark.parametrize("method", ["PUT", "PATCH"])
 @pytest.mark.parametrize(
     ("field", "bad"),
-    [p for p in _INSTANCE if p.values[0] in _NUMBERS and p.values[1] is not MISSING],
+    [p for p in _INSTANCE if p.values[0] in {"hostname", *_NUMBERS} and p.values[1] is not MISSING],
 )
-def test_a_bad_number_of_an_instance_is_a_400_that_names_it(
+def test_a_bad_change_of_an_instance_is_a_400_that_names_it(
     api: api_client.Client, method: str, field: str, bad: tp.Any
 ) -> None:
     instance = api.instance()

@@ -45,6 +45,12 @@ NOBODY = sys_uuid.UUID(int=1)
         ("sort_key=name&sort_key=cpu", "sort_key: must be given once"),
         ("sort_key=version", "sort_key: cannot be version"),
         ("sort_key=ipsv4", "sort_key: cannot be ipsv4"),
+        ("sort_key=hostname", "sort_key: cannot be hostname"),
+        ("hostname=null", "hostname: ask for null by q=hostname=null"),
+        (
+            "hostname=smtp",
+            "hostname: must be a DNS name of two labels or more, at most 253 characters",
+        ),
         ("page_limit=5&page_limit=6", "page_limit: must be given once"),
         ("q=color%3D1", "q: color: no such field"),
         ("q=cpu%3Dmany", "q: cpu: must be an integer from 1 to 128"),

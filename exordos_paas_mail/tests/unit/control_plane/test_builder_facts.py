@@ -204,4 +204,31 @@ def test_a_part_that_the_image_lacks_and_the_instance_does_not_need_is_no_loss(
 
 
 def test_each_part_says_what_its_absence_costs() -> None:
-    assert losses.LOSSES.keys() == targets.PARTS.keys()
+    # A host name comes by mail.env, and the node reports which it has.
+    assert losses.LOSSES.keys() == {"hostname", *targets.PARTS}
+
+
+def test_an_image_that_knows_no_host_names_is_told_where_one_is_asked_for(
+    stage: stages.Stage,
+) -> None:
+    node = stage.serving()
+    said = (
+        "the node's image is older than this control plane and cannot call itself"
+        " smtp.example.com: set the instance's version again to get the image it has now"
+    )
+    node.report(lacking=["hostname"], dkim_public_key=stages.DKIM)
+    for hostname, error in (
+        ("smtp.example.com", said),
+        ("mail.example.com", ""),
+        ("smtp.example.com", said),
+        (None, ""),
+        ("smtp.example.com", said),
+    ):
+        stage.api.patch(stage.path, {"hostname": hostname})
+        stage.services.tick(2)
+        assert stage.shown("status", "error") == ("ACTIVE", error)
+
+    # The new image has started.
+    node.report(dkim_public_key=stages.DKIM)
+    stage.services.tick(2)
+    assert stage.shown("status", "error") == ("ACTIVE", "")

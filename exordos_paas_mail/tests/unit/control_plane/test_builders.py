@@ -64,6 +64,27 @@ def test_a_node_gets_the_file_with_its_domain(stage: stages.Stage) -> None:
     }
 
 
+def test_a_name_of_its_own_reaches_the_node_and_leaves_it(stage: stages.Stage) -> None:
+    stage.serving()
+
+    def content() -> str:
+        (config,) = stage.core.configs.values()
+        return str(config["body"]["content"])
+
+    assert content() == "MAIL_DOMAIN=mail.example.com\n"
+    for hostname, told in (
+        ("smtp.example.com", "MAIL_DOMAIN=mail.example.com\nMAIL_HOSTNAME=smtp.example.com\n"),
+        ("mail.example.com", "MAIL_DOMAIN=mail.example.com\n"),
+        (None, "MAIL_DOMAIN=mail.example.com\n"),
+    ):
+        stage.api.patch(stage.path, {"hostname": hostname})
+        stage.services.infra_pass()
+        stage.services.core_pass()
+        assert content() == told
+        stage.services.tick(2)
+        assert stage.shown("status", "error") == ("ACTIVE", "")
+
+
 def test_a_late_agent_is_waited_for_without_an_error(
     stage: stages.Stage, caplog: pytest.LogCaptureFixture
 ) -> None:

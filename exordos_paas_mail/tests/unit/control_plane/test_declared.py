@@ -186,6 +186,8 @@ def test_versions_and_instances_settle(manager: ElementManager) -> None:
         pytest.param({"domain": "Mail.EXAMPLE.com"}, id="domain in capitals"),
         pytest.param({"domain": "\u043f\u0440\u0438\u043c\u0435\u0440.\u0440\u0444"}, id="IDN"),
         pytest.param({"version": f"/v1/types/mail/versions/{VERSION}"}, id="version by URI"),
+        pytest.param({"hostname": "SMTP.example.com"}, id="hostname in capitals"),
+        pytest.param({"hostname": None}, id="no hostname"),
         pytest.param({"version": str(VERSION).upper()}, id="version in capitals"),
         pytest.param({"description": "d"}, id="description"),
     ],
@@ -221,10 +223,12 @@ def test_a_declared_instance_stays_settled_through_its_life(
 
 def test_a_changed_declaration_reaches_the_instance(manager: ElementManager) -> None:
     uri = f"/v1/types/mail/versions/{VERSION}"
-    manager.declare("instances", INSTANCE, **instance(cpu=4, version=uri))
-    manager.loop()
-    found = models.MailInstance.objects.get_one()
-    assert (found.cpu, manager.is_settled("instances", INSTANCE)) == (4, True)
+    for hostname, kept in (("SMTP.example.com", "smtp.example.com"), (None, None)):
+        manager.declare("instances", INSTANCE, **instance(cpu=4, version=uri, hostname=hostname))
+        manager.loop()
+        found = models.MailInstance.objects.get_one()
+        assert (found.cpu, found.hostname) == (4, kept)
+        assert manager.is_settled("instances", INSTANCE)
 
 
 def test_the_example_settles_as_it_is(manager: ElementManager) -> None:

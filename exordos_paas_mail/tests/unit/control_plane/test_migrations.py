@@ -174,6 +174,28 @@ def test_an_instance_of_the_release_before_has_a_primary_domain_with_its_facts(
     assert empty.execute(rows) == []
 
 
+def test_a_relay_of_the_release_before_goes_by_its_domain(empty: Database) -> None:
+    empty.apply("0007-domains-and-keys.py")
+    empty.execute(
+        "INSERT INTO mail_versions VALUES"
+        " ('10000000-0000-4000-8000-000000000000', 'v', '', 'image', now(), now())"
+    )
+    empty.execute(
+        "INSERT INTO mail_instances (uuid, name, project_id, domain, cpu, ram, disk_size, version,"
+        " created_at, updated_at) VALUES"
+        " ('20000000-0000-4000-8000-000000000000', 'n', '30000000-0000-4000-8000-000000000000',"
+        " 'a.example.com', 1, 512, 8, '10000000-0000-4000-8000-000000000000', now(), now())"
+    )
+    for _ in range(2):
+        empty.apply()
+        assert empty.execute("SELECT domain, hostname FROM mail_instances") == [
+            ("a.example.com", None)
+        ]
+        empty.execute("UPDATE mail_instances SET hostname = 'smtp.example.com'")
+        empty.roll_back("0008-hostname.py")
+        assert "hostname" not in empty.columns("mail_instances")
+
+
 def test_migrations_are_known_by_uuids_that_no_other_plugin_has() -> None:
     # The table of applied migrations is shared by all plugins of a runtime.
     identifiers = [

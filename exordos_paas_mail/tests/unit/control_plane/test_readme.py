@@ -106,6 +106,7 @@ def test_the_api_commands_of_the_operations_work(
         if mine := [block for block in blocks if "mail " in block and "dig " not in block]:
             tasks[section.partition("\n")[0]] = [block for block in mine if "$INSTANCE" in block]
     assert {name: len(blocks) for name, blocks in tasks.items() if blocks} == {
+        "Give a relay a name of its own": 1,
         "Read a status": 1,
         "Re-image a node": 1,
         "Grow a data disk": 1,
@@ -118,6 +119,7 @@ def test_the_api_commands_of_the_operations_work(
     (account,) = models.MailAccount.objects.get_all()
     (instance,) = models.MailInstance.objects.get_all()
     assert (account.active, instance.disk_size) == (True, 20)
+    assert instance.hostname == "smtp.example.com"
     assert account.password_hash != before
     # The account was off, then on again.
     assert printed.splitlines()[-2:] == ["false", "true"]

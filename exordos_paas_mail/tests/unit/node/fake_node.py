@@ -179,7 +179,7 @@ class FakeNode:
         session = f"   0: 0100007F:{constants.EXIM_PORTS[0]:04X} 0100007F:C350 01 {tail}"
         self.write("/proc/net/tcp", head + session)
 
-    def configured(self, domain: str, error: str = "") -> str:
+    def configured(self, domain: str, error: str = "", hostname: str | None = None) -> str:
         """Leave what a successful configuration leaves; returns the DKIM TXT value."""
         key = a_key()
         value = dkim.value_of(key)
@@ -191,7 +191,13 @@ class FakeNode:
         running = configure_state.running(
             configure_state.fingerprint(name.encode()) for name in constants.RELAY_FILES
         )
-        state = configure_state.State(domain=domain, running=running, finished=True, error=error)
+        state = configure_state.State(
+            domain=domain,
+            hostname=hostname or domain,
+            running=running,
+            finished=True,
+            error=error,
+        )
         self.write(constants.CONFIGURE_STATE_FILE, configure_state.render(state))
         return value
 

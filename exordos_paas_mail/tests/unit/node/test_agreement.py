@@ -31,12 +31,13 @@ SALT = "abcdefgh"
 @hypothesis.given(
     st.from_regex(r"\A([a-z0-9]([a-z0-9-]{0,8}[a-z0-9])?\.){1,5}[a-z]{2,9}\Z") | st.text()
 )
-def test_every_domain_of_an_instance_reaches_mail_env(value: str) -> None:
+def test_every_domain_and_hostname_of_an_instance_reaches_mail_env(value: str) -> None:
     try:
         domain = domains.normalise(value)
     except ValueError:
         return
-    assert mail_env.parse(mail_env.render(domain)) == domain
+    assert mail_env.parse(mail_env.render(domain)) == (domain, domain)
+    assert mail_env.parse(mail_env.render("example.com", domain)) == ("example.com", domain)
 
 
 @hypothesis.given(st.from_regex(r"\A[A-Za-z0-9!#$&'*+/=?^_`{|}~.-]{1,20}\Z"))
@@ -68,7 +69,11 @@ def test_every_hash_of_an_account_reaches_the_account_file(value: str) -> None:
 
 
 def test_every_setting_of_the_relay_can_be_set_by_its_name() -> None:
-    fields = [field for field in dataclasses.fields(exim_conf.Settings) if field.name != "domain"]
+    fields = [
+        field
+        for field in dataclasses.fields(exim_conf.Settings)
+        if field.name not in {"domain", "hostname"}
+    ]
     defaults = {field.name: tp.cast("relay_env.Value", field.default) for field in fields}
 
     assert relay_env.parse(relay_env.render(defaults), relay_plan._kinds()) == defaults

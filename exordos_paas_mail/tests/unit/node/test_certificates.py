@@ -20,6 +20,8 @@ if tp.TYPE_CHECKING:
     import pathlib
 
 DOMAIN = "mail.example.com"
+HOSTNAME = "smtp.example.net"
+NAMES = [DOMAIN]
 NOW = authority.now()
 DAY = authority.DAY
 
@@ -31,7 +33,7 @@ def names(chain: bytes) -> list[str]:
 
 
 def test_a_self_signed_certificate_is_one_a_client_can_pin(tmp_path: pathlib.Path) -> None:
-    key, chain = certificates.plan(None, None, DOMAIN, NOW)
+    key, chain = certificates.plan(None, None, NAMES, NOW)
     (tmp_path / "key").write_bytes(key)
     (tmp_path / "chain").write_bytes(chain)
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -53,34 +55,38 @@ def test_a_self_signed_certificate_is_one_a_client_can_pin(tmp_path: pathlib.Pat
 
 @pytest.mark.parametrize("domain", [DOMAIN, ".".join(["a" * 60] * 4)], ids=["short", "long"])
 def test_what_was_made_once_is_kept(domain: str) -> None:
-    first = certificates.plan(None, None, domain, NOW)
+    first = certificates.plan(None, None, [domain], NOW)
 
-    assert certificates.plan(*first, domain, NOW + 3600 * DAY) == first
+    assert certificates.plan(*first, [domain], NOW + 3600 * DAY) == first
     assert certificates.remarks(first[1], domain, NOW) == []
 
 
 @pytest.mark.parametrize(
-    ("domain", "later"),
+    ("asked", "later"),
     [
-        pytest.param("other.example", 0 * DAY, id="another domain"),
-        pytest.param(DOMAIN, 3630 * DAY, id="a month before it expires"),
+        pytest.param(["other.example"], 0 * DAY, id="another domain"),
+        pytest.param([HOSTNAME, DOMAIN], 0 * DAY, id="a name of its own"),
+        pytest.param(NAMES, 3630 * DAY, id="a month before it expires"),
     ],
 )
-def test_a_certificate_of_ours_is_made_anew_for_the_same_key(domain: str, later: tp.Any) -> None:
-    key, chain = certificates.plan(None, None, DOMAIN, NOW)
+def test_a_certificate_of_ours_is_made_anew_for_the_same_key(
+    asked: list[str], later: tp.Any
+) -> None:
+    key, chain = certificates.plan(None, None, NAMES, NOW)
 
-    new_key, new_chain = certificates.plan(key, chain, domain, NOW + later)
+    new_key, new_chain = certificates.plan(key, chain, asked, NOW + later)
 
     assert new_key == key
     assert new_chain != chain
-    assert names(new_chain) == [domain]
+    assert names(new_chain) == asked
+    assert certificates.plan(new_key, new_chain, asked, NOW + later) == (new_key, new_chain)
 
 
 @pytest.mark.parametrize("lost", [None, b"", b"harmed"], ids=["lost", "empty", "harmed"])
 def test_a_key_that_cannot_be_used_is_made_anew_with_its_certificate(lost: bytes | None) -> None:
-    _, chain = certificates.plan(None, None, DOMAIN, NOW)
+    _, chain = certificates.plan(None, None, NAMES, NOW)
 
-    key, new_chain = certificates.plan(lost, chain, DOMAIN, NOW)
+    key, new_chain = certificates.plan(lost, chain, NAMES, NOW)
 
     private_key = serialization.load_pem_private_key(key, None)
     assert x509.load_pem_x509_certificate(new_chain).public_key() == private_key.public_key()
@@ -89,7 +95,7 @@ def test_a_key_that_cannot_be_used_is_made_anew_with_its_certificate(lost: bytes
 def test_a_key_put_there_before_its_certificate_is_kept() -> None:
     installed, _ = authority.issue(DOMAIN)
 
-    key, chain = certificates.plan(installed, None, DOMAIN, NOW)
+    key, chain = certificates.plan(installed, None, NAMES, NOW)
 
     assert key == installed
     assert names(chain) == [DOMAIN]
@@ -114,7 +120,7 @@ def test_an_installed_certificate_is_kept_whatever_it_says(
 ) -> None:
     installed = authority.issue(name, lifetime)
 
-    assert certificates.plan(*installed, DOMAIN, NOW) == installed
+    assert certificates.plan(*installed, NAMES, NOW) == installed
     assert certificates.remarks(installed[1], DOMAIN, NOW) == remarks
 
 
@@ -132,7 +138,7 @@ def test_an_installed_certificate_without_its_key_is_refused(
     _, chain = authority.issue(DOMAIN)
 
     with pytest.raises(ValueError, match=reason):
-        certificates.plan(key, chain, DOMAIN, NOW)
+        certificates.plan(key, chain, NAMES, NOW)
 
 
 def test_a_bundle_holds_the_pair_and_nothing_else(tmp_path: pathlib.Path) -> None:
@@ -141,7 +147,7 @@ def test_a_bundle_holds_the_pair_and_nothing_else(tmp_path: pathlib.Path) -> Non
     _, intermediate = authority.issue("a CA")
     files = (older + key.rstrip(b"\n"), b"subject=/CN=mail\n" + chain + intermediate + key)
 
-    assert certificates.plan(*files, DOMAIN, NOW) == files
+    assert certificates.plan(*files, NAMES, NOW) == files
     assert certificates.bundle(*files) == key + chain + intermediate
     (tmp_path / "bundle").write_bytes(certificates.bundle(*files))
     ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(tmp_path / "bundle")
@@ -157,7 +163,7 @@ def test_a_key_that_exim_cannot_load_is_refused(curve: ec.EllipticCurve) -> None
     )
 
     with pytest.raises(ValueError, match="no usable private key"):
-        certificates.plan(key, chain, DOMAIN, NOW)
+        certificates.plan(key, chain, NAMES, NOW)
 
 
 @pytest.mark.parametrize("chain", [b"", b"nonsense", b"-----BEGIN CERTIFICATE-----\nAAAA\n"])
@@ -165,4 +171,4 @@ def test_a_chain_that_is_none_is_refused(chain: bytes) -> None:
     key, _ = authority.issue(DOMAIN)
 
     with pytest.raises(ValueError, match="not PEM"):
-        certificates.plan(key, chain, DOMAIN, NOW)
+        certificates.plan(key, chain, NAMES, NOW)

@@ -7,6 +7,7 @@ from __future__ import annotations
 import typing as tp
 
 import pytest
+from cryptography import x509
 
 from exordos_paas_mail import constants
 from exordos_paas_mail.codecs import configure_state, dkim, exim_conf, mail_env
@@ -18,6 +19,7 @@ if tp.TYPE_CHECKING:
 
 DOMAIN = "mail.example.com"
 OTHER = "other.example"
+HOSTNAME = "smtp.example.net"
 RESTART = ["systemctl restart exim4"]
 START = ["systemctl start exim4"]
 
@@ -44,6 +46,12 @@ def run(node: fake_node.FakeNode) -> int:
 
 def state(node: fake_node.FakeNode) -> configure_state.State:
     return configure_state.parse(node.read(constants.CONFIGURE_STATE_FILE))
+
+
+def dns_names(node: fake_node.FakeNode) -> list[str]:
+    certificate = x509.load_pem_x509_certificate(node.read(constants.TLS_CERTIFICATE_FILE).encode())
+    extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    return extension.value.get_values_for_type(x509.DNSName)
 
 
 def relay_files(node: fake_node.FakeNode) -> dict[pathlib.Path, tuple[tp.Any, ...]]:
@@ -146,6 +154,13 @@ def test_a_second_run_changes_nothing(
             id="not ASCII",
         ),
         pytest.param(
+            constants.MAIL_ENV_FILE,
+            f"MAIL_DOMAIN={DOMAIN}\nMAIL_HOSTNAME=smtp\n",
+            "/etc/exordos_metapaas/mail.env: MAIL_HOSTNAME is not a lower-case DNS name of two "
+            "labels or more",
+            id="not a host name",
+        ),
+        pytest.param(
             constants.RELAY_ENV_FILE,
             "RELAY_ALLOW_PRIVATE_MX=perhaps\n",
             "/etc/exordos_metapaas/relay.env: RELAY_ALLOW_PRIVATE_MX is neither yes nor no",
@@ -183,7 +198,7 @@ def test_a_broken_input_leaves_the_relay_as_it_was_and_says_why(
     assert relay.calls() == []
     assert capsys.readouterr() == ("", f"exordos-mail-configure: {reason}\n")
     assert state(relay) == configure_state.State(
-        domain=DOMAIN, running=running, finished=True, error=reason
+        domain=DOMAIN, hostname=DOMAIN, running=running, finished=True, error=reason
     )
 
 
@@ -302,6 +317,51 @@ def test_a_new_domain_gets_a_key_of_its_own_and_the_old_one_is_found_again(
     assert dkim.parse(second[1])[0] == OTHER
     assert [relay.read(name) for name in names] == first
     assert relay.machine.names(constants.DKIM_KEYS_DIR) == [f"{DOMAIN}.private", f"{OTHER}.private"]
+
+
+def test_a_relay_with_a_name_of_its_own_signs_as_its_domain_and_goes_back(
+    relay: fake_node.FakeNode, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = (constants.EXIM_CONFIG_FILE, "/etc/hosts", constants.DKIM_RECORD_FILE)
+    before = [relay.read(name) for name in files]
+    key = relay.read(constants.TLS_PRIVATE_KEY_FILE)
+
+    relay.write(constants.MAIL_ENV_FILE, mail_env.render(DOMAIN, HOSTNAME))
+    assert run(relay) == 0
+    assert capsys.readouterr().out == (
+        f"{DOMAIN}: changed: TLS certificate, /etc/hosts, exim4.conf, exim4 restarted\n"
+    )
+    assert relay.calls()[-1:] == RESTART
+    assert [relay.read(name) for name in files] == [
+        exim_conf.render(exim_conf.Settings(domain=DOMAIN, hostname=HOSTNAME)),
+        before[1].replace(DOMAIN, HOSTNAME),
+        before[2],
+    ]
+    assert dns_names(relay) == [HOSTNAME, DOMAIN]
+    assert relay.read(constants.TLS_PRIVATE_KEY_FILE) == key
+    assert (state(relay).domain, state(relay).hostname) == (DOMAIN, HOSTNAME)
+    assert run(relay) == 0
+    assert relay.calls() == []
+
+    relay.write(constants.MAIL_ENV_FILE, mail_env.render(DOMAIN))
+    assert run(relay) == 0
+    assert [relay.read(name) for name in files] == before
+    assert (dns_names(relay), state(relay).hostname) == ([DOMAIN], DOMAIN)
+
+
+def test_an_installed_certificate_stays_when_the_relay_gets_another_name(
+    relay: fake_node.FakeNode, capsys: pytest.CaptureFixture[str]
+) -> None:
+    key, chain = authority.issue(DOMAIN)
+    relay.write(constants.TLS_PRIVATE_KEY_FILE, key.decode())
+    relay.write(constants.TLS_CERTIFICATE_FILE, chain.decode())
+    relay.write(constants.MAIL_ENV_FILE, mail_env.render(DOMAIN, HOSTNAME))
+
+    assert run(relay) == 0
+    assert relay.read(constants.TLS_CERTIFICATE_FILE) == chain.decode()
+    assert capsys.readouterr().out.endswith(
+        f"; the installed TLS certificate does not name {HOSTNAME}\n"
+    )
 
 
 @pytest.mark.parametrize("lost", [constants.DKIM_PRIVATE_KEY_FILE, constants.DKIM_RECORD_FILE])

@@ -44,7 +44,7 @@ def test_a_queue_is_counted_as_exim_lists_it(text: str, queue: queue_list.Queue)
 def test_a_relay_that_serves_is_told_at_a_glance(
     fake: fake_node.FakeNode, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    fake.configured("tenant.example")
+    fake.configured("tenant.example", hostname="smtp.tenant.example")
     (fake.directory / "queue").write_text(LISTED.replace("25h", " 9m"))
     fake.write(constants.EXIM_PANIC_LOG, "four")
 
@@ -54,6 +54,7 @@ def test_a_relay_that_serves_is_told_at_a_glance(
     assert said.pop("spool_free_bytes") > 0
     assert said == {
         "domain": "tenant.example",
+        "hostname": "smtp.tenant.example",
         "error": "",
         "queue_messages": 3,
         "queue_frozen": 1,
