@@ -99,12 +99,14 @@ def _template() -> jinja2.Template:
 
 def render(settings: Settings) -> str:
     """Return the whole text of exim4.conf for *settings*."""
+    hostname = settings.hostname or settings.domain
     return _template().render(
-        {**dataclasses.asdict(settings), "hostname": settings.hostname or settings.domain},
+        {**dataclasses.asdict(settings), "hostname": hostname},
         index_tie_key=INDEX_TIE_KEY,
         spellings=_spellings(settings.domain),
         seconds_each=_seconds_each,
         domain_expression=re.escape(settings.domain),
+        hostname_expression=re.escape(hostname),
         address_fields=sorted(header_repair.ADDRESSES),
         any_of_domains=senders.ANY_OF_DOMAINS,
         default_key=senders.DEFAULT_KEY,

@@ -42,6 +42,7 @@ def test_the_first_target_is_written_reloaded_and_reported_with_all_facts(
         **agent_stage.texts(ALICE + BOB),
         "status": "ACTIVE",
         "error": "",
+        "hostname": DOMAIN,
         "dkim_public_key": public_key,
         "dkim_selector": "platform",
         "domains": None,
