@@ -15,7 +15,7 @@ import unicodedata
 import idna
 import jinja2
 
-from exordos_paas_mail.codecs import domains, header_repair, senders
+from exordos_paas_mail.codecs import dkim, domain_table, domains, header_repair, senders
 
 _NUMBER_MAX = 1_000_000_000
 # exim counts a message's octets in 31 bits: a larger limit is none, or another
@@ -24,6 +24,13 @@ _MESSAGE_SIZE_MB_MAX = 2047
 
 # The record inside passwd.cdb that says which passwd file it was made from.
 INDEX_TIE_KEY: tp.Final = "passwd"
+
+# What a domain that may send has in the table of domains (``domain_table``), as a
+# regular expression in exim's words: a key of RSA that signs, which every receiver
+# can verify.
+_SENDS: tp.Final = (
+    rf"\N^{domain_table.SEND}:(?:.* )?[a-z0-9-]+/{dkim.RSA}/{domain_table.SIGN}(?: |\z)\N"
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -111,6 +118,7 @@ def render(settings: Settings) -> str:
         any_of_domains=senders.ANY_OF_DOMAINS,
         default_key=senders.DEFAULT_KEY,
         end_key=senders.END_KEY,
+        sends=_SENDS,
     )
 
 

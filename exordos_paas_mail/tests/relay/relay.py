@@ -245,6 +245,13 @@ class Relay:
         (since,) = re.findall(r"^-frozen (\d+)$", text, re.MULTILINE)
         header.write_text(text.replace(f"-frozen {since}", f"-frozen {int(since) - seconds}"))
 
+    def wait_until_idle(self, *, seconds: float = 30) -> None:
+        """Wait until no session is open and nothing is being delivered."""
+        deadline = time.monotonic() + seconds
+        while not self.units.is_idle():
+            assert time.monotonic() < deadline, "sessions or deliveries are under way"
+            time.sleep(0.01)
+
     def forget_queue(self, *, seconds: float = 30) -> None:
         """Empty the queue, once nothing is being delivered.
 
