@@ -12,6 +12,7 @@ from gcl_sdk.paas.services import builder
 from restalchemy.dm import filters
 
 from exordos_paas_mail import constants, paas_models
+from exordos_paas_mail.codecs import dkim_values
 from exordos_paas_mail.control_plane import targets
 from exordos_paas_mail.control_plane.reconcile import heartbeats, instances, status
 
@@ -103,13 +104,28 @@ class MailPaaSBuilder(builder.PaaSBuilder):
         paas_collection: builder.PaaSCollection,
     ) -> None:
         """Copy the facts of the nodes to the instance."""
-        instance.observe(status.infra_status(node_set_status), nodes)
         agents = {instances.agent_uuid(node) for node in nodes}
         for actual in paas_collection.actuals():
-            # A report that lacks the key is no reason to forget a published one.
-            if actual is not None and actual.uuid in agents and actual.dkim_public_key:
-                instance.dkim_public_key = actual.dkim_public_key
-                instance.dkim_selector = actual.dkim_selector or constants.DKIM_SELECTOR
+            if actual is not None and actual.uuid in agents:
+                self._take_over_keys(instance, actual)
+        instance.observe(status.infra_status(node_set_status), nodes)
+
+    def _take_over_keys(
+        self, instance: paas_models.MailInstance, actual: paas_models.MailInstanceNode
+    ) -> None:
+        if actual.dkim_keys:
+            try:
+                told = dkim_values.parse(actual.dkim_keys)
+            except ValueError as error:
+                LOG.warning("%s: the node's DKIM keys are not taken over: %s", actual.uuid, error)
+                return
+            instance.take_over_keys(told)
+            return
+        # What an image without a table of domains signs with, and one that has not made its
+        # keys yet. A report that lacks the key is no reason to forget a published one.
+        selector = actual.dkim_selector or constants.DKIM_SELECTOR
+        if actual.dkim_public_key and (actual.domains is None or instance.signs_with(selector)):
+            instance.dkim_public_key, instance.dkim_selector = actual.dkim_public_key, selector
 
     def post_create_instance_resource(
         self,

@@ -14,7 +14,16 @@ from restalchemy.dm import filters
 
 from exordos_paas_mail import constants, utils
 from exordos_paas_mail.control_plane.reconcile import heartbeats, losses, status
-from exordos_paas_mail.control_plane.records import instances, primary_domains, statuses
+from exordos_paas_mail.control_plane.records import (
+    dkim_keys,
+    instances,
+    key_rows,
+    primary_domains,
+    statuses,
+)
+
+if tp.TYPE_CHECKING:
+    from exordos_paas_mail.codecs import dkim_values
 
 _FACTS: tp.Final = ("status", "error", "ipsv4", *primary_domains.FACTS)
 
@@ -142,9 +151,37 @@ class InstanceFacts(instances.MailInstance):
         nodes = list(nodes)
         reported = reported_fields(agent_uuid(node) for node in nodes).values()
         known = frozenset.intersection(*reported) if reported else None
+        told = filter(None, [losses.told(self.uuid, known), self._remade_key()])
         self.status, self.error = status.instance_status(
-            infra, self._reports(nodes), losses.told(self.uuid, known)
+            infra, self._reports(nodes), "; ".join(told)
         )
+
+    def _remade_key(self) -> str:
+        """Return that the primary domain's key is not the one in DNS, if it was made anew."""
+        with utils.transaction() as session:
+            selector = dkim_keys.remade(session, self.uuid)
+        if not selector:
+            return ""
+        return (
+            f"the DKIM key {selector} of {self.domain} was lost and made anew: publish its record,"
+            " until then receivers cannot verify what is sent"
+        )
+
+    def take_over_keys(self, told: tp.Iterable[dkim_values.Value]) -> None:
+        """Take over the public keys that a node holds, and the one that signs as facts."""
+        with utils.transaction() as session:
+            dkim_keys.report(session, self.uuid, told)
+            facts = key_rows.facts(session, primary_domains.primary_uuid(self.uuid))
+        if facts.get("dkim_public_key"):
+            self.dkim_public_key, self.dkim_selector = (
+                facts[name] for name in primary_domains.FACTS
+            )
+
+    def signs_with(self, selector: str) -> bool:
+        """Return whether the key *selector* of the primary domain is the one that is to sign."""
+        with utils.transaction() as session:
+            facts = key_rows.facts(session, primary_domains.primary_uuid(self.uuid))
+        return facts.get("dkim_selector", selector) == selector
 
     def _reports(self, nodes: tp.Iterable[sys_uuid.UUID]) -> list[status.Report]:
         agents = [str(agent_uuid(node)) for node in nodes]

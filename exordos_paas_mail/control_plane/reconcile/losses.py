@@ -12,7 +12,7 @@ from __future__ import annotations
 import types
 import typing as tp
 
-from exordos_paas_mail import utils
+from exordos_paas_mail import constants, utils
 
 if tp.TYPE_CHECKING:
     import uuid as sys_uuid
@@ -35,10 +35,26 @@ def _hostname(session: tp.Any, instance: sys_uuid.UUID) -> str:
     return "".join(f"call itself {row['hostname']}" for row in rows)
 
 
+def _domains(session: tp.Any, instance: sys_uuid.UUID) -> str:
+    (row,) = session.execute(
+        "SELECT EXISTS (SELECT FROM mail_domains WHERE instance = %s AND active"
+        " AND NOT is_primary) AS of_domains,"
+        " EXISTS (SELECT FROM mail_dkim_keys k JOIN mail_domains d ON d.uuid = k.domain"
+        " WHERE k.instance = %s AND d.is_primary AND k.state = 'ACTIVE'"
+        " AND k.selector <> %s) AS of_keys",
+        (str(instance), str(instance), constants.DKIM_SELECTOR),
+    ).fetchall()
+    needed = {
+        "send for its further domains": row["of_domains"],
+        "sign with its further DKIM keys": row["of_keys"],
+    }
+    return ", ".join(loss for loss, is_needed in needed.items() if is_needed)
+
+
 # By the field of a part, see ``targets``, or of a fact: what an image without it
 # cannot do for an instance, empty if the instance does not need it.
 LOSSES: tp.Final[Mapping[str, Callable[[tp.Any, sys_uuid.UUID], str]]] = types.MappingProxyType(
-    {"passwd": _accounts, "hostname": _hostname}
+    {"passwd": _accounts, "hostname": _hostname, "domains": _domains}
 )
 
 

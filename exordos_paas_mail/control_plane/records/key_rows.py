@@ -16,7 +16,7 @@ import uuid as sys_uuid
 
 from exordos_paas_mail import utils
 from exordos_paas_mail.codecs import dkim
-from exordos_paas_mail.control_plane.records import errors, key_states
+from exordos_paas_mail.control_plane.records import errors, key_states, primary_domains
 
 if tp.TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -34,9 +34,42 @@ def read(session: tp.Any, domain: sys_uuid.UUID) -> list[key_states.Key]:
         " WHERE domain = %s ORDER BY created_at DESC, selector",
         (str(domain),),
     ).fetchall()
-    return [
-        key_states.Key(**{name: utils.moment(value) for name, value in row.items()}) for row in rows
-    ]
+    return [_key(row) for row in rows]
+
+
+def with_domains(
+    session: tp.Any, instance: sys_uuid.UUID
+) -> list[tuple[dict[str, tp.Any], list[key_states.Key]]]:
+    """Return the rows of the domains of *instance*, each with its keys.
+
+    What a control plane of the release before has left out of the primary's is written.
+    """
+    with utils.transaction(session) as active:
+        found = _with_domains(active, instance)
+        if not any(row["is_primary"] and keys for row, keys in found):
+            primary_domains.write_primary(active, instance)
+            found = _with_domains(active, instance)
+    return found
+
+
+def _with_domains(
+    session: tp.Any, instance: sys_uuid.UUID
+) -> list[tuple[dict[str, tp.Any], list[key_states.Key]]]:
+    rows = session.execute(
+        "SELECT uuid, domain, is_primary, active, status FROM mail_domains WHERE instance = %s",
+        (str(instance),),
+    ).fetchall()
+    of_domain: dict[tp.Any, list[key_states.Key]] = {row["uuid"]: [] for row in rows}
+    for row in session.execute(
+        f"SELECT domain, {', '.join(_STATE)} FROM mail_dkim_keys WHERE instance = %s",  # noqa: S608
+        (str(instance),),
+    ).fetchall():
+        of_domain.setdefault(row["domain"], []).append(_key(row))
+    return [(dict(row), of_domain[row["uuid"]]) for row in rows]
+
+
+def _key(row: tp.Mapping[str, tp.Any]) -> key_states.Key:
+    return key_states.Key(**{name: utils.moment(row[name]) for name in _STATE})
 
 
 def write(

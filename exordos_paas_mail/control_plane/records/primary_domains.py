@@ -69,6 +69,8 @@ def write_primary(session: tp.Any, instance: sys_uuid.UUID) -> None:
         " %(active)s, CASE dkim_selector WHEN %(selector)s::varchar"
         " THEN coalesce(substring(dkim_public_key FROM 'p=([A-Za-z0-9+/=]+)'), '') ELSE '' END,"
         " %(now)s, %(now)s, %(now)s FROM mail_instances WHERE uuid = %(instance)s"
-        " ON CONFLICT (domain, selector) DO NOTHING",
+        " ON CONFLICT (domain, selector) DO UPDATE SET public_key = EXCLUDED.public_key,"
+        " updated_at = EXCLUDED.updated_at WHERE EXCLUDED.public_key <> ''"
+        " AND EXCLUDED.public_key <> mail_dkim_keys.public_key",
         values,
     )

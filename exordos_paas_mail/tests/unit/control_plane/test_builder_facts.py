@@ -158,7 +158,7 @@ def test_the_dkim_key_survives_a_report_without_it(stage: stages.Stage) -> None:
 
 def test_a_new_dkim_key_replaces_the_old(stage: stages.Stage) -> None:
     node = stage.serving()
-    node.report(dkim_public_key="v=DKIM1; k=rsa; p=NEW", dkim_selector="second")
+    node.report({"domains"}, dkim_public_key="v=DKIM1; k=rsa; p=NEW", dkim_selector="second")
     stage.services.tick(2)
     assert stage.shown("dkim_public_key", "dkim_selector") == ("v=DKIM1; k=rsa; p=NEW", "second")
 
@@ -178,6 +178,7 @@ def test_a_part_that_the_image_of_a_node_lacks_is_not_sent_and_told(stage: stage
         "uuid": str(node.agent),
         "name": "relay",
         "domain": "mail.example.com",
+        "domains": "mail.example.com:send:platform/rsa/sign\n",
     }
     assert stage.shown("status", "error") == lost
     before = gservice.row_versions()
