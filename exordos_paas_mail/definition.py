@@ -63,6 +63,7 @@ class MailDefinition(registry.PaaSDefinition):
             "versions": f"{declared}.versions:DeclaredVersion",
             "instances": f"{declared}.instances:DeclaredInstance",
             "instances.accounts": f"{declared}.accounts:DeclaredAccount",
+            "instances.domains": f"{declared}.domains:DeclaredDomain",
         }
 
     def get_agent_filters(self) -> dict[str, str]:
@@ -71,4 +72,5 @@ class MailDefinition(registry.PaaSDefinition):
             "versions": "manager",
             "instances": "project_id",
             "instances.accounts": "project_id",
+            "instances.domains": "project_id",
         }

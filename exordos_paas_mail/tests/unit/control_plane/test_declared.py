@@ -657,3 +657,54 @@ def test_an_entry_that_lost_its_handle_is_taken_over(manager: ElementManager) ->
     assert manager.is_settled("versions", VERSION)
     found = models.MailVersion.objects.get_one()
     assert (found.uuid, found.manager, found.description) == (VERSION, EM_PROJECT, "two")
+
+
+DOMAIN = sys_uuid.UUID("e0000000-0000-4000-8000-000000000000")
+
+
+def domain(**changes: tp.Any) -> dict[str, tp.Any]:
+    return {
+        "name": "shop",
+        "project_id": EM_PROJECT,
+        "instance": str(INSTANCE),
+        "domain": "Почта.рф",
+        "dkim_rotation_days": 90,
+        **changes,
+    }
+
+
+def test_a_declared_domain_settles_whatever_its_dns_says(manager: ElementManager) -> None:
+    manager.declare("instances.domains", DOMAIN, **domain())
+    manager.loop()
+    assert manager.is_settled("instances.domains", DOMAIN)
+    (actual,) = manager._of(ua_models.Resource, "instances.domains", DOMAIN)
+    assert (actual.status, "status" in actual.value) == ("ACTIVE", False)
+    assert actual.value["domain"] == "Почта.рф"
+    before = gservice.row_versions()
+    manager.loop()
+    assert gservice.row_versions() == before
+    manager.declare("instances.domains", DOMAIN, **domain(active=False))
+    manager.loop()
+    assert manager.is_settled("instances.domains", DOMAIN)
+    assert manager.reported("instances.domains", DOMAIN)["active"] is False
+
+
+def test_a_declared_domain_that_is_withdrawn_goes_with_its_keys(manager: ElementManager) -> None:
+    manager.declare("instances.domains", DOMAIN, **domain())
+    manager.loop()
+    manager.withdraw("instances.domains", DOMAIN)
+    manager.loop()
+    rows = models.MailDkimKey.objects.get_all()
+    assert [key.selector for key in rows] == ["platform"]
+
+
+def test_a_declared_domain_that_cannot_change_says_so(manager: ElementManager) -> None:
+    manager.declare("instances.domains", DOMAIN, **domain())
+    manager.loop()
+    manager.declare("instances.domains", DOMAIN, **domain(domain="other.example"))
+    manager.loop()
+    reported = manager.reported("instances.domains", DOMAIN)
+    assert (reported["domain"], reported["error"]) == (
+        "xn--80a1acny.xn--p1ai",
+        "domain: cannot be changed by the manifest",
+    )
