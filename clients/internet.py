@@ -11,6 +11,8 @@ import requests
 from clients import waiting
 
 _SECONDS: tp.Final = 10
+# What a zone in Core's DNS is delegated to.
+CLOUD_SERVERS: tp.Final = ("ns1.cloud.test", "ns2.cloud.test")
 
 
 class Client:
@@ -40,6 +42,18 @@ class Client:
         self.publish(domain, "TXT", f"v=spf1 {mechanisms} -all")
         self.publish(f"{selector}._domainkey.{domain}", "TXT", dkim)
         self.publish(f"_dmarc.{domain}", "TXT", "v=DMARC1; p=reject; adkim=s; aspf=s")
+
+    def delegate(self, zone: str) -> None:
+        """Have the world ask the cloud's name servers about *zone*; ``withdraw`` ends it."""
+        self.publish(zone, "NS", *(f"{server}." for server in CLOUD_SERVERS))
+
+    def break_secondary(self, zone: str, **fault: tp.Any) -> None:
+        """Have the second of those servers fail for *zone* (stand.internet.secondaries.Fault)."""
+        self._call("PUT", f"/faults/{zone}", json=fault)
+
+    def repair_secondary(self, zone: str) -> None:
+        """Have it answer as the first one does."""
+        self._call("DELETE", f"/faults/{zone}")
 
     def withdraw(self, name: str) -> None:
         """Forget every record of *name*."""

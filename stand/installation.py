@@ -73,7 +73,7 @@ def up(site: sites.Site, *, bare: bool = False) -> None:
     _build(progress)
     network.ensure(site)
     repository.ensure(site)
-    outside.ensure(site)
+    outside.ensure(site, core.address(site))
     progress("network, repository and the internet outside are up")
     core.up(site, made)
     session = core.wait_ready(site, made)
@@ -143,7 +143,7 @@ def _build(progress: Progress) -> None:
 
 
 def _control_plane(admin: rest.Api) -> str:
-    (found,) = admin.list("/v1/compute/nodes/", name="metapaas-cp")
+    (found,) = admin.list("/v1/compute/nodes/", name=manifests.CONTROL_PLANE)
     return str(found["default_network"]["ipv4"])
 
 
@@ -195,7 +195,11 @@ def parts(site: sites.Site) -> list[Part]:
         Part(
             process.name, str(site.address.ip), process.is_up(), cgroups.memory_used(process.group)
         )
-        for process in (repository.process(site), outside.process(site), agent.process(site))
+        for process in (
+            repository.process(site),
+            outside.process(site, core.address(site)),
+            agent.process(site),
+        )
     ]
     for node in nodes.all_of(site):
         if node.exists:

@@ -24,6 +24,8 @@ if tp.TYPE_CHECKING:
 _VERSION: tp.Final = re.compile(r".*-dev\+(?P<number>\d{14})\.(?P<content>[0-9a-f]+)")
 METAPAAS: tp.Final = "metapaas"
 MAIL: tp.Final = "mailaas"
+# The runtime's one node, by its name in that manifest.
+CONTROL_PLANE: tp.Final = "metapaas-cp"
 
 
 def next_version(release: str, content: str, present: str | None) -> str:

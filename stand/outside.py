@@ -1,9 +1,9 @@
 # SPDX-FileCopyrightText: 2026 The mailaas authors
 # SPDX-License-Identifier: Apache-2.0
-"""The world outside a site: its name server and its mail exchanger, as one process.
+"""The world outside a site: its name servers and its mail exchanger, as one process.
 
-The name server answers on the machine's own address of the bridge, the
-exchanger on an address of its own, as a stranger's would.
+The nodes' resolver answers on the machine's own address of the bridge, the others
+on addresses of their own, as strangers' would.
 """
 
 from __future__ import annotations
@@ -26,6 +26,12 @@ SMTP_PORT: tp.Final = 25
 HTTP_PORT: tp.Final = 8053
 # Core takes the second address of the subnet for itself, and nodes theirs from far above.
 _EXCHANGER: tp.Final = 3
+_ROOT: tp.Final = 4
+_WORLD: tp.Final = 5
+_PRIMARY: tp.Final = 6
+_SECONDARY: tp.Final = 7
+# dnsdist@public: an installation's border forwards port 53 of a public address to it.
+_CLOUD_PORT: tp.Final = 5333
 _START_SECONDS: tp.Final = 20
 
 
@@ -39,31 +45,42 @@ def exchanger(site: sites.Site) -> ipaddress.IPv4Address:
     return site.subnet[_EXCHANGER]
 
 
+def root(site: sites.Site) -> ipaddress.IPv4Address:
+    """Return the address of the root's name server."""
+    return site.subnet[_ROOT]
+
+
 def url(site: sites.Site) -> str:
     """Return where records are published and mail is read."""
     return f"http://{site.address.ip}:{HTTP_PORT}"
 
 
-def process(site: sites.Site) -> processes.Process:
-    """Return the process that is the world outside."""
+def process(site: sites.Site, cloud: ipaddress.IPv4Address) -> processes.Process:
+    """Return the process that is the world outside; *cloud* is Core's address."""
     command = (
         *(sys.executable, "-m", "stand.internet"),
         *("--state", str(site.directory / "internet")),
         *("--dns", f"{resolver(site)}:{DNS_PORT}"),
+        *("--root", f"{root(site)}:{DNS_PORT}"),
+        *("--world", f"{site.subnet[_WORLD]}:{DNS_PORT}"),
+        *("--primary", f"{site.subnet[_PRIMARY]}:{DNS_PORT}"),
+        *("--secondary", f"{site.subnet[_SECONDARY]}:{DNS_PORT}"),
+        *("--cloud", f"{cloud}:{_CLOUD_PORT}"),
         *("--smtp", f"{exchanger(site)}:{SMTP_PORT}"),
         *("--http", f"{site.address.ip}:{HTTP_PORT}"),
     )
     return processes.Process(site, "internet", command)
 
 
-def ensure(site: sites.Site) -> None:
+def ensure(site: sites.Site, cloud: ipaddress.IPv4Address) -> None:
     """Start the world outside and wait for it to answer; the bridge must be there.
 
     Raises TimeoutError, with the process's log in the site's logs.
     """
-    interface = ipaddress.IPv4Interface((exchanger(site), site.subnet.prefixlen))
-    commands.run("ip", "address", "replace", str(interface), "dev", site.bridge)
-    process(site).ensure()
+    for number in (_EXCHANGER, _ROOT, _WORLD, _PRIMARY, _SECONDARY):
+        interface = ipaddress.IPv4Interface((site.subnet[number], site.subnet.prefixlen))
+        commands.run("ip", "address", "replace", str(interface), "dev", site.bridge)
+    process(site, cloud).ensure()
     waiting.until("the world outside", lambda: _answers(url(site)), _START_SECONDS)
 
 

@@ -22,7 +22,7 @@ from gcl_sdk.infra import constants
 
 from exordos_paas_mail import constants as product
 from imaging.containers import nodes
-from stand import core, processes, settings
+from stand import core, manifests, outside, processes, settings
 from stand.hypervisor import images, records
 
 LOG = logging.getLogger(__name__)
@@ -32,6 +32,7 @@ _MEMORY: tp.Final = 256 * 1024
 _STORAGE: tp.Final = 10_000
 # An operator's setting of the relay: here the whole internet has private addresses.
 _RELAY: tp.Final = {"/etc/exordos_metapaas/relay.env": "RELAY_ALLOW_PRIVATE_MX=yes\n"}
+_CHECKER: tp.Final = "/etc/exordos_metapaas/mail_dns.env"
 
 
 class ContainerPoolDriver(pool.AbstractPoolDriver):
@@ -279,8 +280,16 @@ class ContainerPoolDriver(pool.AbstractPoolDriver):
             data=str(self._site.volumes / data[0]) if data else None,
             memory=machine["ram"],
             hosts=self._hosts(),
-            files=_RELAY if machine["name"].startswith(product.NODE_SET_NAME_PREFIX) else {},
+            files=self._files(machine["name"]),
         )
+
+    def _files(self, name: str) -> dict[str, str]:
+        if name.startswith(product.NODE_SET_NAME_PREFIX):
+            return _RELAY
+        if name == manifests.CONTROL_PLANE:
+            root = outside.root(self._site)
+            return {_CHECKER: f"ROOT_SERVERS={root}\nNETWORKS={self._site.subnet}\n"}
+        return {}
 
     def _hosts(self) -> dict[str, str]:
         known = {

@@ -14,7 +14,18 @@ import sys
 
 from aiohttp import web
 
-from stand.internet import api, exchanger, mailbox, nameserver, records, verdicts
+from clients import internet
+from stand.internet import (
+    api,
+    exchanger,
+    hierarchy,
+    mailbox,
+    nameserver,
+    records,
+    resolver,
+    secondaries,
+    verdicts,
+)
 
 
 def _address(text: str) -> tuple[str, int]:
@@ -33,6 +44,14 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--dns", type=_address, default=("10.77.0.1", 53), metavar="HOST:PORT")
     result.add_argument("--smtp", type=_address, default=("10.77.0.3", 25), metavar="HOST:PORT")
     result.add_argument("--http", type=_address, default=("10.77.0.1", 8053), metavar="HOST:PORT")
+    for option, text in (
+        ("--root", "the root's name server"),
+        ("--world", "the name server of all zones that nobody else has"),
+        ("--primary", "the first name server of zones that are delegated to a cloud"),
+        ("--secondary", "their second one, which can be made to fail"),
+        ("--cloud", "who answers to both"),
+    ):
+        result.add_argument(option, type=_address, required=True, metavar="HOST:PORT", help=text)
     result.add_argument(
         "--mx-name", default="mx.stand.test", help="host name of the mail exchanger"
     )
@@ -49,14 +68,30 @@ async def serve(options: argparse.Namespace) -> None:
     published.publish(options.mx_name, "A", [options.smtp[0]])
     kept = mailbox.Mailbox(options.state / "mail")
     tls = exchanger.ensure_certificate(options.state, options.mx_name)
+    servers: dict[str, tuple[tuple[str, int], nameserver.Server]] = {
+        hierarchy.ROOT_SERVER: (options.root, hierarchy.Root(published)),
+        hierarchy.WORLD_SERVER: (options.world, hierarchy.World(published)),
+    }
+    clouds = {}
+    for name, address in zip(
+        internet.CLOUD_SERVERS, (options.primary, options.secondary), strict=True
+    ):
+        clouds[name] = secondaries.Secondary(name, options.cloud)
+        servers[name] = address, clouds[name]
+    for name, (address, _) in servers.items():
+        published.publish(name, "A", [address[0]])
     async with contextlib.AsyncExitStack() as stack:
-        datagrams, streams = await nameserver.start(options.dns, published)
-        stack.callback(datagrams.close)
-        stack.callback(streams.close)
-        judge = verdicts.Judge(*datagrams.get_extra_info("sockname"))
+        recursive = resolver.Resolver(published, options.root[1])
+        for address, server in [(options.dns, recursive), *servers.values()]:
+            datagrams, streams = await nameserver.start(address, server)
+            stack.callback(datagrams.close)
+            stack.callback(streams.close)
+        judge = verdicts.Judge(*options.dns)
         mx = await exchanger.start(options.smtp, options.mx_name, tls, (kept, judge))
         stack.callback(mx.close)
-        runner = web.AppRunner(api.application(published, kept), access_log=None)
+        runner = web.AppRunner(
+            api.application(published, kept, clouds[internet.CLOUD_SERVERS[1]]), access_log=None
+        )
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
         await web.TCPSite(runner, *options.http).start()

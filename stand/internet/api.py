@@ -12,15 +12,23 @@ import typing as tp
 
 from aiohttp import web
 
+from stand.internet import secondaries
+
 if tp.TYPE_CHECKING:
     from stand.internet import mailbox as mailbox_lib
     from stand.internet import records as records_lib
 
 
 class _Views:
-    def __init__(self, records: records_lib.Records, mailbox: mailbox_lib.Mailbox) -> None:
+    def __init__(
+        self,
+        records: records_lib.Records,
+        mailbox: mailbox_lib.Mailbox,
+        secondary: secondaries.Secondary,
+    ) -> None:
         self._records = records
         self._mailbox = mailbox
+        self._secondary = secondary
 
     async def index(self, _: web.Request) -> web.Response:
         counts = {"records": len(self._records.dump()), "messages": len(self._mailbox.find())}
@@ -62,10 +70,25 @@ class _Views:
         self._mailbox.clear()
         return web.Response(status=204)
 
+    async def break_secondary(self, request: web.Request) -> web.Response:
+        wanted = await _body(request)
+        try:
+            fault = secondaries.Fault(**wanted)
+            self._secondary.set_fault(request.match_info["zone"], fault)
+        except (TypeError, ValueError) as error:
+            return _refuse(400, str(error))
+        return web.Response(status=204)
 
-def application(records: records_lib.Records, mailbox: mailbox_lib.Mailbox) -> web.Application:
-    """Return the application over *records* and *mailbox*."""
-    views = _Views(records, mailbox)
+    async def repair_secondary(self, request: web.Request) -> web.Response:
+        self._secondary.set_fault(request.match_info["zone"], None)
+        return web.Response(status=204)
+
+
+def application(
+    records: records_lib.Records, mailbox: mailbox_lib.Mailbox, secondary: secondaries.Secondary
+) -> web.Application:
+    """Return the application over *records*, *mailbox*, and the server that can be broken."""
+    views = _Views(records, mailbox, secondary)
     app = web.Application()
     app.add_routes(
         [
@@ -73,6 +96,8 @@ def application(records: records_lib.Records, mailbox: mailbox_lib.Mailbox) -> w
             web.get("/records", views.list_records),
             web.put("/records/{name}/{type}", views.publish),
             web.delete("/records/{name}", views.withdraw),
+            web.put("/faults/{zone}", views.break_secondary),
+            web.delete("/faults/{zone}", views.repair_secondary),
             web.get("/messages", views.list_messages),
             web.get("/messages/{id}", views.message),
             web.delete("/messages", views.clear),
@@ -81,11 +106,15 @@ def application(records: records_lib.Records, mailbox: mailbox_lib.Mailbox) -> w
     return app
 
 
-async def _strings(request: web.Request) -> list[str]:
+async def _body(request: web.Request) -> tp.Any:
     try:
-        values: tp.Any = await request.json()
+        return await request.json()
     except (json.JSONDecodeError, UnicodeDecodeError):
-        values = None
+        return None
+
+
+async def _strings(request: web.Request) -> list[str]:
+    values = await _body(request)
     if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
         raise web.HTTPBadRequest(
             text=json.dumps({"message": "the body is a JSON list of strings"}),

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The mailaas authors
 # SPDX-License-Identifier: Apache-2.0
-"""The name server: RFC 1035 over UDP and TCP, with EDNS (RFC 6891) and truncation."""
+"""A name server's sockets: RFC 1035 over UDP and TCP, with EDNS (RFC 6891) and truncation."""
 
 from __future__ import annotations
 
@@ -18,9 +18,6 @@ import dns.rcode
 import dns.rdataclass
 import dns.rdatatype
 
-if tp.TYPE_CHECKING:
-    from stand.internet import records as records_lib
-
 LOG = logging.getLogger(__name__)
 _HEADER: tp.Final = struct.Struct("!HHHHHH")
 _IDLE_SECONDS: tp.Final = 10
@@ -29,41 +26,58 @@ _UDP_MAXIMUM: tp.Final = 1232
 _TCP_MAXIMUM: tp.Final = 65535
 
 
-def respond(wire: bytes, records: records_lib.Records, limit: int | None = None) -> bytes | None:
-    """Return the response to one query, or None where none is due.
+class Server(tp.Protocol):
+    """What a name server answers; its sockets are this module's."""
 
-    *limit* is what the transport carries; None stands for UDP, where the EDNS size of the
-    client decides.
-    """
+    async def respond(
+        self, query: dns.message.QueryMessage, *, is_datagram: bool
+    ) -> dns.message.Message | None:
+        """Return the response to a query of one question, or None where none is sent."""
+
+
+async def answer(server: Server, wire: bytes, *, is_datagram: bool) -> bytes | None:
+    """Return what *server* sends on one packet, cut to what the transport carries."""
     try:
         query = dns.message.from_wire(wire)
     except dns.exception.DNSException:
         return _format_error(wire)
     if query.flags & dns.flags.QR:
         return None
-    # Recursion is "available": a stub resolver takes this server for its own.
-    response = dns.message.make_response(query, recursion_available=True)
-    if query.opcode() != dns.opcode.QUERY:
-        response.set_rcode(dns.rcode.NOTIMP)
-    elif len(query.question) != 1:
-        response.set_rcode(dns.rcode.FORMERR)
-    else:
-        question = query.question[0]
-        if question.rdclass != dns.rdataclass.IN or dns.rdatatype.is_metatype(question.rdtype):
-            response.set_rcode(dns.rcode.REFUSED)
-        else:
-            answer = records.answer(question.name, question.rdtype)
-            response.flags |= dns.flags.AA
-            response.set_rcode(answer.rcode)
-            response.answer.extend(answer.rrsets)
-    if limit is None:
+    response = await _response(server, query, is_datagram=is_datagram)
+    if response is None:
+        return None
+    limit = _TCP_MAXIMUM
+    if is_datagram:
         limit = min(max(query.payload, _UDP_MINIMUM), _UDP_MAXIMUM)
     try:
         return response.to_wire(max_size=limit)
     except dns.exception.TooBig:
-        response.flags |= dns.flags.TC
-        response.answer.clear()
-        return response.to_wire(max_size=limit)
+        return truncated(response).to_wire(max_size=limit)
+
+
+def truncated(response: dns.message.Message) -> dns.message.Message:
+    """Return *response* emptied, with the flag that sends its client to TCP."""
+    response.flags |= dns.flags.TC
+    for section in response.sections[1:]:
+        section.clear()
+    return response
+
+
+async def _response(
+    server: Server, query: dns.message.Message, *, is_datagram: bool
+) -> dns.message.Message | None:
+    refusal = dns.message.make_response(query)
+    if query.opcode() != dns.opcode.QUERY:
+        refusal.set_rcode(dns.rcode.NOTIMP)
+        return refusal
+    if len(query.question) != 1 or not isinstance(query, dns.message.QueryMessage):
+        refusal.set_rcode(dns.rcode.FORMERR)
+        return refusal
+    question = query.question[0]
+    if question.rdclass != dns.rdataclass.IN or dns.rdatatype.is_metatype(question.rdtype):
+        refusal.set_rcode(dns.rcode.REFUSED)
+        return refusal
+    return await server.respond(query, is_datagram=is_datagram)
 
 
 def _format_error(wire: bytes) -> bytes | None:
@@ -81,23 +95,30 @@ async def _read(reader: asyncio.StreamReader) -> bytes:
 
 
 class _Datagrams(asyncio.DatagramProtocol):
-    def __init__(self, records: records_lib.Records) -> None:
-        self._records = records
+    def __init__(self, server: Server) -> None:
+        self._server = server
         self._transport: asyncio.DatagramTransport | None = None
+        self._running: set[asyncio.Task[None]] = set()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = tp.cast("asyncio.DatagramTransport", transport)
 
     def datagram_received(self, data: bytes, addr: tuple[str | tp.Any, int]) -> None:
-        response = respond(data, self._records)
+        # One that waits for another server must not keep the others waiting.
+        task = asyncio.get_running_loop().create_task(self._respond(data, addr))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
+    async def _respond(self, data: bytes, addr: tuple[str | tp.Any, int]) -> None:
+        response = await answer(self._server, data, is_datagram=True)
         if response is not None and self._transport is not None:
             self._transport.sendto(response, addr)
 
 
 async def start(
-    address: tuple[str, int], records: records_lib.Records
+    address: tuple[str, int], served: Server
 ) -> tuple[asyncio.DatagramTransport, asyncio.Server]:
-    """Serve *records* on UDP and TCP; raises OSError where the address cannot be had.
+    """Serve on UDP and TCP; raises OSError where the address cannot be had.
 
     Port 0 takes a free one, the same for both.
     """
@@ -109,7 +130,7 @@ async def start(
                     wire = await asyncio.wait_for(_read(reader), _IDLE_SECONDS)
                 except (asyncio.IncompleteReadError, asyncio.TimeoutError):
                     return
-                response = respond(wire, records, _TCP_MAXIMUM)
+                response = await answer(served, wire, is_datagram=False)
                 if response is None:
                     return
                 writer.write(struct.pack("!H", len(response)) + response)
@@ -120,10 +141,10 @@ async def start(
     loop = asyncio.get_running_loop()
     try:
         transport, _ = await loop.create_datagram_endpoint(
-            lambda: _Datagrams(records), local_addr=address
+            lambda: _Datagrams(served), local_addr=address
         )
     except OSError:
         server.close()
         raise
-    LOG.info("name server on %s port %d", *address)
+    LOG.info("%s on %s port %d", type(served).__name__, *address)
     return transport, server

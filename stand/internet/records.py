@@ -30,10 +30,28 @@ _PUBLIC_LABELS: tp.Final = 3  # two and the root
 
 @dataclasses.dataclass(frozen=True)
 class Answer:
-    """What a question gets: a response code and the records of the answer section."""
+    """What a question gets: a response code and the records of the answer section.
+
+    *elsewhere* is where its aliases lead, if that is for others to answer.
+    """
 
     rcode: dns.rcode.Rcode
     rrsets: tuple[dns.rrset.RRset, ...] = ()
+    elsewhere: dns.name.Name | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Delegation:
+    """Who answers for a zone: the names of its servers, and their addresses."""
+
+    zone: dns.name.Name
+    servers: dns.rrset.RRset
+    glue: tuple[dns.rrset.RRset, ...]
+
+    @property
+    def addresses(self) -> list[str]:
+        """The addresses of the servers."""
+        return [rdata.address for rrset in self.glue for rdata in rrset]
 
 
 class Records:
@@ -68,7 +86,7 @@ class Records:
     def withdraw(self, name: str) -> bool:
         """Forget every record of *name*; return whether there was one."""
         with self._lock:
-            known = self._values.pop(_name(name), None) is not None
+            known = self._values.pop(domain_name(name), None) is not None
             if known:
                 self._save()
             return known
@@ -78,12 +96,24 @@ class Records:
         with self._lock:
             return self._dump()
 
-    def answer(self, name: dns.name.Name, rdtype: dns.rdatatype.RdataType) -> Answer:
-        """Answer one question, following aliases as a full-service resolver does."""
+    def delegation(self, name: dns.name.Name) -> Delegation | None:
+        """Return who answers for *name*, where NS records were published for it or above it."""
+        with self._lock:
+            return self._delegation(name.canonicalize())
+
+    def answer(
+        self,
+        name: dns.name.Name,
+        rdtype: dns.rdatatype.RdataType,
+        within: dns.name.Name = dns.name.root,
+    ) -> Answer:
+        """Answer one question, following aliases *within* a zone and to no delegated one."""
         name = name.canonicalize()
         with self._lock:
             rrsets: list[dns.rrset.RRset] = []
             for _ in range(_CHAIN_LIMIT):
+                if not name.is_subdomain(within) or self._delegation(name) is not None:
+                    return Answer(dns.rcode.NOERROR, tuple(rrsets), name)
                 found = self._rrset(name, rdtype)
                 if found is not None:
                     return Answer(dns.rcode.NOERROR, (*rrsets, found) if len(found) else (*rrsets,))
@@ -95,6 +125,17 @@ class Records:
                 name = alias[0].target.canonicalize()
             return Answer(dns.rcode.SERVFAIL)
 
+    def _delegation(self, name: dns.name.Name) -> Delegation | None:
+        for depth in range(len(name.labels)):
+            zone = dns.name.Name(name.labels[depth:])
+            servers = self._rrset(zone, dns.rdatatype.NS)
+            if servers:
+                glue = (
+                    self._rrset(rdata.target.canonicalize(), dns.rdatatype.A) for rdata in servers
+                )
+                return Delegation(zone, servers, tuple(rrset for rrset in glue if rrset))
+        return None
+
     def _rrset(
         self, name: dns.name.Name, rdtype: dns.rdatatype.RdataType
     ) -> dns.rrset.RRset | None:
@@ -105,26 +146,16 @@ class Records:
             values = (f"10 {self._exchanger}",)
         if values is None:
             return None
-        rrset = dns.rrset.RRset(name, dns.rdataclass.IN, rdtype)
-        rrset.update_ttl(TTL)
-        for value in values:
-            rrset.add(_rdata(rdtype, value))
-        return rrset
+        return _rrset_of(name, rdtype, values)
 
     def _exists(self, name: dns.name.Name) -> bool:
         # An empty non-terminal exists too (RFC 8020).
         return _looks_public(name) or any(known.is_subdomain(name) for known in self._values)
 
     def _set(self, name: str, rdtype: str, values: tp.Sequence[str]) -> None:
-        try:
-            number = dns.rdatatype.from_text(rdtype)
-        except (dns.rdatatype.UnknownRdatatype, ValueError) as error:
-            raise ValueError(f"{rdtype!r} is not a record type") from error
-        if dns.rdatatype.is_metatype(number):
-            raise ValueError(f"{rdtype!r} is not a type a record can have")
-        for value in values:
-            _rdata(number, value)
-        self._values.setdefault(_name(name), {})[number] = tuple(values)
+        key = domain_name(name)
+        number = rrset(key, rdtype, values).rdtype
+        self._values.setdefault(key, {})[number] = tuple(values)
 
     def _dump(self) -> dict[str, dict[str, list[str]]]:
         return {
@@ -141,6 +172,27 @@ class Records:
         temporary.replace(self._path)
 
 
+def rrset(name: dns.name.Name, rdtype: str, values: tp.Iterable[str]) -> dns.rrset.RRset:
+    """Return the records of one name and type; raises ValueError on what is no record."""
+    try:
+        number = dns.rdatatype.from_text(rdtype)
+    except (dns.rdatatype.UnknownRdatatype, ValueError) as error:
+        raise ValueError(f"{rdtype!r} is not a record type") from error
+    if dns.rdatatype.is_metatype(number):
+        raise ValueError(f"{rdtype!r} is not a type a record can have")
+    return _rrset_of(name, number, values)
+
+
+def _rrset_of(
+    name: dns.name.Name, rdtype: dns.rdatatype.RdataType, values: tp.Iterable[str]
+) -> dns.rrset.RRset:
+    result = dns.rrset.RRset(name, dns.rdataclass.IN, rdtype)
+    result.update_ttl(TTL)
+    for value in values:
+        result.add(_rdata(rdtype, value))
+    return result
+
+
 def _looks_public(name: dns.name.Name) -> bool:
     # _dmarc, _domainkey, _25._tcp: names for a purpose exist when published, and only then.
     return (
@@ -150,7 +202,8 @@ def _looks_public(name: dns.name.Name) -> bool:
     )
 
 
-def _name(text: str) -> dns.name.Name:
+def domain_name(text: str) -> dns.name.Name:
+    """Return a name in its one spelling; raises ValueError on what is none."""
     try:
         return dns.name.from_text(text).canonicalize()
     except (dns.exception.DNSException, ValueError) as error:

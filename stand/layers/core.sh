@@ -15,13 +15,14 @@ readonly UNITS=(ec-user-api ec-orch-api ec-status-api ec-boot-api ec-gservice ec
 main() {
   apt-get -q update
   apt-get -q -y install --no-install-recommends "${COMPILERS[@]}" \
-    libnginx-mod-stream libvirt0 nginx postgresql
+    dnsdist libnginx-mod-stream libvirt0 nginx pdns-backend-pgsql pdns-server postgresql
   uv venv --quiet "$CORE/.venv"
   uv pip install --quiet --python "$CORE/.venv/bin/python" "exordos-core==$EXORDOS_CORE_VERSION" \
     "gcl_sdk==$GCL_SDK_VERSION"
   apt-get -q -y purge --auto-remove "${COMPILERS[@]}"
   lay_out
   prepare_nginx
+  prepare_dns
   cp -r /run/build/files/. /
   # The home of the operator's settings that ec-bootstrap writes.
   id ubuntu >/dev/null 2>&1 || useradd --create-home --shell /bin/bash ubuntu
@@ -53,6 +54,13 @@ prepare_nginx() {
   install -d /etc/nginx/exordos
   printf 'include /etc/nginx/exordos/*.conf;\n' >>/etc/nginx/nginx.conf
   sed -i 's/server_tokens/# server_tokens/' /etc/nginx/nginx.conf
+}
+
+prepare_dns() {
+  # Enabled by the bootstrap script, when their settings are rendered.
+  systemctl disable pdns.service dnsdist.service
+  rm -f /etc/powerdns/pdns.d/bind.conf
+  cp "$CORE/etc/dnsdist/dnsdist-public.conf" /etc/dnsdist/
 }
 
 main "$@"

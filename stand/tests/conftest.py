@@ -14,9 +14,12 @@ from stand.tests import internet_process
 
 @pytest.fixture(scope="session")
 def loopback() -> str:
-    """Return an address of 127/8 no other run on this machine has: it holds the process id."""
+    """Return an address of 127/8 no other run on this machine has: it holds the process id.
+
+    The seven in the networks above it are this run's too.
+    """
     pid = os.getpid()
-    return f"127.{77 + (pid >> 16 & 0x3F)}.{pid >> 8 & 0xFF}.{pid & 0xFF}"
+    return f"127.{1 + 8 * (pid >> 16 & 0x1F)}.{pid >> 8 & 0xFF}.{pid & 0xFF}"
 
 
 @pytest.fixture(scope="session")

@@ -33,10 +33,25 @@ class Internet:
     http_port = 8000
 
 
+# The cloud's own name server is the test's.
+SERVERS: tp.Final = ("root", "world", "primary", "secondary", "cloud")
+
+
+def neighbour(address: str, number: int) -> str:
+    """Return another loopback address of the same run."""
+    first, second, rest = address.split(".", 2)
+    return f"{first}.{int(second) + number}.{rest}"
+
+
 def command(address: str, state: pathlib.Path) -> list[str]:
     return [
         *(sys.executable, "-m", "stand.internet", "--state", str(state)),
         *("--dns", f"{address}:{Internet.dns_port}"),
+        *(
+            word
+            for number, role in enumerate(SERVERS, 1)
+            for word in (f"--{role}", f"{neighbour(address, number)}:{Internet.dns_port}")
+        ),
         *("--smtp", f"{address}:{Internet.smtp_port}"),
         *("--http", f"{address}:{Internet.http_port}"),
     ]

@@ -19,7 +19,8 @@ main() {
   ec-bootstrap-templates
   migrate
   systemctl enable --now nginx ec-user-api ec-orch-api ec-status-api ec-boot-api ec-gservice \
-    ec-core-agent exordos-repo-proxy-gservice exordos-universal-agent exordos-universal-scheduler
+    ec-core-agent exordos-repo-proxy-gservice exordos-universal-agent exordos-universal-scheduler \
+    pdns dnsdist@public dnsdist@private
   ec-bootstrap --config-file "$CONFIG"
 }
 
@@ -34,6 +35,7 @@ persist() {
   mkdir -p /var/lib/exordos/data
   migrate_to_persistent /var/lib/exordos/data "$PERSISTENT_MOUNT/var/lib/exordos/data"
   migrate_to_persistent /etc/exordos_core "$PERSISTENT_MOUNT/etc/exordos_core"
+  migrate_to_persistent /etc/dnsdist "$PERSISTENT_MOUNT/etc/dnsdist"
   persist_migrate_complete
 }
 
