@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import typing as tp
+from urllib import parse
 
 import requests
 
@@ -21,6 +22,8 @@ class Client:
     def __init__(self, url: str) -> None:
         """*url* is the root of the interface, http://host:port."""
         self._url = url.rstrip("/")
+        # Its resolver answers there too.
+        self.host = str(parse.urlsplit(url).hostname)
         self._session = requests.Session()
         # The stand is on this machine: no proxy of the network it sits in is asked.
         self._session.trust_env = False

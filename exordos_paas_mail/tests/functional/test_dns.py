@@ -1,0 +1,61 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""Core's DNS in the world: what its owner writes is what everybody is answered."""
+
+from __future__ import annotations
+
+import typing as tp
+import uuid
+
+import dns.resolver
+import pytest
+
+from clients import iam, waiting, zones
+from clients import internet as internet_client
+
+if tp.TYPE_CHECKING:
+    from exordos_paas_mail.tests.functional import settings
+
+KEY: tp.Final = "v=DKIM1; k=rsa; p=" + "MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8A" * 12
+
+
+@pytest.fixture
+def world(configuration: settings.Settings) -> internet_client.Client:
+    if configuration.internet_url is None:
+        pytest.skip("needs the stand's name servers (EXORDOS_MAIL_INTERNET_URL)")
+    return internet_client.Client(configuration.internet_url)
+
+
+@pytest.fixture
+def zone(owner_session: iam.Session, world: internet_client.Client) -> tp.Iterator[zones.Zone]:
+    """Return a zone of the project's, delegated to Core by the world."""
+    made = zones.make(owner_session.api(), f"{uuid.uuid4().hex[:10]}.example")
+    world.delegate(made.name)
+    yield made
+    world.withdraw(made.name)
+    made.delete()
+
+
+def texts(world: internet_client.Client, name: str) -> list[str]:
+    """Return the texts that a stranger's resolver finds."""
+    resolver = dns.resolver.Resolver(configure=False)
+    resolver.nameservers = [world.host]
+    resolver.lifetime = 3
+    try:
+        answer = resolver.resolve(name, "TXT", search=False)
+    except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer, dns.resolver.NoNameservers):
+        return []
+    return sorted(b"".join(rdata.strings).decode() for rdata in answer)
+
+
+def test_a_long_text_of_a_zone_is_answered_to_the_world_as_it_was_written(
+    world: internet_client.Client,
+    zone: zones.Zone,
+    poll: waiting.Poll,
+) -> None:
+    row = zone.add("TXT", "platform._domainkey", KEY)
+    name = f"platform._domainkey.{zone.name}"
+    assert row["name"] == name
+    poll.until("the key is answered", lambda: texts(world, name), [KEY].__eq__)
+    zone.remove(row)
+    poll.until("the key is gone", lambda: texts(world, name), [].__eq__)
