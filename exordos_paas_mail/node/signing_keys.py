@@ -49,29 +49,36 @@ class SigningKeys:
         self._node = node
         self._primary = watched.Watched(node, constants.MAIL_ENV_FILE, _parse_domain)
         self._seen: dict[str, _Seen] = {}
+        self._told: tuple[list[tuple[str, str, _Seen]], str] = ([], "")
         self._sound_directories: dict[str, machine.Signature] = {}
 
     def values(self, table: list[domain_table.Domain]) -> str:
         """Return the public keys of *table* that can be signed with, see ``dkim_values``."""
-        values = []
+        _, primary = self._primary.read()
+        found = []
         for domain in table:
             for key in domain.keys:
-                seen = self._look(self._path(domain.name, key), key)
+                seen = self._look(_path(domain.name, key, primary), key)
                 if seen is not None and seen.public_key:
-                    value = (domain.name, key.selector, key.algorithm, seen.public_key)
-                    values.append(dkim_values.Value(*value))
-        return dkim_values.render(values)
+                    found.append((domain.name, key.selector, seen))
+        if found != self._told[0]:
+            values = [
+                dkim_values.Value(n, s, seen.algorithm, seen.public_key) for n, s, seen in found
+            ]
+            self._told = (found, dkim_values.render(values))
+        return self._told[1]
 
     def faults(self, domain: domain_table.Domain) -> list[str]:
         """Return what ``ensure`` has to repair."""
-        keys = self._own_keys(domain)
+        _, primary = self._primary.read()
+        keys = [key for key in domain.keys if not _is_configures(domain.name, key, primary)]
         faults = [
             f"{directory} is not as exim needs it"
             for directory in _directories(domain.name, keys)
             if not self._is_sound(directory)
         ]
         for key in keys:
-            seen = self._look(self._path(domain.name, key), key)
+            seen = self._look(_path(domain.name, key, primary), key)
             fault = "is missing" if seen is None else seen.fault
             if fault:
                 faults.append(f"the DKIM key {key.selector} of {domain.name} {fault}")
@@ -79,12 +86,13 @@ class SigningKeys:
 
     def ensure(self, domain: domain_table.Domain) -> bool:
         """Make the keys of *domain* that are missing or damaged; returns whether any was."""
-        keys = self._own_keys(domain)
+        _, primary = self._primary.read()
+        keys = [key for key in domain.keys if not _is_configures(domain.name, key, primary)]
         changes = [
             self._node.ensure_directory(directory, _DIRECTORY_MODE, exim=True)
             for directory in _directories(domain.name, keys)
         ]
-        changes += [self._ensure_key(self._path(domain.name, key), key) for key in keys]
+        changes += [self._ensure_key(_path(domain.name, key, primary), key) for key in keys]
         return any(changes)
 
     def others(self, domain: domain_table.Domain) -> list[str]:
@@ -93,9 +101,6 @@ class SigningKeys:
         directory = _directory(domain.name)
         names = [name for name in self._node.names(directory) if name.endswith(_SUFFIX)]
         return [f"{directory}/{name}" for name in names if name not in listed]
-
-    def _own_keys(self, domain: domain_table.Domain) -> list[domain_table.Key]:
-        return [key for key in domain.keys if not self._is_configures(domain.name, key)]
 
     def _is_sound(self, directory: str) -> bool:
         signature = self._node.directory_signature(directory)
@@ -136,18 +141,19 @@ class SigningKeys:
             self._seen[path] = seen
         return seen
 
-    def _is_configures(self, domain: str, key: domain_table.Key) -> bool:
-        """Return whether the key is the primary's first, which configure sees to.
 
-        While there is no mail.env nobody knows whose that is.
-        """
-        _, primary = self._primary.read()
-        return key.selector == constants.DKIM_SELECTOR and primary in {"", domain}
+def _is_configures(domain: str, key: domain_table.Key, primary: str) -> bool:
+    """Return whether the key is the primary's first, which configure sees to.
 
-    def _path(self, domain: str, key: domain_table.Key) -> str:
-        if self._is_configures(domain, key):
-            return constants.DKIM_PRIVATE_KEY_FILE
-        return f"{_directory(domain)}/{key.selector}{_SUFFIX}"
+    While there is no mail.env nobody knows whose that is.
+    """
+    return key.selector == constants.DKIM_SELECTOR and primary in {"", domain}
+
+
+def _path(domain: str, key: domain_table.Key, primary: str) -> str:
+    if _is_configures(domain, key, primary):
+        return constants.DKIM_PRIVATE_KEY_FILE
+    return f"{_directory(domain)}/{key.selector}{_SUFFIX}"
 
 
 def _directory(domain: str) -> str:
