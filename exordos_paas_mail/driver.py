@@ -216,10 +216,7 @@ class MailInstanceNode(meta.MetaDataPlaneModel):
             # exim4 has nothing to reload before configure has started it.
             waiting = not condition.configured and not condition.error
             errors += filter(None, [condition.error, self.state_failure])
-            if condition.error or self._health.is_outdated():
-                self._health.repair()
-            else:
-                self._health.settle()
+            self._health.repair(condition)
         except _FAILURES as error:
             errors.append(str(error))
         self.error = "; ".join(errors)[:_ERROR_SIZE_MAX]

@@ -10,16 +10,12 @@ import typing as tp
 
 from exordos_paas_mail import constants
 from exordos_paas_mail.codecs import configure_state, dkim, queue_list
-from exordos_paas_mail.node import machine, relay_files
+from exordos_paas_mail.node import machine, pace, relay_files
 from exordos_paas_mail.node.machine import watched
 
 if tp.TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-# A repair that did not help is worth another try: a full disk is cleaned, an
-# installed certificate is corrected. Seconds, doubled each time.
-_REPAIR_WAIT_MIN = 5.0
-_REPAIR_WAIT_MAX = 60.0
 # To ask systemd costs more than all the rest of a pass. In between, the processes
 # it named are looked at.
 _RELAY_PERIOD = 60.0
@@ -42,8 +38,13 @@ class Condition:
     """What the relay calls itself; empty until it is configured."""
     dkim_public_key: str = ""
     """The TXT value to publish; empty when there is none for the domain."""
-    error: str = ""
-    """What is wrong, one line; empty when nothing is."""
+    faults: tuple[str, ...] = ()
+    """What is wrong, a line for each."""
+
+    @property
+    def error(self) -> str:
+        """What is wrong, one line; empty when nothing is."""
+        return "; ".join(self.faults)
 
 
 class _Record(tp.NamedTuple):
@@ -97,8 +98,7 @@ class Health:
             watched.Watched(node, name, configure_state.fingerprint)
             for name in constants.RELAY_FILES
         ]
-        self._repair_wait = 0.0
-        self._repaired_at: float | None = None
+        self._pace = pace.Pace()
         self._seen_running_at: float | None = None
         self._processes: dict[int, str] = {}
         self._changing_since: float | None = None
@@ -125,10 +125,10 @@ class Health:
         if state is not None and state.error:
             failures.append(f"configure: {state.error}")
         if state is None or not state.domain:
-            return Condition(configured=False, error=_join(failures))
+            return Condition(configured=False, faults=_said(failures))
         if state.domain != domain:
             failures.append(f"the relay is configured for {state.domain}")
-            return Condition(configured=True, hostname=state.hostname, error=_join(failures))
+            return Condition(configured=True, hostname=state.hostname, faults=_said(failures))
         value, failure = self._dkim(domain)
         failures += [
             failure,
@@ -140,11 +140,24 @@ class Health:
             configured=True,
             hostname=state.hostname,
             dkim_public_key=value,
-            error=_join(failures),
+            faults=_said(failures),
         )
 
-    def is_outdated(self) -> bool:
-        """Return whether configure has something to do.
+    def repair(self, condition: Condition) -> None:
+        """Have what is wrong repaired, each fault at its own pace; waits for nothing.
+
+        That is what *condition* names, and files of the relay that are not those exim
+        runs with. What does not run is started, and the relay is configured anew.
+        """
+        if not self._pace.due([*condition.faults, *_said([self._outdated()])]):
+            return
+        # Without configure: an input it refuses is no reason to keep a relay down.
+        if self._seen_running_at is None and self._node.signature(constants.EXIM_CONFIG_FILE):
+            self._node.start_unit(constants.EXIM_UNIT)
+        self._node.start_unit(constants.CONFIGURE_UNIT)
+
+    def _outdated(self) -> str:
+        """Return what configure has to do although nothing need be wrong, empty for nothing.
 
         exim runs with other files than there are: a certificate was renewed, or
         somebody has edited exim4.conf. Or nobody knows what it runs with,
@@ -152,31 +165,16 @@ class Health:
         """
         _, state = self._state.read()
         if state is None or not state.finished:
-            return self._node.exists(constants.MAIL_ENV_FILE)
+            is_told = self._node.exists(constants.MAIL_ENV_FILE)
+            return "nobody knows what exim runs with" if is_told else ""
         if state.error:
-            return False
-        if state.running != configure_state.running(file.read()[1] for file in self._relay):
-            return True
-        return any(relay_files.fault(self._node, name) for name in relay_files.FILES)
-
-    def repair(self) -> None:
-        """Have what does not run started and the relay configured anew; waits for nothing.
-
-        At once when the last repair helped, and more and more seldom otherwise.
-        """
-        now = time.monotonic()
-        if self._repaired_at is not None and now - self._repaired_at < self._repair_wait:
-            return
-        self._repaired_at = now
-        self._repair_wait = min(max(2 * self._repair_wait, _REPAIR_WAIT_MIN), _REPAIR_WAIT_MAX)
-        # Without configure: an input it refuses is no reason to keep a relay down.
-        if self._seen_running_at is None and self._node.signature(constants.EXIM_CONFIG_FILE):
-            self._node.start_unit(constants.EXIM_UNIT)
-        self._node.start_unit(constants.CONFIGURE_UNIT)
-
-    def settle(self) -> None:
-        """Note that nothing is left to repair: the next fault is repaired at once."""
-        self._repair_wait = min(self._repair_wait, _REPAIR_WAIT_MIN)
+            return ""
+        found = configure_state.running(file.read()[1] for file in self._relay)
+        if state.running != found:
+            return f"exim does not run with {found}"
+        return "; ".join(
+            filter(None, (relay_files.fault(self._node, name) for name in relay_files.FILES))
+        )
 
     def _disk_failure(self) -> str:
         """Return why exim cannot take mail in; no number in it that changes by the minute."""
@@ -281,5 +279,5 @@ def queue_failure(stuck: int) -> str:
     return f"{stuck} {messages} frozen in the queue (exim4 -bp, exim4 -Mt)"
 
 
-def _join(failures: Iterable[str]) -> str:
-    return "; ".join(filter(None, failures))
+def _said(failures: Iterable[str]) -> tuple[str, ...]:
+    return tuple(filter(None, failures))

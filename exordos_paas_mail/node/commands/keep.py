@@ -77,10 +77,7 @@ class Keeper:
 
     def _keep_relay(self) -> list[str]:
         condition = self._health.read(self._health.domain())
-        if not condition.error and not self._health.is_outdated():
-            self._health.settle()
-            return []
-        self._health.repair()
+        self._health.repair(condition)
         return [condition.error] if condition.error else []
 
     def _keep_report(self) -> list[str]:

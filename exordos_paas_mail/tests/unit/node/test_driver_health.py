@@ -240,6 +240,20 @@ def test_a_new_fault_is_repaired_at_once_and_an_old_one_ever_more_seldom(
     assert settled.turn() == [REPAIR]
 
 
+def test_a_fault_that_stays_does_not_keep_another_from_its_repair(
+    settled: agent_stage.Stage,
+) -> None:
+    settled.fake.write(constants.DKIM_RECORD_FILE, "nonsense")
+    assert (settled.turn(), settled.turn()) == ([REPAIR], [])
+    settled.fake.end_process(fake_node.FIRST_PID + 3)
+    settled.fake.relay_says(**{"587": "inactive"})
+    assert (settled.turn(), settled.turn()) == ([agent_stage.START, REPAIR], [])
+    settled.fake.relay()
+    for text in "emptied", "cut short":
+        settled.fake.write(constants.TLS_SERVED_FILE, text)
+        assert (settled.turn(), settled.turn()) == ([REPAIR], [])
+
+
 FROZEN = "11m   279 1xV9iS-00000i-1d <alice@example.com> *** frozen ***\n          a@b.example\n"
 
 
