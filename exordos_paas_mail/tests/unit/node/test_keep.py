@@ -145,7 +145,7 @@ def test_parts_and_names_of_a_later_release_are_passed_over(
 ) -> None:
     path = settled.fake.path(constants.KEPT_TARGET_FILE)
     kept = json.loads(path.read_text())
-    kept["texts"]["senders"] = "later"
+    kept["texts"]["of_later"] = "later"
     kept["later"] = 1
     text = json.dumps(kept)
     path.write_text(text)
