@@ -239,7 +239,7 @@ def test_the_example_settles_as_it_is(manager: ElementManager) -> None:
         "$mailaas.types.mail.instances.$example_mail:uuid": str(EXAMPLE),
         "$core.secret.passwords.$example_mail_alice:value": PASSWORD,
     }
-    uuids = {"instances": EXAMPLE, "instances.accounts": ACCOUNT}
+    uuids = {"instances": EXAMPLE, "instances.accounts": ACCOUNT, "instances.domains": DOMAIN}
     for path, values in manifests.declared(manifest):
         resolved = {field: links.get(value, value) for field, value in values.items()}
         assert not [value for value in resolved.values() if str(value).startswith("$")]
