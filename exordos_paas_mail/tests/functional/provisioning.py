@@ -82,7 +82,7 @@ class Accounts:
         """Return once a login with the account's password ends with *code*."""
         self._poll.until(
             f"login of {account.address} ends with {code}",
-            lambda: self._relay.login(account.address, account.password),
+            lambda: self._relay.try_login(account.address, account.password),
             lambda found: found == code,
         )
 

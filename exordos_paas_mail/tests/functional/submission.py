@@ -19,7 +19,6 @@ import uuid
 SUBMISSION: tp.Final = 587
 SUBMISSIONS: tp.Final = 465
 RELAY: tp.Final = 25
-Disconnected = smtplib.SMTPServerDisconnected
 OK: tp.Final = 235
 REFUSED: tp.Final = 535
 _SECONDS: tp.Final = 30
@@ -62,8 +61,7 @@ class Relay:
             )
         else:
             client = self.plain(port)
-            code, answer = client.starttls(context=_context())
-            assert code == 220, (code, answer)
+            client.starttls(context=_context())
         client.ehlo()
         return client
 
@@ -73,6 +71,17 @@ class Relay:
         """Return the code that ends one AUTH exchange."""
         with self.encrypted(port) as client:
             return authenticate(client, address, password, mechanism)
+
+    def try_login(self, address: str, password: str) -> int | str:
+        """Return the code of a login, or why there was none.
+
+        For who waits: a relay may be off, booting, or between two configurations. What
+        smtplib and ssl raise is an OSError.
+        """
+        try:
+            return self.login(address, password)
+        except OSError as error:
+            return repr(error)
 
     @contextlib.contextmanager
     def logged_in(

@@ -56,4 +56,4 @@ def test_deleting_an_instance_removes_its_node_and_everything_of_it(
     }
     poll.until("everything of the instance is gone", left, lambda found: found == gone)
     assert requested["passing"]["uuid"] not in [it["uuid"] for it in owner.list(mail.INSTANCES)]
-    assert owner.read(mail.instance_path(instance))["status"] == "ACTIVE"
+    provisioning.wait_active(owner, instance, poll)

@@ -49,8 +49,8 @@ class Declared:
         (found,) = self.core.list(example_element.PASSWORDS, name="example-mail-alice")
         return found
 
-    def login(self, password: str) -> int:
-        return submission.Relay(self.host).login(self.address, password)
+    def login(self, password: str) -> int | str:
+        return submission.Relay(self.host).try_login(self.address, password)
 
     def writes(self) -> list[str]:
         """Return the last writing transaction of each row that is about the instance."""
@@ -106,7 +106,7 @@ def declared(
         lambda: api.list(mail.INSTANCES, domain=domain),
         lambda found: [it["status"] for it in found] == ["ACTIVE"],
     )
-    (account,) = api.list(mail.accounts_path(found[0]))
+    (account,) = poll.until("the declared account", lambda: api.list(mail.accounts_path(found[0])))
     yield Declared(
         stand,
         elements.core,

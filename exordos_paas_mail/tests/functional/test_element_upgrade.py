@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import pathlib
 import typing as tp
 import uuid
@@ -148,14 +149,12 @@ class Machine:
         )
         assert changed["image"] == image
         self.poll.until("the node has another root", self._root, lambda found: found == "")
-        self.poll.until("the relay is back", self._login, lambda found: found == submission.OK)
+        self.poll.until(
+            "the relay is back",
+            lambda: self.relay.try_login(self.alice.address, self.alice.password),
+            lambda found: found == submission.OK,
+        )
         provisioning.wait_active(self.api, self.instance, self.poll)
-
-    def _login(self) -> int | str:
-        try:
-            return self.relay.login(self.alice.address, self.alice.password)
-        except (OSError, submission.Disconnected) as error:
-            return repr(error)
 
 
 @pytest.fixture
@@ -180,6 +179,11 @@ def next_version(
     made = platform.create(mail.VERSIONS, body)
     yield made
     platform.delete(f"{mail.VERSIONS}{made['uuid']}")
+
+
+def succeeded_last(outcomes: traffic.Outcomes) -> bool:
+    """Return whether the last attempt succeeded."""
+    return bool(outcomes.found) and outcomes.found[-1][1] is None
 
 
 @pytest.fixture
@@ -222,8 +226,9 @@ def test_a_new_image_reaches_an_instance_and_costs_no_mail_no_key_and_no_account
     ):
         with traffic.repeated(sender.send) as sent:
             machine.move(version, image)
+            # An attempt that began while the machine was off may fail after all this.
+            machine.poll.until("mail is sent again", functools.partial(succeeded_last, sent))
         record_property(f"gap_{direction}_seconds", round(sent.longest_gap, 1))
-        assert sent.found[-1][1] is None, sent.failures[-1]
         assert machine.keeps() == kept
         find = "import importlib.metadata as m; print(m.version('exordos_paas_mail'))"
         running = machine.shell(f'/opt/exordos_paas_mail/bin/python -c "{find}"').strip()

@@ -8,13 +8,14 @@ of a table for docs/measurements.md.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import pathlib
 import typing as tp
 
 import pytest
 
-from clients import mail, rest
+from clients import mail, rest, waiting
 from exordos_paas_mail.tests.functional import faults, provisioning, stand_control, submission
 
 KILLED = (faults.AGENT, faults.KEEPER, *faults.RELAY)
@@ -23,6 +24,8 @@ PASSWD = faults.HELD[0]
 SERVED = faults.HELD[2]
 # With the accounts lost at the same moment: nobody is there to repair them but who starts first.
 BOTH_KILLED = f"die {faults.AGENT}; die {faults.KEEPER}; rm {PASSWD}"
+# Seconds in which agent and keeper look at a node, and configure runs.
+SETTLED = 5.0
 CONTROL_PLANE = "metapaas-cp"
 APIS = "exordos-metapaas-orch-api exordos-metapaas-status-api"
 
@@ -77,9 +80,16 @@ def node(stand: stand_control.Stand, instance: rest.Json) -> faults.Node:
 
 
 @pytest.fixture(scope="module")
-def before(node: faults.Node, alice: provisioning.Account) -> str:
-    """Return what the node looks like while nothing is wrong."""
-    return node.look()
+def before(node: faults.Node, alice: provisioning.Account, poll: waiting.Poll) -> str:
+    """Return what the node looks like while nothing is wrong, and nothing is on its way."""
+    looks = [node.look()]
+
+    def is_settled() -> bool:
+        looks.append(node.look())
+        return looks[-2] == looks[-1]
+
+    dataclasses.replace(poll, pause=SETTLED).until("the node is settled", is_settled)
+    return looks[-1]
 
 
 @pytest.mark.parametrize("name", FAULTS)
@@ -90,12 +100,14 @@ def test_a_fault_is_repaired_or_told_within_ten_seconds(
     table: dict[str, faults.Outcome],
     owner: rest.Api,
     instance: rest.Json,
+    poll: waiting.Poll,
 ) -> None:
     found = table[name] = node.suffer(FAULTS[name], before)
 
     if found.repaired is None:
         assert found.told is not None, found
-        assert owner.read(mail.instance_path(instance))["error"], found
+        # The node has told; its agent's report, and a pass of the builders, are on their way.
+        poll.until("the API tells", lambda: owner.read(mail.instance_path(instance))["error"])
 
 
 def test_a_node_repairs_itself_while_the_control_plane_is_away(

@@ -57,17 +57,11 @@ def queue_a_message(relay: submission.Relay, alice: provisioning.Account) -> Non
         assert submission.transact(client, alice.address, DEFERRED, composed) == 250
 
 
-def try_login(relay: submission.Relay, account: provisioning.Account) -> int | str:
-    """Return the code of a login, or why there was none: a machine that boots answers nothing."""
-    try:
-        return relay.login(account.address, account.password)
-    except (OSError, submission.Disconnected) as error:
-        return repr(error)
-
-
 def wait_back(relay: submission.Relay, account: provisioning.Account, poll: waiting.Poll) -> None:
     poll.until(
-        "the relay is back", lambda: try_login(relay, account), lambda found: found == submission.OK
+        "the relay is back",
+        lambda: relay.try_login(account.address, account.password),
+        lambda found: found == submission.OK,
     )
 
 

@@ -190,7 +190,7 @@ def test_an_account_sends_as_itself_only(
 def test_an_account_does_not_send_as_its_colleague(
     relay: submission.Relay, alice: provisioning.Account, accounts: provisioning.Accounts
 ) -> None:
-    colleague = accounts.make()
+    colleague = accounts.ready()
     composed = submission.message(alice.address, BOB)
     with relay.logged_in(alice.address, alice.password) as client:
         assert submission.transact(client, colleague.address, BOB, composed) == 553
