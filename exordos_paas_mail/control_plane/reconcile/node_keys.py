@@ -2,8 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The keys that the agents of the nodes encrypt with: fetched from Core, and kept.
 
-A key is made with its node and lives as long. Core can make a node again under
-its uuid, with another key: its agent is not understood then, and so is silent.
+A node has a key as soon as Core has made it, and another one each time its disk is
+flashed (POST /v1/nodes/<uuid>/actions/refresh_secret of the Seed OS): before it serves
+for the first time, with each new image, and when Core makes it again under its uuid.
+Its agent is not understood until the new key is here. So a key is fetched again when
+Core has told something new of the node set, which it does once the flashing is over,
+and when an agent is silent.
 """
 
 from __future__ import annotations
@@ -36,7 +40,7 @@ _PERIOD: tp.Final = 60.0
 
 
 class NodeKeys:
-    """Fetches the keys of nodes whose key is not here, or whose agent is silent."""
+    """Fetches the keys of nodes whose key may not be here."""
 
     def __init__(self, client: core_http.CollectionBaseClient) -> None:
         self._core = client
@@ -48,9 +52,13 @@ class NodeKeys:
         fetched = list(self._fetched())
         for node, key in fetched:
             known = _keys([node])
+            if known and known[0].private_key == key:
+                # So that it is not asked for until its set changes again.
+                known[0].update(force=True)
+                continue
             ua_models.NodeEncryptionKey.get_or_create(sys_uuid.UUID(node), private_key=key)
-            if known and known[0].private_key != key:
-                LOG.warning("Core made the node %s again: its report is forgotten", node)
+            if known:
+                LOG.info("The node %s has another key: what it last reported is forgotten", node)
                 _forget_report(sys_uuid.UUID(node))
 
     def _fetched(self) -> Iterator[tuple[str, str]]:
@@ -69,11 +77,11 @@ class NodeKeys:
                 yield node, keys[node]
 
     def _to_ask_for(self) -> dict[sys_uuid.UUID, set[str]]:
-        """Return nodes by their set: those without a key, and the silent ones once a minute."""
+        """Return nodes by their set: of changed sets, and the silent ones once a minute."""
         now = time.monotonic()
         self._asked = {n: at for n, at in self._asked.items() if now - at < _PERIOD}
         asked_for: dict[sys_uuid.UUID, set[str]] = {}
-        for node_set, node in _without_key():
+        for node_set, node in _of_changed_sets():
             asked_for.setdefault(node_set, set()).add(node)
         for node_set, node in heartbeats.silent_nodes():
             if node not in self._asked:
@@ -82,8 +90,11 @@ class NodeKeys:
         return asked_for
 
 
-def _without_key() -> list[tuple[sys_uuid.UUID, str]]:
-    """Return the nodes of instances' sets whose key is not here, each with its set."""
+def _of_changed_sets() -> list[tuple[sys_uuid.UUID, str]]:
+    """Return nodes of instances' sets, each with its set, that have no key since their set changed.
+
+    The rows of node sets are written by the same thread, between two passes.
+    """
     with utils.transaction() as session:
         rows = session.execute(
             "SELECT s.uuid, n.node FROM ua_actual_resources s"
@@ -91,7 +102,8 @@ def _without_key() -> list[tuple[sys_uuid.UUID, str]]:
             " CROSS JOIN jsonb_object_keys(CASE jsonb_typeof(s.value->'nodes')"
             " WHEN 'object' THEN s.value->'nodes' END) n (node)"
             " WHERE s.kind = %s AND NOT EXISTS"
-            " (SELECT FROM ua_node_encryption_keys k WHERE k.uuid::text = n.node)"
+            " (SELECT FROM ua_node_encryption_keys k WHERE k.uuid::text = n.node"
+            " AND k.updated_at >= s.updated_at)"
             " ORDER BY random()",
             (sdk_models.NodeSet.get_resource_kind(),),
         ).fetchall()
@@ -99,15 +111,18 @@ def _without_key() -> list[tuple[sys_uuid.UUID, str]]:
 
 
 def _forget_report(node: sys_uuid.UUID) -> None:
-    """Forget what *node* said when it was another machine, and have its instance looked at."""
+    """Forget what *node* said before it was flashed, and have its instance looked at."""
     agent = str(instances.agent_uuid(node))
     with utils.transaction() as session:
         session.execute(
             "DELETE FROM ua_actual_resources WHERE uuid = %s AND kind = %s",
             (agent, constants.INSTANCE_NODE_KIND),
         )
+        # The service takes over a report whose hash is not that of the last one: a node that
+        # says the same as before has to be heard too.
         rows = session.execute(
-            "SELECT master FROM ua_target_resources WHERE uuid = %s AND kind = %s",
+            "UPDATE ua_target_resources SET full_hash = '' WHERE uuid = %s AND kind = %s"
+            " RETURNING master",
             (agent, constants.INSTANCE_NODE_KIND),
         ).fetchall()
         for row in rows:

@@ -144,8 +144,8 @@ class FakeCore:
         del self.sets[str(set_uuid)]["nodes"][str(node)]
         del self.node_keys[str(node)]
 
-    def make_node_again(self, node: sys_uuid.UUID) -> str:
-        """Give *node* another machine, and so another key; returns the key."""
+    def flash(self, node: sys_uuid.UUID) -> str:
+        """Give *node* another key, as the Seed OS has it done at each flashing; returns the key."""
         self.node_keys[str(node)] = base64.b64encode(os.urandom(32)).decode()
         return self.node_keys[str(node)]
 

@@ -131,13 +131,24 @@ def test_accounts_reach_the_node_and_leave_it(stage: stages.Stage) -> None:
     assert stage.shown("status") == ("ACTIVE",)
 
 
-def test_keys_are_fetched_once_a_node(stage: stages.Stage) -> None:
+def test_keys_are_fetched_once_for_each_change_of_the_node_set(stage: stages.Stage) -> None:
+    def asked() -> int:
+        return sum(path.endswith("get_private_keys") for _, path in stage.core.requests)
+
+    stage.with_node()
+    assert asked() == 1
+    stage.core.set_status(stage.uuid, "ACTIVE")
+    stage.services.tick(3)
+    assert asked() == 2
+
+
+def test_no_key_is_fetched_while_accounts_come_and_go(stage: stages.Stage) -> None:
     node = stage.serving()
+    stage.core.requests.clear()
     for name in "abc":
         stage.api.account(stage.path, name)
         stage.services.tick()
-    asked = [path for _, path in stage.core.requests if path.endswith("get_private_keys")]
-    assert len(asked) == 1
+    assert [path for _, path in stage.core.requests if path.endswith("get_private_keys")] == []
     (key,) = ua_models.NodeEncryptionKey.objects.get_all()
     assert (key.uuid, key.private_key) == (node.uuid, stage.core.node_keys[str(node.uuid)])
 

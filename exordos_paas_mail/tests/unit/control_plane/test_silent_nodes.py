@@ -4,16 +4,12 @@
 
 from __future__ import annotations
 
-import typing as tp
-
 from gcl_sdk.agents.universal.dm import models as ua_models
 from restalchemy.dm import filters
 
 from exordos_paas_mail.control_plane.reconcile import status
 from exordos_paas_mail.tests.unit.control_plane import gservice
-
-if tp.TYPE_CHECKING:
-    from exordos_paas_mail.tests.unit.control_plane import stage as stages
+from exordos_paas_mail.tests.unit.control_plane import stage as stages
 
 
 def key_of(node: gservice.Node) -> str | None:
@@ -101,12 +97,48 @@ def test_a_node_made_again_under_its_uuid_comes_back_with_its_new_key(
     stage: stages.Stage,
 ) -> None:
     node = stage.serving()
-    key = stage.core.make_node_again(node.uuid)
+    key = stage.core.flash(node.uuid)
     node.beat(seconds_ago=35)
     stage.services.tick(2)
     assert key_of(node) == key
     assert stage.shown("status") == ("IN_PROGRESS",)
     node.beat()
     node.report(dkim_public_key="v=DKIM1; k=rsa; p=other", dkim_selector="platform")
+    stage.services.tick(2)
+    assert stage.shown("status", "error") == ("ACTIVE", "")
+
+
+def test_a_new_node_that_is_flashed_after_its_key_was_fetched_is_understood(
+    stage: stages.Stage,
+) -> None:
+    node = stage.with_node()
+    assert key_of(node) == stage.core.node_keys[str(node.uuid)]
+    key = stage.core.flash(node.uuid)
+    stage.core.set_status(stage.uuid, "ACTIVE")
+    stage.services.tick(2)
+    assert key_of(node) == key
+
+
+def test_a_node_with_a_new_image_is_understood_and_believed_once_it_reports(
+    stage: stages.Stage,
+) -> None:
+    node = stage.serving()
+    stage.core.set_status(stage.uuid, "IN_PROGRESS")
+    stage.services.tick(2)
+    key = stage.core.flash(node.uuid)
+    stage.core.set_status(stage.uuid, "ACTIVE")
+    stage.services.tick(2)
+    assert key_of(node) == key
+    assert stage.shown("status", "error") == ("IN_PROGRESS", "")
+    node.report(dkim_public_key=stages.DKIM, dkim_selector="platform")
+    stage.services.tick(2)
+    assert stage.shown("status", "error") == ("ACTIVE", "")
+
+
+def test_a_node_set_that_changes_and_keeps_its_key_keeps_its_status(stage: stages.Stage) -> None:
+    stage.serving()
+    stage.core.set_status(stage.uuid, "IN_PROGRESS")
+    stage.services.tick(2)
+    stage.core.set_status(stage.uuid, "ACTIVE")
     stage.services.tick(2)
     assert stage.shown("status", "error") == ("ACTIVE", "")
