@@ -47,6 +47,20 @@ class Relay:
         except OSError:
             return False
 
+    def banner(self, port: int = SUBMISSION) -> str:
+        """Return what a client is greeted with, without the code."""
+        with contextlib.ExitStack() as stack:
+            connection = stack.enter_context(
+                socket.create_connection((self.host, port), timeout=_SECONDS)
+            )
+            if port == SUBMISSIONS:
+                connection = stack.enter_context(
+                    _context().wrap_socket(connection, server_hostname=self.host)
+                )
+            line = stack.enter_context(connection.makefile("rb")).readline().decode()
+        assert line.startswith("220 "), line
+        return line[4:].rstrip()
+
     def plain(self, port: int = SUBMISSION) -> smtplib.SMTP:
         """Return a session before STARTTLS, after EHLO."""
         client = smtplib.SMTP(self.host, port, local_hostname=_CLIENT, timeout=_SECONDS)
