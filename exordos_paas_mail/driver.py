@@ -59,8 +59,12 @@ class MailInstanceNode(meta.MetaDataPlaneModel):
     dkim_selector = properties.property(ra_types.String(), default=constants.DKIM_SELECTOR)
     # The public halves of the keys that ``domains`` lists, see ``codecs.dkim_values``.
     dkim_keys = properties.property(ra_types.String(), default="")
-    # What names the kept target, see ``node.kept``; in the state file alone.
-    target_digest = properties.property(ra_types.String(), default="")
+    # That there is a sign of life, and after how many seconds again: only a node whose
+    # report has this can fall silent.
+    heartbeat = properties.property(ra_types.Float(), default=constants.HEARTBEAT_PERIOD)
+    # In the state file alone. The release before has it, for another use, and raises over
+    # a field that it does not have: what names the kept target (``node.kept``) is in it.
+    passwd_prefixes = properties.property(ra_types.Dict(), default=dict)
 
     _machine: tp.ClassVar = machine.Machine()
     _parts: tp.ClassVar = parts.of(_machine)
@@ -73,7 +77,7 @@ class MailInstanceNode(meta.MetaDataPlaneModel):
     def get_meta_model_fields(self) -> set[str]:
         """Return what the state file keeps; the parts are read from the disk."""
         # A new set at each call: the SDK adds to it.
-        return {"uuid", "name", "domain", kept.DIGEST_FIELD}
+        return {"uuid", "name", "domain", kept.STATE_FIELD}
 
     @classmethod
     def restore_from_simple_view(
@@ -89,7 +93,7 @@ class MailInstanceNode(meta.MetaDataPlaneModel):
 
     def get_resource_ignore_fields(self) -> list[str]:
         """Return what is nobody's business but the driver's."""
-        return [*super().get_resource_ignore_fields(), kept.DIGEST_FIELD]
+        return [*super().get_resource_ignore_fields(), kept.STATE_FIELD]
 
     def get_resource_target_fields(self) -> frozenset[str]:
         """Return the fields that the control plane told.
@@ -135,7 +139,7 @@ class MailInstanceNode(meta.MetaDataPlaneModel):
 
     def _keep(self, texts: dict[str, str]) -> list[str]:
         try:
-            self.target_digest = self._kept.ensure(self.domain, texts)
+            self.passwd_prefixes = {kept.DIGEST: self._kept.ensure(self.domain, texts)}
         except _FAILURES as error:
             return [f"the target is not kept: {error}"]
         return []
@@ -164,7 +168,8 @@ class MailInstanceNode(meta.MetaDataPlaneModel):
                 faults = self._parts[field].faults()
             except _FAILURES as error:
                 faults = [str(error)]
-            if not self.target_digest or self._kept.digest() != self.target_digest:
+            digest = self.passwd_prefixes.get(kept.DIGEST)
+            if not digest or self._kept.digest() != digest:
                 faults = [*faults, "the target is not kept"]
             if faults:
                 LOG.warning("%s: %s", self.domain, "; ".join(faults))

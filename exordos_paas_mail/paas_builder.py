@@ -77,6 +77,8 @@ class MailPaaSBuilder(builder.PaaSBuilder):
         if instances.is_incomplete(node_set):
             # Absence is no removal: what the node holds stays as it is.
             return tuple(paas_collection.targets())
+        reported = instances.reported_fields(map(instances.agent_uuid, nodes))
+        heartbeats.forget([a for a, fields in reported.items() if "heartbeat" not in fields])
         self._take_over(instance, node_set.status, nodes, paas_collection)
         target_agents = {str(target.uuid) for target in paas_collection.targets()}
         _forget(target_agents - {str(instances.agent_uuid(node)) for node in nodes})
@@ -84,7 +86,6 @@ class MailPaaSBuilder(builder.PaaSBuilder):
         if not agents:
             return ()
         texts = targets.texts(None, instance)
-        reported = instances.reported_fields(agents)
         return [
             paas_models.MailInstanceNode(
                 uuid=agent,

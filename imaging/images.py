@@ -124,19 +124,21 @@ class Script(Layer):
 
 @dataclasses.dataclass(frozen=True)
 class Product(Layer):
-    """What the product's own image script installs: *wheel*, or that of the sources."""
+    """What the image script of the sources in *root* installs: *wheel*, or that of the sources."""
 
     wheel: pathlib.Path | None = None
+    root: pathlib.Path = paths.PROJECT
 
     def inputs(self) -> Iterable[str]:
         """Return the key of the sources, and of the wheel that is not theirs."""
         wheel = {self.wheel.name: self.wheel} if self.wheel else {}
-        return project.image_key(), digests.of_files(wheel)
+        return project.image_key(self.root), digests.of_files(wheel)
 
     def build(self, below: Sequence[pathlib.Path], directory: pathlib.Path) -> None:
         """Run the image script as ``exordos build`` does."""
         sources = directory / "sources"
-        project.stage_image_sources(sources, self.wheel or project.wheel())
+        wheel = self.wheel or project.wheel(root=self.root)
+        project.stage_image_sources(sources, wheel, self.root)
         run_product_script(self.name, below, directory, sources)
 
 

@@ -36,7 +36,35 @@ class ImageBuild:
     script: pathlib.PurePosixPath
 
 
-def _files(parts: tp.Iterable[str]) -> dict[str, pathlib.Path]:
+def at(commit: str) -> pathlib.Path:
+    """Return the sources as they were at *commit*, in a directory that nobody changes.
+
+    Raises CommandError when the history here does not have it: a clone may be shallow.
+    """
+    home = paths.CACHE / "sources" / commit
+    if not home.exists():
+        home.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=home.parent) as scratch:
+            archive = pathlib.Path(scratch) / "sources.tar"
+            tree = pathlib.Path(scratch) / "tree"
+            commands.run(
+                *("git", "-C", str(paths.PROJECT), "archive", f"--output={archive}", commit),
+                *("--", *_IMAGE_SOURCES),
+            )
+            tree.mkdir()
+            commands.run("tar", "--extract", f"--file={archive}", f"--directory={tree}")
+            tree.rename(home)
+    return home
+
+
+def _files(parts: tp.Iterable[str], root: pathlib.Path) -> dict[str, pathlib.Path]:
+    if root != paths.PROJECT:
+        present = digests.below(root)
+        return {
+            name: file
+            for name, file in present.items()
+            if name.partition("/")[0] in set(parts) and "/tests/" not in name
+        }
     listed = commands.run(
         *("git", "-C", str(paths.PROJECT), "ls-files", "-z"),
         *("--cached", "--others", "--exclude-standard", "--", *parts),
@@ -62,18 +90,20 @@ def image_build() -> ImageBuild:
     return ImageBuild(images[0]["name"], sources[0], script)
 
 
-def image_key() -> str:
-    """Return the content key of everything the node image is made from."""
+def image_key(root: pathlib.Path = paths.PROJECT) -> str:
+    """Return the content key of everything the node image of the sources in *root* is made from."""
     choice = os.environ.get("EXORDOS_MAIL_EXIM", "")
-    return digests.of_texts(choice, digests.of_files(_files(_IMAGE_SOURCES)))
+    return digests.of_texts(choice, digests.of_files(_files(_IMAGE_SOURCES, root)))
 
 
-def stage_image_sources(directory: pathlib.Path, built: pathlib.Path) -> None:
-    """Copy what an image build is given into *directory*.
+def stage_image_sources(
+    directory: pathlib.Path, built: pathlib.Path, root: pathlib.Path = paths.PROJECT
+) -> None:
+    """Copy what an image build of the sources in *root* is given into *directory*.
 
     In its dist/ are the wheel *built* and the exim4 of the relay.
     """
-    _copy(_files(_IMAGE_SOURCES), directory)
+    _copy(_files(_IMAGE_SOURCES, root), directory)
     (directory / "dist").mkdir(parents=True, exist_ok=True)
     shutil.copy2(built, directory / "dist" / built.name)
     commands.run(str(_BUILD_EXIM), str(directory / "dist"), timeout=_EXIM_SECONDS)
@@ -88,9 +118,11 @@ def requirements() -> list[str]:
 
 
 def wheel(
-    appended: tp.Mapping[str, str] = types.MappingProxyType({}), version: str | None = None
+    appended: tp.Mapping[str, str] = types.MappingProxyType({}),
+    version: str | None = None,
+    root: pathlib.Path = paths.PROJECT,
 ) -> pathlib.Path:
-    """Return the wheel of the sources as they are now, built if they are new.
+    """Return the wheel of the sources in *root* as they are now, built if they are new.
 
     Its version ends in the content key, so that two wheels are never taken for one.
     *appended* is text for the end of files, by name; *version* another release than the last.
@@ -99,7 +131,7 @@ def wheel(
     with tempfile.TemporaryDirectory(dir=_WHEELS) as scratch:
         tree = pathlib.Path(scratch) / "tree"
         # Copied before they are looked at: they may change meanwhile.
-        _copy(_files(_WHEEL_SOURCES), tree)
+        _copy(_files(_WHEEL_SOURCES, root), tree)
         for name, text in appended.items():
             with (tree / name).open("a") as file:
                 file.write(text)

@@ -44,6 +44,7 @@ def parser() -> argparse.ArgumentParser:
     verbs.add_parser("env", help="the environment for tests and shells")
     exordos = verbs.add_parser("exordos", help="the exordos CLI, as the administrator")
     exordos.add_argument("command", nargs=argparse.REMAINDER)
+    verbs.add_parser("previous-release", help="publish the release before the sources; say where")
     verbs.add_parser("next-release", help="build and publish a release to upgrade to; say where")
     for verb, text in (
         ("shell", "a shell on a node, or the command after the name"),
@@ -152,7 +153,9 @@ def main() -> int:
             command = [*exordos.command, *options.command]
             os.execve(command[0], command, {**os.environ, **exordos.environment})  # noqa: S606
         elif options.verb == "next-release":
-            print(json.dumps(releases.publish(site)))
+            print(json.dumps(releases.publish_next(site)))
+        elif options.verb == "previous-release":
+            print(json.dumps(releases.publish_previous(site)))
         elif options.verb == "env":
             print(installation.environment(site), end="")
         else:

@@ -26,6 +26,7 @@ METAPAAS: tp.Final = "metapaas"
 MAIL: tp.Final = "mailaas"
 # The runtime's one node, by its name in that manifest.
 CONTROL_PLANE: tp.Final = "metapaas-cp"
+_MAIL_TEMPLATE: tp.Final = "exordos/manifests/mailaas.yaml.j2"
 
 
 def next_version(release: str, content: str, present: str | None) -> str:
@@ -74,26 +75,41 @@ def mail(
     for dependency in sorted((index / "srv/wheels").glob("*.whl")):
         repository.publish_wheel(site, dependency)
     layers = images.ensure(images.MAIL, report)
-    template = paths.PROJECT / "exordos/manifests/mailaas.yaml.j2"
-    content = digests.of_texts(digest, images.key(images.MAIL), template.read_text())[:12]
+    template = (paths.PROJECT / _MAIL_TEMPLATE).read_text()
+    content = digests.of_texts(digest, images.key(images.MAIL), template)[:12]
     version = next_version(project.release(), content, present["version"] if present else None)
-    name = project.image_build().name
-    image = repository.publish_image(site, MAIL, version, name, layers)
+    image = repository.publish_image(site, MAIL, version, project.image_build().name, layers)
+    return release(site, "", paths.PROJECT, version, image, wheel, digest)
+
+
+def release(  # noqa: PLR0913 - what a manifest names
+    site: sites.Site,
+    kind: str,
+    root: pathlib.Path,
+    version: str,
+    image: str,
+    wheel: pathlib.Path,
+    wheel_sha256: str,
+) -> pathlib.Path:
+    """Render the product's manifest of the sources in *root*, in the directory *kind*."""
     return _render(
         site,
-        template,
+        root / _MAIL_TEMPLATE,
+        kind,
         version=version,
-        images={name.replace("-", "_"): image},
+        images={project.image_build().name.replace("-", "_"): image},
         index_url=f"{repository.url(site)}/simple/",
         wheel=wheel.name,
-        wheel_sha256=digest,
+        wheel_sha256=wheel_sha256,
     )
 
 
-def _render(site: sites.Site, template: pathlib.Path, **variables: tp.Any) -> pathlib.Path:
+def _render(
+    site: sites.Site, template: pathlib.Path, kind: str = "", **variables: tp.Any
+) -> pathlib.Path:
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False)  # noqa: S701
     text = environment.from_string(template.read_text()).render(**variables)
-    target = site.directory / "manifests" / template.name.removesuffix(".j2")
+    target = site.directory / "manifests" / kind / template.name.removesuffix(".j2")
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(text)
     return target

@@ -1,17 +1,16 @@
 # SPDX-FileCopyrightText: 2026 The mailaas authors
 # SPDX-License-Identifier: Apache-2.0
-"""The release after the one of the sources: what an installation is upgraded to.
+"""The releases beside the one of the sources: what an installation comes from, and goes to.
 
-Its wheel has one more migration, and one more name in the answer of
-GET /v1/types/mail/; both do nothing but show that they are there. Its image is
-made by the product's image script from that wheel.
+The wheel of the next one has one more migration, and one more name in the answer of
+GET /v1/types/mail/; both do nothing but show that they are there. The one before is
+what stood in the repository at the commit PREVIOUS. The image of each is made by its
+own image script from its own wheel.
 """
 
 from __future__ import annotations
 
 import typing as tp
-
-import yaml
 
 from imaging import digests, images, paths, project
 from stand import manifests, repository
@@ -23,6 +22,8 @@ if tp.TYPE_CHECKING:
 
 MIGRATION: tp.Final = "0d9f7a54-3c1b-4f0a-8a57-9b1f6de0c2a4"
 NAME: tp.Final = "next-release"
+# The last commit that was given out before the sources: it moves with each release.
+PREVIOUS: tp.Final = "daf4154eae965049fb75ba5437f689eaa7acce40"
 _MIGRATION: tp.Final = """\
 from restalchemy.storage.sql import migrations
 
@@ -82,37 +83,51 @@ def image(built: pathlib.Path, report: images.Report = print) -> list[pathlib.Pa
     return images.ensure(images.Product("next", images.MAIL, built), report)
 
 
-def publish(site: sites.Site) -> dict[str, str]:
-    """Publish the next release; return where its manifest and its image are, and the rest.
-
-    The manifest is that of the installed element with another wheel and, under
-    the same name in the catalogue, another image: what the next build gives.
-    """
-    progress: list[str] = []
+def publish_next(site: sites.Site) -> dict[str, str]:
+    """Publish the next release; return where its manifest and its image are, and the rest."""
     built = wheel()
-    layers = image(built, progress.append)
+    published = _publish(site, "next", built, image(built, _quiet), version(), paths.PROJECT)
+    return {**published, "migration": MIGRATION, "name": NAME}
+
+
+def publish_previous(site: sites.Site) -> dict[str, str]:
+    """Publish the release before; return where its manifest and its image are, and the rest.
+
+    Raises CommandError when the history here does not reach back to it.
+    """
+    root = project.at(PREVIOUS)
+    built = project.wheel(root=root)
+    layers = images.ensure(images.Product("previous", images.NODE, built, root), _quiet)
+    return _publish(site, "previous", built, layers, project.release(), root)
+
+
+def _quiet(_: str) -> None:
+    """Say nothing: standard output is the answer."""
+
+
+def _publish(  # noqa: PLR0913 - what a release is made of
+    site: sites.Site,
+    kind: str,
+    built: pathlib.Path,
+    layers: tp.Sequence[pathlib.Path],
+    number: str,
+    root: pathlib.Path,
+) -> dict[str, str]:
+    """Publish *built* and *layers* under a version of *number*, by the manifest in *root*.
+
+    The element, the wheel and the entry of the catalogue have the names of the installed
+    ones: what another build gives.
+    """
     digest = repository.publish_wheel(site, built)
     content = digests.of_texts(digest, str(layers[0]))[:12]
-    installed = site.directory / "manifests" / "mailaas.yaml"
-    manifest = yaml.safe_load(installed.read_text())
-    manifest["version"] = manifests.next_version(version(), content, None)
+    element = manifests.next_version(number, content, None)
     name = project.image_build().name
-    address = repository.publish_image(site, manifests.MAIL, manifest["version"], name, layers)
-    resources = manifest["resources"]
-    resources["$metapaas.types"]["mail"].update(
-        version=manifest["version"],
-        package=f"{repository.url(site)}/simple/exordos-paas-mail/{built.name}#sha256={digest}",
-    )
-    resources["$mailaas.types.mail.versions"]["exim4_1"]["image"] = address
-    target = site.directory / "manifests" / "next" / installed.name
-    target.parent.mkdir(exist_ok=True)
-    target.write_text(yaml.safe_dump(manifest, sort_keys=False))
+    address = repository.publish_image(site, manifests.MAIL, element, name, layers)
+    manifest = manifests.release(site, kind, root, element, address, built, digest)
     return {
-        "installed": str(installed),
-        "manifest": str(target),
-        "version": manifest["version"],
+        "installed": str(site.directory / "manifests" / manifest.name),
+        "manifest": str(manifest),
+        "version": element,
         "wheel": built.name,
         "image": address,
-        "migration": MIGRATION,
-        "name": NAME,
     }

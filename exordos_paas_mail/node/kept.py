@@ -21,8 +21,10 @@ if tp.TYPE_CHECKING:
 
     from exordos_paas_mail.node import machine
 
-# The field of the agent's state that names the kept target.
-DIGEST_FIELD: tp.Final = "target_digest"
+# The field of the agent's state, and its key, that name the kept target. The release
+# before has the field, by the addresses of accounts, and none has this for its address.
+STATE_FIELD: tp.Final = "passwd_prefixes"
+DIGEST: tp.Final = "target_digest"
 
 _STATE_FILE = f"{constants.AGENT_STATE_DIR}/{constants.AGENT_STATE_FILE}"
 
@@ -48,7 +50,7 @@ def _parse_state(data: bytes | None) -> set[str]:
         return set()
     try:
         resources = json.loads(data)[constants.INSTANCE_NODE_KIND]["resources"]
-        return {resource[DIGEST_FIELD] for resource in resources.values()}
+        return {resource[STATE_FIELD][DIGEST] for resource in resources.values()}
     except (ValueError, TypeError, AttributeError, LookupError):
         # Another shape names none.
         return set()

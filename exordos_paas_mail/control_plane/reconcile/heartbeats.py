@@ -6,7 +6,7 @@ An agent that has nothing new to report writes nothing: its last report stays, h
 long it has been dead. So each node writes a row of its own every few seconds
 (constants.HEARTBEAT_KIND), of a kind that no agent has, which is in nobody's payload
 and compared with nothing. A node whose image knows no heartbeat has no row, and
-nothing is said of it.
+nothing is said of it: a row that its image before has left is forgotten.
 """
 
 from __future__ import annotations
@@ -51,6 +51,17 @@ def silent_agents(agents: tp.Sequence[str]) -> set[str]:
             (constants.HEARTBEAT_KIND, list(agents), PATIENCE),
         ).fetchall()
     return {str(row["uuid"]) for row in rows}
+
+
+def forget(agents: tp.Collection[sys_uuid.UUID]) -> None:
+    """Forget that *agents* were ever heard."""
+    if not agents:
+        return
+    with utils.transaction() as session:
+        session.execute(
+            "DELETE FROM ua_actual_resources WHERE kind = %s AND uuid = ANY(%s::uuid[])",
+            (constants.HEARTBEAT_KIND, [str(agent) for agent in agents]),
+        )
 
 
 def changed_instances() -> list[sys_uuid.UUID]:

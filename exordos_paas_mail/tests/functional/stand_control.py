@@ -55,6 +55,11 @@ class Stand:
         found: dict[str, str] = json.loads(self._run("next-release", timeout=_BUILD_SECONDS))
         return found
 
+    def previous_release(self) -> dict[str, str]:
+        """Return where the release before the sources is, built once."""
+        found: dict[str, str] = json.loads(self._run("previous-release", timeout=_BUILD_SECONDS))
+        return found
+
     def query(self, node: str, database: str, statement: str) -> list[str]:
         """Return the rows of a statement on a node's PostgreSQL, columns parted by |."""
         psql = f"psql --no-psqlrc -At -v ON_ERROR_STOP=1 -d {database} -c {shlex.quote(statement)}"

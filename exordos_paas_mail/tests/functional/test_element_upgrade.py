@@ -25,6 +25,8 @@ RECIPIENT = "upgrade@example.net"
 NOWHERE = "10.77.3.250"
 KEPT = ("/etc/exim4/dkim/platform.private", "/etc/exim4/tls/fullchain.pem", "/etc/exim4/passwd")
 MARK = "/of-the-old-root"
+# What the next release lists beside the resources.
+NEXT = "next-release"
 
 
 def resources(owner: rest.Api) -> list[str]:
@@ -39,21 +41,38 @@ def release(stand: stand_control.Stand) -> dict[str, str]:
     return stand.next_release()
 
 
+@pytest.fixture(scope="module")
+def previous(stand: stand_control.Stand) -> dict[str, str]:
+    """Return where the release before the sources is, see stand.releases."""
+    return stand.previous_release()
+
+
+def of_sources(api: rest.Api, accounts_path: str) -> bool:
+    """Return whether the API is that of the sources: neither of the other two releases."""
+    shown = api.expect(200, "GET", accounts_path)
+    return NEXT not in resources(api) and all("error" in account for account in shown)
+
+
 @pytest.fixture
 def installed(
     elements: elements_client.Elements,
     release: dict[str, str],
     owner: rest.Api,
+    alice: provisioning.Account,
+    accounts: provisioning.Accounts,
     poll: waiting.Poll,
 ) -> tp.Iterator[pathlib.Path]:
-    """Return the manifest of the installed release, which is installed again after the test."""
+    """Return the manifest of the installed release, which is installed again after the test.
+
+    There is an account, *alice*, for of_sources to look at.
+    """
     manifest = pathlib.Path(release["installed"])
     yield manifest
     elements.ensure(manifest)
     poll.until(
         "the API is that of the installed release again",
-        lambda: resources(owner),
-        lambda found: release["name"] not in found,
+        lambda: of_sources(owner, accounts.path),
+        lambda found: found,
     )
 
 
@@ -114,6 +133,52 @@ def test_a_new_release_comes_to_life_and_nobody_who_sends_notices(
     assert stand.shell(relay.host, f"ls {MARK}").strip() == MARK
 
 
+def test_the_control_plane_goes_back_to_the_release_before_and_forth_again(
+    stand: stand_control.Stand,
+    elements: elements_client.Elements,
+    previous: dict[str, str],
+    installed: pathlib.Path,
+    owner: rest.Api,
+    instance: rest.Json,
+    relay: submission.Relay,
+    alice: provisioning.Account,
+    accounts: provisioning.Accounts,
+    project: str,
+    version: rest.Json,
+    poll: waiting.Poll,
+) -> None:
+    sender = traffic.Sender(relay, alice.address, alice.password, RECIPIENT)
+    with traffic.repeated(sender.send) as sent:
+        elements.ensure(pathlib.Path(previous["manifest"]))
+        poll.until(
+            "the API is that of the release before",
+            lambda: of_sources(owner, accounts.path),
+            lambda found: not found,
+        )
+        there = accounts.ready()
+        body = provisioning.instance_body(project, version, "before")
+        made = owner.create(mail.INSTANCES, body)
+
+        elements.ensure(installed)
+        poll.until(
+            "the API is that of the sources",
+            lambda: of_sources(owner, accounts.path),
+            lambda found: found,
+        )
+        accounts.ready()
+
+    assert sent.failures == []
+    assert relay.login(there.address, there.password) == submission.OK
+    assert provisioning.wait_active(owner, instance, poll)["error"] == ""
+    # What the release before made has what it did not know of.
+    serving = provisioning.wait_active(owner, made, poll)
+    facts = f"SELECT domain, dkim_public_key FROM mail_domains WHERE instance = '{made['uuid']}'"  # noqa: S608
+    assert stand.query(CONTROL_PLANE, "metapaas", facts) == [
+        f"{body['domain']}|{serving['dkim_public_key']}"
+    ]
+    owner.expect(204, "DELETE", mail.instance_path(made))
+
+
 @dataclasses.dataclass
 class Machine:
     """The node of the shared instance, through its images."""
@@ -169,13 +234,20 @@ def machine(
     return Machine(stand, owner, instance, relay, alice, poll)
 
 
+@pytest.fixture(params=["previous", "release"], ids=["the release before", "the next release"])
+def other(request: pytest.FixtureRequest) -> dict[str, str]:
+    """Return a release whose image is not that of the sources."""
+    found: dict[str, str] = request.getfixturevalue(request.param)
+    return found
+
+
 @pytest.fixture
-def next_version(
-    administrator: iam.Session, url: str, release: dict[str, str]
+def other_version(
+    administrator: iam.Session, url: str, other: dict[str, str]
 ) -> tp.Iterator[rest.Json]:
-    """Return a second version of the catalogue, with the image of the next release."""
+    """Return a second version of the catalogue, with the image of the other release."""
     platform = administrator.api(url)
-    body = {"name": f"next-{uuid.uuid4().hex[:8]}", "image": release["image"]}
+    body = {"name": f"other-{uuid.uuid4().hex[:8]}", "image": other["image"]}
     made = platform.create(mail.VERSIONS, body)
     yield made
     platform.delete(f"{mail.VERSIONS}{made['uuid']}")
@@ -199,10 +271,10 @@ def far_domain(internet: internet_client.Client) -> tp.Iterator[str]:
 
 def test_a_new_image_reaches_an_instance_and_costs_no_mail_no_key_and_no_account(
     machine: Machine,
-    next_version: rest.Json,
+    other_version: rest.Json,
     far_domain: str,
     internet: internet_client.Client,
-    release: dict[str, str],
+    other: dict[str, str],
     record_property: tp.Callable[[str, object], None],
 ) -> None:
     owner, alice = machine.api, machine.alice
@@ -221,7 +293,7 @@ def test_a_new_image_reaches_an_instance_and_costs_no_mail_no_key_and_no_account
 
     # There and back: a release that disappoints must cost no more than one that pleases.
     for direction, version, image in (
-        ("forth", f"{mail.VERSIONS}{next_version['uuid']}", release["image"]),
+        ("forth", f"{mail.VERSIONS}{other_version['uuid']}", other["image"]),
         ("back", before["version"], owner.read(before["version"])["image"]),
     ):
         with traffic.repeated(sender.send) as sent:
@@ -232,7 +304,7 @@ def test_a_new_image_reaches_an_instance_and_costs_no_mail_no_key_and_no_account
         assert machine.keeps() == kept
         find = "import importlib.metadata as m; print(m.version('exordos_paas_mail'))"
         running = machine.shell(f'/opt/exordos_paas_mail/bin/python -c "{find}"').strip()
-        assert (running in release["wheel"]) == (direction == "forth")
+        assert (running in other["wheel"]) == (direction == "forth")
 
     for subject in sender.accepted:
         assert internet.wait_for_message(RECIPIENT, subject)["verdict"]["dkim"] == "pass"

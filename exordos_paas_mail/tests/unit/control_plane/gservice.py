@@ -120,7 +120,12 @@ class Node:
 
         *lacking* are the parts and facts that its image does not have.
         """
-        known_facts = {"status": "ACTIVE", "error": "", "hostname": self.target()["domain"]}
+        known_facts = {
+            "status": "ACTIVE",
+            "error": "",
+            "hostname": self.target()["domain"],
+            "heartbeat": constants.HEARTBEAT_PERIOD,
+        }
         facts = {name: fact for name, fact in known_facts.items() if name not in lacking}
         told = {name: value for name, value in self.target().items() if name not in lacking}
         parts = dict.fromkeys(part for part in targets.PARTS if part not in lacking)

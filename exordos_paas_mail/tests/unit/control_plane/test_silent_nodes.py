@@ -81,6 +81,27 @@ def test_a_node_whose_image_has_no_heartbeat_is_not_called_silent(stage: stages.
     assert stage.shown("status", "error") == ("ACTIVE", "")
 
 
+def test_a_node_that_went_back_to_an_image_without_heartbeat_is_not_called_silent(
+    stage: stages.Stage,
+) -> None:
+    node = stage.serving()
+    node.beat(seconds_ago=status.PATIENCE + 5)
+    stage.services.tick()
+    assert stage.shown("status", "error") == ("ACTIVE", status.SILENT)
+    node.report(lacking={"heartbeat"}, dkim_public_key="v=DKIM1; k=rsa; p=other")
+    stage.services.tick()
+    assert stage.shown("status", "error") == ("ACTIVE", "")
+    asked = asked_for_keys(stage)
+    before = gservice.row_versions()
+    stage.services.tick(2)
+    assert (gservice.row_versions(), asked_for_keys(stage)) == (before, asked)
+    # And forth again: it is heard, and can fall silent.
+    node.report(dkim_public_key="v=DKIM1; k=rsa; p=other")
+    node.beat(seconds_ago=status.PATIENCE + 5)
+    stage.services.tick()
+    assert stage.shown("status", "error") == ("ACTIVE", status.SILENT)
+
+
 def test_the_key_of_a_silent_node_is_fetched_anew_once_a_minute(stage: stages.Stage) -> None:
     node = stage.serving()
     node.beat()

@@ -41,6 +41,14 @@ def test_names_of_a_later_release_are_passed_over_with_a_remark_and_stay(
     assert json.loads(path.read_text()) == state
 
 
+def test_the_release_before_can_read_the_state(settled: agent_stage.Stage) -> None:
+    # It raises over a name that it does not have, and its agent does not start.
+    state = json.loads(state_file(settled).read_text())
+    (entry,) = state[constants.INSTANCE_NODE_KIND]["resources"].values()
+    assert entry.keys() == {"uuid", "name", "domain", "passwd_prefixes", "target_fields"}
+    assert {type(value) for value in entry["passwd_prefixes"].values()} == {str}
+
+
 @pytest.mark.parametrize(
     "harm",
     [

@@ -43,6 +43,7 @@ def test_the_first_target_is_written_reloaded_and_reported_with_all_facts(
         "status": "ACTIVE",
         "error": "",
         "hostname": DOMAIN,
+        "heartbeat": constants.HEARTBEAT_PERIOD,
         "dkim_public_key": public_key,
         "dkim_selector": "platform",
         "domains": None,

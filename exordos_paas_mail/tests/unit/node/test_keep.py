@@ -110,7 +110,7 @@ def older_image_takes(stage: agent_stage.Stage, text: str) -> None:
     state_file = stage.fake.path(f"{constants.AGENT_STATE_DIR}/{constants.AGENT_STATE_FILE}")
     state = json.loads(state_file.read_text())
     (entry,) = state[constants.INSTANCE_NODE_KIND]["resources"].values()
-    del entry["target_digest"]
+    entry["passwd_prefixes"] = {}
     state_file.write_text(json.dumps(state))
     stage.file.write_text(text)
 
@@ -152,7 +152,7 @@ def test_parts_and_names_of_a_later_release_are_passed_over(
     state_file = settled.fake.path(f"{constants.AGENT_STATE_DIR}/{constants.AGENT_STATE_FILE}")
     state = json.loads(state_file.read_text())
     (entry,) = state[constants.INSTANCE_NODE_KIND]["resources"].values()
-    entry["target_digest"] = kept_target.digest(text)
+    entry["passwd_prefixes"] = {"target_digest": kept_target.digest(text)}
     state_file.write_text(json.dumps(state))
     settled.file.unlink()
 
