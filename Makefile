@@ -29,6 +29,9 @@ PACKAGES_DISK := $(PACKAGES_STAND) e2fsprogs fdisk
 PACKAGES_VM := openssh-client qemu-system-x86 qemu-utils zstd
 PACKAGES_LINT := shellcheck shfmt
 
+# Counting takes as long again as the tests: the gate does it.
+COVER := $(if $(filter yes,$(COVERAGE)),--cov --cov-report term --cov-report xml)
+
 .PHONY: help
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,9 +49,9 @@ $(VENV)/.ready: pyproject.toml tools/system-packages.sh
 venv: $(VENV)/.ready
 
 .PHONY: test
-test: venv ## Unit tests: pure parts, and the real runtime on a real PostgreSQL; their coverage
+test: venv ## Unit tests: pure parts, and the real runtime on a real PostgreSQL; COVERAGE=yes counts lines
 	@tools/system-packages.sh $(PACKAGES_TEST)
-	@$(BIN)/pytest --numprocesses auto --dist loadfile --cov --cov-report term --cov-report xml
+	@$(BIN)/pytest --numprocesses auto --dist loadfile $(COVER)
 
 .PHONY: benchmark-control-plane
 benchmark-control-plane: venv ## What an account change costs gservice, 10,000 accounts; has a bound

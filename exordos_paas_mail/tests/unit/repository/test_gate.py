@@ -17,10 +17,12 @@ WORKFLOWS = ROOT / ".github/workflows"
 PARTS = {
     "static": ["lint", "typecheck"],
     "unit": ["test"],
-    "stand": ["functional", "stand-down"],
+    "workflows": ["test-workflows"],
     "agent": ["benchmark-agent", "benchmark-control-plane"],
     "relay": ["test-relay", "benchmark-relay"],
     "image": ["test-image", "test-vm"],
+    "stand": ["functional", "test-clients", "stand-down"],
+    "prepare": ["test-prepare"],
 }
 EVERYTHING = [target for targets in PARTS.values() for target in targets]
 
@@ -32,7 +34,8 @@ def run_gate(
     made = directory / "made"
     make = directory / "make"
     make.write_text(
-        f'#!/bin/sh\nshift\necho "$@" >>{made}\n[ "$1" != {broken} ]\n', encoding="utf-8"
+        f'#!/bin/sh\nshift\necho "$@" >>{made}\n[ "$1" != {broken} ] && [ "$COVERAGE" = yes ]\n',
+        encoding="utf-8",
     )
     make.chmod(0o755)
     result = subprocess.run(
@@ -73,11 +76,29 @@ def test_the_gate_ends_at_the_first_target_that_fails(tmp_path: pathlib.Path) ->
 
 
 def test_an_unknown_part_is_refused_before_anything_runs(tmp_path: pathlib.Path) -> None:
-    message = (
-        "units is not a part of the gate; the parts are: static unit stand agent relay image\n"
-    )
+    message = f"units is not a part of the gate; the parts are: {' '.join(PARTS)}\n"
 
     assert run_gate(tmp_path, "static", "units") == (2, message, [])
+
+
+@pytest.mark.parametrize(
+    ("coverage", "options"),
+    [("", ""), ("yes", " --cov --cov-report term --cov-report xml")],
+    ids=["quick", "counted"],
+)
+def test_coverage_is_counted_where_it_is_asked_for(coverage: str, options: str) -> None:
+    # Not the variables that the make around this test was given.
+    outside = {name: value for name, value in os.environ.items() if "MAKE" not in name}
+    result = subprocess.run(
+        ["make", "--dry-run", "--no-print-directory", "test"],
+        cwd=ROOT,
+        env={**outside, "COVERAGE": coverage},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    last = result.stdout.splitlines()[-1].rstrip()
+    assert last == f".venv/bin/pytest --numprocesses auto --dist loadfile{options}"
 
 
 def test_every_target_of_the_gate_is_in_the_makefile() -> None:
