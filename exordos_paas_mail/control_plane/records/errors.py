@@ -20,6 +20,7 @@ class FieldError(exceptions.ValidationErrorException):
         the text may be a secret in the wrong place.
         """
         super().__init__(field=field, reason=reason)
+        self.field = field
         self._logged = "the request has something unknown in it" if is_repeated else self.msg
 
     def __str__(self) -> str:

@@ -617,6 +617,86 @@ def test_a_declaration_that_is_refused_is_told_and_changes_nothing(
     assert manager.is_settled("instances", INSTANCE)
 
 
+BROKEN_INSTANCES = {
+    "cpu above the range": ({"cpu": 999}, "cpu: must be an integer from 1 to 128"),
+    "cpu in words": ({"cpu": "four"}, "cpu: must be an integer from 1 to 128"),
+    "no cpu": ({"cpu": None}, "cpu: must be an integer from 1 to 128"),
+    "no domain name": ({"domain": "nowhere"}, "domain: "),
+    "name without a character": ({"name": ""}, "name: must be 1 to 255 characters"),
+    "version by a word": (
+        {"version": "exim4_1"},
+        "version: must be a uuid, or an URI that ends in one",
+    ),
+    "version that is not there": ({"version": str(ACCOUNT)}, "version: does not exist"),
+    "size below what it has": ({"disk_size": 8}, "disk_size: cannot be reduced"),
+    "another domain": (
+        {"domain": "other.example.com"},
+        "domain: cannot be changed by the manifest",
+    ),
+}
+BROKEN_ACCOUNTS = {
+    "active in words": ({"active": "yes"}, "active: must be true or false"),
+    "hash that is none": ({"password": None, "password_hash": "secret"}, "password_hash: "),
+    "two passwords": (
+        {"password_hash": api_client.HASH},
+        "password: give either password or password_hash, not both",
+    ),
+    "password of many bytes": ({"password": "\u20ac" * 255}, "password: "),
+    "another user": ({"username": "other"}, "username: cannot be changed by the manifest"),
+}
+
+
+@pytest.mark.parametrize(
+    ("subpath", "changes", "said"),
+    [
+        pytest.param(subpath, *case, id=label)
+        for subpath, cases in (
+            ("instances", BROKEN_INSTANCES),
+            ("instances.accounts", BROKEN_ACCOUNTS),
+        )
+        for label, case in cases.items()
+    ],
+)
+def test_a_value_that_is_not_applied_is_told_until_the_manifest_is_what_it_was(
+    manager: ElementManager,
+    api: api_client.Client,
+    subpath: str,
+    changes: dict[str, tp.Any],
+    said: str,
+) -> None:
+    manager.declare("instances.accounts", ACCOUNT, **account())
+    manager.loop()
+    path = f"{api_client.INSTANCES}{INSTANCE}"
+    uuid, declared = INSTANCE, instance()
+    if subpath == "instances.accounts":
+        path, uuid, declared = f"{path}/accounts/{ACCOUNT}", ACCOUNT, account()
+    before = {**api.admin().get(path), "updated_at": ""}
+    changed = {**declared, **changes}
+    if "password" in changes and changes["password"] is None:
+        del changed["password"]
+
+    manager.declare(subpath, uuid, **changed)
+    manager.loop()
+
+    assert shown_error(api, path).startswith(said)
+    assert not manager.is_settled(subpath, uuid)
+    assert {**api.admin().get(path), "updated_at": "", "error": ""} == before
+    written = gservice.row_versions()
+    manager.loop()
+    assert gservice.row_versions() == written
+    assert "secret" not in shown_error(api, path)
+
+    manager.declare(subpath, uuid, **declared)
+    manager.loop()
+
+    assert shown_error(api, path) == ""
+    assert manager.is_settled(subpath, uuid)
+    assert {**api.admin().get(path), "updated_at": ""} == before
+    written = gservice.row_versions()
+    manager.loop()
+    assert gservice.row_versions() == written
+
+
 def test_a_declared_hash_that_costs_too_much_is_told(
     manager: ElementManager, api: api_client.Client
 ) -> None:
