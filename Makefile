@@ -107,6 +107,7 @@ stand-re-image: ## A new root for NODE, from the sources as they are; the data d
 stand-cut: ## Pull the network cable of NODE
 stand-mend: ## Put the network cable of NODE back
 stand-shell stand-power-cut stand-re-image stand-cut stand-mend: venv
+	@[[ -n "$(NODE)" ]] || { echo "NODE is not set: name a node that make stand-status lists" >&2; exit 1; }
 	@$(BIN)/python -m stand $(@:stand-%=%) $(NODE)
 
 # An installation is named by the environment (CONTRIBUTING.md); without one it is the stand.

@@ -12,6 +12,7 @@ import argparse
 import hashlib
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -22,6 +23,8 @@ from imaging import commands, exordos_cli, paths, project
 _OUTPUT: tp.Final = "output"
 _BUILDER: tp.Final = pathlib.Path(__file__).with_name("build_element.py")
 _BASES: tp.Final = "MAILAAS_BASE_REPOSITORY"
+# What the profiles of the exordos CLI are written for.
+_PACKER: tp.Final = (1, 7)
 _KVM: tp.Final = pathlib.Path("/dev/kvm")
 _MANIFEST: tp.Final = "mailaas.yaml"
 
@@ -69,8 +72,15 @@ def by_packer(cli: pathlib.Path, given: tp.Sequence[str]) -> list[str]:
     if shutil.which("packer") is None:
         raise BuildError(f"There is no packer here: {other}")
     # imaging.older_packer does without
-    if _BASES not in os.environ and not os.access(_KVM, os.W_OK):
-        raise BuildError(f"KVM is not usable here: {other}")
+    if _BASES not in os.environ:
+        said = commands.run("packer", "--version").stdout
+        found = re.search(r"(?<![\d.])(\d+)\.(\d+)", said)
+        if found is None or (int(found[1]), int(found[2])) < _PACKER:
+            needed = ".".join(map(str, _PACKER))
+            has = f"is {found[0]}" if found else "says no version"
+            raise BuildError(f"The packer here {has}, and {needed} or later is needed: {other}")
+        if not os.access(_KVM, os.W_OK):
+            raise BuildError(f"KVM is not usable here: {other}")
     options = [word for variable in given for word in ("--manifest-var", variable)]
     return [
         *(str(cli), "--no-check-updates", "build", "--force", "--output-dir", _OUTPUT),

@@ -54,12 +54,45 @@ def test_an_image_is_built_from_what_its_script_needs_and_nothing_else() -> None
     assert kept == {"etc", "exordos"}
 
 
-def test_the_cli_is_given_the_project_by_its_whole_path(
-    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    (tmp_path / "packer").touch(mode=0o755)
+@pytest.fixture
+def packer(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> tp.Callable[[str], None]:
+    """Return what puts a packer that says a version on PATH, of a machine with KVM."""
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     monkeypatch.setattr(element, "_KVM", tmp_path)
+
+    def put(said: str) -> None:
+        program = tmp_path / "packer"
+        program.write_text(f"#!/bin/sh\necho '{said}'\n")
+        program.chmod(0o755)
+
+    return put
+
+
+@pytest.mark.parametrize(
+    ("said", "has"),
+    [
+        pytest.param("1.6.6", "is 1.6", id="too old"),
+        pytest.param("Packer v0.12.3", "is 0.12", id="very old"),
+        pytest.param("usage: packer FILE", "says no version", id="another program"),
+    ],
+)
+def test_a_packer_that_is_too_old_is_told_in_a_line(
+    tmp_path: pathlib.Path, packer: tp.Callable[[str], None], said: str, has: str
+) -> None:
+    packer(said)
+    with pytest.raises(element.BuildError) as raised:
+        element.by_packer(tmp_path / "exordos", [])
+    assert str(raised.value) == (
+        f"The packer here {has}, and 1.7 or later is needed:"
+        " 'make image' builds the same files without it."
+    )
+
+
+@pytest.mark.parametrize("said", ["1.7.0", "Packer v1.11.2", "Packer v2.0.0"])
+def test_the_cli_is_given_the_project_by_its_whole_path(
+    tmp_path: pathlib.Path, packer: tp.Callable[[str], None], said: str
+) -> None:
+    packer(said)
     assert element.by_packer(tmp_path / "exordos", ["repository=https://r.example"]) == [
         *(str(tmp_path / "exordos"), "--no-check-updates", "build", "--force"),
         *("--output-dir", "output", "--manifest-var", "repository=https://r.example"),

@@ -81,26 +81,6 @@ def test_an_unknown_part_is_refused_before_anything_runs(tmp_path: pathlib.Path)
     assert run_gate(tmp_path, "static", "units") == (2, message, [])
 
 
-@pytest.mark.parametrize(
-    ("coverage", "options"),
-    [("", ""), ("yes", " --cov --cov-report term --cov-report xml")],
-    ids=["quick", "counted"],
-)
-def test_coverage_is_counted_where_it_is_asked_for(coverage: str, options: str) -> None:
-    # Not the variables that the make around this test was given.
-    outside = {name: value for name, value in os.environ.items() if "MAKE" not in name}
-    result = subprocess.run(
-        ["make", "--dry-run", "--no-print-directory", "test"],
-        cwd=ROOT,
-        env={**outside, "COVERAGE": coverage},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    last = result.stdout.splitlines()[-1].rstrip()
-    assert last == f".venv/bin/pytest --numprocesses auto --dist loadfile{options}"
-
-
 def test_every_target_of_the_gate_is_in_the_makefile() -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 

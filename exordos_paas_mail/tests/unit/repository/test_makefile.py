@@ -1,0 +1,48 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""What make does with its variables."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import subprocess
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[4]
+
+
+def make(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run make with the environment that there is, taken for up to date."""
+    # Not the variables that the make around this test was given.
+    outside = {name: value for name, value in os.environ.items() if "MAKE" not in name}
+    return subprocess.run(
+        ["make", "--no-print-directory", "--old-file=.venv/.ready", *arguments],
+        cwd=ROOT,
+        env={**outside, **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("coverage", "options"),
+    [("", ""), ("yes", " --cov --cov-report term --cov-report xml")],
+    ids=["quick", "counted"],
+)
+def test_coverage_is_counted_where_it_is_asked_for(coverage: str, options: str) -> None:
+    printed = make("--dry-run", "test", COVERAGE=coverage).stdout.splitlines()
+    assert printed[-1].rstrip() == (
+        f".venv/bin/pytest --numprocesses auto --dist loadfile{options}"
+    )
+
+
+@pytest.mark.parametrize("verb", ["shell", "power-cut", "re-image", "cut", "mend"])
+def test_a_target_that_needs_a_node_says_so(verb: str) -> None:
+    done = make(f"stand-{verb}", NODE="")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.splitlines()[0] == (
+        "NODE is not set: name a node that make stand-status lists"
+    )
