@@ -23,6 +23,7 @@ class MailAccountController(base.OfInstance):
         read_only=("error",),
         set_once=("instance", "username"),
         write_only=("password", "password_hash"),
+        nullable=("senders",),
     )
 
     def update(self, parent_resource: tp.Any, uuid: tp.Any, **kwargs: tp.Any) -> tp.Any:

@@ -104,7 +104,10 @@ def _check_parameter(fields: _Fields, name: str, value: str, count: int) -> None
 
 def _check_filter(fields: _Fields, name: str, value: str, count: int) -> None:
     # The token's project is put in the place of a list of them, and a list is equal to one list.
-    is_list = isinstance(fields.find(name).get_type(), types.TypedList)
+    field_type = fields.find(name).get_type()
+    if isinstance(field_type, types.AllowNone):
+        field_type = field_type.nested_type
+    is_list = isinstance(field_type, types.TypedList)
     if count > 1 and (is_list or name == "project_id"):
         raise rules.RuleError("must be given once")
     if fields.value(name, value) is None:

@@ -51,10 +51,20 @@ def _domains(session: tp.Any, instance: sys_uuid.UUID) -> str:
     return ", ".join(loss for loss, is_needed in needed.items() if is_needed)
 
 
+def _senders(session: tp.Any, instance: sys_uuid.UUID) -> str:
+    (row,) = session.execute(
+        "SELECT sender_policy <> 'account' OR EXISTS (SELECT FROM mail_accounts"
+        " WHERE instance = i.uuid AND active AND senders IS NOT NULL) AS needed"
+        " FROM mail_instances i WHERE uuid = %s",
+        (str(instance),),
+    ).fetchall() or ({"needed": False},)
+    return "let its accounts send as other addresses than their own" if row["needed"] else ""
+
+
 # By the field of a part, see ``targets``, or of a fact: what an image without it
 # cannot do for an instance, empty if the instance does not need it.
 LOSSES: tp.Final[Mapping[str, Callable[[tp.Any, sys_uuid.UUID], str]]] = types.MappingProxyType(
-    {"passwd": _accounts, "hostname": _hostname, "domains": _domains}
+    {"passwd": _accounts, "hostname": _hostname, "domains": _domains, "senders": _senders}
 )
 
 

@@ -11,7 +11,7 @@ from restalchemy.storage import exceptions as storage_exceptions
 
 from exordos_paas_mail import utils
 from exordos_paas_mail.codecs import crypt_strings, password_hashes, rules
-from exordos_paas_mail.control_plane.records import base, errors, fields, instances
+from exordos_paas_mail.control_plane.records import base, errors, fields, instances, sender_rows
 
 # Of an instance. The change of one account sends the whole file to the node, which the platform
 # stores and hashes in the one thread that serves all plugins.
@@ -29,13 +29,15 @@ class AccountRecord(base.Record, models.ModelWithProject, base.Stored):
     __tablename__ = "mail_accounts"
 
     # What the node's copy of an account is made of.
-    _ON_NODE: tp.ClassVar[tuple[str, ...]] = ("username", "password_hash", "active")
+    _ON_NODE: tp.ClassVar[tuple[str, ...]] = ("username", "password_hash", "active", "senders")
 
     name = properties.property(fields.Text(0, 255), default="")
     instance = relationships.relationship(instances.MailInstance, required=True, read_only=True)
     username = properties.property(fields.Username(), required=True, read_only=True)
     password_hash = properties.property(fields.PasswordHash())
     active = properties.property(fields.Boolean(), default=True)
+    # None is what the instance's ``sender_policy`` says.
+    senders = properties.property(types.AllowNone(fields.Senders()), default=None)
     # Why the manifest that declares the account is not applied.
     error = properties.property(types.String(), default="")
 
@@ -100,6 +102,7 @@ class AccountRecord(base.Record, models.ModelWithProject, base.Stored):
                     "instance",
                     f"already has {ACCOUNTS_MAX} accounts, the most that it can have",
                 )
+            sender_rows.check(active, self.instance.uuid, self.uuid, self.senders)
             super().insert(session=active)
 
     def update(self, session: tp.Any = None, force: bool = False) -> None:  # noqa: FBT001, FBT002
@@ -113,6 +116,8 @@ class AccountRecord(base.Record, models.ModelWithProject, base.Stored):
                 self._check_cost(ram)
             elif any(self.properties[name].is_dirty() for name in self._ON_NODE):
                 instances.MailInstance.touch(self.instance.uuid, active)
+            if self.properties["senders"].is_dirty():
+                sender_rows.check(active, self.instance.uuid, self.uuid, self.senders)
             super().update(session=active, force=force)
 
     def delete(self, session: tp.Any = None, **kwargs: tp.Any) -> tp.Any:

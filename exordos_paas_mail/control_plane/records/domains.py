@@ -23,6 +23,7 @@ from exordos_paas_mail.control_plane.records import (
     instances,
     key_rows,
     locks,
+    sender_rows,
 )
 
 if tp.TYPE_CHECKING:
@@ -128,6 +129,10 @@ class MailDomain(base.Record, models.ModelWithProject, base.Stored):
             )
         with utils.transaction(session) as active:
             instances.MailInstance.touch(self.instance.uuid, active)
+            if accounts := sender_rows.naming(active, self.instance.uuid, self.domain):
+                raise errors.ConflictRecords(
+                    "domain", f"the senders of {accounts} accounts have entries of it"
+                )
             return super().delete(session=active, **kwargs)
 
     def _lock_instance(self, session: tp.Any) -> None:

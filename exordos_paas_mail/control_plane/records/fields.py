@@ -19,7 +19,14 @@ import typing as tp
 
 from restalchemy.dm import types
 
-from exordos_paas_mail.codecs import crypt_strings, domains, password_hashes, rules, usernames
+from exordos_paas_mail.codecs import (
+    crypt_strings,
+    domains,
+    password_hashes,
+    rules,
+    senders,
+    usernames,
+)
 
 # PostgreSQL cannot store a NUL in a text; the others have no place in a name.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
@@ -155,6 +162,34 @@ class Username(_Normalised):
 
     def __init__(self) -> None:
         super().__init__(usernames.normalise, usernames.MAX_LENGTH, "noreply")
+
+
+class Senders(types.TypedList):
+    """What an account may send as: 1 to 100 entries, in their one spelling."""
+
+    def __init__(self) -> None:
+        super().__init__(types.String())
+
+    def check(self, value: tp.Any) -> list[str]:
+        """Return the entries of *value*; RuleError names one that is none, or is there twice."""
+        if not isinstance(value, list) or not 1 <= len(value) <= senders.ENTRIES_MAX:
+            raise rules.RuleError(f"must be null, or a list of 1 to {senders.ENTRIES_MAX} entries")
+        entries: list[str] = []
+        for number, entry in enumerate(value, start=1):
+            try:
+                normalised = senders.normalise(entry)
+            except rules.RuleError as error:
+                raise rules.RuleError(f"entry {number}: {error}") from None
+            if normalised in entries:
+                first = entries.index(normalised) + 1
+                raise rules.RuleError(f"entry {number}: is the same as entry {first}")
+            entries.append(normalised)
+        return entries
+
+    @property
+    def example(self) -> list[str]:
+        """Return what the API document shows."""
+        return ["own", "noreply@example.com", "*@news.example.com"]
 
 
 class _WriteOnlySpec(types.String):

@@ -11,7 +11,7 @@ from restalchemy.dm import models, properties, relationships, types
 from restalchemy.storage import exceptions as storage_exceptions
 
 from exordos_paas_mail import constants, utils
-from exordos_paas_mail.codecs import crypt_strings
+from exordos_paas_mail.codecs import crypt_strings, senders
 from exordos_paas_mail.control_plane.records import (
     base,
     errors,
@@ -53,6 +53,10 @@ class MailInstance(base.Record, models.ModelWithProject, base.Stored):
     # The version's image when the version was last asked for. Another image
     # under the same version must not re-image nodes when an account changes.
     image = properties.property(types.String(max_length=2048), default="")
+    # What an account may send as that has no ``senders`` of its own.
+    sender_policy = properties.property(
+        types.Enum(list(senders.DEFAULTS)), default=senders.POLICY_DOMAIN
+    )
     status = properties.property(types.Enum(list(statuses.ALL)), default=statuses.NEW)
     error = properties.property(types.String(), default="")
     # Why the manifest that declares the instance is not applied. A fact of its own, because the

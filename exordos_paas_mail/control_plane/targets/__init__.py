@@ -7,7 +7,7 @@ from __future__ import annotations
 import types
 import typing as tp
 
-from exordos_paas_mail.control_plane.targets import accounts, domains
+from exordos_paas_mail.control_plane.targets import accounts, domains, senders
 
 if tp.TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -16,7 +16,9 @@ if tp.TYPE_CHECKING:
 
 # node.parts has the same fields; what a field's text may be is its codec's to say.
 PARTS: tp.Final[Mapping[str, Callable[[tp.Any, instances.MailInstance], str]]] = (
-    types.MappingProxyType({"passwd": accounts.text, "domains": domains.text})
+    types.MappingProxyType(
+        {"passwd": accounts.text, "domains": domains.text, "senders": senders.text}
+    )
 )
 
 

@@ -46,6 +46,7 @@ NOBODY = sys_uuid.UUID(int=1)
         ("sort_key=version", "sort_key: cannot be version"),
         ("sort_key=ipsv4", "sort_key: cannot be ipsv4"),
         ("sort_key=hostname", "sort_key: cannot be hostname"),
+        ("sender_policy=x", "sender_policy: must be one of domain, account"),
         ("hostname=null", "hostname: ask for null by q=hostname=null"),
         (
             "hostname=smtp",

@@ -179,6 +179,7 @@ def test_a_part_that_the_image_of_a_node_lacks_is_not_sent_and_told(stage: stage
         "name": "relay",
         "domain": "mail.example.com",
         "domains": "mail.example.com:send:platform/rsa/sign\n",
+        "senders": "*:domain\n.:1\n",
     }
     assert stage.shown("status", "error") == lost
     before = gservice.row_versions()
@@ -202,6 +203,30 @@ def test_a_part_that_the_image_lacks_and_the_instance_does_not_need_is_no_loss(
     node.report(lacking={"passwd"}, dkim_public_key=stages.DKIM)
     stage.services.tick(2)
     assert stage.shown("status", "error") == ("ACTIVE", "")
+
+
+def test_senders_that_the_image_does_not_know_are_told_where_they_are_asked_for(
+    stage: stages.Stage,
+) -> None:
+    said = (
+        "the node's image is older than this control plane and cannot let its accounts send as"
+        " other addresses than their own: set the instance's version again to get the image it"
+        " has now"
+    )
+    node = stage.serving()
+    account = stage.api.account(stage.path)
+    node.report(lacking={"senders"}, dkim_public_key=stages.DKIM)
+    for path, changes, error in (
+        (stage.path, {"description": "the policy is domain"}, said),
+        (stage.path, {"sender_policy": "account"}, ""),
+        (account, {"senders": ["*@mail.example.com"]}, said),
+        (account, {"active": False}, ""),
+        (account, {"active": True, "senders": None}, ""),
+    ):
+        stage.api.patch(path, changes)
+        stage.services.tick(2)
+        assert "senders" not in node.target()
+        assert stage.shown("error") == (error,)
 
 
 def test_each_part_says_what_its_absence_costs() -> None:

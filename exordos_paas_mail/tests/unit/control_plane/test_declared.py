@@ -241,7 +241,7 @@ def test_the_example_settles_as_it_is(manager: ElementManager) -> None:
     }
     uuids = {"instances": EXAMPLE, "instances.accounts": ACCOUNT, "instances.domains": DOMAIN}
     for path, values in manifests.declared(manifest):
-        resolved = {field: links.get(value, value) for field, value in values.items()}
+        resolved = {field: links.get(str(value), value) for field, value in values.items()}
         assert not [value for value in resolved.values() if str(value).startswith("$")]
         manager.declare(path, uuids[path], **resolved)
         manager.loop()
@@ -303,6 +303,41 @@ def test_an_account_settles_and_costs_no_write(
         assert found.password_hash == api_client.HASH
     else:
         assert password_hashes.verify(PASSWORD, found.password_hash)
+
+
+def test_declared_senders_settle_once_the_instance_has_their_domain(
+    manager: ElementManager, api: api_client.Client
+) -> None:
+    manager.declare("instances", INSTANCE, **instance(sender_policy="account"))
+    spelled = account(senders=["OWN@mail.example.com", "*@m\xfcller.example"])
+    manager.declare("instances.accounts", ACCOUNT, **spelled)
+    manager.loop()
+    assert models.MailAccount.objects.get_all() == []
+    domain = api.admin().post(
+        f"{api_client.INSTANCES}{INSTANCE}/domains/", {"domain": "m\xfcller.example"}
+    )
+    manager.loop()
+    assert manager.is_settled("instances", INSTANCE)
+    assert models.MailInstance.objects.get_one().sender_policy == "account"
+    assert manager.is_settled("instances.accounts", ACCOUNT)
+    entries = ["own@mail.example.com", "*@xn--mller-kva.example"]
+    assert models.MailAccount.objects.get_one().senders == entries
+    before = gservice.row_versions()
+    manager.loop()
+    assert gservice.row_versions() == before
+
+    # A domain that is not there: what is stored stays, and it is told.
+    manager.declare("instances.accounts", ACCOUNT, **account(senders=["*@elsewhere.example"]))
+    manager.loop()
+    found = models.MailAccount.objects.get_one()
+    assert found.senders == entries
+    assert found.error == "senders: entry 1: its domain is not a domain of the instance"
+
+    manager.declare("instances.accounts", ACCOUNT, **account(senders=None))
+    manager.loop()
+    assert models.MailAccount.objects.get_one().senders is None
+    assert manager.is_settled("instances.accounts", ACCOUNT)
+    assert domain
 
 
 def test_the_tables_hold_no_plaintext(manager: ElementManager) -> None:

@@ -196,6 +196,40 @@ def test_a_relay_of_the_release_before_goes_by_its_domain(empty: Database) -> No
         assert "hostname" not in empty.columns("mail_instances")
 
 
+def test_accounts_of_the_release_before_go_on_as_themselves(empty: Database) -> None:
+    empty.apply("0008-hostname.py")
+    instance = (
+        "INSERT INTO mail_instances (uuid, name, project_id, domain, cpu, ram, disk_size, version,"
+        " created_at, updated_at) VALUES ('{0}0000000-0000-4000-8000-000000000000', 'n',"
+        " '30000000-0000-4000-8000-000000000000', 'a.example.com', 1, 512, 8,"
+        " '10000000-0000-4000-8000-000000000000', now(), now())"
+    )
+    empty.execute(
+        "INSERT INTO mail_versions VALUES"
+        " ('10000000-0000-4000-8000-000000000000', 'v', '', 'image', now(), now())"
+    )
+    empty.execute(instance.format(2))
+    empty.execute(
+        "INSERT INTO mail_accounts (uuid, project_id, instance, username, password_hash,"
+        " created_at, updated_at) VALUES ('40000000-0000-4000-8000-000000000000',"
+        " '30000000-0000-4000-8000-000000000000', '20000000-0000-4000-8000-000000000000', 'a',"
+        " '$6$salt$hash', now(), now())"
+    )
+    for _ in range(2):
+        empty.apply()
+        assert empty.execute("SELECT sender_policy FROM mail_instances") == [("account",)]
+        assert empty.execute("SELECT senders FROM mail_accounts") == [(None,)]
+        empty.execute("UPDATE mail_instances SET sender_policy = 'domain'")
+        empty.execute("UPDATE mail_accounts SET senders = '{own,*@a.example.com}'")
+        empty.roll_back("0009-senders.py")
+        assert "sender_policy" not in empty.columns("mail_instances")
+        assert "senders" not in empty.columns("mail_accounts")
+    # A control plane of the release before goes on, on the new tables.
+    empty.apply()
+    empty.execute(instance.format(5))
+    assert empty.execute("SELECT sender_policy FROM mail_instances") == [("account",)] * 2
+
+
 def test_migrations_are_known_by_uuids_that_no_other_plugin_has() -> None:
     # The table of applied migrations is shared by all plugins of a runtime.
     identifiers = [

@@ -103,7 +103,8 @@ def test_a_body_may_name_the_uuid_and_has_a_null_where_it_says_so(
             for name, field in (*made.items(), *changed.items())
             if field.get("nullable") or "null" in field.get("type", ())
         }
-        assert nullable == ({"hostname"} if resource == "MailInstance" else set())
+        expected = {"MailInstance": {"hostname"}, "MailAccount": {"senders"}}
+        assert nullable == expected.get(resource, set())
 
 
 def test_a_body_must_have_what_the_request_does_not_say_otherwise(
