@@ -30,6 +30,8 @@ _UNQUALIFIED = re.compile(rb"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+")
 _WITH_HOST = re.compile(rb"(%s)@([^@\s]+)" % _LOCAL)
 _ATOMS = re.compile(rb"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.\x80-\xff-]+")
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+# Who a bounce of dma is from: MAILER-DAEMON <>
+_MAILER = b"mailer-daemon"
 _EXAMPLE_MAX = 60
 
 
@@ -236,7 +238,11 @@ class _Parser:
         return self._plain(part, octets, is_well_formed=True)
 
     def _named(self, part: list[Token], angle: int, *, is_well_formed: bool) -> Mailbox:
-        address = self._address(part[angle][1][1:-1])
+        inside = part[angle][1][1:-1]
+        name = tokens.join(part[:angle])
+        if not inside.strip() and name.lower() == _MAILER:
+            inside = name
+        address = self._address(inside)
         return Mailbox(
             phrase=part[:angle],
             address=address,

@@ -105,13 +105,13 @@ def _repair_one(field: Field, value_of: Callable[[Field], bytes]) -> Field:
             value = value_of(field)
         except address_fields.UnreadableError as error:
             code = "553 5.7.1" if error.group and field.key in SENDERS else "554 5.6.0"
-            raise RefusedError(f'{code} "{field.name}:" header: {error}') from None
+            raise RefusedError(f"{code} {field.name}: {error}") from None
         if value != field.value:
             field = field.with_value(value)
         if len(field.text) > _FIELD_MAX:
             raise RefusedError(
-                f'554 5.6.0 "{field.name}:" header: longer than {_FIELD_MAX} octets once it is '
-                "repaired: write names in encoded-words, or fewer addresses"
+                f"554 5.6.0 {field.name}: longer than {_FIELD_MAX} octets once it is"
+                " repaired: write names in encoded-words, or fewer addresses"
             )
     if not header_folding.is_too_long(field.text):
         return field
@@ -129,8 +129,8 @@ def _repair_one(field: Field, value_of: Callable[[Field], bytes]) -> Field:
 def _encode(field: Field) -> Field:
     """Return a field of text beyond ASCII as encoded-words; raises RefusedError."""
     refused = RefusedError(
-        f'554 5.6.0 "{field.name}:" header: a line is longer than {header_folding.LINE_MAX} '
-        "octets and has no space to fold it at (RFC 5322 2.1.1): fold it"
+        f"554 5.6.0 {field.name}: a line is longer than {header_folding.LINE_MAX}"
+        " octets and has no space to fold it at (RFC 5322 2.1.1): fold it"
     )
     if field.key not in _TEXTS or field.value.isascii():
         raise refused

@@ -309,6 +309,9 @@ class Raw:
 
     def start_tls(self) -> None:
         assert self.command("STARTTLS").startswith("220 ")
+        self.encrypt()
+
+    def encrypt(self) -> None:
         self.socket = self.relay.tls_context().wrap_socket(self.socket)
         self._file = self.socket.makefile("rb")
 

@@ -255,7 +255,7 @@ def test_what_is_written_in_headers_every_day_is_taken(
 def test_a_refused_header_is_named_with_the_reason(relay: relay_.Relay) -> None:
     code, text = relay.send(f"From: {ALICE}\r\nTo: a@b.example; c@d.example\r\n\r\nHello.\r\n")
     assert code == 554
-    assert '"To:" header' in text
+    assert text.startswith("5.6.0 To: ")
 
 
 def test_hidden_recipients_stay_hidden(relay: relay_.Relay, internet: internet_.Internet) -> None:

@@ -137,6 +137,9 @@ def test_an_empty_from_is_filled_in(relay: relay_.Relay, internet: internet_.Int
         ("", f"bob@web.{DOMAIN}", 553),
         ("", BOB, 553),
         ("", "MAILER-DAEMON (Mail Delivery System)", 250),
+        ("", "MAILER-DAEMON <>", 250),
+        ("", "MAILER-DAEMON <> (x)", 250),
+        ("", "root <>", 554),
         ("", f"Mail, Delivery: System <MAILER-DAEMON@web.{DOMAIN}>", 250),
         ("", "root", 553),
         ("", f"root@web.{DOMAIN}", 553),
@@ -147,6 +150,16 @@ def test_a_satellites_report_is_in_the_name_of_its_host(
     relay: relay_.Relay, sender: str, author: str, code: int
 ) -> None:
     assert relay.send(relay_.message(From=author), sender=sender)[0] == code
+
+
+def test_a_bounce_of_dma_gets_the_address_it_lacks(
+    relay: relay_.Relay, internet: internet_.Internet
+) -> None:
+    assert relay.send(relay_.message(From="MAILER-DAEMON <>"), sender="")[0] == 250
+    (got,) = internet.wait_for(1)
+    assert email.message_from_bytes(got.data).get_all("From") == [
+        f"MAILER-DAEMON <MAILER-DAEMON@{DOMAIN}>"
+    ]
 
 
 def test_an_account_sends_a_report_in_its_own_name(

@@ -6,6 +6,7 @@ from __future__ import annotations
 import base64
 import email
 import re
+import socket
 
 import pytest
 
@@ -127,6 +128,39 @@ def test_no_password_is_logged_when_all_commands_come_at_once(
     ]
     internet.wait_for(1)
     assert TOKEN not in relay.log()
+
+
+@pytest.mark.parametrize(
+    ("port", "words"),
+    [
+        pytest.param(587, f"AUTH PLAIN {TOKEN}", id="before the greeting"),
+        pytest.param(587, f"EHLO script\r\nAUTH PLAIN {TOKEN}", id="before STARTTLS"),
+        pytest.param(587, f"EHLO script\r\nSTARTTLS\r\nAUTH PLAIN {TOKEN}", id="after STARTTLS"),
+        pytest.param(25, f"{TOKEN}\r\n{relay_.PASSWORD}", id="alone"),
+    ],
+)
+def test_no_password_is_logged_that_is_sent_out_of_turn(
+    relay: relay_.Relay, port: int, words: str
+) -> None:
+    with relay.units.paused(port):
+        held = socket.create_connection(("127.0.0.1", port), timeout=10)
+        held.sendall(f"{words}\r\nQUIT\r\n".encode())
+        held.shutdown(socket.SHUT_WR)
+    with held:
+        while held.recv(4096):
+            pass
+    assert [word for word in (TOKEN[:20], relay_.PASSWORD) if word in relay.log()] == []
+
+
+def test_no_message_is_logged_that_does_not_wait_for_its_turn(relay: relay_.Relay) -> None:
+    with relay_.Raw(relay, 587, tls=True) as client:
+        client.command(f"AUTH PLAIN {TOKEN}")
+        client.command(f"MAIL FROM:<{ALICE}>")
+        client.command("RCPT TO:<someone@elsewhere.example>")
+        data = relay_.message(From=ALICE, Subject="of nobody's business")
+        client.write(f"DATA\r\n{data}.\r\nQUIT\r\n".encode())
+        assert [client.answer()[:3] for _ in range(3)] == ["354", "250", "221"]
+    assert "business" not in relay.log()
 
 
 @pytest.mark.parametrize("missing", [True, False], ids=["no accounts", "accounts"])

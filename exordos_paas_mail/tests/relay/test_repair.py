@@ -222,23 +222,23 @@ def test_a_part_is_encoded_and_every_other_part_stays(
         (
             "To: a@b.example; c@d.example",
             "",
-            '554 5.6.0 "To:" header: a@b.example; c@d.example: separate addresses by commas, '
+            "554 5.6.0 To: a@b.example; c@d.example: separate addresses by commas, "
             'not ";": a@domain.example, b@domain.example',
         ),
         (
             "Cc: <a@b.example",
             "",
-            '554 5.6.0 "Cc:" header: an angle bracket has no other one: write Name <user@domain>',
+            "554 5.6.0 Cc: an angle bracket has no other one: write Name <user@domain>",
         ),
         (
             "Reply-To: Al Public",
             "",
-            '554 5.6.0 "Reply-To:" header: Al Public is not an address: write Name <user@domain>',
+            "554 5.6.0 Reply-To: Al Public is not an address: write Name <user@domain>",
         ),
         (
             f"Subject: {'x' * 1000}",
             "",
-            '554 5.6.0 "Subject:" header: a line is longer than 998 octets and has no space to '
+            "554 5.6.0 Subject: a line is longer than 998 octets and has no space to "
             "fold it at (RFC 5322 2.1.1): fold it",
         ),
         (

@@ -74,6 +74,9 @@ def repaired(value: str) -> str:
         pytest.param("root (Cron Daemon)", "root@tenant.example (Cron Daemon)", id="cron"),
         pytest.param("Cron <root>", "Cron <root@tenant.example>", id="unqualified, named"),
         pytest.param(
+            "MAILER-DAEMON <>", "MAILER-DAEMON <MAILER-DAEMON@tenant.example>", id="dma's bounce"
+        ),
+        pytest.param(
             "root, x@b.example, ops", "root@tenant.example,\n x@b.example,\n ops@tenant.example"
         ),
         pytest.param(

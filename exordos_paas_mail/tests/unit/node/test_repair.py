@@ -92,7 +92,7 @@ def test_a_refusal_is_an_answer_and_changes_nothing(
     assert data.read_bytes() == content
     assert run(tmp_path, b"To: a b\n")[0] == 0
     assert capfdbinary.readouterr().out == (
-        b'refused="554 5.6.0 \\"To:\\" header: a b is not an address: write Name <user@domain>"'
+        b'refused="554 5.6.0 To: a b is not an address: write Name <user@domain>"'
     )
 
 
