@@ -258,6 +258,7 @@ def test_the_status_command_counts_the_real_queue(relay: relay_.Relay, machine: 
 
     assert {key: found[key] for key in found if key != "spool_free_bytes"} == {
         "domain": relay_.DOMAIN,
+        "hostname": relay_.DOMAIN,
         "error": "",
         "queue_messages": 2,
         "queue_frozen": 1,
