@@ -94,9 +94,9 @@ PLATFORM: tp.Final = (
     ),
     Client("Prometheus Alertmanager", _shell("alertmanager"), "prometheus-alertmanager"),
 )
-# The relay does not take a machine's own From, beside the account in the envelope, for the
-# account's: nullmailer writes root@<host>.<domain>, and dma leaves cron's "root" as it is.
-# Once it does, nullmailer belongs here: Satellite("nullmailer", ("nullmailer",)).
+# nullmailer writes root@<host>.<domain> to From, and dma leaves cron's "root" as it is: the
+# relay repairs both, and neither has run on the stand since. has_cron of dma, and
+# Satellite("nullmailer", ("nullmailer",)), come with that run.
 SATELLITES: tp.Final = (
     Satellite("dma", ("dma",), has_cron=False),
     Satellite("exim4", ("exim4-daemon-light",)),

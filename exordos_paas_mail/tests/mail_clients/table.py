@@ -32,8 +32,9 @@ _SATELLITES: tp.Final = """\
 ## Mail transport agents
 
 All mail of the machine goes to the relay: what programs hand to `sendmail`, and what cron reports.
-The relay refuses cron's mail of dma and all mail of nullmailer, which write the machine's own user
-to `From`.
+dma and nullmailer write the machine's own user to `From`, which the relay
+[repairs](relay.md#repaired-before-it-is-signed); cron's mail of dma and all mail of nullmailer have
+not run here.
 """
 
 
