@@ -187,18 +187,6 @@ def test_an_account_sends_as_itself_only(
         assert 550 <= submission.transact(client, sender, BOB, composed) <= 554
 
 
-def test_an_account_does_not_send_as_its_colleague(
-    relay: submission.Relay, alice: provisioning.Account, accounts: provisioning.Accounts
-) -> None:
-    colleague = accounts.ready()
-    composed = submission.message(alice.address, BOB)
-    with relay.logged_in(alice.address, alice.password) as client:
-        assert submission.transact(client, colleague.address, BOB, composed) == 553
-    spoofed = submission.message(colleague.address, BOB)
-    with relay.logged_in(alice.address, alice.password) as client:
-        assert submission.transact(client, alice.address, BOB, spoofed) == 553
-
-
 def test_a_recipient_whose_domain_does_not_exist_is_refused_at_once(
     relay: submission.Relay, alice: provisioning.Account
 ) -> None:
