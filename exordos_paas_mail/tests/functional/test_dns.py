@@ -36,8 +36,8 @@ def zone(owner_session: iam.Session, world: internet_client.Client) -> tp.Iterat
     made.delete()
 
 
-def texts(world: internet_client.Client, name: str) -> list[str]:
-    """Return the texts that a stranger's resolver finds."""
+def texts(world: internet_client.Client, name: str) -> list[str] | None:
+    """Return the texts that a stranger's resolver finds; None when it gets no answer in time."""
     resolver = dns.resolver.Resolver(configure=False)
     resolver.nameservers = [world.host]
     resolver.lifetime = 3
@@ -45,6 +45,9 @@ def texts(world: internet_client.Client, name: str) -> list[str]:
         answer = resolver.resolve(name, "TXT", search=False)
     except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer, dns.resolver.NoNameservers):
         return []
+    except dns.resolver.LifetimeTimeout:
+        # Core's public server is silent about a zone that is not on its list yet.
+        return None
     return sorted(b"".join(rdata.strings).decode() for rdata in answer)
 
 
