@@ -194,6 +194,8 @@ class MailInstanceNode(meta.MetaDataPlaneModel):
             resource = super().to_ua_resource(kind, extract_status)
             cls._hashed = (key, resource.hash, resource.full_hash)
             return resource
+        # Equal, but not always the same objects, and those compare at once the next time.
+        cls._hashed = (key, *cls._hashed[1:])
         return models.Resource(
             uuid=self.uuid,
             kind=kind,
