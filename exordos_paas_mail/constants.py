@@ -33,6 +33,7 @@ INSTANCE_POLICY: tp.Final = "mail_instance"
 ACCOUNT_POLICY: tp.Final = "account"
 DOMAIN_POLICY: tp.Final = "domain"
 DKIM_KEY_POLICY: tp.Final = "dkim_key"
+DNS_RECORD_POLICY: tp.Final = "dns_record"
 VERSION_POLICY: tp.Final = "mail_version"
 
 # DKIM

@@ -12,6 +12,7 @@ from exordos_paas_mail import constants
 from exordos_paas_mail.control_plane.api import (
     accounts,
     dkim_keys,
+    dns_records,
     domains,
     instances,
     versions,
@@ -22,6 +23,7 @@ MailInstanceController = instances.MailInstanceController
 MailAccountController = accounts.MailAccountController
 MailDomainController = domains.MailDomainController
 MailDkimKeyController = dkim_keys.MailDkimKeyController
+MailDnsRecordController = dns_records.MailDnsRecordController
 
 
 class MailController(controllers.RoutesListController):

@@ -45,6 +45,7 @@ class MailDefinition(registry.PaaSDefinition):
         # Each process of the runtime loads the definition and needs a part
         # of it: the builders' models in the API would be two of a kind.
         from exordos_paas_mail import infra_builder, paas_builder  # noqa: PLC0415
+        from exordos_paas_mail.control_plane.dns import service  # noqa: PLC0415
 
         return [
             infra_builder.MailInfraBuilder(
@@ -54,6 +55,7 @@ class MailDefinition(registry.PaaSDefinition):
                 project_id=project_id,
             ),
             paas_builder.MailPaaSBuilder(),
+            service.DnsChecker(),
         ]
 
     def get_agent_models(self) -> dict[str, str]:

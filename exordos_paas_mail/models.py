@@ -7,6 +7,7 @@ from __future__ import annotations
 from exordos_paas_mail.control_plane.records import (
     accounts,
     dkim_keys,
+    dns_records,
     domains,
     instances,
     versions,
@@ -17,3 +18,4 @@ MailInstance = instances.MailInstance
 MailAccount = accounts.MailAccount
 MailDomain = domains.MailDomain
 MailDkimKey = dkim_keys.MailDkimKey
+MailDnsRecord = dns_records.MailDnsRecord

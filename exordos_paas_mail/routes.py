@@ -12,6 +12,7 @@ from exordos_paas_mail import controllers
 from exordos_paas_mail.control_plane.api import (
     accounts,
     dkim_keys,
+    dns_records,
     domains,
     instances,
     versions,
@@ -22,6 +23,7 @@ class MailDomainRoute(domains.MailDomainRoute):
     """Route /v1/types/mail/instances/<uuid>/domains/[<uuid>], with what belongs to a domain."""
 
     dkim_keys = routes.route(dkim_keys.MailDkimKeyRoute, resource_route=True)
+    records = routes.route(dns_records.MailDnsRecordRoute, resource_route=True)
 
 
 class MailInstanceRoute(instances.MailInstanceRoute):

@@ -30,10 +30,23 @@ def project_of_token() -> sys_uuid.UUID | None:
     return sys_uuid.UUID(str(project)) if project else None
 
 
+class PlainText(str):
+    """An answer that is a text and no JSON."""
+
+    __slots__ = ()
+
+
 class Controller(controllers.Controller):
     """PATCH is the update the platform calls PUT; bodies are the plugin's packer's."""
 
     __packer__ = packers.JSONPacker
+
+    def process_result(self, result: tp.Any, *args: tp.Any, **kwargs: tp.Any) -> tp.Any:
+        if isinstance(result, PlainText):
+            return self.request.ResponseClass(
+                text=result, content_type="text/plain", charset="utf-8"
+            )
+        return super().process_result(result, *args, **kwargs)
 
     def create(self, *args: tp.Any, **kwargs: tp.Any) -> tp.Any:
         try:

@@ -26,7 +26,15 @@ class MailInstanceController(
 
     __resource__ = resources.Resource(
         instances.MailInstance,
-        read_only=("image", "status", "error", "ipsv4", "dkim_public_key", "dkim_selector"),
+        read_only=(
+            "image",
+            "status",
+            "error",
+            "ipsv4",
+            "dns_status",
+            "dkim_public_key",
+            "dkim_selector",
+        ),
         set_once=("domain",),
         nullable=("hostname",),
         hidden=("declaration_error",),

@@ -33,6 +33,8 @@ class Route(routes.Route):
     __many__ = "records"
     # What its actions do, by their names.
     __actions__: tp.ClassVar[tp.Mapping[str, str]] = {}
+    # Those of them that answer with a text.
+    __texts__: tp.ClassVar[tp.Collection[str]] = ()
 
     def __init__(self, req: tp.Any) -> None:
         super().__init__(req)
@@ -78,6 +80,9 @@ class Route(routes.Route):
         if is_action and posixpath.dirname(record) == current_path.rstrip("/"):
             for operation in operations.values():
                 operation["summary"] = self.__actions__[name]
+                if name in self.__texts__:
+                    content = {"text/plain": {"schema": {"type": "string"}}}
+                    operation["responses"]["200"] = {"description": "A text", "content": content}
 
 
 class Action(routes.Action):

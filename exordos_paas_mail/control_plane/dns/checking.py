@@ -17,6 +17,7 @@ from exordos_paas_mail.control_plane.dns import (
     spf_checking,
     spf_merging,
 )
+from exordos_paas_mail.control_plane.records import dns_statuses
 
 if tp.TYPE_CHECKING:
     from exordos_paas_mail.control_plane.dns import settings as dns_settings
@@ -38,21 +39,22 @@ class Report:
     those that no server shows; what a server was silent about is in neither, and
     neither is what they disagree about. A server that serves the zone to nobody
     does not count. *negative_ttl*: seconds that a resolver may still believe that
-    a selector is not there.
+    a selector is not there. *proofs*: the selectors of the keys that prove control.
     """
 
     verdicts: tuple[tuple[expected.Record, judging.Verdict], ...]
     visible: frozenset[str] = frozenset()
     absent: frozenset[str] = frozenset()
     negative_ttl: int = _NEGATIVE_TTL_DEFAULT
+    proofs: frozenset[str] = frozenset()
 
     @property
     def is_proven(self) -> bool | None:
         """Return whether a key of the domain is in its DNS: None if nobody can say."""
-        keys = [v for record, v in self.verdicts if record.purpose == expected.DKIM]
-        if any(verdict.status == judging.OK for verdict in keys):
+        statuses = {_selector(record): verdict.status for record, verdict in self.verdicts}
+        if any(statuses[selector] == dns_statuses.OK for selector in self.proofs):
             return True
-        return False if keys and len(self.absent) == len(keys) else None
+        return False if self.proofs and self.proofs <= self.absent else None
 
 
 async def check(
@@ -74,17 +76,20 @@ class _Check:
         verdicts = await asyncio.gather(*(self._verdict(record) for record in records))
         judged = tuple(zip(records, verdicts, strict=True))
         keys = {
-            record.name.partition(".")[0]: verdict
+            _selector(record): verdict
             for record, verdict in judged
             if record.purpose == expected.DKIM
         }
         heard = {s: v for s, v in keys.items() if not any(a.is_silent for a in v.servers)}
         report = Report(
             judged,
-            frozenset(s for s, v in heard.items() if v.status == judging.OK),
+            frozenset(s for s, v in heard.items() if v.status == dns_statuses.OK),
             frozenset(
-                s for s, v in heard.items() if v.status in (judging.MISSING, judging.MISMATCH)
+                s
+                for s, v in heard.items()
+                if v.status in (dns_statuses.MISSING, dns_statuses.MISMATCH)
             ),
+            proofs=frozenset(key.selector for key in self._facts.keys if key.proves),
         )
         return await self._with_absence(report) if keys else report
 
@@ -131,17 +136,19 @@ class _Check:
         judgements = {
             texts: await self._spf_judgement(texts) for texts in sorted(variants)[:_VARIANTS_MAX]
         }
-        different = judging.Judgement(judging.MISMATCH, "the servers have many different records")
+        different = judging.Judgement(
+            dns_statuses.MISMATCH, "the servers have many different records"
+        )
         return judging.combined(said, lambda texts: judgements.get(texts, different))
 
     async def _spf_judgement(self, records: tuple[str, ...]) -> judging.Judgement:
         domain, addresses = self._facts.domain, self._facts.ipsv4
         if not records:
-            return judging.Judgement(judging.MISSING, f"{domain} has no SPF record")
+            return judging.Judgement(dns_statuses.MISSING, f"{domain} has no SPF record")
         suggestion = spf_merging.merged(records, addresses)
         if len(records) > 1:
             return judging.Judgement(
-                judging.CONFLICT,
+                dns_statuses.CONFLICT,
                 f"{domain} has {len(records)} SPF records: receivers refuse all (permerror)",
                 suggestion,
             )
@@ -150,11 +157,11 @@ class _Check:
             check = spf_checking.Check(self._lookup, address, sender, self._facts.hostname)
             found = await check.host(domain, records[0])
             if found.result == spf_checking.TEMPERROR:
-                return judging.Judgement(judging.ERROR, found.reason)
+                return judging.Judgement(dns_statuses.ERROR, found.reason)
             if found.result != spf_checking.PASS:
                 told = f"{address} does not pass: {found.result}, {found.reason}"
-                return judging.Judgement(judging.MISMATCH, told, suggestion)
-        return judging.Judgement(judging.OK)
+                return judging.Judgement(dns_statuses.MISMATCH, told, suggestion)
+        return judging.Judgement(dns_statuses.OK)
 
     async def _lookup(self, name: str, rdtype: str) -> tuple[str, ...]:
         words = answers.words(await self._asker.anyone(name, rdtype))
@@ -165,6 +172,11 @@ class _Check:
     async def _texts(self, name: str) -> tuple[str, ...] | None:
         words = answers.words(await self._asker.anyone(name, "TXT"))
         return answers.texts(words) if words else None
+
+
+def _selector(record: expected.Record) -> str:
+    """Return the selector of the key that *record* publishes; "" of another record."""
+    return record.name.partition(".")[0] if record.purpose == expected.DKIM else ""
 
 
 def _spf_alone(answer: answers.Answer) -> answers.Answer:
@@ -179,7 +191,7 @@ def _spf_alone(answer: answers.Answer) -> answers.Answer:
 def _told_of_wildcard(
     record: expected.Record, verdict: judging.Verdict, everywhere: tuple[str, ...]
 ) -> judging.Verdict:
-    if record.purpose != expected.DKIM or verdict.status in (judging.OK, judging.ERROR):
+    if record.purpose != expected.DKIM or verdict.status in (dns_statuses.OK, dns_statuses.ERROR):
         return verdict
     if not everywhere or not set(everywhere) & set(verdict.found):
         return verdict

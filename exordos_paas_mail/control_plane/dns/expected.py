@@ -23,11 +23,15 @@ _STRING_SIZE_MAX: tp.Final = 255
 
 @dataclasses.dataclass(frozen=True)
 class Key:
-    """A DKIM key that is to be published; *public_key* is what p= holds."""
+    """A DKIM key that is to be published; *public_key* is what p= holds.
+
+    *proves*: whether its record shows that the domain is its owner's to send for.
+    """
 
     selector: str
     algorithm: str
     public_key: str
+    proves: bool = True
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,22 +10,10 @@ import dataclasses
 import typing as tp
 
 from exordos_paas_mail.control_plane.dns import answers, spf_syntax, tags
+from exordos_paas_mail.control_plane.records import dns_statuses, domain_states
 
 if tp.TYPE_CHECKING:
     from exordos_paas_mail.control_plane.dns import expected
-
-PENDING: tp.Final = "PENDING"
-OK: tp.Final = "OK"
-PROPAGATING: tp.Final = "PROPAGATING"
-MISSING: tp.Final = "MISSING"
-MISMATCH: tp.Final = "MISMATCH"
-CONFLICT: tp.Final = "CONFLICT"
-ERROR: tp.Final = "ERROR"
-STATUSES: tp.Final = (PENDING, OK, PROPAGATING, MISSING, MISMATCH, CONFLICT, ERROR)
-
-INCOMPLETE: tp.Final = "INCOMPLETE"
-BROKEN: tp.Final = "BROKEN"
-DNS_STATUSES: tp.Final = (OK, INCOMPLETE, BROKEN)
 
 _POLICIES: tp.Final = frozenset({"none", "quarantine", "reject"})
 
@@ -63,20 +51,33 @@ def combined(
     servers = tuple(said)
     faults = _faults(said)
     if not words:
-        return Verdict(ERROR, found, _joined("no server of the zone answers", *faults), "", servers)
+        return Verdict(
+            dns_statuses.ERROR,
+            found,
+            _joined("no server of the zone answers", *faults),
+            "",
+            servers,
+        )
     judgements = {word.texts: judge(word.texts) for word in words}
     statuses = {judgement.status for judgement in judgements.values()}
-    wrong = [j for j in judgements.values() if j.status != OK]
+    wrong = [j for j in judgements.values() if j.status != dns_statuses.OK]
     if not wrong:
         (*_, right) = judgements.values()
-        return Verdict(OK, found, _joined(right.detail, *faults), "", servers)
+        return Verdict(dns_statuses.OK, found, _joined(right.detail, *faults), "", servers)
     details = sorted({judgement.detail for judgement in wrong if judgement.detail})
     suggestion = next((j.suggestion for j in wrong if j.suggestion), "")
-    if OK in statuses:
-        behind = sorted({w.server for w in words if judgements[w.texts].status != OK})
+    if dns_statuses.OK in statuses:
+        behind = sorted({w.server for w in words if judgements[w.texts].status != dns_statuses.OK})
         told = f"not right yet on {', '.join(behind)}"
-        return Verdict(PROPAGATING, found, _joined(told, *details, *faults), suggestion, servers)
-    for status in (CONFLICT, MISMATCH, ERROR, MISSING):
+        return Verdict(
+            dns_statuses.PROPAGATING, found, _joined(told, *details, *faults), suggestion, servers
+        )
+    for status in (
+        dns_statuses.CONFLICT,
+        dns_statuses.MISMATCH,
+        dns_statuses.ERROR,
+        dns_statuses.MISSING,
+    ):
         if status in statuses:
             return Verdict(status, found, _joined(*details, *faults), suggestion, servers)
     raise AssertionError(statuses)
@@ -103,18 +104,19 @@ def address(
 
     def judge(texts: tuple[str, ...]) -> Judgement:
         if not texts:
-            return Judgement(MISSING, f"{record.name} has no address record")
+            return Judgement(dns_statuses.MISSING, f"{record.name} has no address record")
         foreign = sorted(set(texts) - set(all_addresses))
         if record.value not in texts:
             return Judgement(
-                MISMATCH, f"{record.name} leads to {', '.join(texts)}, not to {record.value}"
+                dns_statuses.MISMATCH,
+                f"{record.name} leads to {', '.join(texts)}, not to {record.value}",
             )
         if foreign:
             return Judgement(
-                MISMATCH,
+                dns_statuses.MISMATCH,
                 f"{record.name} leads to {', '.join(foreign)} too, where the relay is not",
             )
-        return Judgement(OK)
+        return Judgement(dns_statuses.OK)
 
     return judge
 
@@ -127,20 +129,21 @@ def pointer(
     def judge(texts: tuple[str, ...]) -> Judgement:
         if not texts:
             return Judgement(
-                MISSING,
+                dns_statuses.MISSING,
                 f"{address_of_value} has no name; whoever the address was assigned by sets it",
             )
         if record.value not in texts:
             return Judgement(
-                MISMATCH, f"{address_of_value} is called {', '.join(texts)}, not {record.value}"
+                dns_statuses.MISMATCH,
+                f"{address_of_value} is called {', '.join(texts)}, not {record.value}",
             )
         if address_of_value not in forward.get(record.value, ()):
             return Judgement(
-                MISMATCH,
+                dns_statuses.MISMATCH,
                 f"the name is right, but {record.value} does not lead back to {address_of_value}",
             )
         others = [text for text in texts if text != record.value]
-        return Judgement(OK, f"it is called {', '.join(others)} too" if others else "")
+        return Judgement(dns_statuses.OK, f"it is called {', '.join(others)} too" if others else "")
 
     return judge
 
@@ -151,24 +154,26 @@ def dkim(record: expected.Record) -> tp.Callable[[tuple[str, ...]], Judgement]:
 
     def judge(texts: tuple[str, ...]) -> Judgement:
         if not texts:
-            return Judgement(MISSING, f"{record.name} has no TXT record")
+            return Judgement(dns_statuses.MISSING, f"{record.name} has no TXT record")
         keys = [text for text in texts if _is_key(text)]
         if not keys:
             return Judgement(
-                MISMATCH, f"{record.name} has a TXT record, and it is no DKIM key", record.value
+                dns_statuses.MISMATCH,
+                f"{record.name} has a TXT record, and it is no DKIM key",
+                record.value,
             )
         if len(texts) > 1:
             return Judgement(
-                CONFLICT,
+                dns_statuses.CONFLICT,
                 f"{record.name} has {len(texts)} TXT records: which one a receiver takes is chance",
                 record.value,
             )
         problem = _key_problem(tags.parse(keys[0]) or {}, wanted)
         if problem:
-            return Judgement(MISMATCH, problem, record.value)
+            return Judgement(dns_statuses.MISMATCH, problem, record.value)
         flags = tags.words((tags.parse(keys[0]) or {}).get("t", ""))
         return Judgement(
-            OK,
+            dns_statuses.OK,
             "t=y says that the domain is testing: receivers may act as if mail were not signed"
             if "y" in flags
             else "",
@@ -241,23 +246,30 @@ def dmarc(
         found = [text for text in texts if is_dmarc(text)]
         if len(found) > 1:
             return Judgement(
-                CONFLICT,
+                dns_statuses.CONFLICT,
                 f"{record.name} has {len(found)} DMARC records: receivers then take none",
                 record.value,
             )
         if found:
             problem = dmarc_problem(found[0])
-            return Judgement(MISMATCH, problem, record.value) if problem else Judgement(OK)
+            return (
+                Judgement(dns_statuses.MISMATCH, problem, record.value)
+                if problem
+                else Judgement(dns_statuses.OK)
+            )
         if inherited is not None and not inherited.record:
-            return Judgement(ERROR, f"no server of {inherited.domain} says whether it has DMARC")
+            return Judgement(
+                dns_statuses.ERROR, f"no server of {inherited.domain} says whether it has DMARC"
+            )
         if inherited is not None:
             applied = tags.parse(inherited.record) or {}
             policy = applied.get("sp") or applied.get("p", "none")
             return Judgement(
-                OK, f"inherited from {inherited.domain}, whose policy for it is {policy}"
+                dns_statuses.OK,
+                f"inherited from {inherited.domain}, whose policy for it is {policy}",
             )
         others = f"; what is there is no DMARC record: {texts[0]}" if texts else ""
-        return Judgement(MISSING, f"{record.name} has no DMARC record{others}")
+        return Judgement(dns_statuses.MISSING, f"{record.name} has no DMARC record{others}")
 
     return judge
 
@@ -268,13 +280,19 @@ def spf_records(texts: tp.Iterable[str]) -> list[str]:
 
 
 def dns_status(required: tp.Iterable[str]) -> str:
-    """Return the status of a domain whose records have these, ERROR being the one before it."""
+    """Return the status of a domain whose required records have these.
+
+    Of a record that nobody answers for it is the one it had before.
+    """
     statuses = set(required)
-    if statuses & {MISMATCH, CONFLICT}:
-        return BROKEN
-    return OK if statuses <= {OK} else INCOMPLETE
+    if statuses & {dns_statuses.MISMATCH, dns_statuses.CONFLICT}:
+        return domain_states.DNS_BROKEN
+    if statuses <= {dns_statuses.OK}:
+        return domain_states.DNS_OK
+    return domain_states.DNS_INCOMPLETE
 
 
 def worst(statuses: tp.Iterable[str]) -> str:
     """Return the worst of *statuses* of domains."""
-    return max(statuses, key=DNS_STATUSES.index, default=INCOMPLETE)
+    order = domain_states.DNS_ALL.index
+    return max(statuses, key=order, default=domain_states.DNS_INCOMPLETE)

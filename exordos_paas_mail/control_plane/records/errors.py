@@ -4,8 +4,13 @@
 
 from __future__ import annotations
 
+import typing as tp
+
 from restalchemy.common import exceptions
 from restalchemy.storage import exceptions as storage_exceptions
+
+if tp.TYPE_CHECKING:
+    import datetime
 
 
 class FieldError(exceptions.ValidationErrorException):
@@ -60,3 +65,13 @@ class RecordNotFound(storage_exceptions.RecordNotFound):
 
     def __init__(self, uuid: object) -> None:
         super().__init__(uuid=uuid)
+
+
+class TooManyRequests(exceptions.RestAlchemyException):
+    """429: *action* may be asked for again at *moment*."""
+
+    message = "%(action)s: may be asked for again at %(moment)s"
+    code = 429
+
+    def __init__(self, action: str, moment: datetime.datetime) -> None:
+        super().__init__(action=action, moment=f"{moment:%Y-%m-%dT%H:%M:%SZ}")

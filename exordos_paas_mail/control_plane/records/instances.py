@@ -14,6 +14,7 @@ from exordos_paas_mail import constants, utils
 from exordos_paas_mail.codecs import crypt_strings, senders
 from exordos_paas_mail.control_plane.records import (
     base,
+    domain_states,
     errors,
     fields,
     locks,
@@ -62,6 +63,10 @@ class MailInstance(base.Record, models.ModelWithProject, base.Stored):
     # Why the manifest that declares the instance is not applied. A fact of its own, because the
     # builders write the other at each pass; the API shows it in ``error`` if that is empty.
     declaration_error = properties.property(types.String(), default="")
+    # The worst of its domains', the checker's to say.
+    dns_status = properties.property(
+        types.Enum(list(domain_states.DNS_ALL)), default=domain_states.DNS_INCOMPLETE
+    )
     ipsv4 = properties.property(types.TypedList(types.String(max_length=15)), default=list)
     dkim_public_key = properties.property(types.String(), default="")
     dkim_selector = properties.property(

@@ -59,7 +59,7 @@ class GService:
             verify_node_on_register=False,
         )
         self.scheduler = runtime.InfraScheduler()
-        self.infra, self.paas = definition.MailDefinition().get_builders(**account)
+        self.infra, self.paas, self.dns = definition.MailDefinition().get_builders(**account)
         self.agent._register_agent()
 
     def infra_pass(self) -> None:

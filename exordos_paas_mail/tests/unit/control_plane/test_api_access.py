@@ -10,6 +10,9 @@ import typing as tp
 
 import pytest
 
+from exordos_paas_mail import utils
+from exordos_paas_mail.control_plane.dns import results
+from exordos_paas_mail.control_plane.records import dns_checks
 from exordos_paas_mail.tests.unit.control_plane import api_client, fake_core, gservice
 
 SECRET = "Tr0ub4dor&3"
@@ -47,6 +50,10 @@ ROUTES = [
     Route("PUT", "{domain}", "domain", "update", {"active": False}),
     Route("PATCH", "{domain}", "domain", "update", {"active": False}),
     Route("POST", "{domain}/actions/rotate/invoke", "domain", "update"),
+    Route("POST", "{domain}/actions/check/invoke", "domain", "update"),
+    Route("GET", "{domain}/actions/zone_file", "domain", "read"),
+    Route("GET", "{domain}/records/", "dns_record", "read"),
+    Route("GET", "{dns_record}", "dns_record", "read"),
     Route("DELETE", "{domain}", "domain", "delete"),
     Route("GET", "{domain}/dkim_keys/", "dkim_key", "read"),
     Route("POST", "{domain}/dkim_keys/", "dkim_key", "create", {"algorithm": "ed25519"}),
@@ -74,6 +81,11 @@ class World:
         self.domain = api.domain(self.instance)
         (key,) = api.dkim_keys(self.domain).values()
         self.dkim_key = f"{self.domain}/dkim_keys/{key['uuid']}"
+        with utils.transaction() as session:
+            for due in dns_checks.due(session, utils.now(), 9, []):
+                results.begin(session, due, utils.now())
+        (record,) = api.get(f"{self.domain}/records/")
+        self.dns_record = f"{self.domain}/records/{record['uuid']}"
         self._before = gservice.row_versions()
 
     def path(self, route: Route, **paths: str) -> str:
@@ -85,6 +97,7 @@ class World:
             "account": self.account,
             "domain": self.domain,
             "dkim_key": self.dkim_key,
+            "dns_record": self.dns_record,
             **paths,
         }
         return route.path.format(**where)
@@ -98,7 +111,12 @@ class World:
 
     def under(self, instance: str) -> dict[str, str]:
         """Return the paths of the records as they would be under another instance."""
-        records = {"account": self.account, "domain": self.domain, "dkim_key": self.dkim_key}
+        records = {
+            "account": self.account,
+            "domain": self.domain,
+            "dkim_key": self.dkim_key,
+            "dns_record": self.dns_record,
+        }
         return {name: path.replace(self.instance, instance) for name, path in records.items()}
 
     def is_untouched(self) -> bool:
@@ -169,7 +187,9 @@ def test_another_project_sees_nothing(world: World, route: Route) -> None:
     assert (status, answer["type"], world.is_untouched()) == (404, "RecordNotFound", True)
 
 
-OF_AN_INSTANCE = [r for r in ROUTES if re.match(r"\{(account|domain|dkim_key)\}", r.path)]
+OF_AN_INSTANCE = [
+    r for r in ROUTES if re.match(r"\{(account|domain|dkim_key|dns_record)\}", r.path)
+]
 
 
 @pytest.mark.parametrize("route", OF_AN_INSTANCE, ids=str)

@@ -18,6 +18,10 @@ ACCOUNT = ACCOUNTS + "{MailAccountUuid}"
 DOMAINS = INSTANCE + "/domains/"
 DOMAIN = DOMAINS + "{MailDomainUuid}"
 ROTATE = DOMAIN + "/actions/rotate/invoke"
+CHECK = DOMAIN + "/actions/check/invoke"
+ZONE_FILE = DOMAIN + "/actions/zone_file"
+DNS_RECORDS = DOMAIN + "/records/"
+DNS_RECORD = DNS_RECORDS + "{MailDnsRecordUuid}"
 DKIM_KEYS = DOMAIN + "/dkim_keys/"
 DKIM_KEY = DKIM_KEYS + "{MailDkimKeyUuid}"
 COLLECTION, RECORD = {"get", "post"}, {"get", "put", "patch", "delete"}
@@ -44,6 +48,10 @@ def test_the_document_lists_every_route_and_method(document: dict[str, tp.Any]) 
         DOMAINS: COLLECTION,
         DOMAIN: RECORD,
         ROTATE: {"post"},
+        CHECK: {"post"},
+        ZONE_FILE: {"get"},
+        DNS_RECORDS: {"get"},
+        DNS_RECORD: {"get"},
         DKIM_KEYS: COLLECTION,
         DKIM_KEY: {"get", "delete"},
         api_client.VERSIONS: COLLECTION,
@@ -83,6 +91,7 @@ def test_facts_are_read_only(document: dict[str, tp.Any]) -> None:
     assert read_only == {
         *("uuid", "created_at", "updated_at", "project_id", "domain"),
         *("image", "status", "error", "ipsv4", "dkim_public_key", "dkim_selector"),
+        "dns_status",
     }
 
 
@@ -92,7 +101,8 @@ def test_a_body_may_name_the_uuid_and_has_a_null_where_it_says_so(
     schemas = document["components"]["schemas"]
     resources = {name.partition("_")[0] for name in schemas if name.startswith("Mail")}
     assert resources >= {"MailInstance", "MailAccount", "MailVersion"}
-    for resource in sorted(resources):
+    # Nobody writes a DNS record.
+    for resource in sorted(resources - {"MailDnsRecord"}):
         made = schemas[f"{resource}_Create"]["properties"]
         # A DKIM key is never updated.
         update = schemas.get(f"{resource}_Update", {"properties": {"uuid": {"readOnly": True}}})
@@ -145,6 +155,10 @@ def test_operations_are_told_in_plain_words(document: dict[str, tp.Any]) -> None
     expected = {
         (f"{api_client.ROOT}/", "get"): "List the resources",
         (ROTATE, "post"): "Replace the DKIM keys of a domain",
+        (CHECK, "post"): "Check the DNS records of a domain now",
+        (ZONE_FILE, "get"): "Get the DNS records of a domain as a zone file",
+        (DNS_RECORDS, "get"): "List DNS records",
+        (DNS_RECORD, "get"): "Get a DNS record",
     }
     for collection, path, one, many in (
         (api_client.INSTANCES, INSTANCE, "an instance", "instances"),

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import dataclasses
 import ipaddress
 import os
 import typing as tp
@@ -376,3 +377,14 @@ def test_a_domains_status_follows_from_its_records(statuses: list[str], status: 
 
 def test_the_worst_domain_is_the_instances() -> None:
     assert judging.worst(["OK", "BROKEN", "INCOMPLETE"]) == "BROKEN"
+
+
+def test_a_revoked_key_is_looked_for_and_proves_nothing(internet: internets.Internet) -> None:
+    internet.zone("example.com", zone())
+    (key,) = FACTS.keys
+    revoked = dataclasses.replace(key, proves=False)
+    successor = dataclasses.replace(key, selector="m2r")
+    report, _ = check(internet, dataclasses.replace(FACTS, keys=(revoked,)))
+    assert (report.visible, report.is_proven) == (KEYS, None)
+    report, _ = check(internet, dataclasses.replace(FACTS, keys=(revoked, successor)))
+    assert (report.visible, report.absent, report.is_proven) == (KEYS, frozenset({"m2r"}), False)
