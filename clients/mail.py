@@ -23,3 +23,8 @@ def instance_path(instance: rest.Json | str) -> str:
 def accounts_path(instance: rest.Json | str) -> str:
     """Return the path of an instance's accounts."""
     return f"{instance_path(instance)}/accounts/"
+
+
+def domains_path(instance: rest.Json | str) -> str:
+    """Return the path of an instance's domains."""
+    return f"{instance_path(instance)}/domains/"

@@ -171,23 +171,28 @@ def alice(accounts: provisioning.Accounts) -> provisioning.Account:
 
 
 @pytest.fixture(scope="session")
+def world(configuration: settings.Settings) -> internet_client.Client:
+    """Return the world outside."""
+    if configuration.internet_url is None:
+        pytest.skip("needs the stand's name servers and exchanger (EXORDOS_MAIL_INTERNET_URL)")
+    return internet_client.Client(configuration.internet_url)
+
+
+@pytest.fixture(scope="session")
 def internet(
-    configuration: settings.Settings, instance: rest.Json
+    world: internet_client.Client, instance: rest.Json
 ) -> tp.Iterator[internet_client.Client]:
     """Return the world outside, told of the shared instance what its owner would publish."""
-    if configuration.internet_url is None:
-        pytest.skip("needs the stand's name server and mail exchanger (EXORDOS_MAIL_INTERNET_URL)")
-    client = internet_client.Client(configuration.internet_url)
-    before = client.records()
-    client.publish_sender(
+    before = world.records()
+    world.publish_sender(
         instance["domain"],
         instance["ipsv4"],
         instance["dkim_selector"],
         instance["dkim_public_key"],
     )
-    yield client
-    for name in client.records().keys() - before.keys():
-        client.withdraw(name)
+    yield world
+    for name in world.records().keys() - before.keys():
+        world.withdraw(name)
 
 
 @pytest.fixture(scope="session")

@@ -4,11 +4,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import typing as tp
 import uuid
 
-from clients import mail, rest, waiting
+from clients import internet, mail, rest, waiting, zones
 from exordos_paas_mail.tests.functional import submission
 
 
@@ -34,6 +35,16 @@ def wait_active(api: rest.Api, instance: rest.Json, poll: waiting.Poll) -> rest.
         lambda it: it["status"] == "ACTIVE" and bool(it["dkim_public_key"]),
     )
     return found
+
+
+@contextlib.contextmanager
+def zone(core: rest.Api, world: internet.Client) -> tp.Iterator[zones.Zone]:
+    """Give a zone of the project's in Core's DNS, delegated to Core by the world."""
+    made = zones.make(core, f"{uuid.uuid4().hex[:10]}.example")
+    world.delegate(made.name)
+    yield made
+    world.withdraw(made.name)
+    made.delete()
 
 
 @dataclasses.dataclass

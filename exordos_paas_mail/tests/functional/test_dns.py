@@ -5,35 +5,23 @@
 from __future__ import annotations
 
 import typing as tp
-import uuid
 
 import dns.resolver
 import pytest
 
-from clients import iam, waiting, zones
-from clients import internet as internet_client
+from exordos_paas_mail.tests.functional import provisioning
 
 if tp.TYPE_CHECKING:
-    from exordos_paas_mail.tests.functional import settings
+    from clients import iam, waiting, zones
+    from clients import internet as internet_client
 
 KEY: tp.Final = "v=DKIM1; k=rsa; p=" + "MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8A" * 12
 
 
 @pytest.fixture
-def world(configuration: settings.Settings) -> internet_client.Client:
-    if configuration.internet_url is None:
-        pytest.skip("needs the stand's name servers (EXORDOS_MAIL_INTERNET_URL)")
-    return internet_client.Client(configuration.internet_url)
-
-
-@pytest.fixture
 def zone(owner_session: iam.Session, world: internet_client.Client) -> tp.Iterator[zones.Zone]:
-    """Return a zone of the project's, delegated to Core by the world."""
-    made = zones.make(owner_session.api(), f"{uuid.uuid4().hex[:10]}.example")
-    world.delegate(made.name)
-    yield made
-    world.withdraw(made.name)
-    made.delete()
+    with provisioning.zone(owner_session.api(), world) as made:
+        yield made
 
 
 def texts(world: internet_client.Client, name: str) -> list[str] | None:
