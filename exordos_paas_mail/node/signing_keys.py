@@ -27,6 +27,15 @@ _DIRECTORY_MODE: tp.Final = 0o750
 _SETTLING_TIME = 1.0
 
 
+class Told(tp.NamedTuple):
+    """What there is to tell of the keys of a table."""
+
+    values: str
+    """The public keys that can be signed with, see ``dkim_values``."""
+    faults: list[str]
+    """What ``ensure`` has to repair."""
+
+
 class _Seen(tp.NamedTuple):
     signature: machine.Signature
     algorithm: str
@@ -49,29 +58,42 @@ class SigningKeys:
         self._node = node
         self._primary = watched.Watched(node, constants.MAIL_ENV_FILE, _parse_domain)
         self._seen: dict[str, _Seen] = {}
-        self._told: tuple[list[tuple[str, str, _Seen]], str] = ([], "")
-        self._sound_directories: dict[str, machine.Signature] = {}
+        self._swept: tuple[list[domain_table.Domain], str, watched.Sweep[Told]] | None = None
 
-    def values(self, table: list[domain_table.Domain]) -> str:
-        """Return the public keys of *table* that can be signed with, see ``dkim_values``."""
+    def tell(self, table: list[domain_table.Domain]) -> Told:
+        """Return what there is to tell of the keys of *table*."""
         _, primary = self._primary.read()
+        if self._swept is None or self._swept[:2] != (table, primary):
+            self._swept = (table, primary, self._sweep(table, primary))
+        return self._swept[2].read(
+            lambda: Told(
+                self._values(table, primary),
+                [fault for domain in table for fault in self._faults(domain, primary)],
+            )
+        )
+
+    def _sweep(self, table: list[domain_table.Domain], primary: str) -> watched.Sweep[Told]:
+        files, directories = [], set()
+        for domain in table:
+            files += [_path(domain.name, key, primary) for key in domain.keys]
+            directories.update(_directories(domain.name, _ours(domain, primary)))
+        return watched.Sweep(self._node, files=files, directories=sorted(directories))
+
+    def _values(self, table: list[domain_table.Domain], primary: str) -> str:
         found = []
         for domain in table:
             for key in domain.keys:
                 seen = self._look(_path(domain.name, key, primary), key)
                 if seen is not None and seen.public_key:
-                    found.append((domain.name, key.selector, seen))
-        if found != self._told[0]:
-            values = [
-                dkim_values.Value(n, s, seen.algorithm, seen.public_key) for n, s, seen in found
-            ]
-            self._told = (found, dkim_values.render(values))
-        return self._told[1]
+                    found.append(
+                        dkim_values.Value(
+                            domain.name, key.selector, seen.algorithm, seen.public_key
+                        )
+                    )
+        return dkim_values.render(found)
 
-    def faults(self, domain: domain_table.Domain) -> list[str]:
-        """Return what ``ensure`` has to repair."""
-        _, primary = self._primary.read()
-        keys = [key for key in domain.keys if not _is_configures(domain.name, key, primary)]
+    def _faults(self, domain: domain_table.Domain, primary: str) -> list[str]:
+        keys = _ours(domain, primary)
         faults = [
             f"{directory} is not as exim needs it"
             for directory in _directories(domain.name, keys)
@@ -87,7 +109,7 @@ class SigningKeys:
     def ensure(self, domain: domain_table.Domain) -> bool:
         """Make the keys of *domain* that are missing or damaged; returns whether any was."""
         _, primary = self._primary.read()
-        keys = [key for key in domain.keys if not _is_configures(domain.name, key, primary)]
+        keys = _ours(domain, primary)
         changes = [
             self._node.ensure_directory(directory, _DIRECTORY_MODE, exim=True)
             for directory in _directories(domain.name, keys)
@@ -104,16 +126,7 @@ class SigningKeys:
 
     def _is_sound(self, directory: str) -> bool:
         signature = self._node.directory_signature(directory)
-        if signature is None:
-            return False
-        # Its times change with the files in it.
-        owned = signature._replace(size=0, mtime_ns=0, ctime_ns=0)
-        if self._sound_directories.get(directory) == owned:
-            return True
-        if not self._node.is_owned(signature, _DIRECTORY_MODE, exim=True):
-            return False
-        self._sound_directories[directory] = owned
-        return True
+        return signature is not None and self._node.is_owned(signature, _DIRECTORY_MODE, exim=True)
 
     def _ensure_key(self, path: str, key: domain_table.Key) -> bool:
         content = self._node.read(path)
@@ -148,6 +161,11 @@ def _is_configures(domain: str, key: domain_table.Key, primary: str) -> bool:
     While there is no mail.env nobody knows whose that is.
     """
     return key.selector == constants.DKIM_SELECTOR and primary in {"", domain}
+
+
+def _ours(domain: domain_table.Domain, primary: str) -> list[domain_table.Key]:
+    """Return the keys of *domain* that are made here."""
+    return [key for key in domain.keys if not _is_configures(domain.name, key, primary)]
 
 
 def _path(domain: str, key: domain_table.Key, primary: str) -> str:

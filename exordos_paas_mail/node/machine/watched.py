@@ -1,14 +1,16 @@
 # SPDX-FileCopyrightText: 2026 The mailaas authors
 # SPDX-License-Identifier: Apache-2.0
-"""A file that is read again only when it has changed."""
+"""Files that are read again only when they have changed."""
 
 from __future__ import annotations
 
+import operator
+import os
 import time
 import typing as tp
 
 if tp.TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from exordos_paas_mail.node import machine
 
@@ -17,6 +19,11 @@ T = tp.TypeVar("T")
 # A file system's clock ticks more slowly than its time stamps suggest: a
 # change that follows another within this many seconds may leave the same ones.
 _SETTLING_TIME = 1.0
+
+# The time of change first. Not the time of the last access: exim reads keys.
+_stamp = operator.attrgetter(
+    "st_ctime_ns", "st_ino", "st_size", "st_mtime_ns", "st_mode", "st_uid", "st_gid"
+)
 
 
 class Watched(tp.Generic[T]):
@@ -43,3 +50,37 @@ class Watched(tp.Generic[T]):
         settled = signature is None or time.time() - signature.ctime_ns / 1e9 > _SETTLING_TIME
         self._seen = seen if settled else None
         return seen
+
+
+class Sweep(tp.Generic[T]):
+    """What is known of many files together, found out anew when one of them has changed.
+
+    ``read`` costs one stat(2) a file, and little beside it, while all stay as they are.
+    Links are looked at themselves among *files*, and followed among *directories*.
+    """
+
+    def __init__(
+        self, node: machine.Machine, *, files: Iterable[str], directories: Iterable[str]
+    ) -> None:
+        self._files = [str(node.path(name)) for name in files]
+        self._directories = [str(node.path(name)) for name in directories]
+        self._seen: tuple[list[tp.Any], T] | None = None
+
+    def read(self, find_out: Callable[[], T]) -> T:
+        """Return what *find_out* returned when the files were last as they are now.
+
+        While one of them is missing it is found out each time.
+        """
+        try:
+            stamps = [
+                *map(_stamp, map(os.lstat, self._files)),
+                *map(_stamp, map(os.stat, self._directories)),
+            ]
+        except (FileNotFoundError, NotADirectoryError):
+            return find_out()
+        if self._seen is not None and self._seen[0] == stamps:
+            return self._seen[1]
+        found = find_out()
+        newest = max((stamp[0] for stamp in stamps), default=0)
+        self._seen = (stamps, found) if time.time() - newest / 1e9 > _SETTLING_TIME else None
+        return found

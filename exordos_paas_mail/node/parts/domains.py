@@ -46,6 +46,7 @@ class Domains:
         self._keys = signing_keys.SigningKeys(node)
         # The table that has been looked through for keys that are no longer in it.
         self._cleared: machine.Signature | None = None
+        self._just_told: tuple[list[domain_table.Domain], signing_keys.Told] | None = None
 
     def check(self, text: str, domain: str) -> None:
         """Raise ValueError, naming the line, unless *text* is a table that *domain* is in."""
@@ -64,7 +65,9 @@ class Domains:
     def facts(self) -> dict[str, str]:
         """Return the public keys of the table's domains, see ``codecs.dkim_values``."""
         _, content = self._file.read()
-        return {"dkim_keys": self._keys.values(content.table)}
+        told = self._keys.tell(content.table)
+        self._just_told = (content.table, told)
+        return {"dkim_keys": told.values}
 
     def faults(self) -> list[str]:
         """Return what ``ensure`` has to repair even where the text is the target's."""
@@ -72,7 +75,12 @@ class Domains:
         if file is None:
             # Never told, or lost: then the text is not the target's.
             return []
-        faults = [fault for domain in content.table for fault in self._keys.faults(domain)]
+        # A pass asks for facts, then for faults: one look at the keys does for both, once.
+        table, told = self._just_told or (None, None)
+        self._just_told = None
+        if told is None or table is not content.table:
+            told = self._keys.tell(content.table)
+        faults = list(told.faults)
         if not self._node.is_owned(file, _MODE, exim=True):
             faults.append("the table of domains has another mode or owner")
         if self._cleared != file:
@@ -83,6 +91,7 @@ class Domains:
     def ensure(self, text: str) -> bool:
         """Make *text* the table, with its keys; returns whether anything had to be written."""
         table = domain_table.parse(text)
+        self._just_told = None
         changes = [self._keys.ensure(domain) for domain in table]
         changes.append(
             self._node.ensure_file(constants.DOMAINS_FILE, text.encode(), _MODE, exim=True)

@@ -211,6 +211,23 @@ def test_a_damaged_key_is_told_and_made_anew_and_the_others_stay(
     assert fake_node.signatures(told.fake) == signatures
 
 
+def test_a_sound_key_that_replaces_another_is_told_in_the_same_pass(
+    told: agent_stage.Stage,
+) -> None:
+    path = told.fake.path(RSA_FILE)
+    age = path.stat().st_mtime - 3600
+    for name in (RSA_FILE, ED25519_FILE):
+        os.utime(told.fake.path(name), (age, age))
+    told.turn()
+    other = fake_node.a_key()
+    path.write_bytes(other)
+
+    told.turn()
+
+    assert keys(told)[SHOP, "m1r"] == dkim.public_key_of(other)
+    assert told.settled
+
+
 def link(path: pathlib.Path) -> None:
     elsewhere = path.with_name("elsewhere")
     path.rename(elsewhere)
