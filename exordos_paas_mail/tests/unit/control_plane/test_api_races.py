@@ -12,7 +12,9 @@ import pytest
 from restalchemy.dm import filters
 from restalchemy.storage.sql import engines
 
-from exordos_paas_mail import models
+from exordos_paas_mail import models, utils
+from exordos_paas_mail.codecs import dkim
+from exordos_paas_mail.control_plane.records import dkim_keys, domains
 from exordos_paas_mail.tests.unit.control_plane import api_client
 
 
@@ -167,3 +169,83 @@ def test_accounts_made_at_once_are_all_there(api: api_client.Client) -> None:
         worker.join()
     assert failed == []
     assert len(api.get(f"{path}/accounts/")) == 60
+
+
+def _uuid(path: str) -> sys_uuid.UUID:
+    return sys_uuid.UUID(path.rpartition("/")[2])
+
+
+def _domain_with_a_key(api: api_client.Client) -> tuple[str, str]:
+    """Return the path of a domain whose key its node has made, and the key's selector."""
+    instance = api.instance()
+    domain = api.domain(instance)
+    (selector,) = api.dkim_keys(domain)
+    told = ("example.org", selector, dkim.RSA, dkim.public_key_of(dkim.generate()))
+    with engines.engine_factory.get_engine().session_manager() as session:
+        dkim_keys.report(session, _uuid(instance), [told])
+    return domain, selector
+
+
+def _observe(session: tp.Any, domain: str, selector: str) -> None:
+    """Take over that DNS shows the key for the first time."""
+    now = utils.now()
+    domains.observe(session, _uuid(domain), seen=True, now=now)
+    dkim_keys.observe(session, _uuid(domain), {selector}, set(), 300, now)
+
+
+def _observe_alone(domain: str, selector: str) -> str:
+    with engines.engine_factory.get_engine().session_manager() as session:
+        _observe(session, domain, selector)
+    return "observed"
+
+
+def _delete(session: tp.Any, domain: str) -> None:
+    found = models.MailDomain.objects.get_one(filters={"uuid": filters.EQ(_uuid(domain))})
+    found.delete(session=session)
+
+
+def _rows_of(domain: str) -> int:
+    """Return how many rows the domain and its keys have."""
+    uuid = str(_uuid(domain))
+    with engines.engine_factory.get_engine().session_manager() as session:
+        found = session.execute("SELECT 1 FROM mail_domains WHERE uuid = %s", (uuid,)).fetchall()
+        found += session.execute(
+            "SELECT 1 FROM mail_dkim_keys WHERE domain = %s", (uuid,)
+        ).fetchall()
+    return len(found)
+
+
+def test_a_domain_that_goes_while_dns_is_looked_at_stays_gone(api: api_client.Client) -> None:
+    domain, selector = _domain_with_a_key(api)
+    with _Paused(lambda session: _delete(session, domain)) as commit:
+        # To the other the domain is still there.
+        observing, results = _in_background(lambda: _observe_alone(domain, selector))
+        assert _waits_for_a_lock(observing)
+        commit()
+        observing.join()
+    assert (results, _rows_of(domain)) == (["observed"], 0)
+
+
+def test_a_domain_can_be_deleted_while_dns_is_looked_at(api: api_client.Client) -> None:
+    domain, selector = _domain_with_a_key(api)
+    with _Paused(lambda session: _observe(session, domain, selector)) as commit:
+        deleting, answers = _in_background(lambda: api.call("DELETE", domain))
+        assert _waits_for_a_lock(deleting)
+        commit()
+        deleting.join()
+    assert ([answer.status_code for answer in answers], _rows_of(domain)) == ([204], 0)
+
+
+def test_a_look_at_dns_locks_in_the_order_of_a_deletion(
+    api: api_client.Client,
+) -> None:
+    """Both lock the instance first: in another order they would wait for each other."""
+    domain, selector = _domain_with_a_key(api)
+    instance = domain.partition("/domains/")[0]
+    with engines.engine_factory.get_engine().session_manager() as session:
+        models.MailInstance.touch(_uuid(instance), session)
+        observing, results = _in_background(lambda: _observe_alone(domain, selector))
+        assert _waits_for_a_lock(observing)
+        _delete(session, domain)
+    observing.join()
+    assert (results, _rows_of(domain)) == (["observed"], 0)
