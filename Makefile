@@ -48,7 +48,10 @@ $(VENV)/.ready: pyproject.toml tools/system-packages.sh
 .PHONY: venv
 venv: $(VENV)/.ready
 
+# Several interpreters import the same modules; one that is told to write none may read them.
 .PHONY: test
+test: export PYTHONDONTWRITEBYTECODE :=
+test: export PYTHONPYCACHEPREFIX := $(CURDIR)/.cache/bytecode
 test: venv ## Unit tests: pure parts, and the real runtime on a real PostgreSQL; COVERAGE=yes counts lines
 	@tools/system-packages.sh $(PACKAGES_TEST)
 	@$(BIN)/pytest --numprocesses auto --dist loadfile $(COVER)

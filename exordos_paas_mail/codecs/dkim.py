@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import re
 import typing as tp
 
@@ -34,6 +35,10 @@ _STRING = r'"(?:[^"\\\n]|\\.)*"'
 _TOKEN = re.compile(rf"(?P<string>{_STRING})|(?P<comment>;[^\n]*)|(?P<word>[^\s;\"]+)")
 _ESCAPE = re.compile(r"\\([0-9]{3}|.)")
 _OWNER_INFIX = "._domainkey."
+# OpenSSL proves the primes of an RSA key each time it reads one, which takes as long as to
+# make one. Twice as many as a node may hold.
+_PUBLIC_HALVES_MAX = 2048
+_public_halves: dict[tuple[bytes, str], str] = {}
 
 
 def generate(algorithm: str = RSA) -> bytes:
@@ -62,6 +67,18 @@ def public_key_of(private_key: bytes, algorithm: str = RSA) -> str:
     4.2). Raises ValueError for anything but an unencrypted key of *algorithm*,
     and for RSA of less than 1024 bits; the message holds nothing of the key.
     """
+    # By digest: a private key is not kept in memory.
+    name = (hashlib.sha256(private_key).digest(), algorithm)
+    known = _public_halves.get(name)
+    if known is None:
+        known = _read_public_half(private_key, algorithm)
+        if len(_public_halves) >= _PUBLIC_HALVES_MAX:
+            _public_halves.clear()
+        _public_halves[name] = known
+    return known
+
+
+def _read_public_half(private_key: bytes, algorithm: str) -> str:
     try:
         key = serialization.load_pem_private_key(private_key, password=None)
     except (ValueError, TypeError, exceptions.UnsupportedAlgorithm) as error:

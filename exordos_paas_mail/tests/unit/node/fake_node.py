@@ -37,8 +37,8 @@ _QUESTIONS = (
 
 _COMMAND = """\
 #!/bin/sh
-directory=$(dirname "$0")/..
-command=$(basename "$0")
+directory=${0%/*}/..
+command=${0##*/}
 echo "$command $*" >>"$directory/calls"
 verb=$1
 [ "$verb" = --no-block ] && verb=$2
