@@ -45,7 +45,7 @@ class MailDefinition(registry.PaaSDefinition):
         # Each process of the runtime loads the definition and needs a part
         # of it: the builders' models in the API would be two of a kind.
         from exordos_paas_mail import infra_builder, paas_builder  # noqa: PLC0415
-        from exordos_paas_mail.control_plane.dns import service  # noqa: PLC0415
+        from exordos_paas_mail.control_plane.dns import publisher, service  # noqa: PLC0415
 
         return [
             infra_builder.MailInfraBuilder(
@@ -56,6 +56,7 @@ class MailDefinition(registry.PaaSDefinition):
             ),
             paas_builder.MailPaaSBuilder(),
             service.DnsChecker(),
+            publisher.service(core_username, core_password, core_api_base_url),
         ]
 
     def get_agent_models(self) -> dict[str, str]:

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The main job of the product on a stand that is up, by public interfaces alone.
 
-An ordinary owner of a project asks for a relay of example.com and an account, logs in,
-sends a message, and reads at another domain's exchanger what it was taken for. A second run
-finds the relay and the account, and uses them.
+An ordinary owner of a project, who has the zone demo.example in Core's DNS, asks for a relay of
+demo.example and an account, logs in, sends a message, and reads at another domain's exchanger
+what it was taken for. A second run finds zone, relay and account, and uses them.
 """
 
 from __future__ import annotations
@@ -26,18 +26,20 @@ import uuid
 import jinja2
 import requests
 
-from clients import files, iam, internet, mail, owners, waiting
+from clients import files, iam, internet, mail, owners, waiting, zones
 from stand import settings, steps
 
 if tp.TYPE_CHECKING:
     from clients import rest
 
-DOMAIN: tp.Final = "example.com"
+# A zone of its own: the end-to-end suite has names below example.com.
+DOMAIN: tp.Final = "demo.example"
 ACCOUNT: tp.Final = "alice"
 RECIPIENT: tp.Final = "bob@example.net"
 _SECONDS: tp.Final = 30
 _ACTIVE_SECONDS: tp.Final = 300
 _LOGIN_SECONDS: tp.Final = 60
+_DNS_SECONDS: tp.Final = 120
 _PORTS: tp.Final = (587, 465)
 
 
@@ -103,7 +105,7 @@ def _message() -> email.message.EmailMessage:
 
 def run(environment: tp.Mapping[str, str], directory: pathlib.Path) -> None:
     """Do the job and show it; *environment* is the stand's .stand/env."""
-    shown = steps.Steps(count=7)
+    shown = steps.Steps(count=8)
     core = environment["EXORDOS_ENDPOINT"]
     url = environment["EXORDOS_MAIL_CP_URL"]
     admin = iam.Session(core, environment["EXORDOS_USERNAME"], environment["EXORDOS_PASSWORD"])
@@ -115,6 +117,10 @@ def run(environment: tp.Mapping[str, str], directory: pathlib.Path) -> None:
         api = session.api(url)
         step.note = person.owner.username
         version = waiting.until("a version", lambda: api.list(mail.VERSIONS), _SECONDS)[0]
+    with shown.step(f"The zone {DOMAIN} in Core DNS, delegated to it") as step:
+        zone = zones.find(session.api(), DOMAIN) or zones.make(session.api(), DOMAIN)
+        outside.delegate(zone.name)
+        step.note = ", ".join(internet.CLOUD_SERVERS)
     with shown.step(f"POST /instances/: a relay of {DOMAIN}") as step:
         body = {
             "name": "demo",
@@ -122,6 +128,7 @@ def run(environment: tp.Mapping[str, str], directory: pathlib.Path) -> None:
             "cpu": 1,
             "ram": 1024,
             "disk_size": 10,
+            "dns": {"kind": "core"},
             "version": f"{mail.VERSIONS}{version['uuid']}",
         }
         instance = _ensure(api, mail.INSTANCES, "domain", body)
@@ -147,10 +154,9 @@ def run(environment: tp.Mapping[str, str], directory: pathlib.Path) -> None:
                 _LOGIN_SECONDS,
             )
         step.note = "235, 235"
-    with shown.step("The owner publishes SPF, DKIM, DMARC, A and PTR"):
-        outside.publish_sender(
-            DOMAIN, instance["ipsv4"], instance["dkim_selector"], instance["dkim_public_key"]
-        )
+    with shown.step("Core publishes its records, the provider its PTR") as step:
+        outside.publish(f"{_reversed(host)}.in-addr.arpa", "PTR", f"{DOMAIN}.")
+        records = waiting.until("the records OK", lambda: _published(api, path, step), _DNS_SECONDS)
     message = _message()
     with shown.step(f"A message arrives at the exchanger of {RECIPIENT.partition('@')[2]}") as step:
         with _login(host, _PORTS[0], person.account_password) as client:
@@ -168,6 +174,7 @@ def run(environment: tp.Mapping[str, str], directory: pathlib.Path) -> None:
             "instance": instance,
             "person": person,
             "facts": facts,
+            "records": records,
         }
     )
     shown.console.out(report, highlight=False)
@@ -181,16 +188,27 @@ def _active(instance: dict[str, tp.Any], step: steps.Step) -> dict[str, tp.Any] 
     return instance if ready else None
 
 
+def _reversed(address: str) -> str:
+    return ".".join(reversed(address.split(".")))
+
+
+def _published(api: rest.Api, instance: str, step: steps.Step) -> list[rest.Json] | None:
+    """Return the records of the primary domain, if all are OK."""
+    (domain,) = api.list(f"{instance}/domains/", primary="true")
+    records = api.list(f"{instance}/domains/{domain['uuid']}/records/")
+    step.note = ", ".join(f"{it['purpose']} {it['status']}" for it in records)
+    return records if domain["dns_status"] == "OK" else None
+
+
 def _report(values: tp.Mapping[str, tp.Any]) -> str:
     template = pathlib.Path(__file__).with_name("demo.txt.j2").read_text()
     # Plain text for a terminal.
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False)  # noqa: S701
-    host, password = values["host"], values["person"].account_password
+    password = values["person"].account_password
     return environment.from_string(template).render(
         values,
         domain=DOMAIN,
         recipient=RECIPIENT,
-        reverse=f"{'.'.join(reversed(host.split('.')))}.in-addr.arpa",
         auth=(
             f"--auth PLAIN --auth-user {ACCOUNT}@{DOMAIN} --auth-password {password}"
             f" --from {ACCOUNT}@{DOMAIN} --to {RECIPIENT}"

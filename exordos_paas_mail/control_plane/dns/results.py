@@ -11,13 +11,14 @@ import typing as tp
 import uuid as sys_uuid
 
 from exordos_paas_mail import utils
-from exordos_paas_mail.control_plane.dns import expected, judging, schedule
+from exordos_paas_mail.control_plane.dns import expected, judging, publishing, schedule
 from exordos_paas_mail.control_plane.records import (
     dkim_keys,
     dns_checks,
     dns_statuses,
     domain_states,
     domains,
+    publications,
 )
 
 if tp.TYPE_CHECKING:
@@ -98,8 +99,10 @@ def write(
     if not dns_checks.held(session, domain):
         return
     before = _statuses(session, domain)
+    publication = publications.find(session, domain.uuid)
     for record, verdict in report.verdicts:
-        _write_record(session, _uuid(domain, record), verdict, now)
+        told = publishing.told(record, verdict, publication)
+        _write_record(session, _uuid(domain, record), told, now)
     status = _write_status(session, domain)
     changed_at = domain.changed_at or now
     if domain.has_changed or _statuses(session, domain) != before:

@@ -48,15 +48,23 @@ def client(
     username: str, password: str, base_url: str, project_id: sys_uuid.UUID
 ) -> base.CollectionBaseClient:
     """Return a client that is logged in to *project_id*."""
+    scope = base.CoreIamAuthenticator.project_scope(project_id)
+    return _client(username, password, base_url, scope)
+
+
+def unscoped_client(username: str, password: str, base_url: str) -> base.CollectionBaseClient:
+    """Return a client that is logged in to no project.
+
+    It may do what the roles allow that the user has in all projects, in each of them:
+    whoever uses it looks after whose project it is.
+    """
+    return _client(username, password, base_url, base.CoreIamAuthenticator.empty_scope())
+
+
+def _client(username: str, password: str, base_url: str, scope: str) -> base.CollectionBaseClient:
     http = bazooka.Client(default_timeout=_TIMEOUT, session=_QuietSession)
     return base.CollectionBaseClient(
         base_url=base_url,
         http_client=http,
-        auth=base.CoreIamAuthenticator(
-            base_url,
-            username,
-            password,
-            http_client=http,
-            scope=base.CoreIamAuthenticator.project_scope(project_id),
-        ),
+        auth=base.CoreIamAuthenticator(base_url, username, password, http_client=http, scope=scope),
     )

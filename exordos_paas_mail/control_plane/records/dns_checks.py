@@ -13,7 +13,14 @@ import datetime
 import typing as tp
 
 from exordos_paas_mail import utils
-from exordos_paas_mail.control_plane.records import errors, key_states, locks
+from exordos_paas_mail.control_plane.records import (
+    domain_states,
+    errors,
+    fields,
+    key_states,
+    locks,
+    publications,
+)
 
 if tp.TYPE_CHECKING:
     import uuid as sys_uuid
@@ -23,7 +30,8 @@ ASK_PERIOD: tp.Final = datetime.timedelta(minutes=1)
 
 # The key that nothing on its way can be signed with any more is no fact of the domain's.
 _FACTS: tp.Final = """\
-SELECT d.uuid, d.instance, d.project_id, d.domain, d.is_primary, i.hostname, i.ipsv4,
+SELECT d.uuid, d.instance, d.project_id, d.domain, d.is_primary, d.status,
+  d.proof_lost_at IS NOT NULL AS was_lost, i.hostname, i.ipsv4,
   coalesce(k.keys, '[]') AS keys,
   md5(concat_ws(' ', d.domain, i.hostname, i.ipsv4::text, k.keys::text)) AS facts
 FROM mail_domains d
@@ -66,6 +74,8 @@ class Domain:
     keys: tuple[Key, ...]
     is_primary: bool
     facts: str
+    status: str
+    was_lost: bool
     known_facts: str | None = None
     changed_at: datetime.datetime | None = None
 
@@ -78,6 +88,22 @@ class Domain:
     def is_awaited(self) -> bool:
         """Return whether a key waits to be seen."""
         return any(key.state in (key_states.PENDING, key_states.VISIBLE) for key in self.keys)
+
+    @property
+    def is_sending(self) -> bool:
+        """Return whether mail of the domain may leave, and a key signs it."""
+        return self.status != domain_states.PENDING and any(
+            key.state == key_states.ACTIVE for key in self.keys
+        )
+
+
+def published(session: tp.Any) -> dict[sys_uuid.UUID, Domain]:
+    """Return the domains whose records Core's DNS is to hold, by their uuid."""
+    rows = session.execute(
+        f"{_FACTS} WHERE d.dns->>'kind' = %s",
+        (fields.PUBLISH_IN_CORE,),
+    ).fetchall()
+    return {row["uuid"]: _domain(row) for row in rows}
 
 
 def due(
@@ -125,8 +151,10 @@ def _domain(row: tp.Mapping[str, tp.Any]) -> Domain:
         keys=tuple(Key(*each) for each in row["keys"]),
         is_primary=row["is_primary"],
         facts=row["facts"],
-        known_facts=row["known_facts"],
-        changed_at=utils.moment(row["changed_at"]),
+        status=row["status"],
+        was_lost=row["was_lost"],
+        known_facts=row.get("known_facts"),
+        changed_at=utils.moment(row.get("changed_at")),
     )
 
 
@@ -151,10 +179,20 @@ def plan(
     )
 
 
-def ask(domain: sys_uuid.UUID, instance: sys_uuid.UUID, session: tp.Any = None) -> None:
-    """Make the check of *domain* due now; RecordNotFound if the domain is gone.
+def hurry(session: tp.Any, domain: sys_uuid.UUID) -> None:
+    """Make the check of *domain* due now, if there was one; it is told of no change."""
+    now = utils.timestamp(utils.now())
+    session.execute(
+        "UPDATE mail_dns_checks SET changed_at = %s, next_at = %s WHERE domain = %s",
+        (now, now, str(domain)),
+    )
 
-    Raises TooManyRequests if somebody asked less than a minute ago.
+
+def ask(domain: sys_uuid.UUID, instance: sys_uuid.UUID, session: tp.Any = None) -> None:
+    """Make the check of *domain* due now, and that of its rows in Core.
+
+    Raises RecordNotFound if the domain is gone, TooManyRequests if somebody asked
+    less than a minute ago.
     """
     now = utils.now()
     with utils.transaction(session) as active:
@@ -177,3 +215,4 @@ def ask(domain: sys_uuid.UUID, instance: sys_uuid.UUID, session: tp.Any = None) 
             " next_at = EXCLUDED.next_at, asked_at = EXCLUDED.asked_at",
             {"domain": str(domain), "now": utils.timestamp(now)},
         )
+        publications.hurry(active, domain)

@@ -23,6 +23,7 @@ from exordos_paas_mail.control_plane.records import (
     instances,
     key_rows,
     locks,
+    primary_domains,
     sender_rows,
 )
 
@@ -75,6 +76,7 @@ class MailDomain(base.Record, models.ModelWithProject, base.Stored):
     dns_status = properties.property(
         types.Enum(list(domain_states.DNS_ALL)), default=domain_states.DNS_INCOMPLETE
     )
+    dns = properties.property(fields.Publishing(), default=lambda: {"kind": fields.PUBLISH_NOWHERE})
     dkim_rotation_days = properties.property(RotationDays(), default=0)
     dkim_public_key = properties.property(types.String(), default="")
     dkim_selector = properties.property(
@@ -86,6 +88,8 @@ class MailDomain(base.Record, models.ModelWithProject, base.Stored):
         # Clients of the platform look a record up by its name.
         if "name" not in kwargs:
             self.name = self.domain
+        if "dkim_rotation_days" not in kwargs:
+            self._rotate_by_itself()
 
     def insert(self, session: tp.Any = None) -> None:
         """Add the domain; RecordNotFound if its instance is gone.
@@ -119,6 +123,10 @@ class MailDomain(base.Record, models.ModelWithProject, base.Stored):
         with utils.transaction(session) as active:
             if self.properties["active"].is_dirty():
                 self._lock_instance(active)
+            if self.properties["dns"].is_dirty():
+                if self.is_primary:
+                    instances.MailInstance.take_dns(self.instance.uuid, self.dns, active)
+                self._rotate_by_itself()
             super().update(session=active, force=force)
 
     def delete(self, session: tp.Any = None, **kwargs: tp.Any) -> tp.Any:
@@ -134,6 +142,11 @@ class MailDomain(base.Record, models.ModelWithProject, base.Stored):
                     "domain", f"the senders of {accounts} accounts have entries of it"
                 )
             return super().delete(session=active, **kwargs)
+
+    def _rotate_by_itself(self) -> None:
+        """Have keys rotated where a new one gets into DNS by itself."""
+        if self.dns["kind"] == fields.PUBLISH_IN_CORE and not self.dkim_rotation_days:
+            self.dkim_rotation_days = primary_domains.PUBLISHED_ROTATION_DAYS
 
     def _lock_instance(self, session: tp.Any) -> None:
         if not instances.MailInstance.touch(self.instance.uuid, session):
@@ -160,6 +173,13 @@ def observe(
     row = _row(session, domain)
     if row is not None:
         _write(session, row, _observed(row, seen, now))
+
+
+def grant(session: tp.Any, domain: sys_uuid.UUID) -> None:
+    """Let *domain* send: its zone is its project's. The caller holds the lock of the instance."""
+    row = _row(session, domain)
+    if row is not None and domain_states.grant(_proof(row)) != _proof(row):
+        _write(session, row, domain_states.grant(_proof(row)))
 
 
 def withdraw(session: tp.Any, domain: sys_uuid.UUID, reason: str, now: datetime.datetime) -> None:

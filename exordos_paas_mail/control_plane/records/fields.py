@@ -28,6 +28,9 @@ from exordos_paas_mail.codecs import (
     usernames,
 )
 
+PUBLISH_NOWHERE: tp.Final = "none"
+PUBLISH_IN_CORE: tp.Final = "core"
+PUBLISHING_KINDS: tp.Final = (PUBLISH_NOWHERE, PUBLISH_IN_CORE)
 # PostgreSQL cannot store a NUL in a text; the others have no place in a name.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _CONTROL_OR_BREAK = re.compile(r"[\x00-\x1f\x7f]")
@@ -190,6 +193,24 @@ class Senders(types.TypedList):
     def example(self) -> list[str]:
         """Return what the API document shows."""
         return ["own", "noreply@example.com", "*@news.example.com"]
+
+
+class Publishing(types.Dict):
+    """Where the records of a domain are published: ``{"kind": "none"}`` or ``"core"``."""
+
+    def check(self, value: tp.Any) -> dict[str, str]:
+        """Return *value*; RuleError names the kinds."""
+        if value not in [{"kind": kind} for kind in PUBLISHING_KINDS]:
+            raise rules.RuleError('must be {"kind": "none"} or {"kind": "core"}')
+        return {"kind": value["kind"]}
+
+    def to_openapi_spec(self, prop_kwargs: tp.Any) -> dict[str, tp.Any]:
+        return {
+            **super().to_openapi_spec(prop_kwargs),
+            "properties": {"kind": {"type": "string", "enum": list(PUBLISHING_KINDS)}},
+            "required": ["kind"],
+            "additionalProperties": False,
+        }
 
 
 class _WriteOnlySpec(types.String):

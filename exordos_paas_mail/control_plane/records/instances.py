@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import typing as tp
 
 from gcl_sdk.infra.dm import models as sdk_models
@@ -58,6 +59,8 @@ class MailInstance(base.Record, models.ModelWithProject, base.Stored):
     sender_policy = properties.property(
         types.Enum(list(senders.DEFAULTS)), default=senders.POLICY_DOMAIN
     )
+    # That of the primary domain, which has it too.
+    dns = properties.property(fields.Publishing(), default=lambda: {"kind": fields.PUBLISH_NOWHERE})
     status = properties.property(types.Enum(list(statuses.ALL)), default=statuses.NEW)
     error = properties.property(types.String(), default="")
     # Why the manifest that declares the instance is not applied. A fact of its own, because the
@@ -90,6 +93,13 @@ class MailInstance(base.Record, models.ModelWithProject, base.Stored):
                 )
             )
 
+    @classmethod
+    def take_dns(cls, uuid: tp.Any, dns: tp.Mapping[str, tp.Any], session: tp.Any) -> None:
+        """Write what the primary domain says of ``dns``, and that alone; locks the row."""
+        utils.update_columns(
+            session, cls.__tablename__, {"uuid": str(uuid)}, {"dns": json.dumps(dns)}
+        )
+
     def insert(self, session: tp.Any = None) -> None:
         """Add the instance and its primary domain, to be made of the image its version has now.
 
@@ -117,7 +127,11 @@ class MailInstance(base.Record, models.ModelWithProject, base.Stored):
         """Write what changed; another version brings its image."""
         if self.properties["version"].is_dirty():
             self.image = self.version.image
-        super().update(session=session, force=force)
+        with utils.transaction(session) as active:
+            has_dns = self.properties["dns"].is_dirty()
+            super().update(session=active, force=force)
+            if has_dns:
+                primary_domains.write_dns(active, self.uuid)
 
     def _write(
         self,

@@ -16,6 +16,8 @@ from exordos_paas_mail import constants, utils
 from exordos_paas_mail.codecs import dkim
 from exordos_paas_mail.control_plane.records import domain_states, key_states
 
+# How old a key grows by itself where Core publishes its successor.
+PUBLISHED_ROTATION_DAYS: tp.Final = 180
 FACTS: tp.Final = ("dkim_public_key", "dkim_selector")
 
 
@@ -47,12 +49,15 @@ def write_primary(session: tp.Any, instance: sys_uuid.UUID) -> None:
         "active": key_states.ACTIVE,
         "selector": constants.DKIM_SELECTOR,
         "algorithm": dkim.RSA,
+        "rotation_days": PUBLISHED_ROTATION_DAYS,
     }
     session.execute(
         "INSERT INTO mail_domains (uuid, project_id, instance, domain, is_primary, name, status,"
-        " keys_made, dkim_public_key, dkim_selector, created_at, updated_at)"
+        " keys_made, dkim_public_key, dkim_selector, dns, dkim_rotation_days, created_at,"
+        " updated_at)"
         " SELECT %(uuid)s, project_id, uuid, domain, TRUE, domain, %(verified)s::varchar, 1,"
-        " dkim_public_key, dkim_selector, %(now)s, %(now)s"
+        " dkim_public_key, dkim_selector, dns,"
+        " CASE dns->>'kind' WHEN 'core' THEN %(rotation_days)s ELSE 0 END, %(now)s, %(now)s"
         " FROM mail_instances WHERE uuid = %(instance)s"
         " ON CONFLICT (instance, domain) DO UPDATE SET"
         " status = CASE mail_domains.status WHEN %(pending)s::varchar THEN %(verified)s::varchar"
@@ -73,4 +78,19 @@ def write_primary(session: tp.Any, instance: sys_uuid.UUID) -> None:
         " updated_at = EXCLUDED.updated_at WHERE EXCLUDED.public_key <> ''"
         " AND EXCLUDED.public_key <> mail_dkim_keys.public_key",
         values,
+    )
+
+
+def write_dns(session: tp.Any, instance: sys_uuid.UUID) -> None:
+    """Make ``dns`` of the primary domain what the row of its instance says."""
+    session.execute(
+        "UPDATE mail_domains SET dns = i.dns, updated_at = %(now)s,"
+        " dkim_rotation_days = CASE WHEN i.dns->>'kind' = 'core' AND dkim_rotation_days = 0"
+        " THEN %(rotation_days)s ELSE dkim_rotation_days END FROM mail_instances i"
+        " WHERE mail_domains.uuid = %(uuid)s AND i.uuid = mail_domains.instance",
+        {
+            "uuid": str(primary_uuid(instance)),
+            "rotation_days": PUBLISHED_ROTATION_DAYS,
+            "now": utils.timestamp(utils.now()),
+        },
     )

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The mailaas authors
 # SPDX-License-Identifier: Apache-2.0
-"""Core as the plugin meets it: a real HTTP server with IAM, node sets, configs and keys.
+"""Core as the plugin meets it: a real HTTP server with IAM, node sets, configs, keys and DNS.
 
 It refuses what Core refuses: no token, an unknown field, a read-only field, a
 uuid that is taken, a record that is not there.
@@ -46,10 +46,17 @@ _COLLECTIONS = {
     "/v1/compute/sets/": (_SET_FIELDS, frozenset({"status", "nodes"})),
     "/v1/config/configs/": (_CONFIG_FIELDS, frozenset()),
 }
+_ZONES = "/v1/dns/domains/"
+_ZONE_FIELDS = frozenset({"uuid", "name", "project_id", "tags", "sync_to_ecosystem"})
+_ROW_FIELDS = frozenset({"uuid", "type", "ttl", "prio", "disabled", "tags", "project_id", "record"})
+_ROW_VALUES = {"A": "address", "TXT": "content", "NS": "content"}
+# exordos_core.user_api.dns.dm.models
+_ROW_NAME = re.compile(r"@|\*|(\*\.)?([a-zA-Z0-9_-]{1,61}\.?){0,30}")
+_ROW_TEXT = re.compile(r"[^\n]{1,8192}")
 _IAM = "/v1/iam/clients/default/actions/"
 
 
-class _RefusedError(Exception):
+class RefusedError(Exception):
     def __init__(self, code: int, kind: str, message: str) -> None:
         super().__init__(message)
         self.code, self.kind = code, kind
@@ -61,6 +68,8 @@ class FakeCore:
     def __init__(self) -> None:
         self.sets: dict[str, dict[str, tp.Any]] = {}
         self.configs: dict[str, dict[str, tp.Any]] = {}
+        self.zones: dict[str, dict[str, tp.Any]] = {}
+        self.rows: dict[str, dict[str, dict[str, tp.Any]]] = {}
         self.node_keys: dict[str, str] = {}
         self.tokens: dict[str, dict[str, tp.Any]] = {}
         self.requests: list[tuple[str, str]] = []
@@ -88,6 +97,8 @@ class FakeCore:
     def reset(self) -> None:
         self.sets.clear()
         self.configs.clear()
+        self.zones.clear()
+        self.rows.clear()
         self.node_keys.clear()
         self.requests.clear()
         self.before = lambda _method, _path: None
@@ -155,6 +166,34 @@ class FakeCore:
     def set_address(self, set_uuid: tp.Any, node: sys_uuid.UUID, ipv4: str) -> None:
         self.sets[str(set_uuid)]["nodes"][str(node)] = {"ipv4": ipv4}
 
+    # DNS
+
+    def add_zone(self, name: str, project_id: tp.Any, *tags: str) -> str:
+        """Make a zone, as its owner does; returns its uuid."""
+        uuid = str(sys_uuid.uuid4())
+        self.zones[uuid] = {
+            "uuid": uuid,
+            "name": name,
+            "project_id": str(project_id),
+            "tags": list(tags),
+        }
+        self.rows[uuid] = {}
+        return uuid
+
+    def add_row(self, zone: str, rdtype: str, name: str, value: str, *tags: str) -> str:
+        """Make a row of a zone, as its owner does; returns its uuid."""
+        record = {"kind": rdtype, "name": name, _ROW_VALUES[rdtype]: value}
+        row = self._add_row(zone, {"type": rdtype, "tags": list(tags), "record": record})
+        return str(row["uuid"])
+
+    def zone_file(self, zone: str) -> list[str]:
+        """Return the rows of a zone as name, type and value, sorted."""
+        return sorted(
+            f"{row['name']} {row['type']} {row['record'][_ROW_VALUES[row['type']]]}"
+            for row in self.rows[zone].values()
+            if not row["disabled"]
+        )
+
     # Requests
 
     def answer(
@@ -163,21 +202,24 @@ class FakeCore:
         if path.startswith(_IAM):
             return self._iam(method, path[len(_IAM) :], body, token)
         if token is None or token not in self.tokens:
-            raise _RefusedError(401, "InvalidAuthTokenError", "invalid token")
+            raise RefusedError(401, "InvalidAuthTokenError", "invalid token")
+        if path.startswith(_ZONES):
+            project = self.tokens[token]["project_id"]
+            return self._dns(method, path[len(_ZONES) :].split("/"), query, body, project)
         for prefix, (fields, read_only) in _COLLECTIONS.items():
             if path.startswith(prefix):
                 rows = self.sets if "sets" in prefix else self.configs
                 return self._collection(
                     rows, fields, read_only, method, path[len(prefix) :], query, body
                 )
-        raise _RefusedError(404, "NotFoundError", path)
+        raise RefusedError(404, "NotFoundError", path)
 
     def _iam(self, method: str, action: str, body: bytes, token: str | None) -> tuple[int, tp.Any]:
         if (method, action) == ("POST", "get_token/invoke"):
             form = parse.parse_qs(body.decode())
             given = (form.get("username"), form.get("password"))
             if form.get("grant_type") == ["password"] and given != ([USERNAME], [PASSWORD]):
-                raise _RefusedError(400, "invalid_grant", "credentials")
+                raise RefusedError(400, "invalid_grant", "credentials")
             scope = form.get("scope", [""])[0]
             project = scope.removeprefix("project:") or None
             access = self.token(project, ["*.*.*"])
@@ -190,9 +232,9 @@ class FakeCore:
             }
         if (method, action) == ("GET", "introspect"):
             if token not in self.tokens:
-                raise _RefusedError(400, "InvalidAuthTokenError", "unknown token")
+                raise RefusedError(400, "InvalidAuthTokenError", "unknown token")
             return 200, self.tokens[token]
-        raise _RefusedError(404, "NotFoundError", action)
+        raise RefusedError(404, "NotFoundError", action)
 
     def _collection(
         self,
@@ -206,9 +248,9 @@ class FakeCore:
     ) -> tuple[int, tp.Any]:
         given: dict[str, tp.Any] = json.loads(body) if body else {}
         if refused := given.keys() & read_only:
-            raise _RefusedError(403, "FieldPermissionError", str(refused))
+            raise RefusedError(403, "FieldPermissionError", str(refused))
         if unknown := given.keys() - fields:
-            raise _RefusedError(400, "ValidationPropertyIncompatibleError", str(unknown))
+            raise RefusedError(400, "ValidationPropertyIncompatibleError", str(unknown))
         if not rest:
             if method == "GET":
                 return 200, [
@@ -217,14 +259,14 @@ class FakeCore:
             return 201, self._create(rows, given)
         uuid, _, action = rest.partition("/")
         if uuid not in rows:
-            raise _RefusedError(404, "RecordNotFound", uuid)
+            raise RefusedError(404, "RecordNotFound", uuid)
         if action == "actions/get_private_keys" and rows is self.sets and method == "GET":
             return 200, {n: self.node_keys[n] for n in rows[uuid]["nodes"] if n in self.node_keys}
         if action:
-            raise _RefusedError(404, "NotFoundError", action)
+            raise RefusedError(404, "NotFoundError", action)
         if method == "PUT":
             if given.get("project_id", rows[uuid]["project_id"]) != rows[uuid]["project_id"]:
-                raise _RefusedError(400, "ReadOnlyProperty", "project_id")
+                raise RefusedError(400, "ReadOnlyProperty", "project_id")
             rows[uuid].update(given)
             rows[uuid]["status"] = "IN_PROGRESS"
         if method == "DELETE":
@@ -235,6 +277,74 @@ class FakeCore:
             return 204, None
         return 200, rows[uuid]
 
+    def _dns(
+        self,
+        method: str,
+        path: list[str],
+        query: dict[str, list[str]],
+        body: bytes,
+        project: str | None,
+    ) -> tuple[int, tp.Any]:
+        """Answer for zones and rows; a token of a project reaches its zones alone."""
+        zones = {
+            uuid: zone for uuid, zone in self.zones.items() if project in {None, zone["project_id"]}
+        }
+        if path == [""]:
+            names = query.get("name")
+            return 200, [z for z in zones.values() if names is None or z["name"] in names]
+        if path[0] not in zones:
+            raise RefusedError(404, "RecordNotFound", path[0])
+        if len(path) == 1:
+            return 200, zones[path[0]]
+        _, collection, uuid = path
+        assert collection == "records"
+        rows = self.rows[path[0]]
+        given: dict[str, tp.Any] = json.loads(body) if body else {}
+        if unknown := given.keys() - _ROW_FIELDS:
+            raise RefusedError(400, "ValidationPropertyIncompatibleError", str(unknown))
+        if not uuid:
+            if method == "POST":
+                return 201, self._add_row(path[0], given)
+            return 200, [row for row in rows.values() if _is_asked_for(row, query)]
+        if uuid not in rows:
+            raise RefusedError(404, "RecordNotFound", uuid)
+        if method == "DELETE":
+            del rows[uuid]
+            return 204, None
+        if method == "PUT":
+            if "type" in given:
+                raise RefusedError(400, "ReadOnlyProperty", "type")
+            self._check_record(rows[uuid]["type"], given.get("record", rows[uuid]["record"]))
+            rows[uuid] |= given
+            rows[uuid]["name"] = self._row_name(path[0], rows[uuid]["record"])
+        return 200, rows[uuid]
+
+    def _add_row(self, zone: str, given: dict[str, tp.Any]) -> dict[str, tp.Any]:
+        self._check_record(given["type"], given["record"])
+        uuid = given.get("uuid", str(sys_uuid.uuid4()))
+        self.rows[zone][uuid] = {
+            "uuid": uuid,
+            "ttl": 3600,
+            "disabled": False,
+            "tags": [],
+            "project_id": self.zones[zone]["project_id"],
+            "name": self._row_name(zone, given["record"]),
+            **given,
+        }
+        return self.rows[zone][uuid]
+
+    def _row_name(self, zone: str, record: dict[str, tp.Any]) -> str:
+        name = record["name"].rstrip(".").rstrip("@")
+        return ".".join(filter(None, (name, self.zones[zone]["name"])))
+
+    def _check_record(self, rdtype: str, record: dict[str, tp.Any]) -> None:
+        if record["kind"] != rdtype or set(record) != {"kind", "name", _ROW_VALUES[rdtype]}:
+            raise RefusedError(400, "ValidationErrorException", str(record))
+        if not _ROW_NAME.fullmatch(record["name"]):
+            raise RefusedError(400, "ValidationErrorException", record["name"])
+        if rdtype == "TXT" and not _ROW_TEXT.fullmatch(record["content"]):
+            raise RefusedError(400, "ValidationErrorException", record["content"])
+
     def _create(
         self, rows: dict[str, dict[str, tp.Any]], given: dict[str, tp.Any]
     ) -> dict[str, tp.Any]:
@@ -242,16 +352,24 @@ class FakeCore:
         if rows is self.configs:
             required = {"project_id", "path", "target", "body"}
             if not re.fullmatch("0[0-7]{3}", given.get("mode", "0644")):
-                raise _RefusedError(400, "ValidationErrorException", "mode")
+                raise RefusedError(400, "ValidationErrorException", "mode")
         if missing := required - given.keys():
-            raise _RefusedError(400, "PropertyRequired", str(missing))
+            raise RefusedError(400, "PropertyRequired", str(missing))
         uuid = given.setdefault("uuid", str(sys_uuid.uuid4()))
         if uuid in rows:
-            raise _RefusedError(409, "ConflictRecords", uuid)
+            raise RefusedError(409, "ConflictRecords", uuid)
         rows[uuid] = {"status": "NEW", "tags": [], "description": "", **given}
         if rows is self.sets:
             rows[uuid] |= {"nodes": {}, "default_network": {}}
         return rows[uuid]
+
+
+def _is_asked_for(row: dict[str, tp.Any], query: dict[str, list[str]]) -> bool:
+    if "name" in query and row["name"] not in query["name"]:
+        return False
+    asked = re.fullmatch(r'tags:"([^"]+)"', query.get("q", ['tags:"*"'])[0])
+    assert asked is not None
+    return "q" not in query or asked[1] in row["tags"]
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
@@ -263,12 +381,12 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         token = (self.headers.get("Authorization") or "").removeprefix("Bearer ") or None
         self.core.requests.append((self.command, url.path))
-        self.core.before(self.command, url.path)
         try:
+            self.core.before(self.command, url.path)
             code, answer = self.core.answer(
                 self.command, url.path, parse.parse_qs(url.query), body, token
             )
-        except _RefusedError as refused:
+        except RefusedError as refused:
             code = refused.code
             answer = {"type": refused.kind, "code": code, "message": str(refused)}
         payload = b"" if answer is None else json.dumps(answer).encode()

@@ -59,7 +59,8 @@ class GService:
             verify_node_on_register=False,
         )
         self.scheduler = runtime.InfraScheduler()
-        self.infra, self.paas, self.dns = definition.MailDefinition().get_builders(**account)
+        builders = definition.MailDefinition().get_builders(**account)
+        self.infra, self.paas, self.dns, self.publisher = builders
         self.agent._register_agent()
 
     def infra_pass(self) -> None:

@@ -47,6 +47,7 @@ def test_an_instance_is_shown_as_it_was_made(api: api_client.Client) -> None:
         "error": "",
         "ipsv4": [],
         "dkim_public_key": "",
+        "dns": {"kind": "none"},
         "dns_status": "INCOMPLETE",
         "dkim_selector": "platform",
         "created_at": created,

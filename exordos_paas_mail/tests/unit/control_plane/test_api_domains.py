@@ -84,6 +84,7 @@ def test_a_domain_is_shown_as_it_was_made(api: api_client.Client) -> None:
         "active": True,
         "status": "PENDING",
         "error": "",
+        "dns": {"kind": "none"},
         "dns_status": "INCOMPLETE",
         "dkim_rotation_days": 90,
         "dkim_public_key": "",

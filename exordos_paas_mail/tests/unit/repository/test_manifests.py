@@ -28,6 +28,18 @@ PUBLISHED = {
 }
 
 
+OWNER_ROLE = "726f6c65-0000-0000-0000-000000000002"
+# The manifests of the runtime (metapaas_user) and of Core (permissions) give these.
+RUNTIME_USER = "4d657461-0000-0000-0000-000000000001"
+DNS_PERMISSIONS = {
+    "domain_read": "74d3d8e2-85fa-5a05-8caa-4a3036181f88",
+    "record_create": "0e332cde-811c-5c91-a903-d2809acfe817",
+    "record_read": "776e0696-32f6-50ba-b419-0bfc35c6dfe1",
+    "record_update": "63e98744-132e-5b67-8b83-8dc0cd7646b1",
+    "record_delete": "3c937db2-917b-5353-82b6-66acabe83604",
+}
+
+
 @pytest.fixture(params=[BUILT, PUBLISHED], ids=["urn", "url"])
 def element(request: pytest.FixtureRequest) -> dict[str, tp.Any]:
     return manifests.render("mailaas.yaml.j2", version="1.2.3", **request.param)
@@ -124,12 +136,15 @@ def test_the_owner_role_gets_what_the_controllers_ask_for(element: dict[str, tp.
     permissions = element["resources"]["$core.iam.permissions"]
     bindings = element["resources"]["$core.iam.permissionbinding"]
     assert {permission["name"] for permission in permissions.values()} == asked
-    assert {name: binding["permission"] for name, binding in bindings.items()} == {
+    owners = {
+        name: binding["permission"]
+        for name, binding in bindings.items()
+        if binding["role"] == OWNER_ROLE
+    }
+    assert owners == {
         f"{name}_binding": f"$core.iam.permissions.${name}:uuid" for name in permissions
     }
-    assert {(binding["role"], binding["project_id"]) for binding in bindings.values()} == {
-        ("726f6c65-0000-0000-0000-000000000002", constants.METAPAAS_PROJECT_ID)
-    }
+    assert {bindings[name]["project_id"] for name in owners} == {constants.METAPAAS_PROJECT_ID}
 
 
 def test_the_manifests_declare_fields_that_the_models_have(
@@ -172,3 +187,17 @@ def test_the_example_imports_what_the_element_exports(
 ) -> None:
     exported = {export["link"] for export in element["exports"].values()}
     assert {item["link"] for item in example["imports"].values()} == exported
+
+
+def test_the_runtime_may_read_zones_and_write_records_in_any_project_and_nothing_else(
+    element: dict[str, tp.Any],
+) -> None:
+    role = "$core.iam.roles.$mailaas_dns:uuid"
+    bindings = element["resources"]["$core.iam.permissionbinding"]
+    assert {name: b for name, b in bindings.items() if b["role"] != OWNER_ROLE} == {
+        f"mailaas_dns_{name}_binding": {"role": role, "permission": uuid}
+        for name, uuid in DNS_PERMISSIONS.items()
+    }
+    assert element["resources"]["$core.iam.rolebinding"] == {
+        "mailaas_dns_role_binding": {"role": role, "user": RUNTIME_USER}
+    }
