@@ -94,13 +94,13 @@ PLATFORM: tp.Final = (
     ),
     Client("Prometheus Alertmanager", _shell("alertmanager"), "prometheus-alertmanager"),
 )
-# nullmailer writes root@<host>.<domain> to From, and dma leaves cron's "root" as it is: the
-# relay repairs both, and neither has run on the stand since. has_cron of dma, and
-# Satellite("nullmailer", ("nullmailer",)), come with that run.
+# dma leaves cron's "root" as it is: of an account that may send as any address of its domain,
+# the default, that mail arrives as root@<domain>.
 SATELLITES: tp.Final = (
     Satellite("dma", ("dma",), has_cron=False),
     Satellite("exim4", ("exim4-daemon-light",)),
     Satellite("msmtp-mta", ("msmtp-mta",)),
+    Satellite("nullmailer", ("nullmailer",)),
     Satellite("Postfix", ("postfix", "libsasl2-modules")),
 )
 

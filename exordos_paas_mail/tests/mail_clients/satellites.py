@@ -35,6 +35,14 @@ install -o root -g mail -m 640 /dev/stdin /etc/dma/auth.conf <<END
 $LOGIN|$SERVER:$PASSWORD
 END
 """
+# The envelope sender makes it the account's: nullmailer writes the machine's own user to From.
+_NULLMAILER: tp.Final = """
+install -o mail -g mail -m 600 /dev/stdin /etc/nullmailer/remotes <<END
+$SERVER smtp port=$PORT ${STARTTLS:+start}tls user=$LOGIN pass='$PASSWORD'
+END
+echo "$LOGIN" >/etc/nullmailer/allmailfrom
+"""
+_SCRIPTS: tp.Final = {"dma": _DMA, "nullmailer": _NULLMAILER}
 
 
 def set_up(machine: machines.Machine, name: str, order: arrivals.Order) -> None:
@@ -55,5 +63,5 @@ def set_up(machine: machines.Machine, name: str, order: arrivals.Order) -> None:
     elif name == "exim4":
         script = readme.filled_in(name, order) + ("" if starttls else _EXIM_TLS)
     else:
-        script = _DMA
+        script = _SCRIPTS[name]
     machine.run("bash", "-euo", "pipefail", "-c", script, environment=environment)

@@ -32,9 +32,8 @@ _SATELLITES: tp.Final = """\
 ## Mail transport agents
 
 All mail of the machine goes to the relay: what programs hand to `sendmail`, and what cron reports.
-dma and nullmailer write the machine's own user to `From`, which the relay
-[repairs](relay.md#repaired-before-it-is-signed); cron's mail of dma and all mail of nullmailer have
-not run here.
+dma leaves cron's `From: root` as it is, and the relay completes it to `root@<domain>`, as which an
+account may send by default: that mail is not the account's, and not in the table.
 """
 
 

@@ -19,7 +19,7 @@ _HOME: tp.Final = "/root/readme"
 # What the library's package calls what Composer calls vendor/autoload.php.
 _AUTOLOAD: tp.Final = '<?php require "/usr/share/php/libphp-phpmailer/autoload.php";\n'
 _SATELLITES: tp.Final = {"Postfix", "exim4", "msmtp"}
-# No registry of packages has it.
+# No registry of packages that the project uses has it, and the README says so.
 _UNTRIED: tp.Final = {"Grafana"}
 # The block is a whole program, with a message in it: where it is kept, what runs it.
 _PROGRAMS: tp.Final = {

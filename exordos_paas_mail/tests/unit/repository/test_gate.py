@@ -21,7 +21,7 @@ PARTS = {
     "agent": ["benchmark-agent", "benchmark-control-plane"],
     "relay": ["test-relay", "benchmark-relay"],
     "image": ["test-image", "test-vm"],
-    "stand": ["functional", "stand-down"],
+    "stand": ["functional", "test-clients", "stand-down"],
 }
 EVERYTHING = [target for targets in PARTS.values() for target in targets]
 
