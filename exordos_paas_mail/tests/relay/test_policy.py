@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import email
+import pathlib
 import re
 import socket
 import subprocess
@@ -408,6 +409,19 @@ def test_the_reason_why_a_recipient_cannot_be_reached_is_told(
         client.mail(ALICE)
         code, text = client.rcpt(f"a@{domain}")
         assert (code, relay_.sentence(text)) == (550, f"5.1.2 {said}")
+
+
+def test_mail_leaves_where_no_file_names_the_port(
+    relay: relay_.Relay, internet: internet_.Internet
+) -> None:
+    services = pathlib.Path("/etc/services")
+    text = services.read_text()
+    services.write_text("")
+    try:
+        assert relay.send()[0] == 250
+        internet.wait_for(1)
+    finally:
+        services.write_text(text)
 
 
 def test_mail_leaves_by_ipv4_which_the_api_names(
