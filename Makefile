@@ -74,6 +74,13 @@ benchmark-relay: venv ## What a login costs exim by the number of accounts; has 
 	@tools/system-packages.sh $(PACKAGES_RELAY)
 	@exordos_paas_mail/tests/relay/enter.sh env PYTHONPATH=. $(BIN)/python benchmarks/relay.py
 
+# Not in the gate: it takes half an hour, and has no bound. ARGUMENTS are those of the benchmark.
+.PHONY: benchmark-peers
+benchmark-peers: venv ## The relay beside Postfix, Dovecot and OpenDKIM: rates, CPU, latencies (root)
+	@tools/system-packages.sh $(PACKAGES_RELAY)
+	@exordos_paas_mail/tests/relay/enter.sh --with-peers env PYTHONPATH=. \
+	  $(BIN)/python -m benchmarks.peers --chart docs/peers.svg $(ARGUMENTS)
+
 .PHONY: demo
 demo: venv ## The whole platform on this machine, and a signed message through it
 	@tools/system-packages.sh $(PACKAGES_DEMO)

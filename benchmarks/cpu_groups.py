@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The mailaas authors
 # SPDX-License-Identifier: Apache-2.0
-"""CPU of a process and of all that it starts, whoever they end as children of."""
+"""CPU and memory of a process and of all that it starts, whoever they end as children of."""
 
 from __future__ import annotations
 
@@ -14,13 +14,28 @@ _ROOTS: tp.Final = ("/sys/fs/cgroup/cpuacct", "/sys/fs/cgroup/cpu,cpuacct", "/sy
 
 
 class CpuGroup:
-    """A control group of its own for one process and its descendants (cgroups(7))."""
+    """A control group of its own for processes and their descendants (cgroups(7))."""
 
-    def __init__(self, name: str, pid: int) -> None:
+    def __init__(self, name: str, *pids: int) -> None:
         root = next(path for path in map(pathlib.Path, _ROOTS) if (path / "cgroup.procs").exists())
         self._folder = root / f"mailaas-benchmark-{os.getpid()}-{name}"
         self._folder.mkdir()
+        for pid in pids:
+            self.add(pid)
+
+    def add(self, pid: int) -> None:
+        """Take a process in; what it has started before stays outside."""
         (self._folder / "cgroup.procs").write_text(str(pid))
+
+    def memory(self) -> int:
+        """Return the octets of memory of all of them, what they share counted once (PSS)."""
+        kilobytes = 0
+        for pid in (self._folder / "cgroup.procs").read_text().split():
+            # It may have ended since
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                shown = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text()
+                kilobytes += sum(map(int, re.findall(r"^Pss: +(\d+) kB$", shown, re.MULTILINE)))
+        return kilobytes * 1024
 
     def milliseconds(self) -> float:
         """Return the CPU used so far."""

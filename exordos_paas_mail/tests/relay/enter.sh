@@ -2,7 +2,7 @@
 # SPDX-FileCopyrightText: 2026 The mailaas authors
 # SPDX-License-Identifier: Apache-2.0
 #
-# Run a command on a machine made for the relay: enter.sh COMMAND [ARGUMENT...]
+# Run a command on a machine made for the relay: enter.sh [--with-peers] COMMAND [ARGUMENT...]
 #
 # The machine is this one's file system under a layer in memory, with the exim4
 # that nodes run (exordos/images/build_exim.sh) installed into that layer, or the
@@ -10,7 +10,8 @@
 # name spaces of its own: the product's exim4.conf runs unchanged, on its real
 # paths and ports, and whatever MTA this machine has does not notice. Nothing
 # is left when the command ends. An "internet" name space holds the other end
-# of the wire. Needs root; uses sudo otherwise.
+# of the wire. With --with-peers the machine has Postfix, Dovecot and OpenDKIM of the
+# distribution beside exim4, none of them running. Needs root; uses sudo otherwise.
 set -Eeuo pipefail
 shopt -s inherit_errexit
 
@@ -25,15 +26,16 @@ exim_package() {
   printf '%s\n' "${ours:-$EXIM_PACKAGE}"
 }
 
-# systemd starts nothing here, and the package must not try to.
-install_exim() {
-  local root=$1 archives=$2 package=$3
+# systemd starts nothing here, and the packages must not try to.
+install_packages() {
+  local root=$1 archives=$2
+  shift 2
   printf '#!/bin/sh\nexit 101\n' >"$root/usr/sbin/policy-rc.d"
   chmod 755 "$root/usr/sbin/policy-rc.d"
   local -a apt=(chroot "$root" env DEBIAN_FRONTEND=noninteractive
     apt-get -qq -o Dir::Cache::archives="$archives" -o APT::Sandbox::User=root
     -o Debug::NoLocking=1 -o APT::Keep-Downloaded-Packages=true)
-  local -a install=("${apt[@]}" -y --no-install-recommends install "$package")
+  local -a install=("${apt[@]}" -y --no-install-recommends install "$@")
   # A fresh machine has no package lists, an old one has stale lists.
   "${install[@]}" >"$root/tmp/install.log" 2>&1 || {
     "${apt[@]}" update >>"$root/tmp/install.log" 2>&1
@@ -44,10 +46,23 @@ install_exim() {
   }
 }
 
+# Postfix is unpacked only: its package wants to be the one MTA of a machine.
+install_peers() {
+  local root=$1 archives=$2
+  install_packages "$root" "$archives" dovecot-core libnsl2 libsasl2-2 netbase opendkim
+  chroot "$root" bash -Eeuo pipefail -c '
+    cd /tmp
+    apt-get -qq -o APT::Sandbox::User=root download postfix
+    # Into /usr/lib where /lib is a link to it
+    dpkg-deb --fsys-tarfile postfix_*.deb | tar --extract --directory / --keep-directory-symlink
+    useradd --system --no-create-home --user-group postfix
+    groupadd --system postdrop' 2>&1
+}
+
 # The first stage: a root file system to work in.
 make_root() {
-  local project=$1 layer=$2
-  shift 2
+  local peers=$1 project=$2 layer=$3
+  shift 3
   mount --make-rprivate /
   mount -t tmpfs -o mode=755 relay-bench "$layer"
   local root=$layer/root
@@ -61,7 +76,8 @@ make_root() {
   mount -t tmpfs -o mode=1777 tmp "$root/tmp"
   mkdir -p "$root$project" "$project/.cache/relay/partial"
   mount --bind "$project" "$root$project"
-  install_exim "$root" "$project/.cache/relay" "$(exim_package "$project")"
+  install_packages "$root" "$project/.cache/relay" "$(exim_package "$project")"
+  [[ $peers != --with-peers ]] || install_peers "$root" "$project/.cache/relay"
   exec unshare --net --pid --fork --kill-child \
     "$project/exordos_paas_mail/tests/relay/enter.sh" --inside "$project" "$root" "$@"
 }
@@ -106,10 +122,14 @@ main() {
   elif [[ ${1-} == --root ]]; then
     make_root "${@:2}"
   elif (($# == 0)); then
-    printf 'Usage: enter.sh COMMAND [ARGUMENT...]\n' >&2
+    printf 'Usage: enter.sh [--with-peers] COMMAND [ARGUMENT...]\n' >&2
     return 2
   fi
-  local here project layer
+  local here project layer peers=--alone
+  if [[ $1 == --with-peers ]]; then
+    peers=$1
+    shift
+  fi
   here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
   project=$(cd "$here/../../.." && pwd)
   local -a become=()
@@ -121,7 +141,8 @@ main() {
   layer=$(mktemp -d)
   # Not exec: the empty mount point is to be removed.
   local status=0
-  "${become[@]}" unshare --mount "$here/enter.sh" --root "$project" "$layer" "$@" || status=$?
+  "${become[@]}" unshare --mount "$here/enter.sh" --root "$peers" "$project" "$layer" "$@" ||
+    status=$?
   rmdir "$layer"
   return "$status"
 }

@@ -81,25 +81,30 @@ FAILING: set[str] = set()
 """Names that get SERVFAIL whatever ZONE says, for the time of a test."""
 
 
+def answer(data: bytes) -> bytes:
+    """Return what the name server says to a query."""
+    query = dns.message.from_wire(data)
+    question = query.question[0]
+    name = question.name.to_text(omit_final_dot=True).lower()
+    kind = dns.rdatatype.to_text(question.rdtype)
+    response = dns.message.make_response(query)
+    response.flags |= dns.flags.RA | dns.flags.AA
+    records = ZONE.get((name, kind))
+    if name.startswith("silent.") or name in FAILING:
+        response.set_rcode(dns.rcode.SERVFAIL)
+    elif records:
+        response.answer.append(dns.rrset.from_text(question.name, 60, "IN", kind, *records))
+    elif not any(known == name for known, _ in ZONE):
+        response.set_rcode(dns.rcode.NXDOMAIN)
+    if re.search(r"(^|\.)signed\.example$", name) and query.ednsflags & dns.flags.DO:
+        response.flags |= dns.flags.AD
+    return response.to_wire()
+
+
 class _Dns(socketserver.BaseRequestHandler):
     def handle(self) -> None:
         data, sock = self.request
-        query = dns.message.from_wire(data)
-        question = query.question[0]
-        name = question.name.to_text(omit_final_dot=True).lower()
-        kind = dns.rdatatype.to_text(question.rdtype)
-        answer = dns.message.make_response(query)
-        answer.flags |= dns.flags.RA | dns.flags.AA
-        records = ZONE.get((name, kind))
-        if name.startswith("silent.") or name in FAILING:
-            answer.set_rcode(dns.rcode.SERVFAIL)
-        elif records:
-            answer.answer.append(dns.rrset.from_text(question.name, 60, "IN", kind, *records))
-        elif not any(known == name for known, _ in ZONE):
-            answer.set_rcode(dns.rcode.NXDOMAIN)
-        if re.search(r"(^|\.)signed\.example$", name) and query.ednsflags & dns.flags.DO:
-            answer.flags |= dns.flags.AD
-        sock.sendto(answer.to_wire(), self.client_address)
+        sock.sendto(answer(data), self.client_address)
 
 
 def start_dns() -> socketserver.BaseServer:
