@@ -23,9 +23,10 @@ if tp.TYPE_CHECKING:
 Part = base.Part
 Telling = base.Telling
 
-# In this order: no account that can log in before it is known what it may send as.
+# In this order: no account that can log in before it is known what it may send as. Exim takes
+# a table of domains without a senders file for one that was lost.
 PARTS: tp.Final[Mapping[str, Callable[[machine.Machine], Part]]] = types.MappingProxyType(
-    {"domains": domains.Domains, "senders": senders.Senders, "passwd": accounts.Accounts}
+    {"senders": senders.Senders, "domains": domains.Domains, "passwd": accounts.Accounts}
 )
 
 

@@ -147,10 +147,12 @@ def test_without_its_key_mail_waits_and_never_leaves_unsigned(
         assert internet.received() == []
     finally:
         relay_.install(path, key)
-    relay.expect_panic(
-        r"unable to open file for reading: \S+platform\.private"
-        "|DKIM: signing failed|signing_init: privkey"
-    )
+    # A file that is not there is seen before a host is tried, and is no panic.
+    if damage != "missing":
+        relay.expect_panic(
+            r"unable to open file for reading: \S+platform\.private"
+            "|DKIM: signing failed|signing_init: privkey"
+        )
     relay.run_queue()
     (got,) = internet.wait_for(1)
     assert signatures.verify(relay, got.data)

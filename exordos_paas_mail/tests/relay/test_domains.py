@@ -217,6 +217,31 @@ def test_mail_waits_for_each_key_and_never_leaves_without_its_signature(
     assert domains.signatures(told, got.data) == SHOP_SIGNATURES
 
 
+@pytest.mark.parametrize(
+    ("selector", "sender"),
+    [
+        pytest.param("m1r", NOREPLY, id="one of two keys"),
+        pytest.param("m1e", f"x@host.{SHOP}", id="a host below the domain"),
+    ],
+)
+def test_a_missing_key_of_one_domain_delays_no_mail_of_another(
+    told: relay_.Relay, internet: internet_.Internet, selector: str, sender: str
+) -> None:
+    told.set_senders("domain", alice=["own", f"*@{SHOP}", f"*@*.{SHOP}"])
+    domains.path(SHOP, selector).unlink()
+    assert told.send(relay_.message(From=sender), sender=sender)[0] == 250
+    told.wait_for_log(r"== someone@elsewhere\.example .* defer")
+    told.wait_until_idle()
+
+    assert leaves_signed(told, internet) == PRIMARY_SIGNATURES
+
+    internet.forget()
+    domains.tell(TABLE)
+    told.run_queue()
+    (got,) = internet.wait_for(1)
+    assert domains.signatures(told, got.data) == SHOP_SIGNATURES
+
+
 LOSS: dict[str, tp.Callable[[], tp.Any]] = {
     "the table is lost": domains.TABLE.unlink,
     "the table is empty": lambda: domains.TABLE.write_text(""),

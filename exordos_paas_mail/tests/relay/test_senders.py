@@ -11,6 +11,7 @@ import typing as tp
 import pytest
 
 from exordos_paas_mail.codecs import cdb, exim_conf, senders
+from exordos_paas_mail.tests.relay import domains
 from exordos_paas_mail.tests.relay import internet as internet_
 from exordos_paas_mail.tests.relay import relay as relay_
 
@@ -372,6 +373,33 @@ def test_a_file_that_was_cut_at_the_end_of_a_line_lets_nobody_send(
         assert relay.log_lines("/etc/exim4/senders has no end mark")
         relay.set_senders(DOMAIN_POLICY, alice=[NOREPLY])
         assert client.mail(ALICE)[0] == 553
+
+
+def test_a_file_that_is_lost_lets_nobody_send_until_it_is_back(relay: relay_.Relay) -> None:
+    """Alice may not send as herself; without the file that is not known."""
+    relay.set_senders(DOMAIN_POLICY, alice=[NOREPLY])
+    table = f"shop.example:send:m1r/rsa/sign\n{DOMAIN}:send:platform/rsa/sign\n"
+    domains.tell(table)
+    try:
+        with relay.login() as client:
+            assert client.mail(ALICE)[0] == 553
+            for lost in ([relay_.SENDERS], [relay_.SENDERS, domains.TABLE]):
+                for path in lost:
+                    path.unlink(missing_ok=True)
+                for sender in (ALICE, NOREPLY, ""):
+                    client.rset()
+                    code, text = client.mail(sender)
+                    assert (code, text.decode()) == (
+                        451,
+                        "4.3.0 Who may send as whom is not known now, try later",
+                    )
+            assert relay.log_lines("/etc/exim4/senders is lost")
+            domains.tell(table)
+            relay.set_senders(DOMAIN_POLICY, alice=[NOREPLY])
+            client.rset()
+            assert (client.mail(ALICE)[0], client.mail(NOREPLY)[0]) == (553, 250)
+    finally:
+        domains.forget()
 
 
 @pytest.mark.parametrize("harm", ["unreadable", "directory"])
