@@ -36,7 +36,7 @@ def test_parse_is_the_inverse_of_render(table: list[domain_table.Domain]) -> Non
     assert domain_table.parse(domain_table.render(table)) == table
 
 
-@hypothesis.given(tables, st.randoms())
+@hypothesis.given(tables, st.randoms(use_true_random=True))
 def test_the_order_of_domains_and_keys_never_shows(
     table: list[domain_table.Domain], chance: random.Random
 ) -> None:
