@@ -1,0 +1,374 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""Exim's main log, a line at a time (exim specification, chapter 53; 4.96's deliver.c, receive.c).
+
+Others write parts of a line: a client its name and the addresses, the server at
+the far end its name and its words. So a line is read from its start, each field
+in the place and the form that exim gives it, and what is free text is the end of
+the line and is never looked at for fields. What has another form is not guessed
+at: it is no entry.
+
+The selectors are those of ``templates/exim4/main.j2``; fields of selectors that
+may be added (``dnssec``, ``tls_peerdn``) are read past.
+"""
+
+from __future__ import annotations
+
+import datetime
+import os
+import re
+import typing as tp
+
+# Longer than exim writes (LOG_BUFFER_SIZE): who follows the log need not hold more of one.
+LINE_SIZE_MAX: tp.Final = 8192
+
+
+class Remote(tp.NamedTuple):
+    """The server at the far end of a delivery."""
+
+    name: str
+    address: str
+    port: int | None
+
+
+class Tls(tp.NamedTuple):
+    """The TLS of a connection."""
+
+    version: str
+    cipher: str
+    verified: str
+    """``yes``, ``no``, ``dane`` or, where the log does not say, empty."""
+
+
+class Accepted(tp.NamedTuple):
+    """A message of an account that acl_data lets in; in the spool it is an ``Arrival``."""
+
+    account: str
+    recipients: int
+    size: int
+
+
+class Arrival(tp.NamedTuple):
+    """``<=``: a message is in the spool, and whoever sent it is told so."""
+
+    sender: str
+    """Empty for a report."""
+    client: str
+    """The address it came from, empty for what exim or a local process made."""
+    protocol: str
+    account: str
+    tls: Tls | None
+    size: int
+    about: str
+    """The id of the message that this one, made by exim, is a report of; else empty."""
+
+
+class Delivery(tp.NamedTuple):
+    """``=>`` and ``->``: a recipient has its message."""
+
+    recipient: str
+    sender: str
+    transport: str
+    remote: Remote | None
+    tls: Tls | None
+    words: str
+    """What the other server answered, as exim escapes it."""
+    queued: float
+    """Seconds since the arrival, to the millisecond where they are few."""
+
+
+class Deferral(tp.NamedTuple):
+    """``==``: a recipient is tried again later."""
+
+    recipient: str
+    transport: str
+    remote: Remote | None
+    errno: int
+    """Of the system where above 0, else of exim (``-44``: a 4xx to RCPT)."""
+    words: str
+
+
+class Failure(tp.NamedTuple):
+    """``**``: a recipient will not get its message."""
+
+    recipient: str
+    sender: str
+    transport: str
+    remote: Remote | None
+    tls: Tls | None
+    words: str
+
+
+class Completed(tp.NamedTuple):
+    """A message has left the spool."""
+
+
+class Refusal(tp.NamedTuple):
+    """A command that an ACL refused."""
+
+    client: str
+    account: str
+    sender: str | None
+    """None where there is none yet."""
+    command: str
+    temporary: bool
+    words: str
+    """The command's argument and the reason; the first is the client's."""
+
+
+class FailedLogin(tp.NamedTuple):
+    """A wrong name or password."""
+
+    client: str
+
+
+Entry = Accepted | Arrival | Delivery | Deferral | Failure | Completed | Refusal | FailedLogin
+
+
+class Line(tp.NamedTuple):
+    """A line that is understood."""
+
+    at: datetime.datetime
+    pid: int
+    queue_id: str
+    """Empty for what is of no message."""
+    entry: Entry
+
+
+# parse_extract_address of 4.96: dots where they may be in nobody's address, and pairs
+# of a backslash and a character outside quotes as well.
+_ATOM = r'(?:[^\x00-\x20\x7f()<>@,;:\\"\[\]]|\\.)'
+_LOCAL_PART = rf'(?:{_ATOM}|"(?:[^"\\]|\\.)*")+'
+_DOMAIN = r'[^\x00-\x20\x7f()<>@,;:\\"\[\]]+'
+_ADDRESS = rf"{_LOCAL_PART}@{_DOMAIN}"
+_PATH = rf"(?:{_ADDRESS})?"
+
+_ID = r"[0-9A-Za-z]{6}-[0-9A-Za-z]{6}(?:[0-9A-Za-z]{5})?-[0-9A-Za-z]{2}(?:[0-9A-Za-z]{2})?"
+_IP = r"[0-9a-fA-F.:]{2,45}"
+_DURATION = r"(?:\d+\.\d{3}s|(?:\d+[wdhms])+)"
+# Of a resumed session exim writes `TLS1.3:(AES_256_GCM:256*`.
+_CIPHER = r"[A-Za-z0-9_.:+()-]+"
+_NAME = r"[A-Za-z0-9_]+"
+_LOGIN = r'[^\x00-\x20\x7f()<>,;:\\"\[\]]+'
+
+# string_log_address: the address, and the one it came from where that is another.
+_RECIPIENT = rf"(?P<recipient>{_ADDRESS})(?: <(?P<top>{_ADDRESS})>)?"
+_TLS = (
+    rf"(?: X=(?P<cipher>{_CIPHER})\*?)?(?: CV=(?P<verified>yes|no|dane))?"
+    r'(?: DN="[^"\x00-\x1f]*")?'
+)
+_REMOTE = (
+    rf"(?: H=(?P<host>[^\s\[\]]+)(?: DS)? \[(?P<address>{_IP})\](?::(?P<port>\d+))?\*?"
+    rf"(?: I=\[{_IP}\](?::\d+)?)?(?: TFO\*?)?)?"
+)
+_QUEUE = rf"(?: Q={_NAME})?"
+# No name can hold what ends it (acl_helo), see string_sender_host in host.c.
+_CLIENT = (
+    rf"H=(?:[^\s()\[\]]+ )?(?:\(.*?\) )?\[(?P<client>{_IP})\](?::\d+)?"
+    rf"(?: I=\[{_IP}\](?::\d+)?)?"
+)
+# strerror(3) has no such characters, and exim goes on with " H=", " DT=" or ": ".
+_SYSTEM_ERROR = r": [A-Z][A-Za-z /(),'.-]*"
+
+_LINE = re.compile(
+    r"(?P<at>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{3})?)(?: (?P<zone>[+-]\d\d\d\d))? "
+    rf"\[(?P<pid>\d+)\] (?:(?P<id>{_ID}) )?(?P<rest>.*)"
+)
+_ACCEPTED = re.compile(
+    rf"accepted account=(?P<account>{_LOGIN}) recipients=(?P<recipients>\d+)"
+    rf" size=(?P<size>-?\d+) id={_ID}"
+)
+_ARRIVAL = re.compile(
+    rf"<= (?:<>|(?P<sender>{_ADDRESS}))(?: R=(?P<about>{_ID}))?"
+    rf"(?: {_CLIENT}(?: TFO\*?)?)?(?: U=\S+)?(?: P=(?P<protocol>[a-z]+))?(?: L[*.]?-?)?{_TLS}"
+    rf"(?: A=[a-z]+(?::(?P<account>{_LOGIN}))?)?(?: K)? S=(?P<size>\d+)(?: .*)?"
+)
+_DELIVERY = re.compile(
+    rf"[=-]> {_RECIPIENT} F=<(?P<sender>{_PATH})>{_QUEUE}(?: R={_NAME})? T=(?P<transport>{_NAME})"
+    rf" S=\d+{_REMOTE}{_TLS}(?: A=[a-z]+(?::\S+)?)?(?: L\*?)?(?: PRDR)?(?: K)?"
+    rf'(?: C="(?P<words>(?:[^"\\]|\\.)*)")? QT=(?P<queued>{_DURATION}) DT={_DURATION}'
+)
+_DEFERRAL = re.compile(
+    rf"== {_RECIPIENT}{_QUEUE}"
+    rf"(?: (?:routing|transporting)|(?: R={_NAME})?(?: T=(?P<transport>{_NAME}))?)"
+    rf" defer \((?P<errno>-?\d+)\)(?P<system>{_SYSTEM_ERROR})?{_REMOTE}(?: DT={_DURATION})?"
+    r"(?:: (?P<words>.*))?"
+)
+_FAILURE = re.compile(
+    rf"\*\* {_RECIPIENT} F=<(?P<sender>{_PATH})>{_QUEUE}(?: R={_NAME})?"
+    rf"(?: T=(?P<transport>{_NAME}))?{_REMOTE}{_TLS}(?:: (?P<words>.*?))?(?: DT={_DURATION})?"
+)
+_COMPLETED = re.compile(rf"Completed(?: QT={_DURATION})?")
+_REFUSAL = re.compile(
+    rf"{_CLIENT}(?: U=\S+)?{_TLS} "
+    rf"(?:F=<(?P<sender>{_PATH})>(?: A=[a-z]+(?::(?P<account>{_LOGIN}))?)? )?"
+    r"(?P<temporary>temporarily )?rejected"
+    r" (?P<command>connection|MAIL|RCPT|DATA|after DATA|AUTH|EHLO or HELO|STARTTLS|VRFY|EXPN|ETRN)"
+    r"(?:[ :] ?(?P<words>.*))?"
+)
+_FAILED_LOGIN = re.compile(
+    r"[a-z]+ authenticator failed for (?:[^\s()\[\]]+ )?(?:\(.*?\) )?"
+    rf"\[(?P<client>{_IP})\](?::\d+)?: 535 .*"
+)
+_UNITS = {"w": 604_800, "d": 86_400, "h": 3600, "m": 60, "s": 1}
+
+
+def parse(line: str) -> Line | None:
+    """Return what *line*, without its end, says; None where it is not one of the entries above.
+
+    *line* is the log's octets decoded as UTF-8 with ``surrogateescape`` or
+    ``replace``. A time without a zone is one in UTC: no node has another.
+    """
+    match = _LINE.fullmatch(line)
+    if match is None:
+        return None
+    rest = match["rest"]
+    make = _BY_START.get(rest[:2])
+    if make is None:
+        make = next((make for start, make in _BY_WORD if rest.startswith(start)), _failed_login)
+    entry = make(rest)
+    of_message = not isinstance(entry, Refusal | FailedLogin)
+    # exim names the message of a refusal after DATA as well: it is not one that is there.
+    if entry is None or (of_message and match["id"] is None):
+        return None
+    try:
+        at = _time(match["at"], match["zone"] or "+0000")
+    except ValueError:
+        return None
+    return Line(at, int(match["pid"]), match["id"] or "", entry)
+
+
+def _time(local: str, zone: str) -> datetime.datetime:
+    minutes = int(zone[0] + "1") * (60 * int(zone[1:3]) + int(zone[3:]))
+    at = datetime.datetime.fromisoformat(local).replace(tzinfo=datetime.timezone.utc)
+    return at - datetime.timedelta(minutes=minutes)
+
+
+def _seconds(duration: str) -> float:
+    """Return a duration of string_timesince or readconf_printtime in seconds."""
+    if "." in duration:
+        return float(duration[:-1])
+    return float(sum(int(n) * _UNITS[unit] for n, unit in re.findall(r"(\d+)([wdhms])", duration)))
+
+
+def _remote(match: re.Match[str]) -> Remote | None:
+    if match["host"] is None:
+        return None
+    return Remote(match["host"], match["address"], int(match["port"]) if match["port"] else None)
+
+
+def _tls(match: re.Match[str]) -> Tls | None:
+    if match["cipher"] is None:
+        return None
+    version, _, cipher = match["cipher"].partition(":")
+    return Tls(version, cipher, match["verified"] or "")
+
+
+def _accepted(rest: str) -> Entry | None:
+    match = _ACCEPTED.fullmatch(rest)
+    if match is None:
+        return None
+    return Accepted(match["account"], int(match["recipients"]), int(match["size"]))
+
+
+def _arrival(rest: str) -> Entry | None:
+    match = _ARRIVAL.fullmatch(rest)
+    if match is None:
+        return None
+    return Arrival(
+        match["sender"] or "",
+        match["client"] or "",
+        match["protocol"] or "",
+        match["account"] or "",
+        _tls(match),
+        int(match["size"]),
+        match["about"] or "",
+    )
+
+
+def _delivery(rest: str) -> Entry | None:
+    match = _DELIVERY.fullmatch(rest)
+    if match is None:
+        return None
+    return Delivery(
+        match["top"] or match["recipient"],
+        match["sender"],
+        match["transport"],
+        _remote(match),
+        _tls(match),
+        match["words"] or "",
+        _seconds(match["queued"]),
+    )
+
+
+def _deferral(rest: str) -> Entry | None:
+    match = _DEFERRAL.fullmatch(rest)
+    if match is None:
+        return None
+    errno = int(match["errno"])
+    words = [os.strerror(errno)] if errno > 0 else []
+    if errno <= 0 and match["system"]:
+        # A message of exim's own, which begins as one of the system's does.
+        match = _DEFERRAL_OF_EXIM.fullmatch(rest)
+        if match is None:
+            return None
+    if match["words"]:
+        words.append(match["words"])
+    return Deferral(
+        match["top"] or match["recipient"],
+        match["transport"] or "",
+        _remote(match),
+        errno,
+        ": ".join(words),
+    )
+
+
+_DEFERRAL_OF_EXIM = re.compile(_DEFERRAL.pattern.replace(f"(?P<system>{_SYSTEM_ERROR})?", ""))
+
+
+def _failure(rest: str) -> Entry | None:
+    match = _FAILURE.fullmatch(rest)
+    if match is None:
+        return None
+    return Failure(
+        match["top"] or match["recipient"],
+        match["sender"],
+        match["transport"] or "",
+        _remote(match),
+        _tls(match),
+        match["words"] or "",
+    )
+
+
+def _completed(rest: str) -> Entry | None:
+    return Completed() if _COMPLETED.fullmatch(rest) else None
+
+
+def _refusal(rest: str) -> Entry | None:
+    match = _REFUSAL.fullmatch(rest)
+    if match is None:
+        return None
+    return Refusal(
+        match["client"],
+        match["account"] or "",
+        match["sender"],
+        match["command"],
+        match["temporary"] is not None,
+        match["words"] or "",
+    )
+
+
+def _failed_login(rest: str) -> Entry | None:
+    match = _FAILED_LOGIN.fullmatch(rest)
+    return None if match is None else FailedLogin(match["client"])
+
+
+_BY_START: tp.Final = {
+    "<=": _arrival,
+    "=>": _delivery,
+    "->": _delivery,
+    "==": _deferral,
+    "**": _failure,
+    "H=": _refusal,
+}
+_BY_WORD: tp.Final = (("accepted ", _accepted), ("Completed", _completed))
