@@ -1,0 +1,273 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""What became of mail: the events of a node, and how they travel to the control plane.
+
+A node makes them of its log (``of``) and sends them as JSON (``render``). A node
+belongs to its tenant, so the control plane takes nothing for granted (``parse``):
+whatever a node sends is an event in these bounds, or is refused as a whole.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import enum
+import json
+import types
+import typing as tp
+
+from exordos_paas_mail.codecs import answers, main_log
+
+if tp.TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+TEXT_SIZE_MAX: tp.Final = 512
+"""Characters of the other server's words that are kept."""
+
+# An address of RFC 5321 4.5.3.1 fits in; so does what acl_helo and DNS let through.
+_FIELD_SIZE_MAX: tp.Final = 1024
+_NUMBER_MAX: tp.Final = 2**53
+
+
+class Type(str, enum.Enum):
+    """What happened; the values are the API's."""
+
+    SUBMITTED = "submitted"
+    """An account has sent a message and acl_data let it in: how many it is for."""
+    ACCEPTED = "accepted"
+    """A message is in the spool, and its sender was told so."""
+    DELIVERED = "delivered"
+    DEFERRED = "deferred"
+    FAILED = "failed"
+    COMPLETED = "completed"
+    """Nothing of a message is left in the spool."""
+    REJECTED = "rejected"
+    LOGIN_FAILED = "login_failed"
+
+
+@dataclasses.dataclass(frozen=True)
+class Event:
+    """One event; what it does not have is empty or 0."""
+
+    at: int
+    """Milliseconds since 1970, UTC."""
+    type: Type
+    queue_id: str = ""
+    account: str = ""
+    sender: str = ""
+    """The envelope's; empty for reports too."""
+    recipient: str = ""
+    recipients: int = 0
+    size: int = 0
+    """Octets."""
+    client: str = ""
+    """The address a message or a command came from."""
+    command: str = ""
+    temporary: bool = False
+    """That the command may be tried again later."""
+    mx: str = ""
+    mx_address: str = ""
+    tls: str = ""
+    cipher: str = ""
+    verified: str = ""
+    """How the MX's certificate was verified: ``yes``, ``no``, ``dane``."""
+    code: int = 0
+    enhanced: str = ""
+    text: str = ""
+    reason: str = ""
+    """The class of a failure or a delay (``answers.Class``)."""
+    queued: int = 0
+    """Milliseconds from the arrival to the delivery."""
+    about: str = ""
+    """The queue id of the message that this one, made by the relay, is a report of."""
+
+
+def of(line: main_log.Line) -> Event:
+    """Return the event of a line of the log."""
+    return _MAKERS[type(line.entry)](_milliseconds(line.at), line.queue_id, line.entry)
+
+
+def render(events: Iterable[Event]) -> bytes:
+    """Return *events* as JSON; ``parse`` is the inverse."""
+    values = [
+        {name: value for name, value in dataclasses.asdict(event).items() if value not in ("", 0)}
+        for event in events
+    ]
+    return json.dumps(values, separators=(",", ":")).encode("ascii")
+
+
+def parse(data: bytes) -> list[Event]:
+    """Return the events of *data*.
+
+    Raises ValueError, without a word of it, when one of them is none. Fields of a
+    later release are passed over.
+    """
+    try:
+        values = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise ValueError("the events are not JSON") from error
+    if not isinstance(values, list):
+        raise ValueError("the events are no list")  # noqa: TRY004 - codecs raise ValueError
+    return [_event(value) for value in values]
+
+
+def _event(value: object) -> Event:
+    if not isinstance(value, dict):
+        raise ValueError("an event is no object")  # noqa: TRY004 - as above
+    fields = {name: field for name, field in value.items() if name in _FIELDS}
+    for name, field in fields.items():
+        if not _is_sound(field, _FIELDS[name]):
+            raise ValueError(f"{name} of an event is out of its bounds")
+    try:
+        return Event(**{**fields, "at": fields["at"], "type": Type(fields["type"])})
+    except (KeyError, ValueError) as error:
+        raise ValueError("an event has no time or no known type") from error
+
+
+def _is_sound(field: object, kind: str) -> bool:
+    if kind == "bool":
+        return isinstance(field, bool)
+    if kind == "int":
+        return isinstance(field, int) and not isinstance(field, bool) and 0 <= field <= _NUMBER_MAX
+    return isinstance(field, str) and len(field) <= _FIELD_SIZE_MAX and field == _plain(field)
+
+
+_FIELDS: tp.Final[Mapping[str, str]] = types.MappingProxyType(
+    {field.name: tp.cast("str", field.type) for field in dataclasses.fields(Event)}
+)
+
+
+def _milliseconds(at: datetime.datetime) -> int:
+    return (at - _EPOCH) // datetime.timedelta(milliseconds=1)
+
+
+_EPOCH: tp.Final = datetime.datetime.fromtimestamp(0, datetime.timezone.utc)
+
+
+def _plain(text: str, size: int = _FIELD_SIZE_MAX) -> str:
+    """Return *text* without what has no place in a line of text, and not too long of it."""
+    cut = text[:size]
+    return cut if cut.isprintable() else "".join(_printable(character) for character in cut)
+
+
+def _printable(character: str) -> str:
+    return character if character.isprintable() else "\N{REPLACEMENT CHARACTER}"
+
+
+def _submitted(at: int, queue_id: str, entry: main_log.Accepted) -> Event:
+    return Event(
+        at,
+        Type.SUBMITTED,
+        queue_id,
+        account=_plain(entry.account),
+        recipients=entry.recipients,
+        size=max(entry.size, 0),
+    )
+
+
+def _accepted(at: int, queue_id: str, entry: main_log.Arrival) -> Event:
+    return Event(
+        at,
+        Type.ACCEPTED,
+        queue_id,
+        account=_plain(entry.account),
+        sender=_plain(entry.sender),
+        size=entry.size,
+        client=entry.client,
+        about=entry.about,
+        **_tls(entry.tls),
+    )
+
+
+def _delivered(at: int, queue_id: str, entry: main_log.Delivery) -> Event:
+    said = answers.parse(entry.words) or answers.Answer(0, "", entry.words)
+    return Event(
+        at,
+        Type.DELIVERED,
+        queue_id,
+        sender=_plain(entry.sender),
+        recipient=_plain(entry.recipient),
+        queued=round(entry.queued * 1000),
+        **_remote(entry.remote),
+        **_tls(entry.tls),
+        **_said(said),
+    )
+
+
+def _deferred(at: int, queue_id: str, entry: main_log.Deferral) -> Event:
+    said = answers.answer(entry.words) or answers.Answer(0, "", entry.words)
+    return Event(
+        at,
+        Type.DEFERRED,
+        queue_id,
+        recipient=_plain(entry.recipient),
+        reason=answers.classify(entry.words, entry.errno).value,
+        **_remote(entry.remote),
+        **_said(said),
+    )
+
+
+def _failed(at: int, queue_id: str, entry: main_log.Failure) -> Event:
+    said = answers.answer(entry.words) or answers.Answer(0, "", entry.words)
+    return Event(
+        at,
+        Type.FAILED,
+        queue_id,
+        sender=_plain(entry.sender),
+        recipient=_plain(entry.recipient),
+        reason=answers.classify(entry.words).value,
+        **_remote(entry.remote),
+        **_tls(entry.tls),
+        **_said(said),
+    )
+
+
+def _completed(at: int, queue_id: str, entry: main_log.Completed) -> Event:  # noqa: ARG001
+    return Event(at, Type.COMPLETED, queue_id)
+
+
+def _rejected(at: int, queue_id: str, entry: main_log.Refusal) -> Event:  # noqa: ARG001
+    # The message of a refusal after DATA is none that is there.
+    return Event(
+        at,
+        Type.REJECTED,
+        account=_plain(entry.account),
+        sender=_plain(entry.sender or ""),
+        client=entry.client,
+        command=entry.command,
+        temporary=entry.temporary,
+        text=_plain(entry.words, TEXT_SIZE_MAX),
+    )
+
+
+def _login_failed(at: int, queue_id: str, entry: main_log.FailedLogin) -> Event:  # noqa: ARG001
+    return Event(at, Type.LOGIN_FAILED, client=entry.client)
+
+
+def _remote(remote: main_log.Remote | None) -> dict[str, tp.Any]:
+    return {"mx": _plain(remote.name), "mx_address": remote.address} if remote else {}
+
+
+def _tls(tls: main_log.Tls | None) -> dict[str, tp.Any]:
+    if tls is None:
+        return {}
+    return {"tls": tls.version, "cipher": tls.cipher, "verified": tls.verified}
+
+
+def _said(said: answers.Answer) -> dict[str, tp.Any]:
+    text = _plain(said.text, TEXT_SIZE_MAX)
+    return {"code": said.code, "enhanced": said.enhanced, "text": text}
+
+
+_MAKERS: tp.Final[Mapping[type, Callable[[int, str, tp.Any], Event]]] = types.MappingProxyType(
+    {
+        main_log.Accepted: _submitted,
+        main_log.Arrival: _accepted,
+        main_log.Delivery: _delivered,
+        main_log.Deferral: _deferred,
+        main_log.Failure: _failed,
+        main_log.Completed: _completed,
+        main_log.Refusal: _rejected,
+        main_log.FailedLogin: _login_failed,
+    }
+)

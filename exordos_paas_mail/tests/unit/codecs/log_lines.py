@@ -1,0 +1,141 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""Lines of exim's main log, as it has written them, and what they say."""
+
+from __future__ import annotations
+
+from exordos_paas_mail.codecs import main_log
+
+AT = "2026-11-26 11:25:36.641"
+ID = "1xWXbc-00007x-20"
+ALICE = "alice@example.com"
+CIPHER = "TLS1.3:ECDHE_SECP256R1__ECDSA_SECP256R1_SHA256__AES_256_GCM:256"
+TLS = main_log.Tls("TLS1.3", CIPHER.partition(":")[2], "no")
+MX = main_log.Remote("mx.example.net", "203.0.113.25", 25)
+MX_FIELD = "H=mx.example.net [203.0.113.25]:25"
+
+LINES: list[tuple[str, main_log.Entry]] = [
+    (
+        f"{ID} accepted account={ALICE} recipients=1 size=381 id={ID}",
+        main_log.Accepted(ALICE, 1, 381),
+    ),
+    (
+        f"{ID} <= {ALICE} H=(client.example.net) [192.0.2.1]:36734 P=esmtpsa X={CIPHER} CV=no"
+        f" A=plain:{ALICE} S=516 id=17.24@example.com from <{ALICE}> for bob@example.net",
+        main_log.Arrival(ALICE, "192.0.2.1", "esmtpsa", ALICE, TLS, 516, ""),
+    ),
+    (
+        f"{ID} <= <> R=1xWXbb-00007x-1a U=Debian-exim P=local S=1804 from <> for {ALICE}",
+        main_log.Arrival("", "", "local", "", None, 1804, "1xWXbb-00007x-1a"),
+    ),
+    (
+        f"{ID} <= <> H=mx.example.net [2001:db8::25]:4711 P=esmtp S=900 for {ALICE}",
+        main_log.Arrival("", "2001:db8::25", "esmtp", "", None, 900, ""),
+    ),
+    (
+        f"{ID} => bob@example.net F=<{ALICE}> R=mx T=remote_smtp S=1279 {MX_FIELD} X={CIPHER}"
+        ' CV=no C="250 2.0.0 Kept \\"as\\" 20261126" QT=0.148s DT=0.102s',
+        main_log.Delivery(
+            "bob@example.net",
+            ALICE,
+            "remote_smtp",
+            MX,
+            TLS,
+            '250 2.0.0 Kept \\"as\\" 20261126',
+            0.148,
+        ),
+    ),
+    (
+        f"{ID} -> carol@example.net F=<{ALICE}> R=mx T=remote_smtp S=1279 {MX_FIELD}*"
+        ' X=TLS1.3:(AES_256_GCM:256* CV=dane C="250 OK" QT=1m5s DT=0s',
+        main_log.Delivery(
+            "carol@example.net",
+            ALICE,
+            "remote_smtp",
+            MX,
+            main_log.Tls("TLS1.3", "(AES_256_GCM:256", "dane"),
+            "250 OK",
+            65.0,
+        ),
+    ),
+    (
+        f"{ID} => postmaster@example.com F=<> R=role_here T=role_mailbox S=900 QT=1d2h DT=0.001s",
+        main_log.Delivery("postmaster@example.com", "", "role_mailbox", None, None, "", 93_600.0),
+    ),
+    (
+        f"{ID} == bob@example.net R=mx T=remote_smtp defer (113): No route to host {MX_FIELD}"
+        " DT=3.073s: mx.example.net [203.0.113.25]",
+        main_log.Deferral(
+            "bob@example.net",
+            "remote_smtp",
+            MX,
+            113,
+            "No route to host: mx.example.net [203.0.113.25]",
+        ),
+    ),
+    (
+        f"{ID} == bob@example.net R=mx T=remote_smtp defer (-44) {MX_FIELD} DT=0.100s: SMTP error"
+        " from remote mail server after RCPT TO:<bob@example.net>: 450 4.2.0 Greylisted",
+        main_log.Deferral(
+            "bob@example.net",
+            "remote_smtp",
+            MX,
+            -44,
+            "SMTP error from remote mail server after RCPT TO:<bob@example.net>:"
+            " 450 4.2.0 Greylisted",
+        ),
+    ),
+    (
+        f"{ID} == bob@example.net R=mx defer (-1) DT=0s: host lookup did not complete",
+        main_log.Deferral("bob@example.net", "", None, -1, "host lookup did not complete"),
+    ),
+    (
+        f"{ID} == bob@example.net routing defer (-52): Retry time not yet reached",
+        main_log.Deferral("bob@example.net", "", None, -52, "Retry time not yet reached"),
+    ),
+    (
+        f"{ID} ** bob@example.net F=<{ALICE}> R=mx T=remote_smtp {MX_FIELD} X={CIPHER} CV=yes:"
+        " SMTP error from remote mail server after RCPT TO:<bob@example.net>: 550 5.1.1 Nobody"
+        " DT=0.013s",
+        main_log.Failure(
+            "bob@example.net",
+            ALICE,
+            "remote_smtp",
+            MX,
+            TLS._replace(verified="yes"),
+            "SMTP error from remote mail server after RCPT TO:<bob@example.net>: 550 5.1.1 Nobody",
+        ),
+    ),
+    (
+        f"{ID} ** bob@example.net F=<{ALICE}>: Unrouteable address DT=0s",
+        main_log.Failure("bob@example.net", ALICE, "", None, None, "Unrouteable address"),
+    ),
+    (f"{ID} Completed QT=0.045s", main_log.Completed()),
+    (
+        f"H=(client.example.net) [192.0.2.1]:4711 X={CIPHER} CV=no F=<eve@example.com>"
+        f" A=plain:{ALICE} rejected RCPT <bob@example.net>: limit",
+        main_log.Refusal(
+            "192.0.2.1",
+            ALICE,
+            "eve@example.com",
+            "RCPT",
+            temporary=False,
+            words="<bob@example.net>: limit",
+        ),
+    ),
+    (
+        "H=[192.0.2.1]:4711 F=<> temporarily rejected after DATA: cannot repair the message",
+        main_log.Refusal(
+            "192.0.2.1", "", "", "after DATA", temporary=True, words="cannot repair the message"
+        ),
+    ),
+    (
+        "H=(client.example.net) [192.0.2.1]:4711 rejected MAIL <eve@example.org>",
+        main_log.Refusal("192.0.2.1", "", None, "MAIL", temporary=False, words="<eve@example.org>"),
+    ),
+    (
+        "plain authenticator failed for (client.example.net) [192.0.2.1]:4711:"
+        " 535 Incorrect authentication data",
+        main_log.FailedLogin("192.0.2.1"),
+    ),
+]

@@ -1,0 +1,148 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import typing as tp
+
+import hypothesis
+import pytest
+from hypothesis import strategies as st
+
+from exordos_paas_mail.codecs import mail_events, main_log
+from exordos_paas_mail.codecs.mail_events import Event, Type
+from exordos_paas_mail.tests.unit.codecs import log_lines
+from exordos_paas_mail.tests.unit.codecs.log_lines import ALICE, AT, ID, MX_FIELD, TLS
+
+AT_MS = 1_795_692_336_641
+MX: dict[str, tp.Any] = {"mx": "mx.example.net", "mx_address": "203.0.113.25"}
+OVER_TLS: dict[str, tp.Any] = {"tls": TLS.version, "cipher": TLS.cipher}
+
+
+def _of(text: str) -> Event:
+    line = main_log.parse(f"{AT} [493] {text}")
+    assert line is not None
+    return mail_events.of(line)
+
+
+def test_the_events_of_a_message() -> None:
+    assert [_of(text) for text, _ in log_lines.LINES if text.startswith(ID)][:2] == [
+        Event(AT_MS, Type.SUBMITTED, ID, account=ALICE, recipients=1, size=381),
+        Event(
+            AT_MS,
+            Type.ACCEPTED,
+            ID,
+            account=ALICE,
+            sender=ALICE,
+            size=516,
+            client="192.0.2.1",
+            verified="no",
+            **OVER_TLS,
+        ),
+    ]
+
+
+def test_what_the_other_server_said_is_taken_apart() -> None:
+    failed = (
+        f"{ID} ** bob@example.net F=<{ALICE}> R=mx T=remote_smtp {MX_FIELD}: SMTP error from remote"
+        r" mail server after RCPT TO:<bob@example.net>: 550-5.1.1 Nobody\n550 5.1.1 here DT=0.100s"
+    )
+    assert _of(failed) == Event(
+        AT_MS,
+        Type.FAILED,
+        ID,
+        sender=ALICE,
+        recipient="bob@example.net",
+        code=550,
+        enhanced="5.1.1",
+        text="Nobody here",
+        reason="recipient_unknown",
+        **MX,
+    )
+
+
+def test_a_delay_has_its_reason() -> None:
+    deferred = (
+        f"{ID} == bob@example.net R=mx T=remote_smtp defer (113): No route to host {MX_FIELD}"
+    )
+    assert _of(deferred) == Event(
+        AT_MS,
+        Type.DEFERRED,
+        ID,
+        recipient="bob@example.net",
+        text="No route to host",
+        reason="network",
+        **MX,
+    )
+
+
+def test_a_refusal_is_of_no_message() -> None:
+    refused = f"{ID} H=[192.0.2.1]:1 F=<{ALICE}> A=plain:{ALICE} temporarily rejected after DATA: x"
+    assert _of(refused) == Event(
+        AT_MS,
+        Type.REJECTED,
+        account=ALICE,
+        sender=ALICE,
+        client="192.0.2.1",
+        command="after DATA",
+        temporary=True,
+        text="x",
+    )
+
+
+def test_each_event_travels() -> None:
+    events = [_of(text) for text, _ in log_lines.LINES]
+    assert mail_events.parse(mail_events.render(events)) == events
+    assert {event.type for event in events} == set(Type)
+
+
+@hypothesis.given(st.text(max_size=2000))
+def test_what_others_write_is_bounded_and_printable(words: str) -> None:
+    words = words.replace("\n", " ")
+    event = _of(f"{ID} ** bob@example.net F=<{ALICE}>: {words} DT=0s")
+    assert len(event.text) <= mail_events.TEXT_SIZE_MAX
+    assert event.text.isprintable()
+    assert mail_events.parse(mail_events.render([event])) == [event]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"at": None},
+        {"at": -1},
+        {"at": 1.5},
+        {"at": 2**60},
+        {"at": True},
+        {"type": "invented"},
+        {"type": None},
+        {"type": ["failed"]},
+        {"text": "x" * 2000},
+        {"text": "two\nlines"},
+        {"text": 1},
+        {"size": "1"},
+        {"temporary": 1},
+        {"recipient": None},
+    ],
+)
+def test_what_is_no_event_is_refused(changes: dict[str, object]) -> None:
+    sound: dict[str, object] = {"at": AT_MS, "type": "failed", "queue_id": ID}
+    assert len(mail_events.parse(json.dumps([sound, sound]).encode())) == 2
+    with pytest.raises(ValueError, match="event"):
+        mail_events.parse(json.dumps([sound, {**sound, **changes}]).encode())
+
+
+@pytest.mark.parametrize("data", [b"", b"{}", b"[1]", b"[[]]", b"\xff", b"[" * 100_000, b"[{}]"])
+def test_what_is_no_list_of_events_is_refused(data: bytes) -> None:
+    with pytest.raises(ValueError, match="event"):
+        mail_events.parse(data)
+
+
+def test_fields_of_a_later_release_are_passed_over() -> None:
+    data = json.dumps([{"at": AT_MS, "type": "completed", "queue_id": ID, "colour": ["red"]}])
+    assert mail_events.parse(data.encode()) == [Event(AT_MS, Type.COMPLETED, ID)]
+
+
+def test_every_field_has_a_kind_that_is_checked() -> None:
+    assert {field.type for field in dataclasses.fields(Event)} == {"int", "str", "bool", "Type"}
