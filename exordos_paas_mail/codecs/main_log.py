@@ -17,6 +17,7 @@ from __future__ import annotations
 import datetime
 import os
 import re
+import string
 import typing as tp
 
 # Longer than exim writes (LOG_BUFFER_SIZE): who follows the log need not hold more of one.
@@ -151,8 +152,9 @@ _CIPHER = r"[A-Za-z0-9_.:+()-]+"
 _NAME = r"[A-Za-z0-9_]+"
 _LOGIN = r'[^\x00-\x20\x7f()<>,;:\\"\[\]]+'
 
-# string_log_address: the address, and the one it came from where that is another.
-_RECIPIENT = rf"(?P<recipient>{_ADDRESS})(?: <(?P<top>{_ADDRESS})>)?"
+_START_OF_ADDRESS = re.compile(_ADDRESS)
+_AS_SENT = re.compile(rf" <(?P<address>{_ADDRESS})>")
+_NAME_OF_A_FIELD = re.compile(r"[A-Z]")
 _TLS = (
     rf"(?: X=(?P<cipher>{_CIPHER})\*?)?(?: CV=(?P<verified>yes|no|dane))?"
     r'(?: DN="[^"\x00-\x1f]*")?'
@@ -184,18 +186,17 @@ _ARRIVAL = re.compile(
     rf"(?: A=[a-z]+(?::(?P<account>{_LOGIN}))?)?(?: K)? S=(?P<size>\d+)(?: .*)?"
 )
 _DELIVERY = re.compile(
-    rf"[=-]> {_RECIPIENT} F=<(?P<sender>{_PATH})>{_QUEUE}(?: R={_NAME})? T=(?P<transport>{_NAME})"
+    rf" F=<(?P<sender>{_PATH})>{_QUEUE}(?: R={_NAME})? T=(?P<transport>{_NAME})"
     rf" S=\d+{_REMOTE}{_TLS}(?: A=[a-z]+(?::\S+)?)?(?: L\*?)?(?: PRDR)?(?: K)?"
     rf'(?: C="(?P<words>(?:[^"\\]|\\.)*)")? QT=(?P<queued>{_DURATION}) DT={_DURATION}'
 )
 _DEFERRAL = re.compile(
-    rf"== {_RECIPIENT}{_QUEUE}"
-    rf"(?: (?:routing|transporting)|(?: R={_NAME})?(?: T=(?P<transport>{_NAME}))?)"
+    rf"{_QUEUE}(?: (?:routing|transporting)|(?: R={_NAME})?(?: T=(?P<transport>{_NAME}))?)"
     rf" defer \((?P<errno>-?\d+)\)(?P<system>{_SYSTEM_ERROR})?{_REMOTE}(?: DT={_DURATION})?"
     r"(?:: (?P<words>.*))?"
 )
 _FAILURE = re.compile(
-    rf"\*\* {_RECIPIENT} F=<(?P<sender>{_PATH})>{_QUEUE}(?: R={_NAME})?"
+    rf" F=<(?P<sender>{_PATH})>{_QUEUE}(?: R={_NAME})?"
     rf"(?: T=(?P<transport>{_NAME}))?{_REMOTE}{_TLS}(?:: (?P<words>.*?))?(?: DT={_DURATION})?"
 )
 _COMPLETED = re.compile(rf"Completed(?: QT={_DURATION})?")
@@ -264,6 +265,35 @@ def _tls(match: re.Match[str]) -> Tls | None:
     return Tls(version, cipher, match["verified"] or "")
 
 
+def _recipient(text: str) -> tuple[str, str]:
+    """Return the recipient that *text* starts with, as it was sent, and what follows.
+
+    What string_log_address writes: the address in lower case and without quotes, so that
+    its local part may hold anything, and then, where that is not what was sent, what was.
+    That begins before the first field, whose name has a capital; of several that could be
+    it, all but the last are part of the address.
+    """
+    capital = _NAME_OF_A_FIELD.search(text)
+    end = capital.start() if capital else len(text)
+    while (start := text.rfind(" <", 0, end)) > 0:
+        match = _AS_SENT.match(text, start)
+        if match and _local_part(match["address"]) == text[:start].rpartition("@")[0]:
+            return match["address"], text[match.end() :]
+        end = start + 1
+    plain = _START_OF_ADDRESS.match(text)
+    return (plain[0], text[plain.end() :]) if plain else ("", "")
+
+
+def _local_part(address: str) -> str:
+    """Return the local part of *address* in lower case and without quotes."""
+    local = re.sub(r'\\(.)|"', r"\1", address.rpartition("@")[0])
+    # As exim does: only these letters.
+    return local.translate(_LOWER_CASE)
+
+
+_LOWER_CASE = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
+
+
 def _accepted(rest: str) -> Entry | None:
     match = _ACCEPTED.fullmatch(rest)
     if match is None:
@@ -287,11 +317,12 @@ def _arrival(rest: str) -> Entry | None:
 
 
 def _delivery(rest: str) -> Entry | None:
+    recipient, rest = _recipient(rest[3:])
     match = _DELIVERY.fullmatch(rest)
     if match is None:
         return None
     return Delivery(
-        match["top"] or match["recipient"],
+        recipient,
         match["sender"],
         match["transport"],
         _remote(match),
@@ -302,6 +333,7 @@ def _delivery(rest: str) -> Entry | None:
 
 
 def _deferral(rest: str) -> Entry | None:
+    recipient, rest = _recipient(rest[3:])
     match = _DEFERRAL.fullmatch(rest)
     if match is None:
         return None
@@ -315,7 +347,7 @@ def _deferral(rest: str) -> Entry | None:
     if match["words"]:
         words.append(match["words"])
     return Deferral(
-        match["top"] or match["recipient"],
+        recipient,
         match["transport"] or "",
         _remote(match),
         errno,
@@ -327,11 +359,12 @@ _DEFERRAL_OF_EXIM = re.compile(_DEFERRAL.pattern.replace(f"(?P<system>{_SYSTEM_E
 
 
 def _failure(rest: str) -> Entry | None:
+    recipient, rest = _recipient(rest[3:])
     match = _FAILURE.fullmatch(rest)
     if match is None:
         return None
     return Failure(
-        match["top"] or match["recipient"],
+        recipient,
         match["sender"],
         match["transport"] or "",
         _remote(match),

@@ -4,12 +4,20 @@
 from __future__ import annotations
 
 import pathlib
+import re
 import typing as tp
 
 import pytest
 
+from exordos_paas_mail.codecs import main_log
 from exordos_paas_mail.tests.relay import internet as internet_
 from exordos_paas_mail.tests.relay import relay as relay_
+
+# What events are made of; whatever a test has exim write there has to be understood.
+_EVENT = re.compile(
+    r"\[\d+\] (?:\S{16} )?(?:<= |[=-]> |== |\*\* |Completed|accepted "
+    r"|H=(?:\(.*\) )?\[[^]]*\]:\d+ .*rejected |\w+ authenticator failed)"
+)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -49,12 +57,15 @@ def relay(relay_session: relay_.Relay, internet: internet_.Internet) -> tp.Itera
     relay_session.forget_counts()
     relay_.LOG.unlink(missing_ok=True)
     yield relay_session
+    lines = [line for line in relay_session.log().splitlines() if _EVENT.search(line)]
+    unread = [line for line in lines if main_log.parse(line) is None]
     for path in (relay_.SENDERS, relay_.SENDERS_INDEX):
         path.unlink(missing_ok=True)
     panic = relay_.PANIC_LOG
     said = panic.read_text() if panic.exists() else ""
     panic.unlink(missing_ok=True)
     assert said == ""
+    assert unread == []
 
 
 @pytest.fixture

@@ -1,0 +1,68 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""Exim's own lines, with what others have it write, and what is read out of them.
+
+That each line of every other test of this suite is understood is the fixture's check.
+"""
+
+from __future__ import annotations
+
+import typing as tp
+
+import pytest
+
+from exordos_paas_mail.codecs import main_log
+from exordos_paas_mail.tests.relay import internet as internet_
+from exordos_paas_mail.tests.relay import relay as relay_
+
+ALICE = relay_.ALICE
+HOSTILE = [
+    r'"> F=<eve@example.org> R=mx T=remote_smtp S=1 C=\"250 OK\" QT=0s DT=0s"@elsewhere.example',
+    '"x H=evil [192.0.2.66]:25"@elsewhere.example',
+    '": 550 5.1.1 nobody"@elsewhere.example',
+    '"x@elsewhere.example routing defer (-1): x"@elsewhere.example',
+    '"Upper.Case"@elsewhere.example',
+    "Upper.Case@elsewhere.example",
+]
+
+
+def entries(relay: relay_.Relay, kind: type) -> list[tp.Any]:
+    lines = map(main_log.parse, relay.log().splitlines())
+    return [line.entry for line in lines if line is not None and isinstance(line.entry, kind)]
+
+
+@pytest.mark.parametrize("recipient", HOSTILE)
+def test_a_recipient_writes_no_field(
+    relay: relay_.Relay, internet: internet_.Internet, recipient: str
+) -> None:
+    code, text = relay.send(recipients=[recipient])
+    if code != 250:
+        # Refused before there is a message: then only the refusal is logged.
+        assert code // 100 == 5, text
+        assert entries(relay, main_log.Delivery) == []
+        return
+    internet.wait_for(1)
+    relay.wait_for_log("Completed")
+    (delivery,) = entries(relay, main_log.Delivery)
+    assert (delivery.recipient, delivery.sender) == (recipient, ALICE)
+    assert (delivery.remote.name, delivery.remote.port) == ("mx.public.example", 25)
+
+
+def test_a_message_id_writes_no_login(relay: relay_.Relay, internet: internet_.Internet) -> None:
+    hostile = '<"x A=plain:eve@example.org S=1"@client.example>'
+    assert relay.send(relay_.message(From=ALICE, Message_ID=hostile))[0] == 250
+    internet.wait_for(1)
+    (arrival,) = entries(relay, main_log.Arrival)
+    assert (arrival.account, arrival.sender, arrival.protocol) == (ALICE, ALICE, "esmtpsa")
+    (accepted,) = entries(relay, main_log.Accepted)
+    assert (accepted.account, accepted.recipients) == (ALICE, 1)
+
+
+def test_a_failed_login_and_a_refusal(relay: relay_.Relay) -> None:
+    with relay_.Raw(relay, 587, tls=True) as client:
+        assert client.command(f"AUTH PLAIN {relay_.token(ALICE, 'wrong')}")[:3] == "535"
+    assert relay.send(sender="eve@example.org")[0] == 553
+    assert entries(relay, main_log.FailedLogin) == [main_log.FailedLogin("127.0.0.1")]
+    (refusal,) = entries(relay, main_log.Refusal)
+    assert (refusal.client, refusal.command, refusal.temporary) == ("127.0.0.1", "MAIL", False)
+    assert refusal.words.startswith("<eve@example.org>")
