@@ -33,6 +33,8 @@ class Class(str, enum.Enum):
     AUTH = "auth"
     TLS = "tls"
     NETWORK = "network"
+    EXPIRED = "expired"
+    """It was tried for as long as the rule says: why is what the last delay says."""
     OTHER = "other"
 
 
@@ -186,6 +188,7 @@ _BY_SUBJECT: tp.Final = {
 _BY_WORDS: tp.Final = tuple(
     (re.compile(pattern, re.IGNORECASE), result)
     for pattern, result in (
+        (r"retry timeout exceeded", Class.EXPIRED),
         (
             r"unrouteable address|all relevant MX records|.*domain does not exist",
             Class.DOMAIN_UNKNOWN,

@@ -213,7 +213,7 @@ def _failed(at: int, queue_id: str, entry: main_log.Failure) -> Event:
         at,
         Type.FAILED,
         queue_id,
-        sender=_plain(entry.sender),
+        sender=_plain(entry.sender or ""),
         recipient=_plain(entry.recipient),
         reason=answers.classify(entry.words).value,
         **_remote(entry.remote),

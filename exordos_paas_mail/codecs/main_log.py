@@ -93,7 +93,8 @@ class Failure(tp.NamedTuple):
     """``**``: a recipient will not get its message."""
 
     recipient: str
-    sender: str
+    sender: str | None
+    """None where retrying has ended (retry_update in retry.c): the last deferral says why."""
     transport: str
     remote: Remote | None
     tls: Tls | None
@@ -182,7 +183,7 @@ _ACCEPTED = re.compile(
 )
 _ARRIVAL = re.compile(
     rf"<= (?:<>|(?P<sender>{_ADDRESS}))(?: R=(?P<about>{_ID}))?"
-    rf"(?: {_CLIENT}(?: TFO\*?)?)?(?: U=\S+)?(?: P=(?P<protocol>[a-z]+))?(?: L[*.]?-?)?{_TLS}"
+    rf"(?: {_CLIENT}(?: TFO\*?)?)?(?: U=\S+)?(?: P=(?P<protocol>[a-z0-9]+))?(?: L[*.]?-?)?{_TLS}"
     rf"(?: A=[a-z]+(?::(?P<account>{_LOGIN}))?)?(?: K)? S=(?P<size>\d+)(?: .*)?"
 )
 _DELIVERY = re.compile(
@@ -196,7 +197,7 @@ _DEFERRAL = re.compile(
     r"(?:: (?P<words>.*))?"
 )
 _FAILURE = re.compile(
-    rf" F=<(?P<sender>{_PATH})>{_QUEUE}(?: R={_NAME})?"
+    rf"(?: F=<(?P<sender>{_PATH})>)?{_QUEUE}(?: R={_NAME})?"
     rf"(?: T=(?P<transport>{_NAME}))?{_REMOTE}{_TLS}(?:: (?P<words>.*?))?(?: DT={_DURATION})?"
 )
 _COMPLETED = re.compile(rf"Completed(?: QT={_DURATION})?")
@@ -268,20 +269,22 @@ def _tls(match: re.Match[str]) -> Tls | None:
 def _recipient(text: str) -> tuple[str, str]:
     """Return the recipient that *text* starts with, as it was sent, and what follows.
 
-    What string_log_address writes: the address in lower case and without quotes, so that
-    its local part may hold anything, and then, where that is not what was sent, what was.
-    That begins before the first field, whose name has a capital; of several that could be
-    it, all but the last are part of the address.
+    The recipient is empty where there is none. string_log_address writes the address in
+    lower case and without quotes, so that its local part may hold anything, or that part
+    alone for a mailbox here, and then, where that is not what was sent, what was. That
+    begins before the first field, whose name has a capital; of several that could be it,
+    all but the last are part of the address.
     """
     capital = _NAME_OF_A_FIELD.search(text)
     end = capital.start() if capital else len(text)
     while (start := text.rfind(" <", 0, end)) > 0:
         match = _AS_SENT.match(text, start)
-        if match and _local_part(match["address"]) == text[:start].rpartition("@")[0]:
+        bare = text[:start]
+        if match and _local_part(match["address"]) in {bare, bare.rpartition("@")[0]}:
             return match["address"], text[match.end() :]
         end = start + 1
     plain = _START_OF_ADDRESS.match(text)
-    return (plain[0], text[plain.end() :]) if plain else ("", "")
+    return (plain[0], text[plain.end() :]) if plain else ("", text)
 
 
 def _local_part(address: str) -> str:
@@ -318,7 +321,7 @@ def _arrival(rest: str) -> Entry | None:
 
 def _delivery(rest: str) -> Entry | None:
     recipient, rest = _recipient(rest[3:])
-    match = _DELIVERY.fullmatch(rest)
+    match = _DELIVERY.fullmatch(rest) if recipient else None
     if match is None:
         return None
     return Delivery(
@@ -334,7 +337,7 @@ def _delivery(rest: str) -> Entry | None:
 
 def _deferral(rest: str) -> Entry | None:
     recipient, rest = _recipient(rest[3:])
-    match = _DEFERRAL.fullmatch(rest)
+    match = _DEFERRAL.fullmatch(rest) if recipient else None
     if match is None:
         return None
     errno = int(match["errno"])
@@ -360,7 +363,7 @@ _DEFERRAL_OF_EXIM = re.compile(_DEFERRAL.pattern.replace(f"(?P<system>{_SYSTEM_E
 
 def _failure(rest: str) -> Entry | None:
     recipient, rest = _recipient(rest[3:])
-    match = _FAILURE.fullmatch(rest)
+    match = _FAILURE.fullmatch(rest) if recipient else None
     if match is None:
         return None
     return Failure(

@@ -59,8 +59,8 @@ LINES: list[tuple[str, main_log.Entry]] = [
         ),
     ),
     (
-        f"{ID} => postmaster@example.com F=<> R=role_here T=role_mailbox S=900 QT=1d2h DT=0.001s",
-        main_log.Delivery("postmaster@example.com", "", "role_mailbox", None, None, "", 93_600.0),
+        f"{ID} => alice <{ALICE}> F=<> R=report_here T=role_mailbox S=900 QT=1d2h DT=0.001s",
+        main_log.Delivery(ALICE, "", "role_mailbox", None, None, "", 93_600.0),
     ),
     (
         f"{ID} == bob@example.net R=mx T=remote_smtp defer (113): No route to host {MX_FIELD}"
@@ -109,6 +109,15 @@ LINES: list[tuple[str, main_log.Entry]] = [
     (
         f"{ID} ** bob@example.net F=<{ALICE}>: Unrouteable address DT=0s",
         main_log.Failure("bob@example.net", ALICE, "", None, None, "Unrouteable address"),
+    ),
+    (
+        f"{ID} ** later@example.net: retry timeout exceeded",
+        main_log.Failure("later@example.net", None, "", None, None, "retry timeout exceeded"),
+    ),
+    (
+        f"{ID} <= {ALICE} H=(client) [192.0.2.1]:4711 P=utf8esmtpsa X={CIPHER} CV=no"
+        f" A=login:{ALICE} S=281 for a@m\N{LATIN SMALL LETTER U WITH DIAERESIS}ller.example",
+        main_log.Arrival(ALICE, "192.0.2.1", "utf8esmtpsa", ALICE, TLS, 281, ""),
     ),
     (f"{ID} Completed QT=0.045s", main_log.Completed()),
     (

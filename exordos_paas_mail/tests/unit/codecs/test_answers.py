@@ -146,6 +146,7 @@ def test_what_the_other_server_answered(words: str, answer: answers.Answer | Non
         ("host lookup did not complete", "network"),
         ("a TLS session is required, but the server did not offer TLS support", "tls"),
         ("DANE error: tlsa lookup DEFER", "tls"),
+        ("retry timeout exceeded", "expired"),
         ("something new", "other"),
     ],
 )
