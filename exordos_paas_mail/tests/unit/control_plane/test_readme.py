@@ -13,6 +13,7 @@ import typing as tp
 from wsgiref import simple_server
 
 import pytest
+from restalchemy.dm import filters
 
 from exordos_paas_mail import models
 from exordos_paas_mail.tests.unit.control_plane import api_client, fake_core
@@ -97,8 +98,9 @@ def test_the_api_commands_of_the_operations_work(
     api: api_client.Client, core: fake_core.FakeCore, url: str
 ) -> None:
     path = api.instance()
-    api.account(path, "noreply", password="correct-horse-battery")
-    before = models.MailAccount.objects.get_one().password_hash
+    for username in ("noreply", "shop", "satellite"):
+        api.account(path, username, password="correct-horse-battery")
+    before = _account("noreply").password_hash
     tasks = {}
     for section in OPERATIONS.read_text().split("\n## ")[1:]:
         blocks = re.findall(r"^```bash\n(.*?)^```", section, re.DOTALL | re.MULTILINE)
@@ -114,17 +116,26 @@ def test_the_api_commands_of_the_operations_work(
         "Replace a DKIM key": 1,
         "Find out why a login fails": 1,
         "Stop a stolen credential": 2,
+        "Say who may send as whom": 1,
+        "Send from another domain": 2,
     }
     known = f"INSTANCE={path.rpartition('/')[2]}"
     blocks = [block for blocks in tasks.values() for block in blocks]
     printed = _paste(core, url, known, *blocks, project=api.project_id)
-    (account,) = models.MailAccount.objects.get_all()
+    account = _account("noreply")
     (instance,) = models.MailInstance.objects.get_all()
     assert (account.active, instance.disk_size) == (True, 20)
     assert instance.hostname == "smtp.example.com"
     assert account.password_hash != before
+    assert instance.sender_policy == "account"
+    assert _account("shop").senders == ["noreply@mail.example.com"]
     # The account was off, then on again.
     assert printed.splitlines()[-2:] == ["false", "true"]
+
+
+def _account(username: str) -> models.MailAccount:
+    found = models.MailAccount.objects.get_one(filters={"username": filters.EQ(username)})
+    return tp.cast("models.MailAccount", found)
 
 
 def test_the_operations_shell_calls_core(core: fake_core.FakeCore, url: str) -> None:
