@@ -29,6 +29,8 @@ PACKAGES_DISK := $(PACKAGES_STAND) e2fsprogs fdisk
 PACKAGES_VM := openssh-client qemu-system-x86 qemu-utils zstd
 PACKAGES_LINT := shellcheck shfmt
 
+# A test often waits for a database or a process of its own.
+WORKERS := $(shell echo $$((2 * $$(nproc))))
 # Counting takes as long again as the tests: the gate does it.
 COVER := $(if $(filter yes,$(COVERAGE)),--cov --cov-report term --cov-report xml)
 
@@ -54,7 +56,7 @@ test: export PYTHONDONTWRITEBYTECODE :=
 test: export PYTHONPYCACHEPREFIX := $(CURDIR)/.cache/bytecode
 test: venv ## Unit tests: pure parts, and the real runtime on a real PostgreSQL; COVERAGE=yes counts lines
 	@tools/system-packages.sh $(PACKAGES_TEST)
-	@$(BIN)/pytest --numprocesses auto --dist loadfile $(COVER)
+	@$(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile $(COVER)
 
 .PHONY: benchmark-control-plane
 benchmark-control-plane: venv ## What an account change costs gservice, 10,000 accounts; has a bound

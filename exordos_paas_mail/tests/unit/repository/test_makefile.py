@@ -34,8 +34,9 @@ def make(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
 )
 def test_coverage_is_counted_where_it_is_asked_for(coverage: str, options: str) -> None:
     printed = make("--dry-run", "test", COVERAGE=coverage).stdout.splitlines()
+    workers = 2 * len(os.sched_getaffinity(0))
     assert printed[-1].rstrip() == (
-        f".venv/bin/pytest --numprocesses auto --dist loadfile{options}"
+        f".venv/bin/pytest --numprocesses {workers} --dist loadfile{options}"
     )
 
 
