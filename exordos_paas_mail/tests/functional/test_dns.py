@@ -47,6 +47,6 @@ def test_a_long_text_of_a_zone_is_answered_to_the_world_as_it_was_written(
     row = zone.add("TXT", "platform._domainkey", KEY)
     name = f"platform._domainkey.{zone.name}"
     assert row["name"] == name
-    poll.until("the key is answered", lambda: texts(world, name), [KEY].__eq__)
+    poll.until("the key is answered", lambda: texts(world, name), lambda found: found == [KEY])
     zone.remove(row)
-    poll.until("the key is gone", lambda: texts(world, name), [].__eq__)
+    poll.until("the key is gone", lambda: texts(world, name), lambda found: found == [])
