@@ -5,9 +5,9 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import pathlib
 import re
+import tempfile
 import typing as tp
 
 _ROOTS: tp.Final = ("/sys/fs/cgroup/cpuacct", "/sys/fs/cgroup/cpu,cpuacct", "/sys/fs/cgroup")
@@ -18,8 +18,8 @@ class CpuGroup:
 
     def __init__(self, name: str, *pids: int) -> None:
         root = next(path for path in map(pathlib.Path, _ROOTS) if (path / "cgroup.procs").exists())
-        self._folder = root / f"mailaas-benchmark-{os.getpid()}-{name}"
-        self._folder.mkdir()
+        # One of a run that was killed may be left: process ids of a name space come again.
+        self._folder = pathlib.Path(tempfile.mkdtemp(prefix=f"mailaas-benchmark-{name}-", dir=root))
         for pid in pids:
             self.add(pid)
 
