@@ -38,7 +38,7 @@ GROWTH_MAX = 2.0
 DOMAINS = 50
 DOMAINS_RATIO_MAX = 1.1
 TURNS = 9
-DOMAINS_TURNS = 30
+DOMAINS_TURNS = 200
 HASH = "$6$saltsaltsaltsalt$" + "h" * 86
 
 
