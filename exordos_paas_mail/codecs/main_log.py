@@ -15,7 +15,6 @@ may be added (``dnssec``, ``tls_peerdn``) are read past.
 from __future__ import annotations
 
 import datetime
-import os
 import re
 import string
 import typing as tp
@@ -171,7 +170,7 @@ _CLIENT = (
     rf"(?: I=\[{_IP}\](?::\d+)?)?"
 )
 # strerror(3) has no such characters, and exim goes on with " H=", " DT=" or ": ".
-_SYSTEM_ERROR = r": [A-Z][A-Za-z /(),'.-]*"
+_SYSTEM_ERROR = r"[A-Z][A-Za-z /(),'.-]*"
 
 _LINE = re.compile(
     r"(?P<at>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{3})?)(?: (?P<zone>[+-]\d\d\d\d))? "
@@ -191,11 +190,14 @@ _DELIVERY = re.compile(
     rf" S=\d+{_REMOTE}{_TLS}(?: A=[a-z]+(?::\S+)?)?(?: L\*?)?(?: PRDR)?(?: K)?"
     rf'(?: C="(?P<words>(?:[^"\\]|\\.)*)")? QT=(?P<queued>{_DURATION}) DT={_DURATION}'
 )
-_DEFERRAL = re.compile(
-    rf"{_QUEUE}(?: (?:routing|transporting)|(?: R={_NAME})?(?: T=(?P<transport>{_NAME}))?)"
-    rf" defer \((?P<errno>-?\d+)\)(?P<system>{_SYSTEM_ERROR})?{_REMOTE}(?: DT={_DURATION})?"
-    r"(?:: (?P<words>.*))?"
+_DEFER = (
+    rf"{_QUEUE}(?: (?:routing|transporting)|(?: R={_NAME})?(?: T=(?P<transport>{_NAME}))?) defer"
 )
+_WHERE_AND_WHY = rf"{_REMOTE}(?: DT={_DURATION})?(?:: (?P<words>.*))?"
+_DEFERRAL_BY_SYSTEM = re.compile(
+    rf"{_DEFER} \((?P<errno>\d+)\): (?P<system>{_SYSTEM_ERROR}){_WHERE_AND_WHY}"
+)
+_DEFERRAL_BY_EXIM = re.compile(rf"{_DEFER} \((?P<errno>0|-\d+)\){_WHERE_AND_WHY}")
 _FAILURE = re.compile(
     rf"(?: F=<(?P<sender>{_PATH})>)?{_QUEUE}(?: R={_NAME})?"
     rf"(?: T=(?P<transport>{_NAME}))?{_REMOTE}{_TLS}(?:: (?P<words>.*?))?(?: DT={_DURATION})?"
@@ -337,28 +339,18 @@ def _delivery(rest: str) -> Entry | None:
 
 def _deferral(rest: str) -> Entry | None:
     recipient, rest = _recipient(rest[3:])
-    match = _DEFERRAL.fullmatch(rest) if recipient else None
-    if match is None:
+    by_system = _DEFERRAL_BY_SYSTEM.fullmatch(rest)
+    match = by_system or _DEFERRAL_BY_EXIM.fullmatch(rest)
+    if match is None or not recipient:
         return None
-    errno = int(match["errno"])
-    words = [os.strerror(errno)] if errno > 0 else []
-    if errno <= 0 and match["system"]:
-        # A message of exim's own, which begins as one of the system's does.
-        match = _DEFERRAL_OF_EXIM.fullmatch(rest)
-        if match is None:
-            return None
-    if match["words"]:
-        words.append(match["words"])
+    reasons = [by_system["system"] if by_system else "", match["words"] or ""]
     return Deferral(
         recipient,
         match["transport"] or "",
         _remote(match),
-        errno,
-        ": ".join(words),
+        int(match["errno"]),
+        ": ".join(filter(None, reasons)),
     )
-
-
-_DEFERRAL_OF_EXIM = re.compile(_DEFERRAL.pattern.replace(f"(?P<system>{_SYSTEM_ERROR})?", ""))
 
 
 def _failure(rest: str) -> Entry | None:
