@@ -181,45 +181,47 @@ def _accepted(at: int, queue_id: str, entry: main_log.Arrival) -> Event:
 
 def _delivered(at: int, queue_id: str, entry: main_log.Delivery) -> Event:
     said = answers.parse(entry.words) or answers.Answer(0, "", entry.words)
-    return Event(
-        at,
-        Type.DELIVERED,
-        queue_id,
-        sender=_plain(entry.sender),
-        recipient=_plain(entry.recipient),
-        queued=round(entry.queued * 1000),
-        **_remote(entry.remote),
-        **_tls(entry.tls),
-        **_said(said),
-    )
+    more = {"queued": round(entry.queued * 1000), "sender": _plain(entry.sender)}
+    return _attempt(at, Type.DELIVERED, queue_id, entry, said, **more, **_tls(entry.tls))
 
 
 def _deferred(at: int, queue_id: str, entry: main_log.Deferral) -> Event:
-    said = answers.answer(entry.words) or answers.Answer(0, "", entry.words)
-    return Event(
-        at,
-        Type.DEFERRED,
-        queue_id,
-        recipient=_plain(entry.recipient),
-        reason=answers.classify(entry.words, entry.errno).value,
-        **_remote(entry.remote),
-        **_said(said),
-    )
+    reason = answers.classify(entry.words, entry.errno).value
+    return _attempt(at, Type.DEFERRED, queue_id, entry, _quoted(entry.words), reason=reason)
 
 
 def _failed(at: int, queue_id: str, entry: main_log.Failure) -> Event:
-    said = answers.answer(entry.words) or answers.Answer(0, "", entry.words)
+    reason = answers.classify(entry.words).value
+    more = {"reason": reason, "sender": _plain(entry.sender or "")}
+    return _attempt(
+        at, Type.FAILED, queue_id, entry, _quoted(entry.words), **more, **_tls(entry.tls)
+    )
+
+
+def _attempt(
+    at: int,
+    kind: Type,
+    queue_id: str,
+    entry: main_log.Delivery | main_log.Deferral | main_log.Failure,
+    said: answers.Answer,
+    **more: tp.Any,
+) -> Event:
     return Event(
         at,
-        Type.FAILED,
+        kind,
         queue_id,
-        sender=_plain(entry.sender or ""),
         recipient=_plain(entry.recipient),
-        reason=answers.classify(entry.words).value,
+        code=said.code,
+        enhanced=said.enhanced,
+        text=_plain(said.text, TEXT_SIZE_MAX),
         **_remote(entry.remote),
-        **_tls(entry.tls),
-        **_said(said),
+        **more,
     )
+
+
+def _quoted(words: str) -> answers.Answer:
+    """Return the answer that exim's *words* quote, or else the words."""
+    return answers.answer(words) or answers.Answer(0, "", words)
 
 
 def _completed(at: int, queue_id: str, entry: main_log.Completed) -> Event:  # noqa: ARG001
@@ -252,11 +254,6 @@ def _tls(tls: main_log.Tls | None) -> dict[str, tp.Any]:
     if tls is None:
         return {}
     return {"tls": tls.version, "cipher": tls.cipher, "verified": tls.verified}
-
-
-def _said(said: answers.Answer) -> dict[str, tp.Any]:
-    text = _plain(said.text, TEXT_SIZE_MAX)
-    return {"code": said.code, "enhanced": said.enhanced, "text": text}
 
 
 _MAKERS: tp.Final[Mapping[type, Callable[[int, str, tp.Any], Event]]] = types.MappingProxyType(
