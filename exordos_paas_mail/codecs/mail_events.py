@@ -24,6 +24,10 @@ if tp.TYPE_CHECKING:
 TEXT_SIZE_MAX: tp.Final = 512
 """Characters of the other server's words that are kept."""
 
+TAGS_MAX: tp.Final = 3
+TAG_SIZE_MAX: tp.Final = 64
+"""Characters of a tag that are kept."""
+
 # An address of RFC 5321 4.5.3.1 fits in; so does what acl_helo and DNS let through.
 _FIELD_SIZE_MAX: tp.Final = 1024
 _NUMBER_MAX: tp.Final = 2**53
@@ -41,8 +45,12 @@ class Type(str, enum.Enum):
     FAILED = "failed"
     COMPLETED = "completed"
     """Nothing of a message is left in the spool."""
+    DELETED = "deleted"
+    """Somebody on the node has removed a message from the spool."""
     REJECTED = "rejected"
     LOGIN_FAILED = "login_failed"
+    GAP = "gap"
+    """Events are missing here: ``text`` says why, ``count`` how many."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,6 +88,14 @@ class Event:
     """Milliseconds from the arrival to the delivery."""
     about: str = ""
     """The queue id of the message that this one, made by the relay, is a report of."""
+    header_from: str = ""
+    """The header field From of a message that was submitted, as it was sent."""
+    message_id: str = ""
+    """Its Message-ID, without the angle brackets."""
+    tags: tuple[str, ...] = ()
+    """Its X-Mail-Tag fields, one each."""
+    count: int = 1
+    """How many equal ones this event stands for; 0 of a gap where nobody knows."""
 
 
 def of(line: main_log.Line) -> Event:
@@ -90,7 +106,7 @@ def of(line: main_log.Line) -> Event:
 def render(events: Iterable[Event]) -> bytes:
     """Return *events* as JSON; ``parse`` is the inverse."""
     values = [
-        {name: value for name, value in dataclasses.asdict(event).items() if value not in ("", 0)}
+        {name: value for name, value in vars(event).items() if value != _DEFAULTS.get(name)}
         for event in events
     ]
     return json.dumps(values, separators=(",", ":")).encode("ascii")
@@ -118,8 +134,9 @@ def _event(value: object) -> Event:
     for name, field in fields.items():
         if not _is_sound(field, _FIELDS[name]):
             raise ValueError(f"{name} of an event is out of its bounds")
+    tags = tuple(fields.get("tags", ()))
     try:
-        return Event(**{**fields, "at": fields["at"], "type": Type(fields["type"])})
+        return Event(**{**fields, "at": fields["at"], "type": Type(fields["type"]), "tags": tags})
     except (KeyError, ValueError) as error:
         raise ValueError("an event has no time or no known type") from error
 
@@ -129,11 +146,20 @@ def _is_sound(field: object, kind: str) -> bool:
         return isinstance(field, bool)
     if kind == "int":
         return isinstance(field, int) and not isinstance(field, bool) and 0 <= field <= _NUMBER_MAX
+    if kind == "tuple[str, ...]":
+        return (
+            isinstance(field, list)
+            and len(field) <= TAGS_MAX
+            and all(_is_sound(tag, "str") and 0 < len(tag) <= TAG_SIZE_MAX for tag in field)
+        )
     return isinstance(field, str) and len(field) <= _FIELD_SIZE_MAX and field == _plain(field)
 
 
 _FIELDS: tp.Final[Mapping[str, str]] = types.MappingProxyType(
     {field.name: tp.cast("str", field.type) for field in dataclasses.fields(Event)}
+)
+_DEFAULTS: tp.Final[Mapping[str, object]] = types.MappingProxyType(
+    {field.name: field.default for field in dataclasses.fields(Event)}
 )
 
 
@@ -162,7 +188,20 @@ def _submitted(at: int, queue_id: str, entry: main_log.Accepted) -> Event:
         account=_plain(entry.account),
         recipients=entry.recipients,
         size=max(entry.size, 0),
+        header_from=_unfolded(entry.header_from),
+        message_id=_unfolded(entry.message_id).removeprefix("<").removesuffix(">"),
+        tags=tuple(_tags(entry.tags)),
     )
+
+
+def _unfolded(field: str) -> str:
+    """Return the text of a header field in one line."""
+    return _plain(" ".join(field.split()))
+
+
+def _tags(fields: Iterable[str]) -> list[str]:
+    tags = [_plain(" ".join(field.split()), TAG_SIZE_MAX).strip() for field in fields]
+    return [tag for tag in dict.fromkeys(tags) if tag][:TAGS_MAX]
 
 
 def _accepted(at: int, queue_id: str, entry: main_log.Arrival) -> Event:
@@ -228,6 +267,10 @@ def _completed(at: int, queue_id: str, entry: main_log.Completed) -> Event:  # n
     return Event(at, Type.COMPLETED, queue_id)
 
 
+def _deleted(at: int, queue_id: str, entry: main_log.Removal) -> Event:
+    return Event(at, Type.DELETED, queue_id, text=_plain(entry.by, TEXT_SIZE_MAX))
+
+
 def _rejected(at: int, queue_id: str, entry: main_log.Refusal) -> Event:  # noqa: ARG001
     # The message of a refusal after DATA is none that is there.
     return Event(
@@ -264,6 +307,7 @@ _MAKERS: tp.Final[Mapping[type, Callable[[int, str, tp.Any], Event]]] = types.Ma
         main_log.Deferral: _deferred,
         main_log.Failure: _failed,
         main_log.Completed: _completed,
+        main_log.Removal: _deleted,
         main_log.Refusal: _rejected,
         main_log.FailedLogin: _login_failed,
     }

@@ -14,6 +14,7 @@ may be added (``dnssec``, ``tls_peerdn``) are read past.
 
 from __future__ import annotations
 
+import binascii
 import datetime
 import re
 import string
@@ -46,6 +47,11 @@ class Accepted(tp.NamedTuple):
     account: str
     recipients: int
     size: int
+    header_from: str = ""
+    """The header field From; this and the next two are the client's text, and cut if long."""
+    message_id: str = ""
+    tags: tuple[str, ...] = ()
+    """What its fields X-Mail-Tag say."""
 
 
 class Arrival(tp.NamedTuple):
@@ -104,6 +110,12 @@ class Completed(tp.NamedTuple):
     """A message has left the spool."""
 
 
+class Removal(tp.NamedTuple):
+    """Somebody on the node has removed a message from the spool (``exim -Mrm``)."""
+
+    by: str
+
+
 class Refusal(tp.NamedTuple):
     """A command that an ACL refused."""
 
@@ -123,7 +135,9 @@ class FailedLogin(tp.NamedTuple):
     client: str
 
 
-Entry = Accepted | Arrival | Delivery | Deferral | Failure | Completed | Refusal | FailedLogin
+Entry = (
+    Accepted | Arrival | Delivery | Deferral | Failure | Completed | Removal | Refusal | FailedLogin
+)
 
 
 class Line(tp.NamedTuple):
@@ -150,6 +164,7 @@ _DURATION = r"(?:\d+\.\d{3}s|(?:\d+[wdhms])+)"
 # Of a resumed session exim writes `TLS1.3:(AES_256_GCM:256*`.
 _CIPHER = r"[A-Za-z0-9_.:+()-]+"
 _NAME = r"[A-Za-z0-9_]+"
+_BASE64 = r"[A-Za-z0-9+/]*={0,2}"
 _LOGIN = r'[^\x00-\x20\x7f()<>,;:\\"\[\]]+'
 
 _START_OF_ADDRESS = re.compile(_ADDRESS)
@@ -178,7 +193,11 @@ _LINE = re.compile(
 )
 _ACCEPTED = re.compile(
     rf"accepted account=(?P<account>{_LOGIN}) recipients=(?P<recipients>\d+)"
-    rf" size=(?P<size>-?\d+) id={_ID}"
+    rf" size=(?P<size>-?\d+)"
+    # Not in the log of an image before this field
+    rf"(?: from=(?P<header_from>{_BASE64}) message_id=(?P<message_id>{_BASE64})"
+    rf" tags=(?P<tags>{_BASE64}))?"
+    rf" id={_ID}"
 )
 _ARRIVAL = re.compile(
     rf"<= (?:<>|(?P<sender>{_ADDRESS}))(?: R=(?P<about>{_ID}))?"
@@ -203,6 +222,7 @@ _FAILURE = re.compile(
     rf"(?: T=(?P<transport>{_NAME}))?{_REMOTE}{_TLS}(?:: (?P<words>.*?))?(?: DT={_DURATION})?"
 )
 _COMPLETED = re.compile(rf"Completed(?: QT={_DURATION})?")
+_REMOVAL = re.compile(r"removed by (?P<by>.*)")
 _REFUSAL = re.compile(
     rf"{_CLIENT}(?: U=\S+)?{_TLS} "
     rf"(?:F=<(?P<sender>{_PATH})>(?: A=[a-z]+(?::(?P<account>{_LOGIN}))?)? )?"
@@ -303,7 +323,24 @@ def _accepted(rest: str) -> Entry | None:
     match = _ACCEPTED.fullmatch(rest)
     if match is None:
         return None
-    return Accepted(match["account"], int(match["recipients"]), int(match["size"]))
+    fields = (match["header_from"], match["message_id"], match["tags"])
+    try:
+        header_from, message_id, tags = (_decoded(field or "") for field in fields)
+    except binascii.Error:
+        return None
+    return Accepted(
+        match["account"],
+        int(match["recipients"]),
+        int(match["size"]),
+        header_from,
+        message_id,
+        tuple(filter(None, tags.split("\n"))),
+    )
+
+
+def _decoded(base64: str) -> str:
+    """Return the text of *base64*, which may end inside of a character."""
+    return binascii.a2b_base64(base64).decode("utf-8", "replace")
 
 
 def _arrival(rest: str) -> Entry | None:
@@ -372,6 +409,11 @@ def _completed(rest: str) -> Entry | None:
     return Completed() if _COMPLETED.fullmatch(rest) else None
 
 
+def _removal(rest: str) -> Entry | None:
+    match = _REMOVAL.fullmatch(rest)
+    return None if match is None else Removal(match["by"])
+
+
 def _refusal(rest: str) -> Entry | None:
     match = _REFUSAL.fullmatch(rest)
     if match is None:
@@ -399,4 +441,8 @@ _BY_START: tp.Final = {
     "**": _failure,
     "H=": _refusal,
 }
-_BY_WORD: tp.Final = (("accepted ", _accepted), ("Completed", _completed))
+_BY_WORD: tp.Final = (
+    ("accepted ", _accepted),
+    ("Completed", _completed),
+    ("removed by ", _removal),
+)

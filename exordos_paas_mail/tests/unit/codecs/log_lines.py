@@ -147,4 +147,18 @@ LINES: list[tuple[str, main_log.Entry]] = [
         " 535 Incorrect authentication data",
         main_log.FailedLogin("192.0.2.1"),
     ),
+    (
+        f"{ID} accepted account={ALICE} recipients=2 size=381"
+        " from=QWxpY2UgPGFsaWNlQGV4YW1wbGUuY29tPg=="
+        f" message_id=PDE3LjI0QGV4YW1wbGUuY29tPg== tags=d2VsY29tZQpjYW1wYWlnbiA3 id={ID}",
+        main_log.Accepted(
+            ALICE,
+            2,
+            381,
+            f"Alice <{ALICE}>",
+            "<17.24@example.com>",
+            ("welcome", "campaign 7"),
+        ),
+    ),
+    (f"{ID} removed by root", main_log.Removal("root")),
 ]

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import json
 import typing as tp
@@ -92,8 +93,38 @@ def test_a_refusal_is_of_no_message() -> None:
     )
 
 
+def test_a_message_has_the_fields_its_sender_gave_it() -> None:
+    (text,) = (text for text, _ in log_lines.LINES if " tags=" in text)
+    assert _of(text) == Event(
+        AT_MS,
+        Type.SUBMITTED,
+        ID,
+        account=ALICE,
+        recipients=2,
+        size=381,
+        header_from=f"Alice <{ALICE}>",
+        message_id="17.24@example.com",
+        tags=("welcome", "campaign 7"),
+    )
+
+
+def test_the_fields_a_sender_gives_are_bounded() -> None:
+    def field(text: str) -> str:
+        return base64.b64encode(text.encode()).decode()
+
+    tags = f" a\n\n{'b' * 70}\n a \nc\td\x00\nfourth"
+    event = _of(
+        f"{ID} accepted account={ALICE} recipients=1 size=1 from={field('A' * 2000)}"
+        f" message_id={field(' <' + chr(7) + '@x> ')} tags={field(tags)} id={ID}"
+    )
+    assert (event.header_from, event.message_id) == ("A" * 1024, "\N{REPLACEMENT CHARACTER}@x")
+    assert event.tags == ("a", "b" * 64, "c d\N{REPLACEMENT CHARACTER}")
+    assert mail_events.parse(mail_events.render([event])) == [event]
+
+
 def test_each_event_travels() -> None:
     events = [_of(text) for text, _ in log_lines.LINES]
+    events += [Event(AT_MS, Type.GAP, text="lost", count=n) for n in (0, 1, 2)]
     assert mail_events.parse(mail_events.render(events)) == events
     assert {event.type for event in events} == set(Type)
 
@@ -124,6 +155,14 @@ def test_what_others_write_is_bounded_and_printable(words: str) -> None:
         {"size": "1"},
         {"temporary": 1},
         {"recipient": None},
+        {"count": -1},
+        {"tags": "a"},
+        {"tags": [""]},
+        {"tags": ["a\nb"]},
+        {"tags": ["a", "b", "c", "d"]},
+        {"tags": ["x" * 65]},
+        {"tags": [1]},
+        {"tags": {"a": 1}},
     ],
 )
 def test_what_is_no_event_is_refused(changes: dict[str, object]) -> None:
@@ -145,4 +184,10 @@ def test_fields_of_a_later_release_are_passed_over() -> None:
 
 
 def test_every_field_has_a_kind_that_is_checked() -> None:
-    assert {field.type for field in dataclasses.fields(Event)} == {"int", "str", "bool", "Type"}
+    assert {field.type for field in dataclasses.fields(Event)} == {
+        "int",
+        "str",
+        "bool",
+        "Type",
+        "tuple[str, ...]",
+    }
