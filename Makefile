@@ -62,6 +62,10 @@ test: venv ## Unit tests: pure parts, and the real runtime on a real PostgreSQL;
 benchmark-control-plane: venv ## What an account change costs gservice, 10,000 accounts; has a bound
 	@$(BIN)/pytest -qs -p exordos_paas_mail.tests.unit.control_plane.conftest benchmarks/control_plane.py
 
+.PHONY: benchmark-dns
+benchmark-dns: venv ## What 1,000 domains cost the control plane between changes; has a bound
+	@$(BIN)/pytest -qs --show-capture=no -p exordos_paas_mail.tests.unit.control_plane.conftest benchmarks/dns.py
+
 .PHONY: test-relay
 test-relay: venv ## The relay's configuration on its real exim4, in name spaces of its own (root)
 	@tools/system-packages.sh $(PACKAGES_RELAY)

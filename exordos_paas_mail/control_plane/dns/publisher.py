@@ -13,6 +13,7 @@ import datetime
 import logging
 import random
 import threading
+import time
 import typing as tp
 
 import psycopg
@@ -36,8 +37,10 @@ if tp.TYPE_CHECKING:
 
 LOG = logging.getLogger(__name__)
 
+# Seconds between two looks at what changed or is due.
+LOOK_PERIOD: tp.Final = 5.0
 # Seconds until a zone is looked at again: all is well, or something is not.
-PERIOD: tp.Final = 300
+PERIOD: tp.Final = 3600
 RETRY_PERIOD: tp.Final = 30
 
 
@@ -62,14 +65,15 @@ class Publisher:
 
     def _pass(self) -> None:
         with utils.transaction() as session:
-            wanted = dns_checks.published(session)
-            known = publications.find_all(session)
-        for uuid, publication in known.items():
-            if uuid not in wanted:
-                self._withdraw(publication)
-        for uuid, domain in wanted.items():
-            if _is_due(domain, known.get(uuid)):
-                self._publish(domain, known.get(uuid))
+            due = [
+                (domain, publications.find(session, domain.uuid))
+                for domain in dns_checks.unpublished(session, utils.now())
+            ]
+            abandoned = publications.abandoned(session)
+        for publication in abandoned:
+            self._withdraw(publication)
+        for domain, known in due:
+            self._publish(domain, known)
 
     def _publish(self, domain: dns_checks.Domain, known: publications.Publication | None) -> None:
         try:
@@ -185,6 +189,7 @@ class PublisherService(basic.BasicService):
         super().__init__()
         self._publisher = publisher
         self._thread: threading.Thread | None = None
+        self._next_look = 0.0
 
     def _setup(self) -> None:
         """Do nothing: the first pass is made by the loop."""
@@ -192,6 +197,9 @@ class PublisherService(basic.BasicService):
     def _iteration(self) -> None:
         if self._thread is not None and self._thread.is_alive():
             return
+        if time.monotonic() < self._next_look:
+            return
+        self._next_look = time.monotonic() + LOOK_PERIOD
         # It holds nothing that the end of the process could break.
         self._thread = threading.Thread(
             target=self._publisher.run_once, name="mailaas-publisher", daemon=True
@@ -203,12 +211,6 @@ def service(username: str, password: str, base_url: str) -> PublisherService:
     """Return the service for the Core at *base_url*."""
     client = core.unscoped_client(username, password, base_url)
     return PublisherService(Publisher(core_zones.Zones(client)))
-
-
-def _is_due(domain: dns_checks.Domain, known: publications.Publication | None) -> bool:
-    if known is None or known.next_at <= utils.now():
-        return True
-    return not known.error and known.digest != domain.facts
 
 
 def _later(seconds: int = RETRY_PERIOD) -> datetime.datetime:

@@ -32,7 +32,7 @@ if tp.TYPE_CHECKING:
 LOG = logging.getLogger(__name__)
 
 # Seconds between two looks at what is due.
-PERIOD: tp.Final = 3.0
+PERIOD: tp.Final = 5.0
 # Checks at once, of all and of one project: nobody has all of them with servers that hang.
 CHECKS_MAX: tp.Final = 48
 _OF_ONE_MAX: tp.Final = 8

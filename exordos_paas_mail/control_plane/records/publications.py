@@ -13,6 +13,7 @@ import json
 import typing as tp
 
 from exordos_paas_mail import utils
+from exordos_paas_mail.control_plane.records import fields
 
 if tp.TYPE_CHECKING:
     import datetime
@@ -41,10 +42,14 @@ class Publication:
 _COLUMNS: tp.Final = "domain, instance, project_id, zone, digest, error, outcomes, next_at"
 
 
-def find_all(session: tp.Any) -> dict[sys_uuid.UUID, Publication]:
-    """Return the publications by their domain."""
-    rows = session.execute(f"SELECT {_COLUMNS} FROM mail_publications").fetchall()  # noqa: S608
-    return {row["domain"]: _publication(row) for row in rows}
+def abandoned(session: tp.Any) -> list[Publication]:
+    """Return the publications whose domain is gone, or is not to be in Core's DNS any more."""
+    rows = session.execute(
+        f"SELECT {_COLUMNS} FROM mail_publications p WHERE NOT EXISTS"  # noqa: S608
+        " (SELECT FROM mail_domains d WHERE d.uuid = p.domain AND d.dns->>'kind' = %s)",
+        (fields.PUBLISH_IN_CORE,),
+    ).fetchall()
+    return [_publication(row) for row in rows]
 
 
 def find(session: tp.Any, domain: sys_uuid.UUID) -> Publication | None:
