@@ -46,7 +46,7 @@ class Type(str, enum.Enum):
     COMPLETED = "completed"
     """Nothing of a message is left in the spool."""
     DELETED = "deleted"
-    """Somebody on the node has removed a message from the spool."""
+    """Somebody on the node has ended a message, and will not have it delivered."""
     REJECTED = "rejected"
     LOGIN_FAILED = "login_failed"
     GAP = "gap"
@@ -286,7 +286,7 @@ def _rejected(at: int, queue_id: str, entry: main_log.Refusal) -> Event:  # noqa
 
 
 def _login_failed(at: int, queue_id: str, entry: main_log.FailedLogin) -> Event:  # noqa: ARG001
-    return Event(at, Type.LOGIN_FAILED, client=entry.client)
+    return Event(at, Type.LOGIN_FAILED, account=_plain(entry.account), client=entry.client)
 
 
 def _remote(remote: main_log.Remote | None) -> dict[str, tp.Any]:

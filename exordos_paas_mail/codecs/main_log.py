@@ -111,7 +111,7 @@ class Completed(tp.NamedTuple):
 
 
 class Removal(tp.NamedTuple):
-    """Somebody on the node has removed a message from the spool (``exim -Mrm``)."""
+    """Somebody on the node has ended a message (``exim -Mrm``; ``-Mg``, with a bounce)."""
 
     by: str
 
@@ -133,6 +133,8 @@ class FailedLogin(tp.NamedTuple):
     """A wrong name or password."""
 
     client: str
+    account: str = ""
+    """Empty where the name is no account's: people type passwords there."""
 
 
 Entry = (
@@ -170,6 +172,8 @@ _LOGIN = r'[^\x00-\x20\x7f()<>,;:\\"\[\]]+'
 _START_OF_ADDRESS = re.compile(_ADDRESS)
 _AS_SENT = re.compile(rf" <(?P<address>{_ADDRESS})>")
 _NAME_OF_A_FIELD = re.compile(r"[A-Z]")
+# A field that is folded goes on.
+_NEXT_FIELD = re.compile(r"\n(?![ \t])")
 _TLS = (
     rf"(?: X=(?P<cipher>{_CIPHER})\*?)?(?: CV=(?P<verified>yes|no|dane))?"
     r'(?: DN="[^"\x00-\x1f]*")?'
@@ -222,7 +226,7 @@ _FAILURE = re.compile(
     rf"(?: T=(?P<transport>{_NAME}))?{_REMOTE}{_TLS}(?:: (?P<words>.*?))?(?: DT={_DURATION})?"
 )
 _COMPLETED = re.compile(rf"Completed(?: QT={_DURATION})?")
-_REMOVAL = re.compile(r"removed by (?P<by>.*)")
+_REMOVAL = re.compile(r"(?:removed|cancelled) by (?P<by>.*)")
 _REFUSAL = re.compile(
     rf"{_CLIENT}(?: U=\S+)?{_TLS} "
     rf"(?:F=<(?P<sender>{_PATH})>(?: A=[a-z]+(?::(?P<account>{_LOGIN}))?)? )?"
@@ -232,7 +236,7 @@ _REFUSAL = re.compile(
 )
 _FAILED_LOGIN = re.compile(
     r"[a-z]+ authenticator failed for (?:[^\s()\[\]]+ )?(?:\(.*?\) )?"
-    rf"\[(?P<client>{_IP})\](?::\d+)?: 535 .*"
+    rf"\[(?P<client>{_IP})\](?::\d+)?: 535 .*?(?: \(set_id=(?P<account>{_LOGIN})\))?"
 )
 _UNITS = {"w": 604_800, "d": 86_400, "h": 3600, "m": 60, "s": 1}
 
@@ -334,7 +338,7 @@ def _accepted(rest: str) -> Entry | None:
         int(match["size"]),
         header_from,
         message_id,
-        tuple(filter(None, tags.split("\n"))),
+        tuple(filter(None, _NEXT_FIELD.split(tags))),
     )
 
 
@@ -430,7 +434,7 @@ def _refusal(rest: str) -> Entry | None:
 
 def _failed_login(rest: str) -> Entry | None:
     match = _FAILED_LOGIN.fullmatch(rest)
-    return None if match is None else FailedLogin(match["client"])
+    return None if match is None else FailedLogin(match["client"], match["account"] or "")
 
 
 _BY_START: tp.Final = {
@@ -445,4 +449,5 @@ _BY_WORD: tp.Final = (
     ("accepted ", _accepted),
     ("Completed", _completed),
     ("removed by ", _removal),
+    ("cancelled by ", _removal),
 )

@@ -7,6 +7,7 @@ That each line of every other test of this suite is understood is the fixture's 
 
 from __future__ import annotations
 
+import subprocess
 import typing as tp
 
 import pytest
@@ -68,11 +69,81 @@ def test_a_message_id_writes_no_login(relay: relay_.Relay, internet: internet_.I
     assert (accepted.account, accepted.recipients) == (ALICE, 1)
 
 
+def test_what_a_sender_calls_its_mail_is_logged_and_its_tags_stay_here(
+    relay: relay_.Relay, internet: internet_.Internet
+) -> None:
+    fields = {"From": f'"A, =?x" <{ALICE}>', "Message_ID": "<a b\tid=1@client.example>"}
+    tags = "X-Mail-Tag: welcome\r\nx-mail-tag: second one,\r\n\tfolded\r\nX-Mail-Tag: n\u00fa\r\n"
+    assert relay.send((tags + relay_.message(**fields)).encode())[0] == 250
+    (kept,) = internet.wait_for(1)
+    assert b"x-mail-tag" not in kept.data.lower()
+    (accepted,) = entries(relay, main_log.Accepted)
+    assert accepted.header_from.strip() == fields["From"]
+    assert accepted.message_id.strip() == fields["Message_ID"]
+    assert accepted.tags == ("welcome", "second one,\n\tfolded", "n\u00fa")
+
+
+@pytest.mark.parametrize("size", [900, 15_000])
+def test_fields_without_end_leave_the_line_whole(
+    relay: relay_.Relay, internet: internet_.Internet, size: int
+) -> None:
+    folded = "\r\n ".join(["x" * 900] * -(-size // 900))
+    fields = {"From": f'"{folded}" <{ALICE}>', "Message_ID": f"<{folded}@client.example>"}
+    code, text = relay.send(relay_.message(**fields, X_Mail_Tag=folded))
+    assert code == 250, text
+    internet.wait_for(1)
+    relay.wait_for_log("Completed")
+    (accepted,) = entries(relay, main_log.Accepted)
+    sent = (f" {field}\n".replace("\r", "") for field in fields.values())
+    assert [accepted.header_from, accepted.message_id] == [field[:1000] for field in sent]
+    assert accepted.tags == (folded.replace("\r", "")[:1000],)
+
+
+def test_a_message_that_is_repaired_is_told_as_it_was_sent(
+    relay: relay_.Relay, internet: internet_.Internet
+) -> None:
+    sent = f"Alice <{ALICE}>, "
+    tag = " ".join(["tag"] * 400)
+    assert relay.send(relay_.message(From=sent, X_Mail_Tag=tag))[0] == 250
+    (kept,) = internet.wait_for(1)
+    assert b"x-mail-tag" not in kept.data.lower()
+    (accepted,) = entries(relay, main_log.Accepted)
+    assert (accepted.header_from.strip(), accepted.tags) == (sent.strip(), (tag[:1000],))
+
+
+def test_what_an_operator_removes_and_gives_up(relay: relay_.Relay) -> None:
+    removed, given_up = (
+        relay.send(recipients=["a@silent.example"])[1].removeprefix("OK id=") for _ in range(2)
+    )
+    relay.wait_until_idle()
+    subprocess.run(["exim4", "-Mrm", removed], check=True, capture_output=True)
+    subprocess.run(["exim4", "-Mg", given_up], check=True, capture_output=True)
+    relay.wait_for_log(f"{given_up} Completed")
+    ends = [
+        (line.queue_id, type(line.entry))
+        for line in map(main_log.parse, relay.log().splitlines())
+        if line is not None
+        and isinstance(line.entry, main_log.Removal | main_log.Completed)
+        and line.queue_id in {removed, given_up}
+    ]
+    assert ends == [
+        (removed, main_log.Removal),
+        (removed, main_log.Completed),
+        (given_up, main_log.Removal),
+        (given_up, main_log.Completed),
+    ]
+
+
 def test_a_failed_login_and_a_refusal(relay: relay_.Relay) -> None:
     with relay_.Raw(relay, 587, tls=True) as client:
         assert client.command(f"AUTH PLAIN {relay_.token(ALICE, 'wrong')}")[:3] == "535"
     assert relay.send(sender="eve@example.org")[0] == 553
-    assert entries(relay, main_log.FailedLogin) == [main_log.FailedLogin("127.0.0.1")]
+    with relay_.Raw(relay, 587, tls=True) as client:
+        assert client.command(f"AUTH PLAIN {relay_.token('nobody', 'wrong')}")[:3] == "535"
+    assert entries(relay, main_log.FailedLogin) == [
+        main_log.FailedLogin("127.0.0.1", ALICE),
+        main_log.FailedLogin("127.0.0.1"),
+    ]
     (refusal,) = entries(relay, main_log.Refusal)
     assert (refusal.client, refusal.command, refusal.temporary) == ("127.0.0.1", "MAIL", False)
     assert refusal.words.startswith("<eve@example.org>")

@@ -195,7 +195,7 @@ def test_the_log_tells_an_accepted_message_from_end_to_end(
     relay.wait_for_queue(0)
     said = "\n".join(relay.log_lines(re.escape(name)))
     for pattern in (
-        rf"accepted account={re.escape(ALICE)} recipients=1 size=\d+ id={name}",
+        rf"accepted account={re.escape(ALICE)} recipients=1 size=\d+ from=\S+ message_id=\S+",
         rf"<= {re.escape(ALICE)} H=\(client\.example\) \[127\.0\.0\.1\]:\d+ .*P=esmtpsa .*A=plain:",
         r"=> someone@elsewhere\.example .*R=mx T=remote_smtp .*C=\"250 kept\"",
         rf"{name} Completed",

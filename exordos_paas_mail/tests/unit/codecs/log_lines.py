@@ -161,4 +161,5 @@ LINES: list[tuple[str, main_log.Entry]] = [
         ),
     ),
     (f"{ID} removed by root", main_log.Removal("root")),
+    (f"{ID} cancelled by root", main_log.Removal("root")),
 ]
