@@ -80,6 +80,7 @@ EXIM_SPOOL_DIR: tp.Final = "/var/spool/exim4"
 # Below these exim refuses mail: check_spool_space, check_spool_inodes.
 EXIM_SPOOL_FREE_BYTES_MIN: tp.Final = 200 * 2**20
 EXIM_SPOOL_FREE_FILES_MIN: tp.Final = 1000
+EXIM_MAIN_LOG: tp.Final = "/var/log/exim4/mainlog"
 EXIM_PANIC_LOG: tp.Final = "/var/log/exim4/paniclog"
 # What exim is started with, and what that is made of: one that has changed is
 # another run of configure, and another start.
@@ -111,3 +112,8 @@ PARTS_LOCK_FILE: tp.Final = "/run/exordos-mail-parts.lock"
 CONFIGURE_UNIT: tp.Final = "exordos-metapaas-mail-configure"
 AGENT_UNIT: tp.Final = "exordos-metapaas-mail-agent"
 KEEPER_UNIT: tp.Final = "exordos-metapaas-mail-keeper"
+EVENTS_UNIT: tp.Final = "exordos-mail-events"
+# Where the control plane is, as the node's agent knows it.
+AGENT_CONFIG_FILE: tp.Final = "/etc/exordos_metapaas/metapaas_mail_agent.conf"
+# Events that the control plane does not have yet; on the data disk, exim's user's.
+EVENTS_DIR: tp.Final = "/var/lib/exordos/mail_events"

@@ -18,6 +18,7 @@ readonly DATA=(
   '/etc/exim4/tls|tls|root:Debian-exim|0750'
   '/var/lib/exordos/exordos_paas_mail|agent|root:root|0700'
   '/var/log/exim4|log|Debian-exim:adm|2750'
+  '/var/lib/exordos/mail_events|events|Debian-exim:Debian-exim|0700'
 )
 
 say() {
@@ -97,6 +98,7 @@ main() {
   # Both are ordered after exordos-bootstrap.service, which is this script:
   # waiting for them would never end.
   systemctl --no-block restart exordos-metapaas-mail-configure.service
+  systemctl --no-block start exordos-mail-events.service
   [[ $grown == yes ]] || die 'data disk in place, but it could not be grown'
   say 'data disk in place'
 }

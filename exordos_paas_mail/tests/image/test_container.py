@@ -29,6 +29,7 @@ DATA_DIRECTORIES = [
     "/etc/exim4/tls",
     "/var/lib/exordos/exordos_paas_mail",
     "/var/log/exim4",
+    "/var/lib/exordos/mail_events",
 ]
 
 

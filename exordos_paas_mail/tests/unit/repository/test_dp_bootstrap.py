@@ -25,6 +25,7 @@ DIRECTORIES = [
     ("/etc/exim4/tls", "tls", "root", "Debian-exim", "0750"),
     ("/var/lib/exordos/exordos_paas_mail", "agent", "root", "root", "0700"),
     ("/var/log/exim4", "log", "Debian-exim", "adm", "2750"),
+    ("/var/lib/exordos/mail_events", "events", "Debian-exim", "Debian-exim", "0700"),
 ]
 PREPARED = [
     "find_persistent_disk",
@@ -54,6 +55,7 @@ FINISHED = [
     "runuser --user=Debian-exim -- find /var/spool/exim4 -maxdepth 2 -path */db/* -type f"
     " ! -name *.lockfile -delete",
     CONFIGURE,
+    "systemctl --no-block start exordos-mail-events.service",
 ]
 # Of a container: its data disk is a directory, which does not grow.
 DONE = [*PREPARED, GROWTH[0], *MIGRATED, *FINISHED]

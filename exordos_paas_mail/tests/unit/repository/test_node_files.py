@@ -39,7 +39,13 @@ def agent() -> configparser.ConfigParser:
 
 
 @pytest.mark.parametrize(
-    "name", [constants.CONFIGURE_UNIT, constants.AGENT_UNIT, constants.KEEPER_UNIT]
+    "name",
+    [
+        constants.CONFIGURE_UNIT,
+        constants.AGENT_UNIT,
+        constants.KEEPER_UNIT,
+        constants.EVENTS_UNIT,
+    ],
 )
 def test_a_unit_of_ours_runs_a_program_of_the_wheel(name: str) -> None:
     pyproject = (ROOT / "pyproject.toml").read_text()
@@ -84,6 +90,29 @@ def test_no_process_of_a_node_is_given_up(name: str) -> None:
     assert settings["Unit", "StartLimitIntervalSec"] == ["0"]
     assert settings["Service", "Restart"] == ["always"]
     assert settings["Service", "RestartSec"] == ["500ms"]
+
+
+def test_events_are_told_for_as_long_as_a_node_lives_and_mail_never_waits_for_it() -> None:
+    settings = unit(f"{constants.EVENTS_UNIT}.service")
+    assert settings["Unit", "StartLimitIntervalSec"] == ["0"]
+    assert settings["Service", "Restart"] == ["always"]
+    assert settings["Unit", "AssertPathIsMountPoint"] == [constants.EVENTS_DIR, MOUNTS[3]]
+    assert settings["Service", "ReadWritePaths"] == [constants.EVENTS_DIR]
+    assert settings["Service", "User"] == [constants.EXIM_USER]
+    others = [
+        path
+        for path in SYSTEMD.rglob("*.*")
+        if path.is_file() and path.stem != constants.EVENTS_UNIT
+    ]
+    assert [path.name for path in others if constants.EVENTS_UNIT in path.read_text()] == []
+
+
+def test_the_daemon_of_events_reads_where_others_write() -> None:
+    config = f"/{(ROOT / 'etc/exordos_metapaas/metapaas_mail_agent.conf').relative_to(ROOT)}"
+    rotation = (ROOT / "etc/logrotate.d/exim4-base").read_text()
+    assert config == constants.AGENT_CONFIG_FILE
+    assert re.findall(r"^/\S+", rotation, re.MULTILINE) == [constants.EXIM_MAIN_LOG]
+    assert agent()["universal_agent"]["status_endpoint"].startswith("http://")
 
 
 def test_repairs_are_not_refused_for_coming_too_often() -> None:
@@ -169,7 +198,7 @@ def test_what_goes_to_the_data_disk_is_what_the_relay_asserts() -> None:
     script = (ROOT / "exordos/images/dp_bootstrap.sh").read_text()
     kept = re.findall(r"^  '(/[^|]+)\|", script, re.MULTILINE)
 
-    assert kept == [*MOUNTS[:3], constants.AGENT_STATE_DIR, MOUNTS[3]]
+    assert kept == [*MOUNTS[:3], constants.AGENT_STATE_DIR, MOUNTS[3], constants.EVENTS_DIR]
 
 
 def test_every_dependency_of_the_image_is_locked_with_hashes() -> None:

@@ -1,0 +1,121 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""exordos-mail-events: tell the control plane what became of mail.
+
+A loop as exim's user, killed at any time: what it has read and what it has sent
+is in its store. Mail never waits for it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import binascii
+import configparser
+import os
+import pathlib
+import sqlite3
+import sys
+import time
+import typing as tp
+import uuid
+
+from exordos_paas_mail import constants
+from exordos_paas_mail.node import machine
+from exordos_paas_mail.node.events import recorder as recorder_
+from exordos_paas_mail.node.events import sender as sender_
+from exordos_paas_mail.node.events import store as store_
+
+if tp.TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+PERIOD: tp.Final = 0.5
+# The node's key may be another one by now, and is read at the start.
+_REFUSALS_MAX = 600.0
+_AGENT = "universal_agent"
+
+
+class ConfigurationError(Exception):
+    """What this command needs to know is not there."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command until a signal ends it; returns an exit status otherwise."""
+    options = _parser().parse_args(arguments)
+    try:
+        api = _status_api(options.configuration, options.credentials)
+        recorder = recorder_.Recorder(options.log, options.store, _free_space(options.store))
+    except (ConfigurationError, OSError, sqlite3.Error, store_.DamagedError) as error:
+        sys.stderr.write(f"exordos-mail-events: {' '.join(str(error).split())}\n")
+        return 1
+    return run(recorder, sender_.Sender(api))
+
+
+def run(recorder: recorder_.Recorder, sender: sender_.Sender) -> int:
+    """Record and send until the control plane has refused the node for long."""
+    said = ""
+    while True:
+        more, wrong = False, ""
+        try:
+            more = recorder.turn()
+        except (OSError, sqlite3.OperationalError) as error:
+            wrong = f"cannot record: {error}"
+        try:
+            more = sender.turn(recorder.store) or more
+        except sender_.SendError as error:
+            wrong = str(error)
+        except sqlite3.OperationalError as error:
+            wrong = f"cannot send: {error}"
+        except store_.DamagedError as error:
+            recorder.renew()
+            wrong = str(error)
+        # Once, not twice a second.
+        if wrong and wrong != said:
+            sys.stderr.write(f"exordos-mail-events: {' '.join(wrong.split())}\n")
+            sys.stderr.flush()
+        said = wrong or said
+        refused = sender.refused_since
+        if refused is not None and time.monotonic() - refused > _REFUSALS_MAX:
+            return 1
+        if not more:
+            time.sleep(PERIOD)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="exordos-mail-events",
+        description="Tell the control plane what became of this node's mail, from exim's log.",
+    )
+    for name, default, what in (
+        ("log", constants.EXIM_MAIN_LOG, "exim's main log"),
+        ("store", constants.EVENTS_DIR, "directory of the events that are not sent yet"),
+        ("configuration", constants.AGENT_CONFIG_FILE, "configuration of the node's agent"),
+        (
+            "credentials",
+            os.environ.get("CREDENTIALS_DIRECTORY", ""),
+            "directory of the node's uuid (node-uuid) and key (node-key)",
+        ),
+    ):
+        parser.add_argument(f"--{name}", type=pathlib.Path, default=default, help=what)
+    return parser
+
+
+def _free_space(directory: pathlib.Path) -> Callable[[], int]:
+    node = machine.Machine()
+    return lambda: node.free_space(str(directory.absolute())).bytes
+
+
+def _status_api(configuration: pathlib.Path, credentials: pathlib.Path) -> sender_.StatusApi:
+    """Return the Status API as the node's agent knows it; raises ConfigurationError or OSError."""
+    parser = configparser.ConfigParser(interpolation=None)
+    try:
+        parser.read_string(configuration.read_text())
+        endpoint = parser.get(_AGENT, "status_endpoint")
+        node = uuid.UUID((credentials / "node-uuid").read_text().strip())
+        key = base64.b64decode((credentials / "node-key").read_text().strip(), validate=True)
+    except (configparser.Error, binascii.Error, ValueError) as error:
+        # Never the words: one of them is the key.
+        raise ConfigurationError(
+            f"{configuration} or {credentials} cannot be read: {type(error).__name__}"
+        ) from error
+    return sender_.StatusApi(endpoint, node, key)

@@ -1,0 +1,147 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""From the log into the store."""
+
+from __future__ import annotations
+
+import dataclasses
+import sqlite3
+import time
+import typing as tp
+
+from exordos_paas_mail.codecs import event_batches, mail_events, main_log
+from exordos_paas_mail.node.events import counts as counts_
+from exordos_paas_mail.node.events import follower as follower_
+from exordos_paas_mail.node.events import store as store_
+
+if tp.TYPE_CHECKING:
+    import pathlib
+    from collections.abc import Callable
+
+FLUSH_PERIOD: tp.Final = 2.0
+"""Seconds for which events are gathered into one batch."""
+STORE_SIZE_MAX: tp.Final = 512 * 2**20
+FREE_SIZE_MIN: tp.Final = 400 * 2**20
+"""Octets of the data disk that are left to mail; exim takes none below 200 MB (main.j2)."""
+
+# What is read without an event is read again after a kill.
+_PROGRESS_MAX = 2**20
+# What the store may take on the fullest disk.
+_STORE_SIZE_MIN = 4 * 2**20
+
+
+@dataclasses.dataclass
+class _Reading:
+    """What is read and not kept yet."""
+
+    follower: follower_.Follower
+    counts: counts_.Counts
+    kept: follower_.Position | None
+    events: list[mail_events.Event] = dataclasses.field(default_factory=list)
+    since: float = 0.0
+    """When (time.monotonic) the first of the events came."""
+
+
+class Recorder:
+    """Reads the log at *log* into the store of *directory*; *free* tells its disk's space.
+
+    Raises OSError and sqlite3.OperationalError when the disk refuses.
+    """
+
+    def __init__(self, log: pathlib.Path, directory: pathlib.Path, free: Callable[[], int]) -> None:
+        self._log = log
+        self._directory = directory
+        self._free = free
+        self._reading: _Reading
+        self._open()
+
+    def turn(self) -> bool:
+        """Read what is new and keep it when it is time; returns whether there is more to read.
+
+        What was read and not kept when log or disk refuse is read again by the next turn.
+        """
+        try:
+            return self._turn()
+        except store_.DamagedError:
+            self.renew()
+            return True
+        except (OSError, sqlite3.OperationalError):
+            self._reading.follower.close()
+            self._reading = self._resumed()
+            raise
+
+    def renew(self) -> None:
+        """Open the store again, which is damaged: a new one takes its place."""
+        self.store.close()
+        self._reading.follower.close()
+        self._open()
+
+    def _open(self) -> None:
+        self.store, damage = store_.open_or_renew(self._directory)
+        self._reading = self._resumed()
+        if damage:
+            # What the log says is in the other store, or has been sent.
+            self._reading.follower.position = self._reading.follower.end()
+            self._reading.events = [_gap(_now(), "the node's store of events was damaged")]
+            self._keep()
+
+    def _resumed(self) -> _Reading:
+        """Return the reading that goes on from what is kept."""
+        position = self.store.position()
+        counts = counts_.Counts(self.store.counts())
+        return _Reading(follower_.Follower(self._log, position), counts, position)
+
+    def _turn(self) -> bool:
+        reading = self._reading
+        lines = reading.follower.read()
+        now = _now()
+        events = [_gap(now, why) for why in reading.follower.gaps]
+        for text in lines:
+            line = main_log.parse(text.decode("utf-8", "surrogateescape"))
+            if line is not None:
+                events += reading.counts.add(mail_events.of(line))
+        events += reading.counts.due(now)
+        if not reading.events:
+            reading.since = time.monotonic()
+        reading.events += events
+        if self._is_time():
+            self._keep()
+        return bool(lines)
+
+    def _is_time(self) -> bool:
+        reading = self._reading
+        if reading.events:
+            is_enough = len(reading.events) >= event_batches.EVENTS_MAX
+            return is_enough or time.monotonic() - reading.since >= FLUSH_PERIOD
+        position, kept = reading.follower.position, reading.kept
+        if position is None or position == kept:
+            return False
+        return (
+            kept is None
+            or kept.head != position.head
+            or position.offset - kept.offset >= _PROGRESS_MAX
+        )
+
+    def _keep(self) -> None:
+        reading = self._reading
+        reading.follower.sync()
+        self.store.keep(reading.events, reading.follower.position, reading.counts.held())
+        reading.kept = reading.follower.position
+        reading.events = []
+        self._make_room()
+
+    def _make_room(self) -> None:
+        """Give up old events before mail has too little space."""
+        _, taken = self.store.waiting()
+        room = min(STORE_SIZE_MAX, max(_STORE_SIZE_MIN, self._free() + taken - FREE_SIZE_MIN))
+        if taken > room:
+            # More than it has to: not at each turn.
+            self.store.shrink(room * 3 // 4)
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _gap(at: int, why: str) -> mail_events.Event:
+    return mail_events.Event(at, mail_events.Type.GAP, text=why, count=0)

@@ -1,0 +1,227 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""The events that the control plane does not have yet, on the data disk.
+
+How far the log is read and what was read there are one transaction, so a process
+that is killed anywhere has lost nothing and takes nothing twice. A batch gets its
+number with its contents, before anybody is told of it, and goes when the control
+plane has it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import time
+import typing as tp
+import uuid
+import zlib
+
+from exordos_paas_mail.codecs import event_batches, mail_events
+from exordos_paas_mail.node.events import follower
+
+if tp.TYPE_CHECKING:
+    import pathlib
+    from collections.abc import Iterable, Iterator, Sequence
+
+FILE_NAME: tp.Final = "events.sqlite"
+_VERSION = 1
+_SCHEMA = """
+CREATE TABLE state (
+    stream TEXT NOT NULL,
+    next_seq INTEGER NOT NULL,
+    head BLOB,
+    position INTEGER,
+    counts BLOB NOT NULL
+);
+CREATE TABLE batches (
+    seq INTEGER PRIMARY KEY,
+    events BLOB NOT NULL,
+    count INTEGER NOT NULL,
+    size INTEGER NOT NULL
+);
+"""
+
+
+class DamagedError(Exception):
+    """The file is no store of this release."""
+
+
+class Store:
+    """The store in *directory*; nobody else has it open meanwhile.
+
+    Each method raises sqlite3.OperationalError when the disk refuses, and the store
+    is then as it was, and DamagedError when the file cannot be read.
+    """
+
+    def __init__(self, directory: pathlib.Path) -> None:
+        self._path = directory / FILE_NAME
+        self._open()
+
+    def _open(self) -> None:
+        # Transactions are ours to begin.
+        self._db = sqlite3.connect(self._path, isolation_level=None)
+        # Before there is a table, or it counts for nothing: the file shrinks again.
+        self._run("PRAGMA auto_vacuum = INCREMENTAL")
+        self._run("PRAGMA locking_mode = EXCLUSIVE")
+        self._run("PRAGMA journal_mode = WAL")
+        # A batch that was told and then forgotten would come again with other contents.
+        self._run("PRAGMA synchronous = FULL")
+        self._run("PRAGMA journal_size_limit = 1048576")
+        self._run("PRAGMA cache_size = -512")
+        ((version,),) = self._run("PRAGMA user_version")
+        if version == 0:
+            self._create()
+        elif version != _VERSION:
+            raise DamagedError(f"{self._path} is of version {version}")
+        try:
+            ((stream,),) = self._run("SELECT stream FROM state")
+            self.stream = uuid.UUID(stream)
+        except ValueError as error:
+            raise DamagedError(f"{self._path} has no stream") from error
+
+    def _create(self) -> None:
+        with self._transaction():
+            for statement in filter(str.strip, _SCHEMA.split(";")):
+                self._run(statement)
+            self._run(
+                "INSERT INTO state (stream, next_seq, counts) VALUES (?, 1, ?)",
+                (str(uuid.uuid4()), mail_events.render([])),
+            )
+            self._run(f"PRAGMA user_version = {_VERSION}")
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._db.close()
+
+    def position(self) -> follower.Position | None:
+        """Return how far the log is read, None before its first line."""
+        ((head, offset),) = self._run("SELECT head, position FROM state")
+        return None if head is None else follower.Position(head, offset)
+
+    def counts(self) -> list[mail_events.Event]:
+        """Return the counts that were held when the store was last written."""
+        ((counts,),) = self._run("SELECT counts FROM state")
+        return mail_events.parse(counts)
+
+    def keep(
+        self,
+        events: Sequence[mail_events.Event],
+        position: follower.Position | None,
+        counts: Iterable[mail_events.Event],
+    ) -> None:
+        """Keep *events* as numbered batches, with how far the log is read and what is counted."""
+        with self._transaction():
+            ((seq,),) = self._run("SELECT next_seq FROM state")
+            for raw, count in _batches(events):
+                packed = zlib.compress(raw)
+                self._run(
+                    "INSERT INTO batches (seq, events, count, size) VALUES (?, ?, ?, ?)",
+                    (seq, packed, count, len(packed)),
+                )
+                seq += 1
+            head, offset = position or (None, None)
+            self._run(
+                "UPDATE state SET next_seq = ?, head = ?, position = ?, counts = ?",
+                (seq, head, offset, mail_events.render(counts)),
+            )
+
+    def next(self) -> tuple[int, bytes] | None:
+        """Return the oldest batch, its number and its events as JSON; None where there is none."""
+        rows = self._run("SELECT seq, events FROM batches ORDER BY seq LIMIT 1")
+        return (rows[0][0], zlib.decompress(rows[0][1])) if rows else None
+
+    def forget(self, seq: int) -> None:
+        """Forget the batch of that number: the control plane has it."""
+        self._run("DELETE FROM batches WHERE seq = ?", (seq,))
+        self._run("PRAGMA incremental_vacuum")
+
+    def waiting(self) -> tuple[int, int]:
+        """Return how many events wait, and how many octets they take."""
+        ((count, size),) = self._run("SELECT TOTAL(count), TOTAL(size) FROM batches")
+        return int(count), int(size)
+
+    def shrink(self, size: int) -> int:
+        """Give up the oldest events until the others take at most *size* octets.
+
+        Their batches stay, each with a gap in place of its events: numbers have no
+        holes. Returns how many events were given up.
+        """
+        _, taken = self.waiting()
+        given_up = 0
+        with self._transaction():
+            for seq, count, own in self._run(
+                "SELECT seq, count, size FROM batches WHERE size > ? ORDER BY seq", (_GAP_SIZE,)
+            ):
+                if taken <= size:
+                    break
+                packed = zlib.compress(mail_events.render([_gap(count)]))
+                self._run(
+                    "UPDATE batches SET events = ?, count = 1, size = ? WHERE seq = ?",
+                    (packed, len(packed), seq),
+                )
+                taken -= own - len(packed)
+                given_up += count
+        if given_up:
+            self._run("PRAGMA incremental_vacuum")
+        return given_up
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._run("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._run("COMMIT")
+        finally:
+            if self._db.in_transaction:
+                self._db.rollback()
+
+    def _run(self, statement: str, values: Sequence[tp.Any] = ()) -> list[tp.Any]:
+        try:
+            return self._db.execute(statement, values).fetchall()
+        except sqlite3.DatabaseError as error:
+            # SQLITE_CORRUPT and SQLITE_NOTADB, and no other, are no subclass.
+            if type(error) is sqlite3.DatabaseError:
+                raise DamagedError(f"{self._path}: {error}") from error
+            raise
+
+
+def open_or_renew(directory: pathlib.Path) -> tuple[Store, str]:
+    """Return the store of *directory*, and why it is a new one, empty where it is not.
+
+    A file that is damaged, or of another release, is moved aside.
+    """
+    try:
+        return Store(directory), ""
+    except DamagedError as error:
+        why = str(error)
+    stamp = time.time_ns()
+    for path in directory.glob(f"{FILE_NAME}*"):
+        if ".aside-" not in path.name:
+            path.rename(path.with_name(f"{path.name}.aside-{stamp}"))
+    return Store(directory), why
+
+
+def _gap(count: int) -> mail_events.Event:
+    return mail_events.Event(
+        time.time_ns() // 1_000_000,
+        mail_events.Type.GAP,
+        text="the node had no room for more events",
+        count=count,
+    )
+
+
+_GAP_SIZE = 512
+"""A batch that is no larger is not worth giving up."""
+
+
+def _batches(events: Sequence[mail_events.Event]) -> list[tuple[bytes, int]]:
+    """Return *events* as JSON, in as many pieces as the bounds of a batch ask for."""
+    if not events:
+        return []
+    if len(events) <= event_batches.EVENTS_MAX:
+        raw = mail_events.render(events)
+        if len(raw) <= event_batches.RAW_SIZE_MAX:
+            return [(raw, len(events))]
+    half = len(events) // 2
+    return [*_batches(events[:half]), *_batches(events[half:])]

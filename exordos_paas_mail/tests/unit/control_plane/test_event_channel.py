@@ -1,0 +1,219 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""A node's daemon and the real Status API, on a real PostgreSQL."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import datetime
+import os
+import random
+import subprocess
+import sys
+import threading
+import time
+import typing as tp
+import uuid
+from wsgiref import simple_server
+
+import pytest
+from exordos_metapaas.status_api.api import app
+from gcl_sdk.agents.universal.api import packers
+from gcl_sdk.agents.universal.dm import models as sdk_models
+
+from exordos_paas_mail.codecs import event_batches, mail_events
+from exordos_paas_mail.node.events import sender, store
+from exordos_paas_mail.tests.unit.codecs import log_lines
+
+if tp.TYPE_CHECKING:
+    import pathlib
+    from collections.abc import Iterator
+
+    from restalchemy.storage.sql import engines
+
+KEY = bytes(range(32))
+NODE = uuid.UUID("5f3b0f4e-7c1d-4f0a-9c53-0a6c7f1f1a10")
+EVENT = mail_events.Event(1, mail_events.Type.COMPLETED, log_lines.ID)
+# A message that is sent to one recipient, and gets there.
+LINES = [
+    text.partition(" ")[2]
+    for start in ("accepted ", "<= ", "=> ", "Completed")
+    for text in [text for text, _ in log_lines.LINES if text.startswith(f"{log_lines.ID} {start}")][
+        :1
+    ]
+]
+KINDS = ("submitted", "accepted", "delivered", "completed")
+DAEMON = "from exordos_paas_mail.node.commands import events; raise SystemExit(events.main())"
+
+
+class _Quiet(simple_server.WSGIRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        pass
+
+
+@pytest.fixture
+def endpoint(database: engines.PgSQLEngine) -> Iterator[str]:
+    """Return where the Status API is, which knows the node."""
+    sdk_models.NodeEncryptionKey(
+        uuid=NODE,
+        private_key=base64.b64encode(KEY).decode(),
+        encryption_disabled_until=datetime.datetime(2020, 1, 1, tzinfo=datetime.timezone.utc),
+    ).save()
+    server = simple_server.make_server(
+        "127.0.0.1", 0, app.build_wsgi_application(), handler_class=_Quiet
+    )
+    with server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def arrived() -> list[tuple[uuid.UUID, int, list[mail_events.Event]]]:
+    """Return the batches the control plane has: stream, number, events."""
+    rows = sdk_models.Resource.objects.get_all(filters={})
+    batches = [event_batches.parse(row.value) for row in rows if row.kind == event_batches.KIND]
+    return sorted(
+        (b.stream, b.seq, mail_events.parse(event_batches.unseal(KEY, NODE, b))) for b in batches
+    )
+
+
+def test_a_batch_arrives_and_its_repetition_changes_nothing(
+    endpoint: str, tmp_path: pathlib.Path
+) -> None:
+    kept = store.Store(tmp_path)
+    kept.keep([EVENT], None, [])
+    (seq, events) = kept.next() or (0, b"")
+    api = sender.StatusApi(endpoint, NODE, KEY)
+    api.store(kept.stream, seq, events)
+    # As after a kill between the answer and the store's hearing of it.
+    assert sender.Sender(api).turn(kept) is True
+    assert sender.Sender(api).turn(kept) is False
+    assert arrived() == [(kept.stream, 1, [EVENT])]
+    (row,) = sdk_models.Resource.objects.get_all(filters={})
+    assert (row.uuid, row.node) == (event_batches.row_uuid(NODE, kept.stream, 1), NODE)
+    assert row.res_uuid == sdk_models.Resource.gen_res_uuid(row.uuid, event_batches.KIND)
+
+
+def test_the_largest_batch_arrives(endpoint: str) -> None:
+    stream = uuid.uuid4()
+    noise = [
+        mail_events.Event(n, mail_events.Type.GAP, text=os.urandom(200).hex()) for n in range(500)
+    ]
+    sender.StatusApi(endpoint, NODE, KEY).store(stream, 1, mail_events.render(noise))
+    assert arrived() == [(stream, 1, noise)]
+
+
+def test_a_node_with_another_key_is_refused_and_waits(
+    endpoint: str, tmp_path: pathlib.Path
+) -> None:
+    kept = store.Store(tmp_path)
+    kept.keep([EVENT], None, [])
+    other = sender.Sender(sender.StatusApi(endpoint, NODE, KEY[::-1]))
+    with pytest.raises(sender.RefusedError):
+        other.turn(kept)
+    assert other.refused_since is not None
+    assert other.turn(kept) is False
+    assert (kept.waiting()[0], arrived()) == (1, [])
+
+
+def test_nobody_answers() -> None:
+    api = sender.StatusApi("http://127.0.0.1:1", NODE, KEY)
+    with pytest.raises(sender.SendError, match="does not answer"):
+        api.store(uuid.uuid4(), 1, b"[]")
+
+
+def test_an_answer_that_is_not_the_control_planes_is_none(tmp_path: pathlib.Path) -> None:
+    def anybody(_: object, start: tp.Callable[..., object]) -> list[bytes]:
+        start("201 Created", [("X-Genesis-Nonce", base64.b64encode(bytes(12)).decode())])
+        return [b"{}"]
+
+    kept = store.Store(tmp_path)
+    kept.keep([EVENT], None, [])
+    with simple_server.make_server("127.0.0.1", 0, anybody, handler_class=_Quiet) as server:
+        thread = threading.Thread(target=server.handle_request)
+        thread.start()
+        api = sender.StatusApi(f"http://127.0.0.1:{server.server_port}", NODE, KEY)
+        with pytest.raises(sender.SendError, match="not the control plane's"):
+            sender.Sender(api).turn(kept)
+        thread.join()
+    assert kept.waiting()[0] == 1
+
+
+def test_the_names_of_the_protocol_are_the_sdks() -> None:
+    assert sender.CONTENT_TYPE == packers.ENCRYPTED_JSON_CONTENT_TYPE
+
+
+class Node:
+    """A node's daemon, with a log that is written and rotated meanwhile."""
+
+    def __init__(self, folder: pathlib.Path, endpoint: str) -> None:
+        self.log = folder / "mainlog"
+        (folder / "store").mkdir()
+        (folder / "node-uuid").write_text(f"{NODE}\n")
+        (folder / "node-key").write_text(base64.b64encode(KEY).decode())
+        (folder / "agent.conf").write_text(f"[universal_agent]\nstatus_endpoint = {endpoint}\n")
+        self._command = [
+            sys.executable,
+            "-c",
+            DAEMON,
+            f"--log={self.log}",
+            f"--store={folder / 'store'}",
+            f"--configuration={folder / 'agent.conf'}",
+            f"--credentials={folder}",
+        ]
+        self.written: list[tuple[str, str]] = []
+
+    def start(self) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(self._command)
+
+    def write(self, messages: int) -> None:
+        """Write what exim writes of some messages."""
+        with self.log.open("a") as log:
+            for _ in range(messages):
+                name = f"1xWXbc-{len(self.written) // len(LINES):06}-20"
+                for text in LINES:
+                    stamp = datetime.datetime.now(datetime.timezone.utc)
+                    at = stamp.strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
+                    log.write(f"{at} [493] {name} {text}\n")
+                self.written += [(name, kind) for kind in KINDS]
+
+    def rotate(self) -> None:
+        for number in (2, 1):
+            with contextlib.suppress(FileNotFoundError):
+                self.log.with_name(f"mainlog.{number}").rename(f"{self.log}.{number + 1}")
+        self.log.rename(f"{self.log}.1")
+
+
+def test_kills_at_any_time_lose_nothing_and_repeat_nothing(
+    endpoint: str, tmp_path: pathlib.Path
+) -> None:
+    chance = random.Random(os.environ.get("MAILAAS_SEED", "kills"))  # noqa: S311 - no secret
+    node = Node(tmp_path, endpoint)
+    for number in range(6):
+        node.write(chance.randrange(300))
+        process = node.start()
+        until = time.monotonic() + chance.uniform(0.5, 4.0)
+        while time.monotonic() < until:
+            node.write(chance.randrange(3))
+            time.sleep(chance.uniform(0.0, 0.05))
+        if number in {1, 4}:
+            node.write(1)
+            node.rotate()
+            node.write(chance.randrange(1, 200))
+            time.sleep(chance.uniform(0.0, 3.0))
+        process.kill()
+        process.wait()
+    node.write(1)
+    with node.start() as process:
+        deadline = time.monotonic() + 60
+        while not (came := arrived()) or came[-1][2][-1].queue_id != node.written[-1][0]:
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+        process.kill()
+    assert len({stream for stream, _, _ in came}) == 1
+    assert [seq for _, seq, _ in came] == list(range(1, len(came) + 1))
+    events = [event for _, _, part in came for event in part]
+    assert [(event.queue_id, event.type.value) for event in events] == node.written

@@ -1,0 +1,170 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import dataclasses
+import os
+import random
+import sqlite3
+from typing import TYPE_CHECKING
+
+import pytest
+
+from exordos_paas_mail.codecs import event_batches, mail_events
+from exordos_paas_mail.codecs.mail_events import Event, Type
+from exordos_paas_mail.node.events import counts as counts_
+from exordos_paas_mail.node.events import follower, store
+
+if TYPE_CHECKING:
+    import pathlib
+
+POSITION = follower.Position(b"2026-11-26 11:25:36.641 [1] x", 77)
+FAILED = Event(60_000, Type.LOGIN_FAILED, client="192.0.2.1")
+
+
+def events(count: int, text: str = "") -> list[Event]:
+    return [Event(n, Type.COMPLETED, f"id-{n}", text=text) for n in range(count)]
+
+
+def taken(opened: store.Store) -> list[tuple[int, list[Event]]]:
+    """Take all batches out of a store, as the control plane does."""
+    found = []
+    while batch := opened.next():
+        found.append((batch[0], mail_events.parse(batch[1])))
+        opened.forget(batch[0])
+    return found
+
+
+def test_what_is_kept_is_there_after_a_restart(tmp_path: pathlib.Path) -> None:
+    first = store.Store(tmp_path)
+    assert (first.position(), first.counts(), first.next()) == (None, [], None)
+    held = [dataclasses.replace(FAILED, count=3)]
+    first.keep(events(3), POSITION, held)
+    first.keep([], POSITION._replace(offset=99), held)
+    first.close()
+    second = store.Store(tmp_path)
+    assert second.stream == first.stream
+    assert second.position() == POSITION._replace(offset=99)
+    assert second.counts() == held
+    assert second.waiting()[0] == 3
+    assert taken(second) == [(1, events(3))]
+    second.keep(events(1), POSITION, [])
+    assert taken(second) == [(2, events(1))]
+
+
+@pytest.mark.parametrize(
+    ("given", "batches"), [(events(1200), 4), (events(200, "\N{SNOWMAN}" * 512), 4)]
+)
+def test_a_batch_has_its_bounds(tmp_path: pathlib.Path, given: list[Event], batches: int) -> None:
+    opened = store.Store(tmp_path)
+    opened.keep(given, POSITION, [])
+    found = []
+    while batch := opened.next():
+        assert len(batch[1]) <= event_batches.RAW_SIZE_MAX
+        found.append((batch[0], mail_events.parse(batch[1])))
+        opened.forget(batch[0])
+    assert [seq for seq, _ in found] == list(range(1, batches + 1))
+    assert [event for _, part in found for event in part] == given
+    assert max(len(part) for _, part in found) <= event_batches.EVENTS_MAX
+
+
+def test_events_that_are_given_up_leave_a_gap_and_no_hole(tmp_path: pathlib.Path) -> None:
+    words = random.Random(1)  # noqa: S311 - no secret
+    opened = store.Store(tmp_path)
+    for _ in range(40):
+        opened.keep(events(100, words.randbytes(200).hex()), POSITION, [])
+    _, size = opened.waiting()
+    given_up = opened.shrink(size // 2)
+    assert 1500 <= given_up <= 2500
+    assert opened.waiting()[1] <= size // 2
+    assert opened.shrink(size // 2) == 0
+    found = taken(opened)
+    assert [seq for seq, _ in found] == list(range(1, 41))
+    gaps = [event for _, part in found for event in part if event.type is Type.GAP]
+    assert {(event.text, event.count) for event in gaps} == {
+        ("the node had no room for more events", 100)
+    }
+    assert len(gaps) * 100 == given_up
+    opened.close()
+    assert (tmp_path / store.FILE_NAME).stat().st_size <= 5 * 4096
+
+
+@pytest.mark.parametrize("spoil", ["text", "middle", "version", "empty"])
+def test_a_damaged_store_is_moved_aside(tmp_path: pathlib.Path, spoil: str) -> None:
+    opened = store.Store(tmp_path)
+    opened.keep(events(5000, "x"), POSITION, [])
+    stream = opened.stream
+    opened.close()
+    path = tmp_path / store.FILE_NAME
+    if spoil == "text":
+        path.write_text("no database at all" * 1000)
+    elif spoil == "middle":
+        path.write_bytes(path.read_bytes()[:4096] + os.urandom(path.stat().st_size - 4096))
+    elif spoil == "version":
+        with sqlite3.connect(path) as database:
+            database.execute("PRAGMA user_version = 9")
+        database.close()
+    else:
+        with sqlite3.connect(path) as database:
+            database.execute("DELETE FROM state")
+        database.close()
+    renewed, why = store.open_or_renew(tmp_path)
+    assert why
+    assert (renewed.position(), renewed.next()) == (None, None)
+    assert renewed.stream != stream
+    assert list(tmp_path.glob("*.aside-*"))
+    renewed.close()
+    again, why = store.open_or_renew(tmp_path)
+    assert (why, again.stream) == ("", renewed.stream)
+
+
+def test_nobody_else_opens_the_store(tmp_path: pathlib.Path) -> None:
+    opened = store.Store(tmp_path)
+    with pytest.raises(sqlite3.OperationalError):
+        store.Store(tmp_path)
+    opened.keep(events(1), POSITION, [])
+
+
+@pytest.mark.parametrize(
+    ("at", "told"),
+    [
+        ([0], [(0, 1)]),
+        ([0, 1000, 59_000], [(0, 1), (59_000, 2)]),
+        ([0, 1000, 60_000, 61_000], [(0, 1), (1000, 1), (60_000, 1), (61_000, 1)]),
+        ([0, 5000, 400_000], [(0, 1), (5000, 1), (400_000, 1)]),
+    ],
+)
+def test_equal_events_of_a_minute_are_one(at: list[int], told: list[tuple[int, int]]) -> None:
+    counts = counts_.Counts()
+    found = []
+    for time in at:
+        found += counts.add(dataclasses.replace(FAILED, at=time))
+    found += counts.due(at[-1] + counts_.PERIOD)
+    assert [(event.at, event.count) for event in found] == told
+    assert counts.held() == []
+
+
+def test_a_restart_goes_on_counting() -> None:
+    counts = counts_.Counts()
+    for time in (0, 1000, 2000):
+        counts.add(dataclasses.replace(FAILED, at=time))
+    counts = counts_.Counts(counts.held())
+    assert counts.add(dataclasses.replace(FAILED, at=3000)) == []
+    assert counts.due(100_000) == [dataclasses.replace(FAILED, at=3000, count=3)]
+
+
+def test_other_events_are_never_counted() -> None:
+    counts = counts_.Counts()
+    assert [len(counts.add(event)) for event in events(1) * 3] == [1, 1, 1]
+    other = dataclasses.replace(FAILED, client="192.0.2.2")
+    assert [counts.add(FAILED), counts.add(other), counts.add(FAILED)] == [[FAILED], [other], []]
+
+
+def test_a_flood_of_different_events_is_bounded() -> None:
+    counts = counts_.Counts()
+    told = 0
+    for number in range(3 * counts_.KINDS_MAX):
+        event = dataclasses.replace(FAILED, client=str(number))
+        told += sum(told.count for told in counts.add(event) + counts.add(event))
+    assert told + len(counts.held()) == 6 * counts_.KINDS_MAX
+    assert len(counts.held()) <= counts_.KINDS_MAX
