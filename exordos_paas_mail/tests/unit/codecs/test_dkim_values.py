@@ -12,11 +12,11 @@ import pytest
 from hypothesis import strategies as st
 
 from exordos_paas_mail.codecs import dkim, dkim_values
+from exordos_paas_mail.tests.unit.codecs import texts
 
 if TYPE_CHECKING:
     import random
 
-LABELS = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 ED25519_KEY = base64.b64encode(bytes(32)).decode()
 
 public_keys = st.one_of(
@@ -24,7 +24,10 @@ public_keys = st.one_of(
     st.tuples(st.just("rsa"), st.binary(min_size=1, max_size=600)),
 ).map(lambda key: (key[0], base64.b64encode(key[1]).decode()))
 lists = st.dictionaries(
-    st.tuples(st.from_regex(rf"\A{LABELS}\.[a-z]{{2,5}}\Z"), st.from_regex(rf"\A{LABELS}\Z")),
+    st.tuples(
+        st.tuples(texts.labels(), texts.top_labels(5)).map(".".join),
+        texts.labels(),
+    ),
     public_keys,
     max_size=8,
 ).map(lambda found: [dkim_values.Value(*name, *found[name]) for name in sorted(found)])

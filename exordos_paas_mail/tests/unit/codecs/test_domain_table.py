@@ -11,16 +11,14 @@ import pytest
 from hypothesis import strategies as st
 
 from exordos_paas_mail.codecs import dkim, domain_table
+from exordos_paas_mail.tests.unit.codecs import texts
 
 if TYPE_CHECKING:
     import random
 
-LABELS = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
-
-names = st.from_regex(rf"\A{LABELS}\.{LABELS}\.[a-z]{{2,5}}\Z")
-selectors = st.from_regex(rf"\A{LABELS}\Z")
+names = st.tuples(texts.labels(), texts.labels(), texts.top_labels(5)).map(".".join)
 keys = st.dictionaries(
-    selectors,
+    texts.labels(),
     st.tuples(st.sampled_from(dkim.ALGORITHMS), st.sampled_from(domain_table.DUTIES)),
     max_size=domain_table.KEYS_MAX,
 ).map(lambda found: tuple(domain_table.Key(name, *found[name]) for name in sorted(found)))

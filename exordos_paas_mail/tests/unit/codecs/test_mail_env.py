@@ -9,11 +9,16 @@ import pytest
 from hypothesis import strategies as st
 
 from exordos_paas_mail.codecs import env_files, mail_env, relay_env
+from exordos_paas_mail.tests.unit.codecs import texts
 
 KINDS = {"allow_private_mx": bool, "connections_max": int, "message_size_max": str}
 
 
-NAMES = st.from_regex(r"\A([a-z0-9]([a-z0-9-]{0,8}[a-z0-9])?\.){1,5}[a-z]{2,9}\Z")
+NAMES = st.builds(
+    "{}.{}".format,
+    st.lists(texts.labels(10), min_size=1, max_size=5).map(".".join),
+    texts.top_labels(9),
+)
 
 
 @hypothesis.given(NAMES, NAMES)

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import string
 from typing import TYPE_CHECKING
 
 import hypothesis
@@ -11,14 +12,20 @@ import pytest
 from hypothesis import strategies as st
 
 from exordos_paas_mail.codecs import passwd
+from exordos_paas_mail.tests.unit.codecs import texts
 
 if TYPE_CHECKING:
     import random
 
 HASH = "$6$saltsalt$" + "x" * 86
 
-usernames = st.from_regex(r"\A[a-z0-9!$&'*+=?^_`{|}~.-][a-z0-9!#$&'*+=?^_`{|}~.-]{0,20}\Z")
-hashes = st.from_regex(r"\A\$(1|5|6|y|2b)\$[a-zA-Z0-9./=,$-]{1,99}\Z")
+_FIRST = string.ascii_lowercase + string.digits + "!$&'*+=?^_`{|}~.-"
+usernames = texts.words(_FIRST + "#", 21, first=_FIRST)
+hashes = st.builds(
+    "${}${}".format,
+    st.sampled_from(["1", "5", "6", "y", "2b"]),
+    texts.words(string.ascii_letters + string.digits + "./=,$-", 99),
+)
 accounts = st.dictionaries(usernames, hashes, max_size=20)
 
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import strategies as st
 
 from exordos_paas_mail.codecs import rules, senders
+from exordos_paas_mail.tests.unit.codecs import texts
 
 DOMAIN = "example.com"
 FILE = "*:domain\napp@example.com:*@*.example.com;noreply@example.com\nweb@example.com:own\n.:3\n"
@@ -66,15 +67,23 @@ def test_the_file_is_sorted_and_ends_with_a_mark() -> None:
     assert senders.line(["own", "b@example.com", "own"]) == "b@example.com;own"
 
 
+_FIRST = texts.LETTERS + "0123456789_"
+_LOCAL = _FIRST + "+=-"
+
+
 @hypothesis.given(
     st.sampled_from(sorted(senders.DEFAULTS)),
     st.dictionaries(
-        st.from_regex(r"\A[a-z0-9_][a-z0-9_+=-]{0,9}\Z"),
+        texts.words(_LOCAL, 10, first=_FIRST),
         st.lists(
             st.one_of(
                 st.just("own"),
-                st.from_regex(r"\A(\*|[a-z0-9_+=-]{1,9})@[a-z]{1,9}\.example\Z"),
-                st.from_regex(r"\A\*@\*\.[a-z]{1,9}\.example\Z"),
+                st.builds(
+                    "{}@{}.example".format,
+                    st.just("*") | texts.words(_LOCAL, 9),
+                    texts.words(texts.LETTERS, 9),
+                ),
+                st.builds("*@*.{}.example".format, texts.words(texts.LETTERS, 9)),
             ),
             min_size=1,
             max_size=5,
