@@ -75,6 +75,10 @@ test-relay: venv ## The relay's configuration on its real exim4, in name spaces 
 benchmark-agent: venv ## What a settled pass of a node's agent costs, 10,000 and 100,000 accounts; has bounds
 	@PYTHONPATH=. $(BIN)/python benchmarks/agent_loop.py
 
+.PHONY: benchmark-events
+benchmark-events: venv ## What telling of a message costs a node, CPU and memory; has bounds
+	@PYTHONPATH=. $(BIN)/python benchmarks/events.py
+
 .PHONY: benchmark-relay
 benchmark-relay: venv ## What a login costs exim by the number of accounts; has bounds (root)
 	@tools/system-packages.sh $(PACKAGES_RELAY)

@@ -18,7 +18,12 @@ PARTS = {
     "static": ["lint", "typecheck"],
     "unit": ["test"],
     "workflows": ["test-workflows"],
-    "agent": ["benchmark-agent", "benchmark-control-plane"],
+    "agent": [
+        "benchmark-agent",
+        "benchmark-control-plane",
+        "benchmark-dns",
+        "benchmark-events",
+    ],
     "relay": ["test-relay", "benchmark-relay"],
     "image": ["test-image", "test-vm"],
     "stand": ["functional", "stand-down"],
