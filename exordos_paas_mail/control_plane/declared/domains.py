@@ -6,15 +6,30 @@ from __future__ import annotations
 
 import typing as tp
 
+from restalchemy.dm import filters as dm_filters
 from restalchemy.dm import properties, types
+from restalchemy.storage.sql import orm
 
 from exordos_paas_mail.control_plane.declared import base
 from exordos_paas_mail.control_plane.records import domains
 
 
+class _Declared(orm.ObjectCollection):
+    """Lists what a manifest can have declared.
+
+    The agent lists by project, and warns in each pass of what nobody declared to it.
+    """
+
+    def get_all(self, filters: tp.Any = None, **kwargs: tp.Any) -> tp.Any:
+        if filters is None or "uuid" not in filters:
+            filters = {**(filters or {}), "is_primary": dm_filters.EQ(False)}  # noqa: FBT003
+        return super().get_all(filters=filters, **kwargs)
+
+
 class DeclaredDomain(base.Declared, domains.MailDomain):
     """A domain, beside the primary one, that a manifest declares."""
 
+    _ObjectCollection = _Declared
     _SPELLED = ("domain", "instance")
     _ERROR = "declaration_error"
 

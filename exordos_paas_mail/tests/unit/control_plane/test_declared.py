@@ -804,6 +804,17 @@ def test_a_declared_domain_settles_whatever_its_dns_says(manager: ElementManager
     assert manager.reported("instances.domains", DOMAIN)["active"] is False
 
 
+def test_the_agent_is_not_told_of_a_primary_domain_that_nobody_declared(
+    manager: ElementManager, caplog: pytest.LogCaptureFixture
+) -> None:
+    manager.declare("instances.domains", DOMAIN, **domain())
+    manager.loop()
+    caplog.clear()
+    with caplog.at_level(logging.WARNING):
+        manager.loop()
+    assert [record.getMessage() for record in caplog.records] == []
+
+
 def test_a_declared_domain_that_is_withdrawn_goes_with_its_keys(manager: ElementManager) -> None:
     manager.declare("instances.domains", DOMAIN, **domain())
     manager.loop()
