@@ -120,6 +120,30 @@ def test_mail_env_makes_it_a_relay_and_a_new_image_keeps_it_one(
     assert container.run("find", "/var/log/exim4", "-name", "paniclog", "-size", "+0") == ""
 
 
+def test_what_became_of_mail_is_kept_while_nobody_takes_it(
+    container: containers.Container,
+) -> None:
+    guests.deliver_mail_env(container)
+    guests.set_account(container)
+    guests.send(container)
+    guests.wait_for_queue(container, 1)
+    unit = f"{constants.EVENTS_UNIT}.service"
+    # It tries to send what it has kept, as the node and with its key: it has read all of it.
+    waiting.until(
+        "the daemon has events",
+        lambda: (
+            "does not answer" in container.run("journalctl", "--output=cat", "--unit", unit) or None
+        ),
+        60,
+    )
+    said = container.run("journalctl", "--output=cat", "--unit", unit)
+    store = container.run("stat", "--format=%U %a", f"{constants.EVENTS_DIR}/events.sqlite")
+
+    assert guests.unit_states(container, unit) == {unit: "active"}
+    assert [line for line in said.splitlines() if "cannot" in line] == []
+    assert store.split() == [constants.EXIM_USER, "640"]
+
+
 def test_a_power_cut_costs_nothing(container: containers.Container) -> None:
     guests.deliver_mail_env(container)
     guests.set_account(container)
