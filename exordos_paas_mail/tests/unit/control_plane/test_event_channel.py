@@ -146,6 +146,10 @@ def test_the_names_of_the_protocol_are_the_sdks() -> None:
     assert sender.CONTENT_TYPE == packers.ENCRYPTED_JSON_CONTENT_TYPE
 
 
+def told(event: mail_events.Event) -> tuple[str, str]:
+    return event.queue_id, event.type.value
+
+
 class Node:
     """A node's daemon, with a log that is written and rotated meanwhile."""
 
@@ -166,8 +170,15 @@ class Node:
         ]
         self.written: list[tuple[str, str]] = []
 
-    def start(self) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(self._command)
+    @contextlib.contextmanager
+    def running(self) -> Iterator[None]:
+        """Have the daemon run until it is killed, as by a power cut."""
+        process = subprocess.Popen(self._command)
+        try:
+            yield
+        finally:
+            process.kill()
+            process.wait()
 
     def write(self, messages: int) -> None:
         """Write what exim writes of some messages."""
@@ -194,26 +205,22 @@ def test_kills_at_any_time_lose_nothing_and_repeat_nothing(
     node = Node(tmp_path, endpoint)
     for number in range(6):
         node.write(chance.randrange(300))
-        process = node.start()
-        until = time.monotonic() + chance.uniform(0.5, 4.0)
-        while time.monotonic() < until:
-            node.write(chance.randrange(3))
-            time.sleep(chance.uniform(0.0, 0.05))
-        if number in {1, 4}:
-            node.write(1)
-            node.rotate()
-            node.write(chance.randrange(1, 200))
-            time.sleep(chance.uniform(0.0, 3.0))
-        process.kill()
-        process.wait()
+        with node.running():
+            until = time.monotonic() + chance.uniform(0.5, 4.0)
+            while time.monotonic() < until:
+                node.write(chance.randrange(3))
+                time.sleep(chance.uniform(0.0, 0.05))
+            if number in {1, 4}:
+                node.write(1)
+                node.rotate()
+                node.write(chance.randrange(1, 200))
+                time.sleep(chance.uniform(0.0, 3.0))
     node.write(1)
-    with node.start() as process:
+    with node.running():
         deadline = time.monotonic() + 60
-        while not (came := arrived()) or came[-1][2][-1].queue_id != node.written[-1][0]:
+        while not (came := arrived()) or told(came[-1][2][-1]) != node.written[-1]:
             assert time.monotonic() < deadline
             time.sleep(0.2)
-        process.kill()
     assert len({stream for stream, _, _ in came}) == 1
     assert [seq for _, seq, _ in came] == list(range(1, len(came) + 1))
-    events = [event for _, _, part in came for event in part]
-    assert [(event.queue_id, event.type.value) for event in events] == node.written
+    assert [told(event) for _, _, part in came for event in part] == node.written
