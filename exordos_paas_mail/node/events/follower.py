@@ -149,8 +149,7 @@ class Follower:
 
     def _go_on(self, file: _File) -> None:
         """Turn to the next file when the one that is read gets no more lines."""
-        live = self._live_head()
-        if live is None or live == file.head or not file.head or not self._has_waited(_GRACE):
+        if not file.head or self._live_head() == file.head or not self._has_waited(_GRACE):
             return
         self._open_next(file.head)
 
@@ -161,6 +160,8 @@ class Follower:
         """
         heads = self._heads()
         later = sorted(other for other in heads if other > head)
+        if not later and self._live_head() is None:
+            return None
         return self._open(heads[later[0]] if later else self._path)
 
     def _open(self, path: pathlib.Path, head: bytes = b"", offset: int = 0) -> _File | None:

@@ -131,6 +131,19 @@ def test_who_was_away_for_some_rotations_goes_on_where_it_was(log: Log, stop_at:
     assert follower.gaps == []
 
 
+def test_a_rotated_file_is_read_before_there_is_another(log: Log) -> None:
+    follower = follower_.Follower(log.path)
+    log.write(2)
+    assert numbers(follower) == [1, 2]
+    log.rename()
+    log.write(2)
+    log.rename()
+    assert numbers(follower) == [3, 4]
+    assert numbers(follower) == []
+    log.write(1)
+    assert numbers(follower) == [5]
+
+
 def test_a_file_that_is_gone_is_a_gap(log: Log) -> None:
     follower = follower_.Follower(log.path)
     log.write(2)

@@ -1,0 +1,94 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""From a client's message to the events of it, through exim's own log."""
+
+from __future__ import annotations
+
+import time
+import typing as tp
+
+import pytest
+
+from exordos_paas_mail.codecs import mail_events
+from exordos_paas_mail.node.events import recorder as recorder_
+from exordos_paas_mail.tests.relay import relay as relay_
+
+if tp.TYPE_CHECKING:
+    import pathlib
+
+    from exordos_paas_mail.tests.relay import internet as internet_
+
+ALICE = relay_.ALICE
+
+
+class Events:
+    """What a node's daemon has read of the log."""
+
+    def __init__(self, folder: pathlib.Path) -> None:
+        self.recorder = recorder_.Recorder(relay_.LOG, folder, lambda: 2**40)
+        self.found: list[mail_events.Event] = []
+
+    def wait_for(self, kind: mail_events.Type, count: int) -> list[mail_events.Event]:
+        """Return all events once *count* of *kind* are there."""
+        deadline = time.monotonic() + 30
+        while sum(event.type is kind for event in self.found) < count:
+            assert time.monotonic() < deadline, self.found
+            if not self.recorder.turn():
+                time.sleep(0.1)
+            while batch := self.recorder.store.next():
+                self.found += mail_events.parse(batch[1])
+                self.recorder.store.forget(batch[0])
+        return self.found
+
+
+@pytest.fixture
+def events(relay: relay_.Relay, tmp_path: pathlib.Path) -> Events:
+    return Events(tmp_path)
+
+
+def test_a_message_is_told_from_end_to_end(
+    relay: relay_.Relay, internet: internet_.Internet, events: Events
+) -> None:
+    recipients = ["someone@elsewhere.example", "refused@elsewhere.example"]
+    _, text = relay.send(relay_.message(From=ALICE, X_Mail_Tag="welcome"), recipients=recipients)
+    name = text.removeprefix("OK id=")
+    internet.wait_for(1)
+    told = events.wait_for(mail_events.Type.COMPLETED, 2)
+    of_it = [event for event in told if event.queue_id == name]
+    submitted, accepted = of_it[:2]
+    assert (submitted.account, submitted.recipients, submitted.tags) == (ALICE, 2, ("welcome",))
+    assert (submitted.header_from, submitted.message_id) == (ALICE, "1@client.example")
+    assert (accepted.sender, accepted.client) == (ALICE, "127.0.0.1")
+    ends = {(event.type.value, event.recipient, event.code, event.reason) for event in of_it[2:]}
+    assert ends == {
+        ("delivered", "someone@elsewhere.example", 250, ""),
+        ("failed", "refused@elsewhere.example", 550, "recipient_unknown"),
+        ("completed", "", 0, ""),
+    }
+    (report,) = (event for event in told if event.about)
+    assert (report.about, report.sender, report.account) == (name, "", "")
+
+
+def test_a_rotation_between_messages_loses_none(
+    relay: relay_.Relay, internet: internet_.Internet, events: Events
+) -> None:
+    names = []
+    rotated = relay_.LOG.with_name("mainlog.1")
+    try:
+        for number in range(1, 5):
+            names.append(relay.send()[1].removeprefix("OK id="))
+            internet.wait_for(number)
+            if number == 1:
+                events.wait_for(mail_events.Type.COMPLETED, 1)
+            relay.wait_until_idle()
+            if number in {1, 3}:
+                # As logrotate does on a node: exim's processes keep the file open.
+                relay_.LOG.rename(rotated)
+                if number == 3:
+                    events.wait_for(mail_events.Type.COMPLETED, 3)
+        told = events.wait_for(mail_events.Type.COMPLETED, 4)
+    finally:
+        rotated.unlink(missing_ok=True)
+    ends = [event.queue_id for event in told if event.type is mail_events.Type.COMPLETED]
+    assert ends == names
+    assert [event for event in told if event.type is mail_events.Type.GAP] == []
