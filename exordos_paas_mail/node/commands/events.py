@@ -55,13 +55,13 @@ def run(recorder: recorder_.Recorder, sender: sender_.Sender) -> int:
     """Record and send until the control plane has refused the node for long."""
     said = ""
     while True:
-        more, wrong = False, ""
+        more, sent, wrong = False, False, ""
         try:
             more = recorder.turn()
         except (OSError, sqlite3.OperationalError) as error:
             wrong = f"cannot record: {error}"
         try:
-            more = sender.turn(recorder.store) or more
+            sent = sender.turn(recorder.store)
         except sender_.SendError as error:
             wrong = str(error)
         except sqlite3.OperationalError as error:
@@ -69,7 +69,9 @@ def run(recorder: recorder_.Recorder, sender: sender_.Sender) -> int:
         except store_.DamagedError as error:
             recorder.renew()
             wrong = str(error)
-        # Once, not twice a second.
+        # Once, not twice a second; and again when it was well meanwhile.
+        if sent:
+            said = ""
         if wrong and wrong != said:
             sys.stderr.write(f"exordos-mail-events: {' '.join(wrong.split())}\n")
             sys.stderr.flush()
@@ -77,7 +79,7 @@ def run(recorder: recorder_.Recorder, sender: sender_.Sender) -> int:
         refused = sender.refused_since
         if refused is not None and time.monotonic() - refused > _REFUSALS_MAX:
             return 1
-        if not more:
+        if not more and not sent:
             time.sleep(PERIOD)
 
 
