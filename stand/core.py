@@ -40,6 +40,7 @@ _DISKS: tp.Final = [{"size": 10, "label": "root"}, {"size": 10, "label": "data"}
 _MAC: tp.Final = "52:54:00:00:00:02"
 # There is no wire for network boot: the loopback of the Core node stands in.
 _BOOT_NETWORK: tp.Final = ipaddress.IPv4Network("127.30.0.0/24")
+BOOT_API: tp.Final = f"http://{_BOOT_NETWORK[2]}:11013"
 _READY_SECONDS: tp.Final = 240
 _CDROM: tp.Final = "/mnt/cdrom"
 _SIGNING_KEY: tp.Final = "/v1/secret/passwords/00000000-0000-0000-0000-000000000001"
@@ -62,6 +63,11 @@ def url(site: sites.Site) -> str:
 def node(site: sites.Site, made: settings.Settings) -> nodes.Node:
     """Return the node that runs Core."""
     return nodes.Node(site, sys_uuid.UUID(made.core_uuid))
+
+
+def boot_wire(site: sites.Site, made: settings.Settings) -> pathlib.Path:
+    """Return the network namespace where BOOT_API answers; each boot of Core has another one."""
+    return node(site, made).port.namespace_file
 
 
 def up(site: sites.Site, made: settings.Settings) -> None:

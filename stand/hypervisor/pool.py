@@ -227,8 +227,11 @@ class ContainerPoolDriver(pool.AbstractPoolDriver):
         return nodes.Node(self._site, sys_uuid.UUID(uuid))
 
     def _seed(self, uuid: str) -> processes.Process:
-        command = (sys.executable, "-m", "stand.hypervisor.seed", uuid)
-        return processes.Process(self._site, f"seed-{uuid}", command, dict(os.environ))
+        wire = core.boot_wire(self._site, self._settings)
+        command = ("nsenter", f"--net={wire}", sys.executable, "-m", "stand.hypervisor.seed", uuid)
+        # The seed of a Core that has booted again since is started anew, on the new wire.
+        environment = {**os.environ, "BOOT_WIRE": str(wire.stat().st_ino if wire.exists() else "")}
+        return processes.Process(self._site, f"seed-{uuid}", command, environment)
 
     def _machine(self, uuid: str) -> tuple[pool.Machine, tuple[pool.Port, ...]]:
         machine = pool.Machine.restore_from_simple_view(**self._records.machines[uuid])
