@@ -89,7 +89,9 @@ class MailInfraBuilder(builder.CoreInfraBuilder):
             node_keys.delete(gone)
             # The nodes' own part is another builder's, which nothing else wakes.
             type(instance).touch(instance.uuid)
-        return (wished, *(instance.config(node, self._project_id) for node in nodes))
+        keys = node_keys.digests(nodes)
+        configs = (instance.config(n, keys.get(n, ""), self._project_id) for n in nodes)
+        return (wished, *configs)
 
     def pre_delete_instance_resource(self, resource: ua_models.TargetResource) -> None:
         """Delete the keys of the instance's nodes."""

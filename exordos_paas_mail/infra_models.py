@@ -16,12 +16,26 @@ from exordos_paas_mail.codecs import mail_env
 from exordos_paas_mail.control_plane.reconcile import instances
 
 
+class NodeFile(sdk_models.Config):
+    """A file on a node, for the machine that the node is now.
+
+    Core takes a machine's files from it as it removes the machine, and gives them to the
+    one that it makes under the same uuid only when somebody writes the config. So the
+    config tells the machine in its description, which is not in the file: a node that
+    has the file is not touched.
+    """
+
+    def get_resource_target_fields(self) -> tp.Collection[str]:
+        """Return the fields whose change concerns Core."""
+        return frozenset({*super().get_resource_target_fields(), "description"})
+
+
 class MailInstance(instances.InstanceFacts, ua_models.InstanceWithDerivativesMixin):
     """An instance and the objects it needs on Core."""
 
     __derivative_model_map__: tp.ClassVar[dict[str, type]] = {
         "node_set": sdk_models.NodeSet,
-        "config": sdk_models.Config,
+        "config": NodeFile,
     }
 
     @classmethod
@@ -80,11 +94,12 @@ class MailInstance(instances.InstanceFacts, ua_models.InstanceWithDerivativesMix
             status=sdk_constants.NodeStatus.NEW.value,
         )
 
-    def config(self, node: sys_uuid.UUID, project_id: sys_uuid.UUID) -> sdk_models.Config:
-        """Return the file that tells *node* its domain and its name."""
-        return sdk_models.Config(
+    def config(self, node: sys_uuid.UUID, key: str, project_id: sys_uuid.UUID) -> NodeFile:
+        """Return the file that tells *node*, whose key has the digest *key*, domain and name."""
+        return NodeFile(
             uuid=sys_uuid.uuid5(self.uuid, f"config-{node}"),
             name=str(node),
+            description=f"for the machine whose key has the SHA-256 digest {key}",
             project_id=project_id,
             status=sdk_constants.InstanceStatus.NEW.value,
             target=sdk_models.NodeTarget(node=node),

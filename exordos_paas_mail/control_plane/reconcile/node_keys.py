@@ -12,6 +12,7 @@ and when an agent is silent.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import time
 import typing as tp
@@ -127,6 +128,11 @@ def _forget_report(node: sys_uuid.UUID) -> None:
         ).fetchall()
         for row in rows:
             records.MailInstance.touch(row["master"], session)
+
+
+def digests(nodes: Collection[sys_uuid.UUID]) -> dict[sys_uuid.UUID, str]:
+    """Return for each of *nodes* that has a key what tells it from its other keys."""
+    return {key.uuid: hashlib.sha256(key.private_key.encode()).hexdigest() for key in _keys(nodes)}
 
 
 def check(nodes: Collection[sys_uuid.UUID], node_set: sdk_models.NodeSet) -> None:

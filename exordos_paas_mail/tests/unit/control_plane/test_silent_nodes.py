@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import typing as tp
+
 from gcl_sdk.agents.universal.dm import models as ua_models
 from restalchemy.dm import filters
 
@@ -127,6 +129,29 @@ def test_a_node_made_again_under_its_uuid_comes_back_with_its_new_key(
     node.report(dkim_public_key="v=DKIM1; k=rsa; p=other", dkim_selector="platform")
     stage.services.tick(2)
     assert stage.shown("status", "error") == ("ACTIVE", "")
+
+
+def test_a_node_made_again_under_its_uuid_is_given_its_file_once_more(
+    stage: stages.Stage,
+) -> None:
+    def written() -> list[dict[str, tp.Any]]:
+        """Return the configs as they are, one for each time that one was written."""
+        puts = [p for m, p in stage.core.requests if (m, "configs" in p) == ("PUT", True)]
+        return [stage.core.configs[path.rpartition("/")[2]] for path in puts]
+
+    node = stage.serving()
+    (before,) = (dict(config) for config in stage.core.configs.values())
+    stage.core.requests.clear()
+    stage.core.flash(node.uuid)
+    node.beat(seconds_ago=35)
+    stage.services.tick(3)
+    (config,) = written()
+    changed = {name for name, value in config.items() if value != before[name]}
+    assert changed - {"status"} == {"description"}
+    node.report(dkim_public_key=stages.DKIM, dkim_selector="platform")
+    node.beat()
+    stage.services.tick(3)
+    assert len(written()) == 1
 
 
 def test_a_new_node_that_is_flashed_after_its_key_was_fetched_is_understood(
