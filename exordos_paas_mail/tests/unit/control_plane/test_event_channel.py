@@ -21,6 +21,7 @@ import pytest
 from exordos_metapaas.status_api.api import app
 from gcl_sdk.agents.universal.api import packers
 from gcl_sdk.agents.universal.dm import models as sdk_models
+from restalchemy.api import resources
 
 from exordos_paas_mail.codecs import event_batches, mail_events
 from exordos_paas_mail.node.events import sender, store
@@ -53,8 +54,11 @@ class _Quiet(simple_server.WSGIRequestHandler):
 
 
 @pytest.fixture
-def endpoint(database: engines.PgSQLEngine) -> Iterator[str]:
+def endpoint(database: engines.PgSQLEngine, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Return where the Status API is, which knows the node."""
+    # An application takes the place of the one that other tests in this process ask.
+    known = resources.ResourceMap.resource_map
+    monkeypatch.setattr(resources.ResourceMap, "resource_map", known)
     sdk_models.NodeEncryptionKey(
         uuid=NODE,
         private_key=base64.b64encode(KEY).decode(),
