@@ -34,6 +34,8 @@ ACCOUNT_POLICY: tp.Final = "account"
 DOMAIN_POLICY: tp.Final = "domain"
 DKIM_KEY_POLICY: tp.Final = "dkim_key"
 DNS_RECORD_POLICY: tp.Final = "dns_record"
+MESSAGE_POLICY: tp.Final = "message"
+EVENT_POLICY: tp.Final = "event"
 VERSION_POLICY: tp.Final = "mail_version"
 
 # DKIM

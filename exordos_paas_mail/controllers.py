@@ -14,7 +14,9 @@ from exordos_paas_mail.control_plane.api import (
     dkim_keys,
     dns_records,
     domains,
+    events,
     instances,
+    messages,
     versions,
 )
 
@@ -24,6 +26,9 @@ MailAccountController = accounts.MailAccountController
 MailDomainController = domains.MailDomainController
 MailDkimKeyController = dkim_keys.MailDkimKeyController
 MailDnsRecordController = dns_records.MailDnsRecordController
+MailMessageController = messages.MailMessageController
+MailEventController = events.MailEventController
+MailMessageEventController = events.MailMessageEventController
 
 
 class MailController(controllers.RoutesListController):

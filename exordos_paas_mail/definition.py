@@ -46,6 +46,7 @@ class MailDefinition(registry.PaaSDefinition):
         # of it: the builders' models in the API would be two of a kind.
         from exordos_paas_mail import infra_builder, paas_builder  # noqa: PLC0415
         from exordos_paas_mail.control_plane.dns import publisher, service  # noqa: PLC0415
+        from exordos_paas_mail.control_plane.events import service as events  # noqa: PLC0415
 
         return [
             infra_builder.MailInfraBuilder(
@@ -57,6 +58,7 @@ class MailDefinition(registry.PaaSDefinition):
             paas_builder.MailPaaSBuilder(),
             service.DnsChecker(),
             publisher.service(core_username, core_password, core_api_base_url),
+            events.EventIngester(),
         ]
 
     def get_agent_models(self) -> dict[str, str]:

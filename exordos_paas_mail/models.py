@@ -9,7 +9,9 @@ from exordos_paas_mail.control_plane.records import (
     dkim_keys,
     dns_records,
     domains,
+    events,
     instances,
+    messages,
     versions,
 )
 
@@ -19,3 +21,5 @@ MailAccount = accounts.MailAccount
 MailDomain = domains.MailDomain
 MailDkimKey = dkim_keys.MailDkimKey
 MailDnsRecord = dns_records.MailDnsRecord
+MailMessage = messages.MailMessage
+MailEvent = events.MailEvent

@@ -14,7 +14,9 @@ from exordos_paas_mail.control_plane.api import (
     dkim_keys,
     dns_records,
     domains,
+    events,
     instances,
+    messages,
     versions,
 )
 
@@ -26,11 +28,19 @@ class MailDomainRoute(domains.MailDomainRoute):
     records = routes.route(dns_records.MailDnsRecordRoute, resource_route=True)
 
 
+class MailMessageRoute(messages.MailMessageRoute):
+    """Route /v1/types/mail/instances/<uuid>/messages/[<uuid>], with what happened to one."""
+
+    events = routes.route(events.MailMessageEventRoute, resource_route=True)
+
+
 class MailInstanceRoute(instances.MailInstanceRoute):
     """Route /v1/types/mail/instances/[<uuid>], with what belongs to an instance."""
 
     accounts = routes.route(accounts.MailAccountRoute, resource_route=True)
     domains = routes.route(MailDomainRoute, resource_route=True)
+    messages = routes.route(MailMessageRoute, resource_route=True)
+    events = routes.route(events.MailEventRoute, resource_route=True)
 
 
 class MailRoute(routes.Route):

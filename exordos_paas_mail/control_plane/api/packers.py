@@ -16,7 +16,7 @@ from restalchemy.api import packers
 
 from exordos_paas_mail.codecs import rules
 from exordos_paas_mail.control_plane.api import values
-from exordos_paas_mail.control_plane.records import errors
+from exordos_paas_mail.control_plane.records import errors, fields
 
 # Of the names of unknown fields that an answer repeats.
 _NAMES_MAX_LENGTH: tp.Final = 200
@@ -47,22 +47,21 @@ class JSONPacker(packers.JSONPackerIncludeNullFields):
         if not isinstance(body, dict):
             raise errors.ParseBodyError
         if self._rt is None:
-            # The platform's sign for an action, and none takes a field.
-            refuse_fields(body)
-            return {}
+            # The platform's sign for an action.
+            return _unpack_action(body, self._request.action_fields)
         visibility = self._resource.resolve_visibility(self._request)
-        fields = {
+        known = {
             field.api_name: (name, field)
             for name, field in self._resource.get_fields_by_request(self._request)
             if not visibility.is_hidden(name)
         }
-        refuse_fields(body.keys() - fields)
+        refuse_fields(body.keys() - known)
         nullable = self._resource.nullable
         if empty := sorted(n for n, given in body.items() if given is None and n not in nullable):
             raise errors.FieldError(", ".join(empty), "must not be null")
         unpacked = {}
         for api_name, given in body.items():
-            name, field = fields[api_name]
+            name, field = known[api_name]
             if visibility.is_readonly(name):
                 raise errors.FieldPermissionError(field=api_name)
             try:
@@ -70,6 +69,21 @@ class JSONPacker(packers.JSONPackerIncludeNullFields):
             except rules.RuleError as error:
                 raise errors.FieldError(api_name, str(error)) from None
         return unpacked
+
+
+def _unpack_action(
+    body: tp.Mapping[str, tp.Any], taken: tp.Mapping[str, fields.Checked]
+) -> dict[str, tp.Any]:
+    refuse_fields(body.keys() - taken)
+    unpacked = {}
+    for name, kind in taken.items():
+        if name not in body:
+            raise errors.FieldError(name, "is required")
+        try:
+            unpacked[name] = kind.check(body[name])
+        except rules.RuleError as error:
+            raise errors.FieldError(name, str(error)) from None
+    return unpacked
 
 
 def refuse_fields(names: tp.Iterable[str]) -> None:

@@ -80,21 +80,32 @@ class Route(routes.Route):
         if is_action and posixpath.dirname(record) == current_path.rstrip("/"):
             for operation in operations.values():
                 operation["summary"] = self.__actions__[name]
+                if fields := getattr(self, name).__fields__:
+                    schema = {
+                        "type": "object",
+                        "properties": {n: kind.to_openapi_spec({}) for n, kind in fields.items()},
+                        "required": list(fields),
+                    }
+                    content = {"application/json": {"schema": schema}}
+                    operation["requestBody"] = {"required": True, "content": content}
                 if name in self.__texts__:
                     content = {"text/plain": {"schema": {"type": "string"}}}
                     operation["responses"]["200"] = {"description": "A text", "content": content}
 
 
 class Action(routes.Action):
-    """An action that takes no fields.
+    """An action that takes the fields it names, in a JSON body, and all of them.
 
     The platform hands whatever a query or a form says to the controller, as arguments.
     """
+
+    __fields__: tp.ClassVar[tp.Mapping[str, tp.Any]] = {}
 
     def do(self, resource: tp.Any, **kwargs: tp.Any) -> tp.Any:
         if self._req.method not in self.__allow_methods__:
             raise exceptions.UnsupportedHttpMethod(method=self._req.method)
         packers.refuse_fields(self._req.api_context.params)
+        self._req.action_fields = self.__fields__
         try:
             return super().do(resource, **kwargs)
         except (exceptions.IncorrectActionCall, exceptions.UnsupportedMethod):

@@ -11,7 +11,14 @@ from restalchemy.storage import exceptions as storage_exceptions
 
 from exordos_paas_mail import utils
 from exordos_paas_mail.codecs import crypt_strings, password_hashes, rules
-from exordos_paas_mail.control_plane.records import base, errors, fields, instances, sender_rows
+from exordos_paas_mail.control_plane.records import (
+    base,
+    erasures,
+    errors,
+    fields,
+    instances,
+    sender_rows,
+)
 
 # Of an instance. The change of one account sends the whole file to the node, which the platform
 # stores and hashes in the one thread that serves all plugins.
@@ -123,6 +130,7 @@ class AccountRecord(base.Record, models.ModelWithProject, base.Stored):
     def delete(self, session: tp.Any = None, **kwargs: tp.Any) -> tp.Any:
         with utils.transaction(session) as active:
             instances.MailInstance.touch(self.instance.uuid, active)
+            erasures.ask(active, self.instance.uuid, account=self.uuid)
             return super().delete(session=active, **kwargs)
 
 

@@ -27,6 +27,7 @@ from exordos_paas_mail.codecs import (
     senders,
     usernames,
 )
+from exordos_paas_mail.control_plane.records import instance_logs
 
 PUBLISH_NOWHERE: tp.Final = "none"
 PUBLISH_IN_CORE: tp.Final = "core"
@@ -209,6 +210,37 @@ class Publishing(types.Dict):
             **super().to_openapi_spec(prop_kwargs),
             "properties": {"kind": {"type": "string", "enum": list(PUBLISHING_KINDS)}},
             "required": ["kind"],
+            "additionalProperties": False,
+        }
+
+
+class InstanceLog(types.Dict):
+    """How much of its log an instance keeps; what is left out is the default."""
+
+    def check(self, value: tp.Any) -> dict[str, tp.Any]:
+        """Return *value* with its defaults; RuleError names what is wrong."""
+        if not isinstance(value, dict) or value.keys() - instance_logs.DEFAULT.keys():
+            raise rules.RuleError(f"must be an object of {', '.join(instance_logs.DEFAULT)}")
+        whole = {**instance_logs.DEFAULT, **value}
+        if whole["level"] not in instance_logs.LEVELS:
+            raise rules.RuleError(f"level must be one of {', '.join(instance_logs.LEVELS)}")
+        for name, (lowest, highest) in instance_logs.BOUNDS.items():
+            number = whole[name]
+            if type(number) is not int or not lowest <= number <= highest:
+                raise rules.RuleError(f"{name} must be an integer from {lowest} to {highest}")
+        return whole
+
+    def to_openapi_spec(self, prop_kwargs: tp.Any) -> dict[str, tp.Any]:
+        numbers = {
+            name: {"type": "integer", "minimum": lowest, "maximum": highest}
+            for name, (lowest, highest) in instance_logs.BOUNDS.items()
+        }
+        return {
+            **super().to_openapi_spec(prop_kwargs),
+            "properties": {
+                "level": {"type": "string", "enum": list(instance_logs.LEVELS)},
+                **numbers,
+            },
             "additionalProperties": False,
         }
 

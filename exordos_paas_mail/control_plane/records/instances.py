@@ -16,8 +16,10 @@ from exordos_paas_mail.codecs import crypt_strings, senders
 from exordos_paas_mail.control_plane.records import (
     base,
     domain_states,
+    erasures,
     errors,
     fields,
+    instance_logs,
     locks,
     primary_domains,
     statuses,
@@ -61,6 +63,8 @@ class MailInstance(base.Record, models.ModelWithProject, base.Stored):
     )
     # That of the primary domain, which has it too.
     dns = properties.property(fields.Publishing(), default=lambda: {"kind": fields.PUBLISH_NOWHERE})
+    # How much of what became of its mail is kept.
+    log = properties.property(fields.InstanceLog(), default=lambda: dict(instance_logs.DEFAULT))
     status = properties.property(types.Enum(list(statuses.ALL)), default=statuses.NEW)
     error = properties.property(types.String(), default="")
     # Why the manifest that declares the instance is not applied. A fact of its own, because the
@@ -188,4 +192,5 @@ class MailInstance(base.Record, models.ModelWithProject, base.Stored):
             # An account that is being made holds this lock until it is in.
             locks.hold_instance(active, self.uuid)
             active.execute("DELETE FROM mail_accounts WHERE instance = %s", (str(self.uuid),))
+            erasures.ask(active, self.uuid)
             return super().delete(session=active, **kwargs)

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The mailaas authors
 # SPDX-License-Identifier: Apache-2.0
-"""Keeps passwords, hashes and keys out of the runtime's log.
+"""Keeps passwords, hashes, keys and the addresses of mail out of the runtime's log.
 
 At DEBUG, which is the level of a runtime without a logging.yaml, restalchemy
 logs the body of each request and the values of each statement; at INFO, the
@@ -21,7 +21,10 @@ from restalchemy.storage.sql import sessions
 from exordos_paas_mail import constants
 
 NOT_LOGGED: tp.Final = "<not logged>"
-_TABLES: tp.Final = ("mail_accounts", "ua_node_encryption_keys")
+_TABLES: tp.Final = (
+    *("mail_accounts", "ua_node_encryption_keys"),
+    *("mail_messages", "mail_events", "mail_erasures"),
+)
 _KINDS: tp.Final = (
     constants.INSTANCE_NODE_KIND,
     f"em_{constants.ELEMENT_NAME}_types_{constants.SLUG}_",

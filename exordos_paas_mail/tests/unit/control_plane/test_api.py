@@ -38,6 +38,7 @@ def test_an_instance_is_shown_as_it_was_made(api: api_client.Client) -> None:
         "domain": "mail.example.com",
         "hostname": None,
         "sender_policy": "domain",
+        "log": {"level": "all", "retention_days": 14, "max_rows": 1_000_000},
         "cpu": 1,
         "ram": 1024,
         "disk_size": 10,

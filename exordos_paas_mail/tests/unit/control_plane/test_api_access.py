@@ -12,9 +12,11 @@ import uuid
 import pytest
 
 from exordos_paas_mail import utils
+from exordos_paas_mail.codecs import log_ids
 from exordos_paas_mail.control_plane.dns import results
+from exordos_paas_mail.control_plane.events import ingester, rows, taking
 from exordos_paas_mail.control_plane.records import dns_checks
-from exordos_paas_mail.tests.unit.control_plane import api_client, fake_core, gservice
+from exordos_paas_mail.tests.unit.control_plane import api_client, fake_core, gservice, sealed
 
 SECRET = "Tr0ub4dor&3"
 
@@ -56,6 +58,13 @@ ROUTES = [
     Route("GET", "{domain}/records/", "dns_record", "read"),
     Route("GET", "{dns_record}", "dns_record", "read"),
     Route("DELETE", "{domain}", "domain", "delete"),
+    Route("GET", "{instance}/messages/", "message", "read"),
+    Route("GET", "{message}", "message", "read"),
+    Route("GET", "{message}/events/", "event", "read"),
+    Route("GET", "{message}/events/{event}", "event", "read"),
+    Route("GET", "{instance}/events/", "event", "read"),
+    Route("POST", "{instance}/actions/erase/invoke", "message", "delete", {"recipient": "a@b"}),
+    Route("GET", "{instance}/events/{event}", "event", "read"),
     Route("GET", "{domain}/dkim_keys/", "dkim_key", "read"),
     Route("POST", "{domain}/dkim_keys/", "dkim_key", "create", {"algorithm": "ed25519"}),
     Route("GET", "{dkim_key}", "dkim_key", "read"),
@@ -87,6 +96,19 @@ class World:
                 results.begin(session, due, utils.now())
         (record,) = api.get(f"{self.domain}/records/")
         self.dns_record = f"{self.domain}/records/{record['uuid']}"
+        queue = sealed.queue_id(1)
+        instance = uuid.UUID(self.instance.rpartition("/")[2])
+        with utils.transaction() as session:
+            taken = taking.take(
+                session,
+                taking.Instance(instance, "mail.example.com"),
+                sealed.whole(queue),
+                rows.lock(session),
+                utils.now(),
+            )
+            ingester.Ingester().write(session, taken)
+        self.message = f"{self.instance}/messages/{log_ids.message_uuid(instance, queue)}"
+        self.event = taken.events[0]["uuid"]
 
     def path(self, route: Route, **paths: str) -> str:
         where = {
@@ -98,6 +120,8 @@ class World:
             "domain": self.domain,
             "dkim_key": self.dkim_key,
             "dns_record": self.dns_record,
+            "message": self.message,
+            "event": self.event,
             **paths,
         }
         return route.path.format(**where)
@@ -116,6 +140,7 @@ class World:
             "domain": self.domain,
             "dkim_key": self.dkim_key,
             "dns_record": self.dns_record,
+            "message": self.message,
         }
         return {name: path.replace(self.instance, instance) for name, path in records.items()}
 
@@ -197,7 +222,7 @@ def test_another_project_sees_nothing(world: World, route: Route) -> None:
 
 
 OF_AN_INSTANCE = [
-    r for r in ROUTES if re.match(r"\{(account|domain|dkim_key|dns_record)\}", r.path)
+    r for r in ROUTES if re.match(r"\{(account|domain|dkim_key|dns_record|message)\}", r.path)
 ]
 
 
@@ -226,7 +251,8 @@ def test_a_record_is_not_found_under_an_instance_of_mine(world: World, route: Ro
     mine = stranger.instance(version=world.version)
     paths = world.under(mine)
     # The key's domain is what is looked for first.
-    kind = "account" if "{account}" in route.path else "domain"
+    first = re.match(r"\{(account|message)\}", route.path)
+    kind = first[1] if first else "domain"
     status, answer = world.answer(stranger, route, **paths)
     assert (status, answer) == (
         404,

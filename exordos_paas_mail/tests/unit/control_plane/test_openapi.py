@@ -22,6 +22,11 @@ CHECK = DOMAIN + "/actions/check/invoke"
 ZONE_FILE = DOMAIN + "/actions/zone_file"
 DNS_RECORDS = DOMAIN + "/records/"
 DNS_RECORD = DNS_RECORDS + "{MailDnsRecordUuid}"
+ERASE = INSTANCE + "/actions/erase/invoke"
+MESSAGES = INSTANCE + "/messages/"
+MESSAGE = MESSAGES + "{MailMessageUuid}"
+EVENTS = INSTANCE + "/events/"
+EVENT = EVENTS + "{MailEventUuid}"
 DKIM_KEYS = DOMAIN + "/dkim_keys/"
 DKIM_KEY = DKIM_KEYS + "{MailDkimKeyUuid}"
 COLLECTION, RECORD = {"get", "post"}, {"get", "put", "patch", "delete"}
@@ -43,6 +48,7 @@ def test_the_document_lists_every_route_and_method(document: dict[str, tp.Any]) 
         f"{api_client.ROOT}/": {"get"},
         api_client.INSTANCES: COLLECTION,
         INSTANCE: RECORD,
+        ERASE: {"post"},
         ACCOUNTS: COLLECTION,
         ACCOUNT: RECORD,
         DOMAINS: COLLECTION,
@@ -52,6 +58,12 @@ def test_the_document_lists_every_route_and_method(document: dict[str, tp.Any]) 
         ZONE_FILE: {"get"},
         DNS_RECORDS: {"get"},
         DNS_RECORD: {"get"},
+        MESSAGES: {"get"},
+        MESSAGE: {"get"},
+        MESSAGE + "/events/": {"get"},
+        MESSAGE + "/events/{MailEventUuid}": {"get"},
+        EVENTS: {"get"},
+        EVENT: {"get"},
         DKIM_KEYS: COLLECTION,
         DKIM_KEY: {"get", "delete"},
         api_client.VERSIONS: COLLECTION,
@@ -101,8 +113,8 @@ def test_a_body_may_name_the_uuid_and_has_a_null_where_it_says_so(
     schemas = document["components"]["schemas"]
     resources = {name.partition("_")[0] for name in schemas if name.startswith("Mail")}
     assert resources >= {"MailInstance", "MailAccount", "MailVersion"}
-    # Nobody writes a DNS record.
-    for resource in sorted(resources - {"MailDnsRecord"}):
+    # Nobody writes these.
+    for resource in sorted(resources - {"MailDnsRecord", "MailMessage", "MailEvent"}):
         made = schemas[f"{resource}_Create"]["properties"]
         # A DKIM key is never updated.
         update = schemas.get(f"{resource}_Update", {"properties": {"uuid": {"readOnly": True}}})
@@ -159,6 +171,13 @@ def test_operations_are_told_in_plain_words(document: dict[str, tp.Any]) -> None
         (ZONE_FILE, "get"): "Get the DNS records of a domain as a zone file",
         (DNS_RECORDS, "get"): "List DNS records",
         (DNS_RECORD, "get"): "Get a DNS record",
+        (ERASE, "post"): "Erase what is known of a recipient from the log",
+        (MESSAGES, "get"): "List messages",
+        (MESSAGE, "get"): "Get a message",
+        (MESSAGE + "/events/", "get"): "List events of a message",
+        (MESSAGE + "/events/{MailEventUuid}", "get"): "Get an event of a message",
+        (EVENTS, "get"): "List events",
+        (EVENT, "get"): "Get an event",
     }
     for collection, path, one, many in (
         (api_client.INSTANCES, INSTANCE, "an instance", "instances"),

@@ -94,6 +94,23 @@ def test_the_api_commands_of_the_readme_work(
     assert models.MailInstance.objects.get_all() == []
 
 
+def test_the_commands_about_what_became_of_mail_work(
+    api: api_client.Client, core: fake_core.FakeCore, url: str
+) -> None:
+    known = f"INSTANCE={api.instance().rpartition('/')[2]}"
+    section = README.read_text().partition("\n## What became of my mail\n")[2].partition("\n## ")[0]
+    blocks = re.findall(r"```bash\n(.*?)```", section, re.DOTALL)
+    assert len(blocks) == 3
+    printed = _paste(core, url, known, *blocks, project=api.project_id)
+    # No mail was sent yet.
+    assert printed.splitlines() == [
+        "null",
+        "0",
+        '{"level":"failures","retention_days":30,"max_rows":1000000}',
+        known.partition("=")[2],
+    ]
+
+
 def test_the_api_commands_of_the_operations_work(
     api: api_client.Client, core: fake_core.FakeCore, url: str
 ) -> None:

@@ -1,0 +1,207 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""Lists of what the ingester wrote: filters of their own, and pages that are bounded.
+
+They are too long for the platform's lists, which sort by any field and can be asked
+for whole: each filter here is one that an index answers.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import typing as tp
+import uuid as sys_uuid
+
+from restalchemy.api import constants
+from restalchemy.openapi import constants as openapi_constants
+from restalchemy.openapi import utils as openapi
+from restalchemy.storage import exceptions as storage_exceptions
+
+from exordos_paas_mail import utils
+from exordos_paas_mail.codecs import log_ids, rules
+from exordos_paas_mail.control_plane.api import base
+from exordos_paas_mail.control_plane.records import errors, fields, log_pages
+
+PAGE_LIMIT_DEFAULT: tp.Final = 100
+PAGE_LIMIT_MAX: tp.Final = 500
+_LIMIT_RULE: tp.Final = f"must be an integer from 1 to {PAGE_LIMIT_MAX}"
+_TIME_RULE: tp.Final = "must be a time such as 2026-01-31T12:00:00Z"
+_YEARS: tp.Final = range(1970, 3000)
+
+
+@dataclasses.dataclass(frozen=True)
+class Filter:
+    """A parameter of a query: how it is read, and what it asks of a page."""
+
+    parse: tp.Callable[[str], tp.Any]
+    ask: tp.Callable[[tp.Any, tp.Any], None]
+    schema: tp.Mapping[str, tp.Any]
+
+
+def text(ask: tp.Callable[[tp.Any, str], None], max_length: int) -> Filter:
+    """Return a filter by a text."""
+    schema = {"type": "string", "minLength": 1, "maxLength": max_length}
+    return Filter(fields.Text(1, max_length).check, ask, schema)
+
+
+def uuid(ask: tp.Callable[[tp.Any, sys_uuid.UUID], None]) -> Filter:
+    """Return a filter by a uuid."""
+    return Filter(_uuid, ask, {"type": "string", "format": "uuid"})
+
+
+def choice(ask: tp.Callable[[tp.Any, str], None], values: tp.Collection[str]) -> Filter:
+    """Return a filter by one of *values*."""
+
+    def parse(value: str) -> str:
+        if value not in values:
+            raise rules.RuleError(f"must be one of {', '.join(values)}")
+        return value
+
+    return Filter(parse, ask, {"type": "string", "enum": list(values)})
+
+
+def moment(ask: tp.Callable[[tp.Any, datetime.datetime], None]) -> Filter:
+    """Return a filter by a time; one without a zone is UTC's."""
+    return Filter(_moment, ask, {"type": "string", "format": "date-time"})
+
+
+def queue_id(ask: tp.Callable[[tp.Any, str], None]) -> Filter:
+    """Return a filter by a queue id."""
+
+    def parse(value: str) -> str:
+        if not log_ids.is_queue_id(value):
+            raise rules.RuleError("must be a queue id such as 1vNvOk-0000Ab-0A")
+        return value
+
+    return Filter(parse, ask, {"type": "string", "minLength": 16, "maxLength": 23})
+
+
+def _uuid(value: str) -> sys_uuid.UUID:
+    try:
+        return sys_uuid.UUID(value)
+    except ValueError:
+        raise rules.RuleError("must be a UUID") from None
+
+
+def _moment(value: str) -> datetime.datetime:
+    try:
+        # Python 3.10 knows no Z.
+        parsed = datetime.datetime.fromisoformat(
+            value.removesuffix("Z") + "+00:00" * value.endswith("Z")
+        )
+    except ValueError:
+        raise rules.RuleError(_TIME_RULE) from None
+    if parsed.year not in _YEARS:
+        raise rules.RuleError(_TIME_RULE)
+    return parsed if parsed.tzinfo else parsed.replace(tzinfo=datetime.timezone.utc)
+
+
+def _limit(value: str) -> int:
+    # The length first: Python refuses to read an integer of thousands of digits.
+    if not (value.isascii() and value.isdecimal()) or len(value) > len(str(PAGE_LIMIT_MAX)):
+        raise rules.RuleError(_LIMIT_RULE)
+    if not 1 <= int(value) <= PAGE_LIMIT_MAX:
+        raise rules.RuleError(_LIMIT_RULE)
+    return int(value)
+
+
+def described(
+    path: tp.Iterable[str], filters: tp.Mapping[str, Filter]
+) -> tp.Callable[[tp.Any], tp.Any]:
+    """Return what puts the parameters of a list under *path* into the API document."""
+    limits: dict[str, tp.Mapping[str, tp.Any]] = {
+        "page_limit": {
+            "type": "integer",
+            "minimum": 1,
+            "maximum": PAGE_LIMIT_MAX,
+            "default": PAGE_LIMIT_DEFAULT,
+        },
+        "page_marker": {"type": "string", "format": "uuid"},
+    }
+    schemas = {**{name: each.schema for name, each in filters.items()}, **limits}
+    return tp.cast(
+        "tp.Callable[[tp.Any], tp.Any]",
+        openapi.extend_schema(
+            parameters=[
+                *({"$ref": openapi_constants.build_parameter_ref(name)} for name in path),
+                *(
+                    {"name": name, "in": "query", "schema": dict(schema)}
+                    for name, schema in schemas.items()
+                ),
+            ]
+        ),
+    )
+
+
+class Log(base.OfParent):
+    """A list of facts, by its own filters."""
+
+    __filters__: tp.ClassVar[tp.Mapping[str, Filter]] = {}
+
+    def make_page(self, parent_resource: tp.Any, limit: int) -> log_pages.Page:
+        """Return the page without filters."""
+        raise NotImplementedError
+
+    def instance_of(self, parent_resource: tp.Any) -> sys_uuid.UUID:
+        """Return the instance that everything listed is of."""
+        return tp.cast("sys_uuid.UUID", parent_resource.uuid)
+
+    def _list(self, parent_resource: tp.Any) -> tp.Any:
+        self.request.api_context.set_active_method(constants.FILTER)
+        asked = self._asked()
+        return self.process_result(self.filter(parent_resource, asked))
+
+    def filter(self, parent_resource: tp.Any, filters: tp.Any, order_by: tp.Any = None) -> tp.Any:  # noqa: ARG002
+        self._enforce("read")
+        limit = filters.pop("page_limit", PAGE_LIMIT_DEFAULT)
+        marker = filters.pop("page_marker", None)
+        page = self.make_page(parent_resource, limit)
+        for name, value in filters.items():
+            self.__filters__[name].ask(page, value)
+        with utils.transaction() as session:
+            if marker is not None:
+                instance = self.instance_of(parent_resource)
+                if log_pages.is_of_another(session, page.table, marker, instance):
+                    raise errors.FieldError(
+                        "page_marker", "must be the uuid of a record of the list"
+                    )
+                page.after(marker)
+            rows = page.select(session)
+        self._pagination_limit = limit
+        return [self.model.restore_from_storage(**row) for row in rows]
+
+    def get(self, parent_resource: tp.Any, uuid: sys_uuid.UUID) -> tp.Any:
+        self._enforce("read")
+        page = self.make_page(parent_resource, 1)
+        page.where("uuid = %s", str(uuid))
+        with utils.transaction() as session:
+            rows = page.select(session)
+        if not rows:
+            raise storage_exceptions.RecordNotFound(
+                model=self.model.__name__, filters={"uuid": str(uuid)}
+            )
+        return self.model.restore_from_storage(**rows[0])
+
+    def _asked(self) -> dict[str, tp.Any]:
+        """Return the values of the query's parameters; FieldError names a bad one."""
+        query = self.request.GET
+        parsers = {**_PAGE, **{name: each.parse for name, each in self.__filters__.items()}}
+        asked = {}
+        for name, value in query.items():
+            parse = parsers.get(name)
+            if parse is None:
+                raise errors.FieldError(name or "query", "no such field", is_repeated=True)
+            if len(query.getall(name)) > 1:
+                raise errors.FieldError(name, "must be given once")
+            try:
+                asked[name] = parse(value)
+            except rules.RuleError as error:
+                raise errors.FieldError(name, str(error)) from None
+        return asked
+
+
+_PAGE: tp.Final[tp.Mapping[str, tp.Callable[[str], tp.Any]]] = {
+    "page_limit": _limit,
+    "page_marker": _uuid,
+}

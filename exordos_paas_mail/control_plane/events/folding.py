@@ -1,0 +1,92 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""A message as its events tell it; they may be told in any order."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as tp
+
+from exordos_paas_mail.codecs import mail_events
+from exordos_paas_mail.control_plane.records import message_statuses as statuses
+
+if tp.TYPE_CHECKING:
+    import datetime
+    import uuid as sys_uuid
+
+_Type: tp.TypeAlias = mail_events.Type
+# Of a recipient: what is final wins, and a delivery wins over a failure.
+_RANKS: tp.Final = {_Type.DEFERRED: 1, _Type.FAILED: 2, _Type.DELIVERED: 3}
+ATTEMPTS: tp.Final = frozenset(_RANKS)
+ENDS: tp.Final = frozenset({_Type.DELIVERED, _Type.FAILED, _Type.COMPLETED, _Type.DELETED})
+
+
+@dataclasses.dataclass
+class Message:
+    """A message, and what is known of its recipients."""
+
+    uuid: sys_uuid.UUID
+    queue_id: str
+    accepted_at: datetime.datetime
+    account: sys_uuid.UUID | None = None
+    sender: str = ""
+    header_from: str = ""
+    header_message_id: str = ""
+    tags: tuple[str, ...] = ()
+    client: str = ""
+    size: int = 0
+    recipients_count: int = 0
+    completed_at: datetime.datetime | None = None
+    is_completed: bool = False
+    is_deleted: bool = False
+    ranks: dict[str, int] = dataclasses.field(default_factory=dict)
+    attempts: dict[str, int] = dataclasses.field(default_factory=dict)
+    last_end: datetime.datetime | None = None
+
+    def add(self, event: mail_events.Event, at: datetime.datetime) -> None:
+        """Take in an event of the message that happened at *at*."""
+        if event.type in (_Type.SUBMITTED, _Type.ACCEPTED):
+            self._arrive(event, at)
+        elif event.type in ATTEMPTS:
+            self.attempt(event.type, event.recipient, 1)
+        self.is_completed |= event.type is _Type.COMPLETED
+        self.is_deleted |= event.type is _Type.DELETED
+        if event.type in ENDS:
+            self.end(at)
+
+    def attempt(self, kind: mail_events.Type, recipient: str, times: int) -> None:
+        """Take in that *times* attempts for *recipient* ended so."""
+        self.ranks[recipient] = max(self.ranks.get(recipient, 0), _RANKS[kind])
+        self.attempts[recipient] = self.attempts.get(recipient, 0) + times
+
+    def end(self, at: datetime.datetime) -> None:
+        """Take in that something of the message ended at *at*."""
+        self.last_end = at if self.last_end is None else max(self.last_end, at)
+
+    def settle(self) -> str:
+        """Return the status; ``completed_at`` is set as soon as nothing is left to do."""
+        ranks = list(self.ranks.values())
+        delivered, failed = ranks.count(_RANKS[_Type.DELIVERED]), ranks.count(_RANKS[_Type.FAILED])
+        deferred = len(ranks) - delivered - failed
+        is_done = not deferred and 0 < self.recipients_count <= delivered + failed
+        is_over = self.is_completed or self.is_deleted or is_done
+        self.completed_at = self.last_end if is_over else None
+        if not is_over:
+            return statuses.DEFERRED if deferred else statuses.ACCEPTED
+        if self.is_deleted and not is_done:
+            return statuses.DELETED
+        if delivered and failed:
+            return statuses.PARTIAL
+        if failed:
+            return statuses.FAILED
+        return statuses.DELIVERED if delivered else statuses.ACCEPTED
+
+    def _arrive(self, event: mail_events.Event, at: datetime.datetime) -> None:
+        self.accepted_at = min(self.accepted_at, at)
+        self.size = max(self.size, event.size)
+        if event.type is _Type.SUBMITTED:
+            self.recipients_count = event.recipients
+            self.header_from, self.header_message_id = event.header_from, event.message_id
+            self.tags = event.tags
+        else:
+            self.sender, self.client = event.sender, event.client

@@ -1,0 +1,234 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""The events of one batch, made rows: whose they are, and of which message."""
+
+from __future__ import annotations
+
+import dataclasses
+import secrets
+import typing as tp
+
+from exordos_paas_mail import utils
+from exordos_paas_mail.codecs import log_ids, mail_events
+from exordos_paas_mail.control_plane.events import folding, rows
+from exordos_paas_mail.control_plane.records import instance_logs, message_statuses
+
+if tp.TYPE_CHECKING:
+    import datetime
+    import uuid as sys_uuid
+    from collections.abc import Collection, Iterable
+
+_Type: tp.TypeAlias = mail_events.Type
+_ARRIVALS: tp.Final = frozenset({_Type.SUBMITTED, _Type.ACCEPTED})
+# An index has room for these; RFC 5321 4.5.3.1 and RFC 5322 2.1.1 allow less.
+_ADDRESS_SIZE_MAX: tp.Final = 320
+_MESSAGE_ID_SIZE_MAX: tp.Final = 500
+_CODE_MAX: tp.Final = 999
+
+
+@dataclasses.dataclass(frozen=True)
+class Instance:
+    """What an event is judged by."""
+
+    uuid: sys_uuid.UUID
+    domain: str
+    level: str = instance_logs.ALL
+
+
+@dataclasses.dataclass
+class Taken:
+    """What a batch comes to: rows, and the messages they are of."""
+
+    instance: sys_uuid.UUID
+    events: list[dict[str, tp.Any]]
+    messages: dict[sys_uuid.UUID, folding.Message]
+    last: int
+    left_out: int
+    """Events of accounts that are gone, or of messages that nobody sent here."""
+    settled: Collection[sys_uuid.UUID] = ()
+    """Messages that are not kept, because they went well."""
+
+
+def take(
+    session: tp.Any,
+    instance: Instance,
+    events: Collection[mail_events.Event],
+    last: int,
+    now: datetime.datetime,
+) -> Taken:
+    """Return what *events* of *instance* come to; *last* is the last number that an event has."""
+    if instance.level == instance_logs.NONE:
+        events = [event for event in events if event.type is _Type.GAP]
+    bounded = [_bounded(event) for event in events]
+    accounts = _accounts(session, instance, {event.account for event in bounded if event.account})
+    uuids = {
+        queue_id: log_ids.message_uuid(instance.uuid, queue_id)
+        for event in bounded
+        for queue_id in (event.queue_id, event.about)
+        if log_ids.is_queue_id(queue_id)
+    }
+    taking = _Taking(session, instance, accounts, uuids, now)
+    return taking.take(bounded, last)
+
+
+class _Taking:
+    def __init__(
+        self,
+        session: tp.Any,
+        instance: Instance,
+        accounts: dict[str, sys_uuid.UUID],
+        uuids: dict[str, sys_uuid.UUID],
+        now: datetime.datetime,
+    ) -> None:
+        self._instance, self._accounts, self._uuids, self._now = instance, accounts, uuids, now
+        self._known = rows.find_messages(session, instance.uuid, set(uuids.values()))
+        self._touched: dict[sys_uuid.UUID, folding.Message] = {}
+
+    def take(self, events: Iterable[mail_events.Event], last: int) -> Taken:
+        events = list(events)
+        # The order of a message's events is not the order of the lines of the log.
+        for event in events:
+            if event.type in _ARRIVALS:
+                self._arrive(event)
+        number = max(last, int(self._now.timestamp() * 1000) << 12)
+        made = [row for event in events if (row := self._row(event)) is not None]
+        settled = self._settled()
+        gone = {str(uuid) for uuid in settled}
+        values = [row for row in made if row.get("message") not in gone]
+        for row in values:
+            number += 1
+            row["uuid"] = str(log_ids.of_order(number, secrets.randbits(64)))
+        return Taken(
+            self._instance.uuid,
+            values,
+            {uuid: each for uuid, each in self._touched.items() if uuid not in settled},
+            last=number if values else last,
+            left_out=len(events) - len(made),
+            settled=settled,
+        )
+
+    def _settled(self) -> set[sys_uuid.UUID]:
+        """Return the messages that are to be forgotten: where failures are kept, what went well."""
+        if self._instance.level != instance_logs.FAILURES:
+            return set()
+        return {
+            uuid
+            for uuid, message in self._touched.items()
+            if message.settle() == message_statuses.DELIVERED
+        }
+
+    def _arrive(self, event: mail_events.Event) -> None:
+        """Make the message that *event* is the arrival of, if it is to be known."""
+        uuid = self._uuids.get(event.queue_id)
+        if uuid is None or uuid in self._known or not self._is_of_now(uuid):
+            return
+        account = self._accounts.get(event.account)
+        if event.account and account is None:
+            return
+        if event.about:
+            about = self._known.get(self._uuids.get(event.about, uuid))
+            if about is None:
+                return
+            account = about.account
+        self._known[uuid] = folding.Message(uuid, event.queue_id, self._at(event), account)
+
+    def _row(self, event: mail_events.Event) -> dict[str, tp.Any] | None:
+        """Return the row of *event* without its uuid; None if it is to be left out."""
+        account = self._accounts.get(event.account)
+        if event.account and account is None:
+            return None
+        at = self._at(event)
+        message = None
+        if event.queue_id:
+            message = self._known.get(self._uuids.get(event.queue_id, _NOBODY))
+            if message is None:
+                return None
+            message.add(event, at)
+            account = message.account
+            self._touched[message.uuid] = message
+        return self._columns(event, at, message, account)
+
+    def _columns(
+        self,
+        event: mail_events.Event,
+        at: datetime.datetime,
+        message: folding.Message | None,
+        account: sys_uuid.UUID | None,
+    ) -> dict[str, tp.Any]:
+        has_attempt = message is not None and event.type in folding.ATTEMPTS
+        columns = {
+            "instance": str(self._instance.uuid),
+            "message": message and str(message.uuid),
+            "account": account and str(account),
+            "at": utils.timestamp(at),
+            "type": event.type.value,
+            "queue_id": event.queue_id,
+            "sender": event.sender,
+            "recipient": event.recipient,
+            "recipient_domain": event.recipient.rpartition("@")[2].lower(),
+            "attempt": message.attempts[event.recipient] if message and has_attempt else None,
+            "recipients": event.recipients,
+            "size": event.size,
+            "client": event.client,
+            "command": event.command,
+            "temporary": event.temporary,
+            "mx": event.mx,
+            "mx_address": event.mx_address,
+            "tls": event.tls,
+            "cipher": event.cipher,
+            "verified": event.verified,
+            "code": event.code,
+            "enhanced_code": event.enhanced,
+            "text": event.text,
+            "reason": event.reason,
+            "delay_ms": event.queued,
+            "about": event.about,
+        }
+        kept = {name: value for name, value in columns.items() if value}
+        return {**kept, "count": event.count}
+
+    def _at(self, event: mail_events.Event) -> datetime.datetime:
+        """Return when *event* happened; a clock that is wrong is not believed."""
+        oldest, newest = self._bounds()
+        return min(max(rows.moment_of(min(event.at, _MILLISECONDS_MAX)), oldest), newest)
+
+    def _is_of_now(self, uuid: sys_uuid.UUID) -> bool:
+        oldest, newest = self._bounds()
+        return oldest <= rows.moment_of(log_ids.milliseconds(uuid)) <= newest
+
+    def _bounds(self) -> tuple[datetime.datetime, datetime.datetime]:
+        return self._now - instance_logs.RETENTION_DAYS_MAX * rows.DAY, self._now + rows.SKEW_MAX
+
+
+_NOBODY: tp.Final = log_ids.of_order(0)
+# Of the year 9999, the last that there is a datetime of.
+_MILLISECONDS_MAX: tp.Final = 253_370_764_800_000
+
+
+def _bounded(event: mail_events.Event) -> mail_events.Event:
+    return dataclasses.replace(
+        event,
+        sender=event.sender[:_ADDRESS_SIZE_MAX],
+        recipient=event.recipient[:_ADDRESS_SIZE_MAX],
+        message_id=event.message_id[:_MESSAGE_ID_SIZE_MAX],
+        code=min(event.code, _CODE_MAX),
+    )
+
+
+def _accounts(
+    session: tp.Any, instance: Instance, logins: Collection[str]
+) -> dict[str, sys_uuid.UUID]:
+    """Return the accounts of *logins* that are there, and stay until the transaction ends."""
+    usernames: dict[str, list[str]] = {}
+    for login in logins:
+        username, _, domain = login.rpartition("@")
+        if domain.lower() == instance.domain:
+            usernames.setdefault(username.lower(), []).append(login)
+    if not usernames:
+        return {}
+    found = session.execute(
+        "SELECT uuid, username FROM mail_accounts WHERE instance = %s AND username = ANY(%s)"
+        " ORDER BY username FOR KEY SHARE",
+        (str(instance.uuid), list(usernames)),
+    ).fetchall()
+    return {login: row["uuid"] for row in found for login in usernames[row["username"]]}

@@ -1,0 +1,121 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""What is to be taken out of the log, kept until it is out.
+
+An instance has millions of events: whoever deletes it, or one of its accounts, does
+not wait for that. The ingester takes them out, some at a time.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as tp
+import uuid as sys_uuid
+
+from exordos_paas_mail import utils
+
+# Events taken out at a time.
+_ROUND: tp.Final = 2_000
+_RECIPIENT: tp.Final = "lower(recipient) = lower(%(recipient)s) AND recipient IS NOT NULL"
+_EVENTS: tp.Final = (
+    "DELETE FROM mail_events WHERE uuid IN"
+    " (SELECT uuid FROM mail_events WHERE instance = %(instance)s AND {} LIMIT %(limit)s)"
+    " RETURNING message"
+)
+_MESSAGES: tp.Final = (
+    "DELETE FROM mail_messages WHERE uuid IN"
+    " (SELECT uuid FROM mail_messages WHERE instance = %(instance)s AND {} LIMIT %(limit)s)"
+    " RETURNING uuid"
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Erasure:
+    """All of *instance*, or what is of *account*, or about *recipient*."""
+
+    uuid: sys_uuid.UUID
+    instance: sys_uuid.UUID
+    account: sys_uuid.UUID | None = None
+    recipient: str | None = None
+
+
+def ask(
+    session: tp.Any,
+    instance: sys_uuid.UUID,
+    account: sys_uuid.UUID | None = None,
+    recipient: str | None = None,
+) -> Erasure:
+    """Have the log of an instance, an account or a recipient taken out."""
+    erasure = Erasure(sys_uuid.uuid4(), instance, account, recipient)
+    session.execute(
+        "INSERT INTO mail_erasures (uuid, instance, account, recipient, created_at)"
+        " VALUES (%s, %s, %s, %s, %s)",
+        (
+            *(str(erasure.uuid), str(instance), account and str(account), recipient),
+            utils.timestamp(utils.now()),
+        ),
+    )
+    return erasure
+
+
+def find_all(session: tp.Any) -> list[Erasure]:
+    """Return what is to be taken out, the oldest first."""
+    rows = session.execute(
+        "SELECT uuid, instance, account, recipient FROM mail_erasures ORDER BY created_at"
+    ).fetchall()
+    return [Erasure(**row) for row in rows]
+
+
+def carry_out(session: tp.Any, erasure: Erasure) -> bool:
+    """Take out some of it; return whether nothing of it is left."""
+    if erasure.recipient is not None:
+        return _erase_recipient(session, erasure)
+    condition = "true" if erasure.account is None else "account = %(account)s"
+    left = False
+    for statement in (_EVENTS, _MESSAGES):
+        left |= len(_delete(session, statement.format(condition), erasure)) == _ROUND
+    if erasure.account is None:
+        session.execute(
+            "DELETE FROM mail_event_streams WHERE instance = %s", (str(erasure.instance),)
+        )
+    return not left
+
+
+def forget(session: tp.Any, erasure: Erasure) -> None:
+    """Drop what has been carried out."""
+    session.execute("DELETE FROM mail_erasures WHERE uuid = %s", (str(erasure.uuid),))
+
+
+def _erase_recipient(session: tp.Any, erasure: Erasure) -> bool:
+    about = _delete(session, _EVENTS.format(_RECIPIENT), erasure)
+    # The words of a refusal begin with the command's argument.
+    said = "type = 'rejected' AND position(lower(%(recipient)s) IN lower(text)) > 0"
+    refused = _delete(session, _EVENTS.format(said), erasure)
+    touched = [str(row["message"]) for row in about if row["message"] is not None]
+    if touched:
+        _forget_messages(session, touched)
+    return _ROUND not in {len(about), len(refused)}
+
+
+def _forget_messages(session: tp.Any, uuids: list[str]) -> None:
+    """Take out those of the messages that nothing is known of about another recipient."""
+    rows = session.execute(
+        "DELETE FROM mail_messages m WHERE uuid = ANY(%s::uuid[]) AND NOT EXISTS"
+        " (SELECT FROM mail_events e WHERE e.message = m.uuid AND recipient IS NOT NULL)"
+        " RETURNING uuid",
+        (uuids,),
+    ).fetchall()
+    session.execute(
+        "DELETE FROM mail_events WHERE message = ANY(%s::uuid[])",
+        ([str(row["uuid"]) for row in rows],),
+    )
+
+
+def _delete(session: tp.Any, statement: str, erasure: Erasure) -> list[tp.Mapping[str, tp.Any]]:
+    values = {
+        "instance": str(erasure.instance),
+        "account": erasure.account and str(erasure.account),
+        "recipient": erasure.recipient,
+        "limit": _ROUND,
+    }
+    return list(session.execute(statement, values).fetchall())

@@ -1,0 +1,98 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""Messages of an instance: all of one is a fact, written by the ingester."""
+
+from __future__ import annotations
+
+import typing as tp
+
+from restalchemy.dm import models, properties, types
+from restalchemy.storage.sql import orm
+
+from exordos_paas_mail.codecs import log_ids
+from exordos_paas_mail.control_plane.records import log_pages, message_statuses
+
+if tp.TYPE_CHECKING:
+    import datetime
+    import uuid as sys_uuid
+
+_WITH_RECIPIENT: tp.Final = (
+    "uuid IN (SELECT message FROM mail_events WHERE instance = %s AND recipient IS NOT NULL AND {})"
+)
+
+
+class MailMessage(models.ModelWithUUID, orm.SQLStorableMixin):
+    """A message that an instance has taken."""
+
+    __tablename__ = "mail_messages"
+
+    instance = properties.property(types.UUID(), required=True)
+    queue_id = properties.property(types.String(), required=True)
+    account = properties.property(types.AllowNone(types.UUID()), default=None)
+    sender = properties.property(types.String(), default="")
+    header_from = properties.property(types.String(), default="")
+    header_message_id = properties.property(types.String(), default="")
+    tags = properties.property(types.TypedList(types.String()), default=list)
+    client = properties.property(types.String(), default="")
+    size = properties.property(types.Integer(), default=0)
+    recipients_count = properties.property(types.Integer(), default=0)
+    status = properties.property(
+        types.Enum(list(message_statuses.ALL)), default=message_statuses.ACCEPTED
+    )
+    accepted_at = properties.property(types.UTCDateTimeZ(), required=True)
+    completed_at = properties.property(types.AllowNone(types.UTCDateTimeZ()), default=None)
+
+
+class Messages(log_pages.Page):
+    """A page of the messages of an instance, newest first."""
+
+    def __init__(self, instance: sys_uuid.UUID, limit: int) -> None:
+        super().__init__(MailMessage.__tablename__, limit, is_newest_first=True)
+        self._instance = instance
+        self.where("instance = %s", str(instance))
+
+    def of_account(self, account: sys_uuid.UUID) -> None:
+        """Have those of an account."""
+        self.where("account = %s", str(account))
+
+    def of_sender(self, address: str) -> None:
+        """Have those of an envelope sender, whatever its case."""
+        self.where("lower(sender) = lower(%s)", address)
+
+    def to_recipient(self, address: str) -> None:
+        """Have those that something is known of about *address*."""
+        condition = _WITH_RECIPIENT.format("lower(recipient) = lower(%s)")
+        self.where(condition, str(self._instance), address)
+
+    def to_domain(self, domain: str) -> None:
+        """Have those that something is known of about an address of *domain*."""
+        condition = _WITH_RECIPIENT.format("recipient_domain = %s")
+        self.where(condition, str(self._instance), domain.lower())
+
+    def with_message_id(self, message_id: str) -> None:
+        """Have those with a Message-ID, with or without its angle brackets."""
+        bare = message_id.strip().removeprefix("<").removesuffix(">")
+        self.where("header_message_id = %s", bare)
+
+    def with_queue_id(self, queue_id: str) -> None:
+        """Have the one with a queue id."""
+        uuid = log_ids.message_uuid(self._instance, queue_id)
+        self.where("uuid = %s", str(uuid))
+
+    def with_status(self, status: str) -> None:
+        """Have those with a status."""
+        self.where("status = %s", status)
+
+    def with_tag(self, tag: str) -> None:
+        """Have those with a tag."""
+        self.where("%s = ANY(tags)", tag)
+
+    def since(self, moment: datetime.datetime) -> None:
+        """Have those accepted at *moment* or later."""
+        self.where("accepted_at >= %s", log_pages.timestamp(moment))
+        self.where("uuid >= %s", log_pages.first_uuid(moment - log_pages.SLACK))
+
+    def until(self, moment: datetime.datetime) -> None:
+        """Have those accepted before *moment*."""
+        self.where("accepted_at < %s", log_pages.timestamp(moment))
+        self.where("uuid < %s", log_pages.first_uuid(moment + log_pages.SLACK))

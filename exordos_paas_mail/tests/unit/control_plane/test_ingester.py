@@ -1,0 +1,399 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""Batches of events that nodes wrote, taken in: each once, in order, by whom they are of."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import threading
+import typing as tp
+import uuid as sys_uuid
+
+import psycopg
+import pytest
+from restalchemy.storage.sql import engines
+
+from exordos_paas_mail.codecs import event_batches, log_ids, mail_events
+from exordos_paas_mail.control_plane.events import folding, ingester, rows, service
+from exordos_paas_mail.tests.unit.control_plane import sealed
+from exordos_paas_mail.tests.unit.control_plane import stage as stages
+
+Type: tp.TypeAlias = mail_events.Type
+
+
+def query(statement: str, *values: tp.Any) -> list[tuple[tp.Any, ...]]:
+    with engines.engine_factory.get_engine().session_manager() as session:
+        found = session.execute(statement, values)
+        return [tuple(row.values()) for row in found.fetchall()] if found.description else []
+
+
+def kinds() -> list[str]:
+    return [kind for (kind,) in query("SELECT type FROM mail_events ORDER BY uuid")]
+
+
+def messages() -> dict[str, tuple[str, int]]:
+    found = query("SELECT queue_id, status, recipients_count FROM mail_messages")
+    return {queue: (status, recipients) for queue, status, recipients in found}
+
+
+@pytest.fixture
+def writer(stage: stages.Stage) -> sealed.Writer:
+    node = stage.serving()
+    stage.api.account(stage.path)
+    return sealed.Writer(node)
+
+
+def test_a_message_and_its_events_are_stored_and_the_rows_are_gone(
+    stage: stages.Stage, writer: sealed.Writer
+) -> None:
+    queue = sealed.queue_id(1)
+    more: dict[str, tp.Any] = {"header_from": "N <n@x>", "message_id": "1@x", "tags": ("a", "b")}
+    writer.write(sealed.whole(queue, **more))
+    sealed.take_in()
+    assert sealed.waiting() == 0
+    (account,) = query("SELECT uuid FROM mail_accounts")
+    assert query(
+        "SELECT instance::text, queue_id, account, sender, header_from, header_message_id, tags,"
+        " client, size, recipients_count, status, completed_at IS NOT NULL FROM mail_messages"
+    ) == [
+        (
+            *(stage.uuid, queue, account[0], sealed.LOGIN, "N <n@x>", "1@x", ["a", "b"]),
+            *("192.0.2.7", 1000, 1, "DELIVERED", True),
+        )
+    ]
+    assert kinds() == ["submitted", "accepted", "delivered", "completed"]
+    assert query(
+        "SELECT recipient, recipient_domain, attempt, mx, mx_address, tls, cipher, verified, code,"
+        " enhanced_code, text, delay_ms, message = (SELECT uuid FROM mail_messages)"
+        " FROM mail_events WHERE type = 'delivered'"
+    ) == [
+        (
+            *("a@example.org", "example.org", 1, "mx.example.org", "192.0.2.25", "TLS1.3"),
+            *("TLS_AES_256_GCM_SHA384", "yes", 250, "2.0.0", "accepted", 1200, True),
+        )
+    ]
+
+
+def test_a_batch_counts_once_however_often_it_comes(writer: sealed.Writer) -> None:
+    queue = sealed.queue_id(1)
+    writer.write(sealed.whole(queue))
+    sealed.take_in()
+    writer.write_as(1, sealed.whole(queue))
+    writer.write(sealed.whole(sealed.queue_id(2)))
+    sealed.take_in()
+    assert (kinds().count("delivered"), sealed.waiting()) == (2, 0)
+
+
+def test_batches_are_taken_in_in_the_order_of_their_numbers(writer: sealed.Writer) -> None:
+    queue = sealed.queue_id(1)
+    batches = [sealed.arrival(queue), sealed.delivery(queue), sealed.end(queue)]
+    for seq in (3, 2):
+        writer.write_as(seq, batches[seq - 1])
+    sealed.take_in()
+    assert (kinds(), sealed.waiting()) == ([], 2)
+    writer.write_as(1, batches[0])
+    sealed.take_in()
+    assert kinds() == ["submitted", "accepted", "delivered", "completed"]
+    assert messages() == {queue: ("DELIVERED", 1)}
+
+
+def test_the_next_batch_is_found_behind_any_number_of_later_ones(writer: sealed.Writer) -> None:
+    for seq in range(2, 50):
+        writer.write_as(seq, sealed.whole(sealed.queue_id(seq)))
+    sealed.take_in()
+    writer.write_as(1, sealed.whole(sealed.queue_id(1)))
+    sealed.take_in()
+    assert (len(messages()), sealed.waiting()) == (49, 0)
+
+
+def test_a_number_that_does_not_come_is_told_as_a_gap(writer: sealed.Writer) -> None:
+    writer.write(sealed.whole(sealed.queue_id(1)))
+    writer.write_as(5, sealed.whole(sealed.queue_id(5)))
+    sealed.take_in()
+    sealed.take_in()
+    assert "gap" not in kinds()
+    query("UPDATE mail_event_streams SET waiting_since = waiting_since - interval '11 minutes'")
+    sealed.take_in()
+    sealed.take_in()
+    assert kinds() == [*["submitted", "accepted", "delivered", "completed", "gap"], *kinds()[5:]]
+    assert (len(messages()), sealed.waiting()) == (2, 0)
+    writer.write_as(3, sealed.whole(sealed.queue_id(3)))
+    sealed.take_in()
+    assert (len(messages()), sealed.waiting()) == (2, 0)
+
+
+def test_another_store_begins_a_stream_of_its_own(writer: sealed.Writer) -> None:
+    writer.write(sealed.whole(sealed.queue_id(1)))
+    sealed.take_in()
+    writer.stream = sys_uuid.uuid4()
+    writer.write_as(1, sealed.whole(sealed.queue_id(2)))
+    sealed.take_in()
+    assert len(messages()) == 2
+
+
+@pytest.mark.parametrize("fault", ["key", "node", "number", "stream", "garbage", "uuid", "events"])
+def test_what_is_not_the_nodes_is_deleted_and_nobody_waits_for_it(
+    writer: sealed.Writer, fault: str
+) -> None:
+    raw = mail_events.render(sealed.whole(sealed.queue_id(1)))
+    key, node, stream, seq = writer.key(), writer.node, writer.stream, 1
+    uuid = event_batches.row_uuid(node, stream, seq)
+    if fault == "key":
+        key = bytes(32)
+    elif fault == "node":
+        node = sys_uuid.uuid4()
+    elif fault == "events":
+        raw = b'[{"at":1,"type":"unheard"}]'
+    batch = event_batches.seal(key, node, stream, seq + (fault == "number"), raw)
+    value = event_batches.render(batch._replace(seq=seq))
+    if fault == "stream":
+        value["stream"] = str(sys_uuid.uuid4())
+    elif fault == "garbage":
+        value["seq"] = {"a": "b"}
+    elif fault == "uuid":
+        uuid = sys_uuid.uuid4()
+    writer.put(uuid, value)
+    sealed.take_in()
+    assert (kinds(), messages(), sealed.waiting()) == ([], {}, 0)
+    writer.write(sealed.whole(sealed.queue_id(2)))
+    sealed.take_in()
+    assert len(messages()) == 1
+
+
+def test_a_node_of_no_instance_waits_and_is_forgotten(
+    stage: stages.Stage, writer: sealed.Writer
+) -> None:
+    query(
+        "UPDATE ua_target_resources SET master = gen_random_uuid() WHERE uuid = %s",
+        str(sys_uuid.uuid5(writer.node, "mailaas")),
+    )
+    writer.write(sealed.whole(sealed.queue_id(1)))
+    sealed.take_in()
+    assert (kinds(), sealed.waiting()) == ([], 1)
+    query(
+        "UPDATE ua_actual_resources SET created_at = created_at - interval '11 minutes'"
+        " WHERE kind = 'mail_event_batch'"
+    )
+    sealed.take_in()
+    assert (kinds(), sealed.waiting()) == ([], 0)
+
+
+def test_events_of_nobody_are_left_out(writer: sealed.Writer) -> None:
+    gone, foreign, unknown = (sealed.queue_id(number) for number in (1, 2, 3))
+    writer.write(
+        [
+            *sealed.whole(gone, account="gone@mail.example.com"),
+            *sealed.whole(foreign, account="noreply@example.net"),
+            *sealed.delivery(unknown),
+            *sealed.whole("no id"),
+            *sealed.whole(sealed.queue_id(4, seconds_ago=100 * 86400)),
+            sealed.event(Type.REJECTED, account="gone@mail.example.com", command="RCPT"),
+            sealed.event(Type.REJECTED, client="192.0.2.9", command="MAIL", text="no"),
+            sealed.event(Type.LOGIN_FAILED, client="192.0.2.9", count=7),
+        ]
+    )
+    sealed.take_in()
+    assert messages() == {}
+    assert query("SELECT type, client, count FROM mail_events ORDER BY uuid") == [
+        ("rejected", "192.0.2.9", 1),
+        ("login_failed", "192.0.2.9", 7),
+    ]
+
+
+def test_mail_for_the_role_addresses_and_reports_are_messages_too(writer: sealed.Writer) -> None:
+    role, sent, report, stray = (sealed.queue_id(number) for number in range(4))
+    writer.write(
+        [
+            sealed.event(Type.ACCEPTED, role, sender="x@example.org", client="192.0.2.9"),
+            *sealed.arrival(sent),
+            sealed.event(Type.ACCEPTED, report, about=sent),
+            sealed.event(Type.ACCEPTED, stray, about=sealed.queue_id(9)),
+        ]
+    )
+    sealed.take_in()
+    assert query("SELECT queue_id, account IS NOT NULL FROM mail_messages ORDER BY queue_id") == [
+        (role, False),
+        (sent, True),
+        (report, True),
+    ]
+
+
+def test_attempts_are_counted_over_batches(writer: sealed.Writer) -> None:
+    queue = sealed.queue_id(1)
+    deferral = sealed.event(Type.DEFERRED, queue, recipient="a@example.org", code=451)
+    writer.write([*sealed.arrival(queue), deferral])
+    sealed.take_in()
+    assert messages() == {queue: ("DEFERRED", 1)}
+    writer.write([deferral, deferral])
+    writer.write([*sealed.delivery(queue), *sealed.end(queue)])
+    sealed.take_in()
+    assert query("SELECT attempt FROM mail_events WHERE attempt IS NOT NULL ORDER BY uuid") == [
+        (1,),
+        (2,),
+        (3,),
+        (4,),
+    ]
+    assert messages() == {queue: ("DELIVERED", 1)}
+
+
+def test_numbers_of_events_only_grow_whatever_the_clock_does(writer: sealed.Writer) -> None:
+    writer.write(sealed.whole(sealed.queue_id(1)))
+    sealed.take_in()
+    ahead = (sealed.now() + 3_600_000) << 12
+    query("UPDATE mail_event_order SET last = %s", ahead)
+    writer.write(sealed.whole(sealed.queue_id(2)))
+    sealed.take_in()
+    writer.write(sealed.whole(sealed.queue_id(3)))
+    sealed.take_in()
+    found = [uuid for (uuid,) in query("SELECT uuid FROM mail_events ORDER BY uuid")]
+    assert len(found) == 12
+    orders = [(uuid.int >> 80 << 12) + (uuid.int >> 64 & 0xFFF) for uuid in found[4:]]
+    assert orders == list(range(ahead + 1, ahead + 9))
+    assert kinds() == ["submitted", "accepted", "delivered", "completed"] * 3
+
+
+def test_clocks_that_are_wrong_are_not_believed(writer: sealed.Writer) -> None:
+    writer.write([sealed.event(Type.LOGIN_FAILED, at=at) for at in (0, 2**53)])
+    sealed.take_in()
+    assert (
+        query(
+            "SELECT at BETWEEN now() - interval '91 days' AND now() + interval '2 days'"
+            " FROM mail_events"
+        )
+        == [(True,)] * 2
+    )
+
+
+def test_the_longest_fields_fit(writer: sealed.Writer) -> None:
+    queue, long = sealed.queue_id(1), "\N{GRINNING FACE}" * 1024
+    events = sealed.arrival(queue, sender=long, message_id=long, header_from=long)
+    events += sealed.delivery(queue, long)
+    writer.write(
+        [
+            *events,
+            sealed.event(
+                Type.FAILED,
+                queue,
+                recipient=f"{long[:500]}@{long[:500]}",
+                code=2**53,
+                queued=2**53,
+                text="\N{REPLACEMENT CHARACTER}",
+            ),
+        ]
+    )
+    sealed.take_in()
+    assert kinds() == ["submitted", "accepted", "delivered", "failed"]
+
+
+def test_a_batch_that_cannot_be_stored_is_told_as_a_gap(
+    writer: sealed.Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bounded, calls = rows.write_events, itertools.count()
+
+    def refuse(session: tp.Any, values: tp.Any) -> None:
+        if not next(calls):
+            values = [{**value, "code": "no number"} for value in values]
+        bounded(session, values)
+
+    monkeypatch.setattr(rows, "write_events", refuse)
+    writer.write(sealed.whole(sealed.queue_id(1)))
+    writer.write(sealed.whole(sealed.queue_id(2)))
+    sealed.take_in()
+    assert kinds() == ["gap", "submitted", "accepted", "delivered", "completed"]
+    assert sealed.waiting() == 0
+
+
+def test_two_ingesters_take_in_a_batch_once(writer: sealed.Writer) -> None:
+    for number in range(30):
+        writer.write(sealed.whole(sealed.queue_id(number)))
+    threads = [threading.Thread(target=sealed.take_in) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    sealed.take_in()
+    assert (kinds().count("delivered"), len(messages()), sealed.waiting()) == (30, 30, 0)
+
+
+def test_one_thread_takes_in_what_comes_and_ends(writer: sealed.Writer) -> None:
+    keeper = service.EventIngester()
+    keeper._iteration()
+    keeper._iteration()
+    (thread,) = [t for t in threading.enumerate() if t.name == "mailaas-events"]
+    writer.write(sealed.whole(sealed.queue_id(1)))
+    for _ in range(100):
+        if sealed.waiting() == 0:
+            break
+        thread.join(0.1)
+    assert messages().popitem()[1] == ("DELIVERED", 1)
+    keeper.stop()
+    thread.join(10)
+    assert not thread.is_alive()
+
+
+def test_a_database_that_is_away_is_told_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    stop, passes = threading.Event(), itertools.count()
+
+    class Away(ingester.Ingester):
+        def run_once(self) -> bool:
+            if next(passes) == 2:
+                stop.set()
+            raise psycopg.OperationalError("secret")
+
+    monkeypatch.setattr(ingester, "PERIOD", 0.01)
+    Away().run(stop)
+    assert [record.message for record in caplog.records] == [
+        "The database of events cannot be used: OperationalError"
+    ]
+
+
+_AT = rows.moment_of(sealed.now())
+_QUEUE = sealed.queue_id(1)
+
+
+def _attempt(kind: mail_events.Type, recipient: str) -> mail_events.Event:
+    return sealed.event(kind, _QUEUE, recipient=recipient)
+
+
+@pytest.mark.parametrize(
+    ("more", "status"),
+    [
+        ([], "ACCEPTED"),
+        ([_attempt(Type.DELIVERED, "a")], "ACCEPTED"),
+        ([_attempt(Type.DEFERRED, "a")], "DEFERRED"),
+        ([_attempt(Type.DEFERRED, "a"), _attempt(Type.DELIVERED, "a")], "ACCEPTED"),
+        ([_attempt(Type.DELIVERED, "a"), _attempt(Type.DEFERRED, "b")], "DEFERRED"),
+        ([_attempt(Type.DELIVERED, "a"), _attempt(Type.DELIVERED, "b")], "DELIVERED"),
+        ([_attempt(Type.DELIVERED, "a"), _attempt(Type.FAILED, "b")], "PARTIAL"),
+        ([_attempt(Type.FAILED, "a"), _attempt(Type.FAILED, "b")], "FAILED"),
+        ([_attempt(Type.FAILED, "a"), *sealed.end(_QUEUE)], "FAILED"),
+        ([_attempt(Type.DEFERRED, "a"), _attempt(Type.FAILED, "a"), *sealed.end(_QUEUE)], "FAILED"),
+        ([_attempt(Type.DEFERRED, "a"), sealed.event(Type.DELETED, _QUEUE)], "DELETED"),
+    ],
+)
+def test_the_status_of_a_message_is_the_same_in_any_order_of_its_events(
+    more: list[mail_events.Event], status: str
+) -> None:
+    events = [*sealed.arrival(_QUEUE, recipients=2), *more]
+    found = set()
+    for _ in range(20):
+        message = folding.Message(sys_uuid.uuid4(), _QUEUE, _AT)
+        for event in random.sample(events, len(events)):
+            message.add(event, _AT)
+        found.add((message.settle(), message.completed_at is not None))
+    assert found == {(status, status in {"DELIVERED", "PARTIAL", "FAILED", "DELETED"})}
+
+
+def test_the_uuid_of_a_message_is_in_the_order_of_arrival() -> None:
+    instance = sys_uuid.uuid4()
+    queues = ["1vNvOk-0000Ab-0A", "1vNvOk-0000AZ-1A", "1vNvOl-0000Ab-0A", "1vNvOm-00000000123-0001"]
+    uuids = [log_ids.message_uuid(instance, queue) for queue in queues]
+    assert uuids == sorted(uuids)
+    assert {uuid.version for uuid in uuids} == {7}
+    assert log_ids.message_uuid(sys_uuid.uuid4(), queues[0]) != uuids[0]
+    assert not any(map(log_ids.is_queue_id, ("", "1vNvOk-0000Ab-0", "1vNvOk_0000Ab_0A", "é" * 16)))
+    with pytest.raises(ValueError, match="no queue id"):
+        log_ids.message_uuid(instance, "x")

@@ -1,0 +1,234 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""How much of what became of mail is kept, for how long, and what is erased when asked."""
+
+from __future__ import annotations
+
+import typing as tp
+
+import pytest
+from restalchemy.storage.sql import engines
+
+from exordos_paas_mail.codecs import mail_events
+from exordos_paas_mail.control_plane.events import ingester, keeping
+from exordos_paas_mail.control_plane.records import erasures
+from exordos_paas_mail.tests.unit.control_plane import api_client, sealed
+from exordos_paas_mail.tests.unit.control_plane import stage as stages
+
+Type: tp.TypeAlias = mail_events.Type
+DEFAULT = {"level": "all", "retention_days": 14, "max_rows": 1_000_000}
+
+
+def query(statement: str, *values: tp.Any) -> list[tuple[tp.Any, ...]]:
+    with engines.engine_factory.get_engine().session_manager() as session:
+        found = session.execute(statement, values)
+        return [tuple(row.values()) for row in found.fetchall()] if found.description else []
+
+
+def counts() -> tuple[int, int]:
+    ((messages, events),) = query(
+        "SELECT (SELECT count(*) FROM mail_messages) AS messages,"
+        " (SELECT count(*) FROM mail_events) AS events"
+    )
+    return messages, events
+
+
+@pytest.fixture
+def writer(stage: stages.Stage) -> sealed.Writer:
+    node = stage.serving()
+    stage.api.account(stage.path)
+    return sealed.Writer(node)
+
+
+def test_the_log_of_an_instance_is_kept_as_it_says(api: api_client.Client) -> None:
+    instance = api.instance()
+    assert api.get(instance)["log"] == DEFAULT
+    assert api.patch(instance, {"log": {"level": "none"}})["log"] == {**DEFAULT, "level": "none"}
+    assert api.patch(instance, {"log": {"retention_days": 1}})["log"] == {
+        **DEFAULT,
+        "retention_days": 1,
+    }
+    whole = {"level": "failures", "retention_days": 90, "max_rows": 1000}
+    assert api.get(api.instance(log=whole))["log"] == whole
+    bads: tuple[tp.Any, ...] = (
+        *(None, "all", [], {"level": "some"}, {"level": None}, {"level": []}, {"unheard": 1}),
+        *({"retention_days": days} for days in (0, 91, -1, 1.5, "1", True, None, 2**70)),
+        *({"max_rows": rows} for rows in (999, 10_000_001, "x", None)),
+    )
+    for bad in bads:
+        for method, path, body in (
+            ("PATCH", instance, {"log": bad}),
+            (
+                "POST",
+                api_client.INSTANCES,
+                api.instance_body(api.get(instance)["version"], log=bad),
+            ),
+        ):
+            status, message = api.refused(method, path, body)
+            assert (status, message.startswith("log: ")) == (400, True), message
+
+
+def test_where_failures_are_kept_what_went_well_leaves_no_trace(
+    stage: stages.Stage, writer: sealed.Writer
+) -> None:
+    stage.api.patch(stage.path, {"log": {"level": "failures"}})
+    well, later, failed = (sealed.queue_id(number) for number in range(3))
+    writer.write(
+        [
+            *sealed.whole(well),
+            *sealed.arrival(later),
+            *sealed.arrival(failed),
+            sealed.event(Type.FAILED, failed, recipient="b@example.net"),
+            *sealed.end(failed),
+        ]
+    )
+    sealed.take_in()
+    assert counts() == (2, 6)
+    writer.write([*sealed.delivery(later)])
+    writer.write([*sealed.end(later)])
+    sealed.take_in()
+    assert query("SELECT queue_id, status FROM mail_messages") == [(failed, "FAILED")]
+    assert counts() == (1, 4)
+
+
+def test_where_nothing_is_kept_a_gap_is_told_all_the_same(
+    stage: stages.Stage, writer: sealed.Writer
+) -> None:
+    stage.api.patch(stage.path, {"log": {"level": "none"}})
+    writer.write([*sealed.whole(sealed.queue_id(1)), sealed.event(Type.GAP, text="cut", count=5)])
+    sealed.take_in()
+    assert query("SELECT type, text, count FROM mail_events") == [("gap", "cut", 5)]
+    assert sealed.waiting() == 0
+
+
+def test_what_is_known_of_a_recipient_is_erased(stage: stages.Stage, writer: sealed.Writer) -> None:
+    alone, shared, other = (sealed.queue_id(number) for number in range(3))
+    gone = "Gone@example.org"
+    writer.write(
+        [
+            *sealed.whole(alone, gone),
+            *sealed.arrival(shared, recipients=2),
+            *sealed.delivery(shared, gone.lower()),
+            *sealed.delivery(shared, "kept@example.org"),
+            *sealed.whole(other, "other@example.org"),
+            sealed.event(Type.REJECTED, command="RCPT", text="<gone@example.org>: no"),
+            sealed.event(Type.REJECTED, command="RCPT", text="<kept@example.org>: no"),
+        ]
+    )
+    sealed.take_in()
+    action = f"{stage.path}/actions/erase/invoke"
+    answer = stage.api.call("POST", action, {"recipient": "gone@EXAMPLE.org"})
+    assert (answer.status_code, answer.json["uuid"]) == (200, stage.uuid)
+    found = query("SELECT queue_id FROM mail_messages ORDER BY queue_id")
+    assert found == [(shared,), (other,)]
+    assert "gone@" not in str(query("SELECT * FROM mail_events")).lower()
+    assert counts() == (2, 3 + 4 + 1)
+    sealed.take_in()
+    assert query("SELECT * FROM mail_erasures") == []
+
+
+def test_more_than_a_round_is_erased_in_the_end(
+    stage: stages.Stage, writer: sealed.Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(erasures, "_ROUND", 2)
+    writer.write([e for n in range(7) for e in sealed.whole(sealed.queue_id(n))])
+    sealed.take_in()
+    stage.api.call("POST", f"{stage.path}/actions/erase/invoke", {"recipient": "a@example.org"})
+    assert counts() == (5, 20)
+    sealed.take_in()
+    assert counts() == (0, 0)
+
+
+def test_an_erasure_says_whom(api: api_client.Client) -> None:
+    action = f"{api.instance()}/actions/erase/invoke"
+    for body, field in (
+        (None, "recipient"),
+        ({}, "recipient"),
+        *(({"recipient": bad}, "recipient") for bad in ("", "x" * 321, None, 1, ["a@b"], "a\x00b")),
+        ({"recipient": "a@b", "account": "x"}, "account"),
+    ):
+        status, message = api.refused("POST", action, body)
+        assert (status, message.partition(":")[0]) == (400, field), body
+    assert api.refused("POST", f"{action}?recipient=a@b")[0] == 400
+    assert query("SELECT * FROM mail_erasures") == []
+
+
+def test_the_log_of_an_account_goes_with_it(stage: stages.Stage, writer: sealed.Writer) -> None:
+    shop = stage.api.account(stage.path, "shop")
+    sent = sealed.queue_id(2)
+    writer.write(
+        [
+            *sealed.whole(sealed.queue_id(1)),
+            *sealed.arrival(sent, account="shop@mail.example.com"),
+            sealed.event(Type.REJECTED, account="shop@mail.example.com", command="MAIL"),
+        ]
+    )
+    sealed.take_in()
+    assert counts() == (2, 7)
+    stage.api.delete(shop)
+    writer.write([*sealed.delivery(sent), *sealed.end(sent)])
+    sealed.take_in()
+    writer.write([*sealed.delivery(sent), *sealed.end(sent)])
+    sealed.take_in()
+    assert counts() == (1, 4)
+
+
+def test_the_log_of_an_instance_goes_with_it(stage: stages.Stage, writer: sealed.Writer) -> None:
+    writer.write(sealed.whole(sealed.queue_id(1)))
+    sealed.take_in()
+    writer.write(sealed.whole(sealed.queue_id(2)))
+    stage.api.delete(stage.path)
+    sealed.take_in()
+    assert counts() == (0, 0)
+    assert query("SELECT * FROM mail_event_streams") == []
+
+
+def test_what_is_too_old_is_dropped_by_the_day(stage: stages.Stage, writer: sealed.Writer) -> None:
+    writer.write(sealed.whole(sealed.queue_id(1, seconds_ago=20 * 86400)))
+    writer.write(sealed.whole(sealed.queue_id(2)))
+    taking = ingester.Ingester()
+    taking.run_once()
+    assert counts() == (2, 8)
+    old = query("SELECT tableoid::regclass::text FROM mail_messages ORDER BY uuid")[0][0]
+    assert keeping.Keeper().run_once() is True
+    assert (counts(), query("SELECT to_regclass(%s)", old)) == ((1, 8), [(None,)])
+    assert keeping.Keeper().run_once() is False
+
+
+def test_an_instance_keeps_its_own_days_and_rows(
+    stage: stages.Stage, writer: sealed.Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeping, "_ROUND", 3)
+    other = stage.api.instance(log={"retention_days": 90})
+    writer.write(sealed.whole(sealed.queue_id(1, seconds_ago=20 * 86400)))
+    writer.write(sealed.whole(sealed.queue_id(2)))
+    ingester.Ingester().run_once()
+    keeping.Keeper().run_once()
+    assert counts() == (1, 8)
+    query("UPDATE mail_instances SET log = jsonb_set(log, '{max_rows}', '5')")
+    keeping.Keeper().run_once()
+    assert counts()[1] == 5
+    assert query("SELECT type FROM mail_events ORDER BY uuid LIMIT 1") == [("completed",)]
+    del other
+
+
+def test_a_log_that_is_too_large_is_kept_at_a_lower_level_and_says_so(
+    writer: sealed.Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer.write(sealed.whole(sealed.queue_id(1)))
+    taking = ingester.Ingester()
+    taking.run_once()
+    for size_max in (1, 2**50):
+        monkeypatch.setattr(keeping, "SIZE_MAX", size_max)
+        monkeypatch.setattr(keeping, "PERIOD", 0)
+        taking.keep()
+        writer.write(sealed.whole(sealed.queue_id(2 + size_max % 2)))
+        taking.run_once()
+    told = [
+        text for (text,) in query("SELECT text FROM mail_events WHERE type = 'gap' ORDER BY uuid")
+    ]
+    assert [text.partition(":")[0] for text in told] == [
+        "the log of all instances is full",
+        "there is room again in the log of all instances",
+    ]
+    assert counts() == (2, 10)
