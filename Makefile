@@ -66,6 +66,10 @@ benchmark-control-plane: venv ## What an account change costs gservice, 10,000 a
 benchmark-dns: venv ## What 1,000 domains cost the control plane between changes; has a bound
 	@$(BIN)/pytest -qs --show-capture=no -p exordos_paas_mail.tests.unit.control_plane.conftest benchmarks/dns.py
 
+.PHONY: benchmark-ingest
+benchmark-ingest: venv ## What events cost the control plane: to take in, and pages of a log of EVENTS; has bounds
+	@$(BIN)/pytest -qs --timeout 1200 --show-capture=no -p exordos_paas_mail.tests.unit.control_plane.conftest benchmarks/ingest.py
+
 .PHONY: test-relay
 test-relay: venv ## The relay's configuration on its real exim4, in name spaces of its own (root)
 	@tools/system-packages.sh $(PACKAGES_RELAY)
