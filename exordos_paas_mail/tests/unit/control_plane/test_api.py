@@ -337,3 +337,54 @@ def test_a_token_of_no_project_sees_all_and_keeps_projects_apart(api: api_client
         assert admin.refused("PATCH", record, moved) == (400, "project_id: cannot be changed")
     without = admin.instance_body(version)
     assert admin.refused("POST", api_client.INSTANCES, without)[0] == 400
+
+
+def test_a_disk_does_not_shrink(api: api_client.Client) -> None:
+    instance = api.instance(disk_size=20)
+    before = api.get(instance)
+    assert api.refused("PATCH", instance, {"disk_size": 19, "cpu": 2}) == (
+        400,
+        "disk_size: cannot be reduced",
+    )
+    assert api.get(instance) == before
+    assert api.patch(instance, {"disk_size": 21})["disk_size"] == 21
+
+
+@pytest.mark.parametrize("field", ["password", "password_hash"])
+@pytest.mark.parametrize("prefix", ["{SHA512-CRYPT}", "{sha512-crypt}", "{CRYPT}"])
+def test_a_hash_behind_a_prefix_is_a_hash_in_either_field(
+    api: api_client.Client, field: str, prefix: str
+) -> None:
+    account = api.account(api.instance(), **{field: prefix + api_client.HASH})
+    uuid = account.rpartition("/")[2]
+
+    def stored() -> str:
+        return str(models.MailAccount.objects.get_one(filters={"uuid": uuid}).password_hash)
+
+    assert stored() == api_client.HASH
+    before = gservice.row_versions()
+    api.patch(account, {field: prefix + api_client.HASH})
+    assert gservice.row_versions() == before
+    api.patch(account, {field: prefix + api_client.HASH_2})
+    assert stored() == api_client.HASH_2
+
+
+def test_braces_alone_make_no_hash_of_a_password(api: api_client.Client) -> None:
+    for username, password in (
+        ("a", "{SHA512-CRYPT}secret"),
+        ("b", "{}$6$"),
+        ("c", "$6$salt$hash"),
+    ):
+        api.account(instance := api.instance(), username, password=password)
+        (account,) = models.MailAccount.objects.get_all(filters={"username": username})
+        assert password_hashes.verify(password, account.password_hash), instance
+
+
+def test_a_body_names_the_instance_of_the_path_or_none(api: api_client.Client) -> None:
+    instance, other = api.instance(), api.instance()
+    body = {"username": "a", "password_hash": api_client.HASH}
+    assert api.refused("POST", f"{instance}/accounts/", {**body, "instance": other}) == (
+        400,
+        "instance: must be the instance in the path",
+    )
+    assert api.post(f"{instance}/accounts/", {**body, "instance": instance})["instance"] == instance
