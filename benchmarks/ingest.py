@@ -9,15 +9,18 @@ EVENTS is the size of that log.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import pathlib
 import time
 import typing as tp
+import uuid
 
 from restalchemy.storage.sql import engines
 
 from exordos_paas_mail import utils
+from exordos_paas_mail.codecs import log_ids
 from exordos_paas_mail.control_plane.events import ingester, rows
 from exordos_paas_mail.tests.unit.control_plane import api_client, fake_core, gservice, sealed
 from exordos_paas_mail.tests.unit.control_plane import stage as stages
@@ -35,16 +38,21 @@ PAGES = 20
 
 
 def database_cpu() -> float:
-    """Return the CPU seconds of all processes of PostgreSQL on this machine."""
-    ticks = 0
-    for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
-        try:
-            head, _, fields = stat.read_text().rpartition(")")
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if "(postgres" in head:
-            ticks += sum(map(int, fields.split()[11:13]))
+    """Return the CPU seconds of the processes of this benchmark's PostgreSQL."""
+    (backend,) = execute("SELECT pg_backend_pid() AS pid")
+    (_, server, *_) = _stat(backend["pid"])
+    ticks = sum(map(int, _stat(server)[11:15]))
+    for process in pathlib.Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            fields = _stat(process.name)
+            if fields[1] == server:
+                ticks += sum(map(int, fields[11:13]))
     return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def _stat(pid: int | str) -> list[str]:
+    """Return what proc(5) tells of a process, from its state on."""
+    return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
 
 
 def cost(act: tp.Callable[[], tp.Any], times: int = 1) -> float:
@@ -80,12 +88,12 @@ def fill(instance: str, account: str) -> None:
         # A uuid of version 7 by its time; four events a message.
         made = (
             "CREATE TABLE benchmark_made AS SELECT i.uuid AS instance, m,"
-            " (lpad(to_hex((extract(epoch FROM timestamp %s AT TIME ZONE 'UTC') * 1000)::bigint"
-            " + m), 12, '0') || '7' || lpad(to_hex(m %% 4096), 3, '0') || '8'"
-            " || substr(md5(m::text), 1, 15))::uuid AS message"
+            " (lpad(to_hex(%s::bigint + m), 12, '0') || '7' || lpad(to_hex(m %% 4096), 3, '0')"
+            " || '8' || substr(md5(m::text), 1, 15))::uuid AS message"
             " FROM generate_series(1, %s) m JOIN benchmark_ids i ON i.n = m %% %s"
         )
-        execute(made, start, EVENTS // DAYS // 4, INSTANCES)
+        midnight = log_ids.milliseconds(uuid.UUID(rows.first_uuid(moment))) // 86_400_000
+        execute(made, midnight * 86_400_000, EVENTS // DAYS // 4, INSTANCES)
         execute(
             "INSERT INTO mail_messages (uuid, instance, queue_id, account, sender, header_from,"
             " header_message_id, client, size, recipients_count, status, accepted_at)"

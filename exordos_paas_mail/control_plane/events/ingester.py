@@ -60,9 +60,11 @@ class Ingester:
 
     def _run(self, stop: threading.Event) -> None:
         try:
-            while not stop.is_set() and self.run_once():
-                pass
-            self.keep()
+            has_more = True
+            while has_more and not stop.is_set():
+                has_more = self.run_once()
+                # A backlog does not put it off: the disk fills meanwhile.
+                self.keep()
             self._is_away = False
         except psycopg.Error as error:
             self._partitions.clear()

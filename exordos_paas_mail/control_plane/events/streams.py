@@ -156,4 +156,5 @@ def hold_instance(
 
 
 def _row(row: Mapping[str, tp.Any]) -> Row:
-    return Row(row["uuid"], row["value"], utils.moment(row["created_at"]))
+    value = row["value"] if isinstance(row["value"], dict) else {}
+    return Row(row["uuid"], value, utils.moment(row["created_at"]))

@@ -132,7 +132,9 @@ def test_another_store_begins_a_stream_of_its_own(writer: sealed.Writer) -> None
     assert len(messages()) == 2
 
 
-@pytest.mark.parametrize("fault", ["key", "node", "number", "stream", "garbage", "uuid", "events"])
+@pytest.mark.parametrize(
+    "fault", ["key", "node", "number", "stream", "garbage", "list", "uuid", "events"]
+)
 def test_what_is_not_the_nodes_is_deleted_and_nobody_waits_for_it(
     writer: sealed.Writer, fault: str
 ) -> None:
@@ -154,6 +156,8 @@ def test_what_is_not_the_nodes_is_deleted_and_nobody_waits_for_it(
     elif fault == "uuid":
         uuid = sys_uuid.uuid4()
     writer.put(uuid, value)
+    if fault == "list":
+        query("UPDATE ua_actual_resources SET value = '[1]' WHERE kind = 'mail_event_batch'")
     sealed.take_in()
     assert (kinds(), messages(), sealed.waiting()) == ([], {}, 0)
     writer.write(sealed.whole(sealed.queue_id(2)))
@@ -330,6 +334,21 @@ def test_one_thread_takes_in_what_comes_and_ends(writer: sealed.Writer) -> None:
     keeper.stop()
     thread.join(10)
     assert not thread.is_alive()
+
+
+def test_a_backlog_does_not_put_off_what_is_to_be_erased() -> None:
+    done: list[str] = []
+
+    class Busy(ingester.Ingester):
+        def run_once(self) -> bool:
+            done.append("taken in")
+            return len(done) < 3
+
+        def keep(self) -> None:
+            done.append("kept")
+
+    Busy()._run(threading.Event())
+    assert done == ["taken in", "kept", "taken in", "kept"]
 
 
 def test_a_database_that_is_away_is_told_once(
