@@ -40,13 +40,11 @@ class Client:
 class Satellite:
     """A mail transport agent that hands all mail of its machine to the relay.
 
-    *packages* are installed for it, the first of which is its own. *has_cron* says
-    that cron's mail is the account's too.
+    *packages* are installed for it; the first is its own.
     """
 
     name: str
     packages: tuple[str, ...]
-    has_cron: bool = True
 
 
 PROGRAMS_HOME: tp.Final = "/srv/programs"
@@ -64,6 +62,7 @@ def _python(name: str) -> tuple[str, ...]:
 
 COMMAND_LINE: tp.Final = (
     Client("curl", _shell("curl"), "curl"),
+    Client("git send-email", _shell("git-send-email"), "git-email"),
     Client("msmtp", _shell("msmtp"), "msmtp"),
     Client("mutt", _shell("mutt"), "mutt"),
     Client("s-nail", _shell("s-nail"), "s-nail"),
@@ -94,10 +93,8 @@ PLATFORM: tp.Final = (
     ),
     Client("Prometheus Alertmanager", _shell("alertmanager"), "prometheus-alertmanager"),
 )
-# dma leaves cron's "root" as it is: of an account that may send as any address of its domain,
-# the default, that mail arrives as root@<domain>.
 SATELLITES: tp.Final = (
-    Satellite("dma", ("dma",), has_cron=False),
+    Satellite("dma", ("dma",)),
     Satellite("exim4", ("exim4-daemon-light",)),
     Satellite("msmtp-mta", ("msmtp-mta",)),
     Satellite("nullmailer", ("nullmailer",)),

@@ -28,8 +28,9 @@ _ROOT: tp.Final = pathlib.Path(__file__).parents[3]
 def requested(
     owner: rest.Api, project: str, version: rest.Json
 ) -> tp.Iterator[dict[str, rest.Json]]:
-    """Return the one instance of the run, just asked for."""
-    body = provisioning.instance_body(project, version, "shared")
+    """Return the one instance of the run, just asked for: an account sends as itself alone."""
+    shared = provisioning.instance_body(project, version, "shared")
+    body = {**shared, "sender_policy": "account"}
     created = owner.create(mail.INSTANCES, body)
     yield {"shared": created}
     owner.delete(mail.instance_path(created))

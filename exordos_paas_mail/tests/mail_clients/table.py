@@ -23,17 +23,15 @@ SPDX-License-Identifier: Apache-2.0
 # Clients
 
 `make client-table` makes this page. Each client below ran on a machine of its owner's on the
-[stand](stand.md), with its own defaults, and sent a message through a relay. *yes* means that the
-message arrived, that SPF, DKIM and DMARC passed at the receiver, and that its text was the one
-sent.
+[stand](stand.md), with its own defaults, and sent a message through a relay whose accounts send as
+themselves alone (`sender_policy` is `account`). *yes* means that the message arrived as the
+account's, that SPF, DKIM and DMARC passed at the receiver, and that its text was the one sent.
 """
 _SATELLITES: tp.Final = """\
 
 ## Mail transport agents
 
 All mail of the machine goes to the relay: what programs hand to `sendmail`, and what cron reports.
-dma leaves cron's `From: root` as it is, and the relay completes it to `root@<domain>`, as which an
-account may send by default: that mail is not the account's, and not in the table.
 """
 
 

@@ -16,7 +16,6 @@ if tp.TYPE_CHECKING:
     from exordos_paas_mail.tests.mail_clients import machines, table
 
 _SATELLITES: tp.Final = [pytest.param(it, id=it.name) for it in catalogue.SATELLITES]
-_WITH_CRON: tp.Final = [pytest.param(it, id=it.name) for it in catalogue.SATELLITES if it.has_cron]
 
 
 @pytest.mark.parametrize("port", catalogue.BOTH)
@@ -42,7 +41,7 @@ def test_what_a_program_hands_to_sendmail_arrives_as_the_accounts(
     results.add(satellite.name, port)
 
 
-@pytest.mark.parametrize("satellite_machine", _WITH_CRON, indirect=True, scope="module")
+@pytest.mark.parametrize("satellite_machine", _SATELLITES, indirect=True, scope="module")
 def test_crons_mail_arrives_as_the_accounts(
     satellite_machine: machines.Machine,
     request: pytest.FixtureRequest,

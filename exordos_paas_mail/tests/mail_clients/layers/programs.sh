@@ -10,8 +10,9 @@ main() {
   apt-get -q update
   apt-get -q -y install --no-install-recommends \
     curl default-jre-headless git-email iproute2 libauthen-sasl-perl libemail-sender-perl libev4 \
-    libio-socket-ssl-perl libmail-java libnet-ssleay-perl libphp-phpmailer msmtp mutt nodejs \
-    openssl php-cli procps prometheus-alertmanager python3 python3-venv ruby ruby-mail s-nail swaks
+    libio-socket-ssl-perl libmail-java libmailtools-perl libnet-ssleay-perl libphp-phpmailer msmtp \
+    mutt nodejs openssl php-cli procps prometheus-alertmanager python3 python3-venv ruby ruby-mail \
+    s-nail swaks
   # A test starts it, with its own settings.
   systemctl disable prometheus-alertmanager.service
   # PAM's session module wants a session manager that containers lack.
