@@ -12,13 +12,9 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import datetime
-import os
-import pathlib
-import time
 import typing as tp
 
-from restalchemy.storage.sql import engines
-
+from benchmarks import database
 from exordos_paas_mail import utils
 from exordos_paas_mail.control_plane.dns import (
     core_zones,
@@ -32,6 +28,9 @@ from exordos_paas_mail.control_plane.reconcile import core as core_client
 from exordos_paas_mail.control_plane.records import dns_checks, publications
 from exordos_paas_mail.tests.unit.control_plane import api_client, fake_core
 from exordos_paas_mail.tests.unit.control_plane.dns import internet as internets
+
+if tp.TYPE_CHECKING:
+    import pathlib
 
 INSTANCES = 20
 DOMAINS_OF_ONE = 50
@@ -47,37 +46,11 @@ SETTLED = datetime.timedelta(days=3)
 LATER = datetime.timedelta(days=1)
 
 
-def database_cpu() -> float:
-    """Return the CPU seconds of all processes of PostgreSQL on this machine."""
-    ticks = 0
-    for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
-        try:
-            head, _, fields = stat.read_text().rpartition(")")
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if "(postgres" in head:
-            ticks += sum(map(int, fields.split()[11:13]))
-    return ticks / os.sysconf("SC_CLK_TCK")
-
-
-def cost(act: tp.Callable[[], tp.Any], times: int) -> float:
-    """Return the CPU seconds of one *act* of so many, of this thread and of the database."""
-    own, database = time.thread_time(), database_cpu()
-    for _ in range(times):
-        act()
-    return (time.thread_time() - own + database_cpu() - database) / times
-
-
-def execute(statement: str, *values: tp.Any) -> None:
-    with engines.engine_factory.get_engine().session_manager() as session:
-        session.execute(statement, values)
-
-
 def fill(api: api_client.Client) -> None:
     """Make the instances with their domains; all but the instances past the API."""
     for number in range(INSTANCES):
         instance = api.instance(name=f"i{number}", domain=f"i{number}.example.com")
-        execute(
+        database.execute(
             "INSERT INTO mail_domains (uuid, project_id, instance, domain, is_primary, name,"
             " status, verified_at, keys_made, created_at, updated_at)"
             " SELECT gen_random_uuid(), project_id, uuid, 'd' || n || '.' || domain, FALSE, 'd',"
@@ -86,15 +59,15 @@ def fill(api: api_client.Client) -> None:
             DOMAINS_OF_ONE,
             instance.rpartition("/")[2],
         )
-    execute("UPDATE mail_instances SET ipsv4 = %s", [ADDRESS])
-    execute('UPDATE mail_domains SET dns = \'{"kind": "core"}\'')
-    execute(
+    database.execute("UPDATE mail_instances SET ipsv4 = %s", [ADDRESS])
+    database.execute('UPDATE mail_domains SET dns = \'{"kind": "core"}\'')
+    database.execute(
         "INSERT INTO mail_dkim_keys (uuid, project_id, instance, domain, selector, algorithm,"
         " state, created_at, updated_at)"
         " SELECT gen_random_uuid(), project_id, instance, uuid, 'm1rabcd', 'rsa', 'ACTIVE',"
         " now(), now() FROM mail_domains WHERE NOT is_primary"
     )
-    execute("UPDATE mail_dkim_keys SET public_key = %s", PUBLIC_KEY)
+    database.execute("UPDATE mail_dkim_keys SET public_key = %s", PUBLIC_KEY)
 
 
 def settle(zone: str) -> list[dns_checks.Domain]:
@@ -156,13 +129,13 @@ def test_a_thousand_domains_between_changes(
             f"ROOT_SERVERS={internet.root.address}\nPORT={internet.port}\nNETWORKS=127.0.0.0/8\n"
         )
         checker = rounds.Rounds(str(settings))
-        look = cost(lambda: asyncio.run(checker.once()), PASSES)
-        idle = cost(publish, PASSES)
+        look = database.cost(lambda: asyncio.run(checker.once()), PASSES)
+        idle = database.cost(publish, PASSES)
         make_due(sample)
         publish()
         # Now their rows are there.
         make_due(sample)
-        compared = (cost(publish, 1) - idle) / SAMPLE
+        compared = (database.cost(publish, 1) - idle) / SAMPLE
         make_due(sample)
         begun = 0
 
@@ -171,7 +144,7 @@ def test_a_thousand_domains_between_changes(
             while count := asyncio.run(checker.once()):
                 begun += count
 
-        checked = (cost(check, 1) - look) / SAMPLE
+        checked = (database.cost(check, 1) - look) / SAMPLE
     assert begun == SAMPLE, begun
     share = (
         look / rounds.PERIOD

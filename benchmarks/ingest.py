@@ -9,16 +9,12 @@ EVENTS is the size of that log.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import os
-import pathlib
 import time
-import typing as tp
 import uuid
 
-from restalchemy.storage.sql import engines
-
+from benchmarks import database
 from exordos_paas_mail import utils
 from exordos_paas_mail.codecs import log_ids
 from exordos_paas_mail.control_plane.events import ingester, rows
@@ -37,42 +33,12 @@ PAGE_BOUND = 0.030
 PAGES = 20
 
 
-def database_cpu() -> float:
-    """Return the CPU seconds of the processes of this benchmark's PostgreSQL."""
-    (backend,) = execute("SELECT pg_backend_pid() AS pid")
-    (_, server, *_) = _stat(backend["pid"])
-    ticks = sum(map(int, _stat(server)[11:15]))
-    for process in pathlib.Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-            fields = _stat(process.name)
-            if fields[1] == server:
-                ticks += sum(map(int, fields[11:13]))
-    return ticks / os.sysconf("SC_CLK_TCK")
-
-
-def _stat(pid: int | str) -> list[str]:
-    """Return what proc(5) tells of a process, from its state on."""
-    return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-
-
-def cost(act: tp.Callable[[], tp.Any], times: int = 1) -> float:
-    """Return the CPU seconds of one *act* of so many, of this thread and of the database."""
-    own, database = time.thread_time(), database_cpu()
-    for _ in range(times):
-        act()
-    return (time.thread_time() - own + database_cpu() - database) / times
-
-
-def execute(statement: str, *values: tp.Any) -> tp.Any:
-    with engines.engine_factory.get_engine().session_manager() as session:
-        found = session.execute(statement, values)
-        return found.fetchall() if found.description else None
-
-
 def fill(instance: str, account: str) -> None:
     """Fill the log: one instance is *instance*, and the others nobody's."""
-    execute("CREATE TABLE benchmark_ids AS SELECT gen_random_uuid() AS uuid, 0 AS n LIMIT 0")
-    execute(
+    database.execute(
+        "CREATE TABLE benchmark_ids AS SELECT gen_random_uuid() AS uuid, 0 AS n LIMIT 0"
+    )
+    database.execute(
         "INSERT INTO benchmark_ids SELECT CASE n WHEN 0 THEN %s::uuid ELSE gen_random_uuid() END, n"
         " FROM generate_series(0, %s) n",
         instance,
@@ -93,8 +59,8 @@ def fill(instance: str, account: str) -> None:
             " FROM generate_series(1, %s) m JOIN benchmark_ids i ON i.n = m %% %s"
         )
         midnight = log_ids.milliseconds(uuid.UUID(rows.first_uuid(moment))) // 86_400_000
-        execute(made, midnight * 86_400_000, EVENTS // DAYS // 4, INSTANCES)
-        execute(
+        database.execute(made, midnight * 86_400_000, EVENTS // DAYS // 4, INSTANCES)
+        database.execute(
             "INSERT INTO mail_messages (uuid, instance, queue_id, account, sender, header_from,"
             " header_message_id, client, size, recipients_count, status, accepted_at)"
             " SELECT message, instance, 'q', %s::uuid, 'noreply@mail.example.com', 'N <n@x.org>',"
@@ -103,7 +69,7 @@ def fill(instance: str, account: str) -> None:
             account,
             start,
         )
-        execute(
+        database.execute(
             "INSERT INTO mail_events (uuid, instance, message, account, at, type, queue_id,"
             " recipient, recipient_domain, mx, mx_address, tls, cipher, code, text)"
             " SELECT (left(message::text, 19) || to_hex(8 + n) || substr(message::text, 21))::uuid,"
@@ -118,8 +84,8 @@ def fill(instance: str, account: str) -> None:
             account,
             start,
         )
-        execute("DROP TABLE benchmark_made")
-    execute("ANALYZE")
+        database.execute("DROP TABLE benchmark_made")
+    database.execute("ANALYZE")
 
 
 def test_events_and_pages(
@@ -131,7 +97,7 @@ def test_events_and_pages(
     fill(stage.uuid, account)
     ((size, count),) = [
         tuple(row.values())
-        for row in execute(
+        for row in database.execute(
             "SELECT (SELECT sum(pg_total_relation_size(inhrelid)) FROM pg_inherits"
             " WHERE inhparent IN ('mail_events'::regclass, 'mail_messages'::regclass)) AS size,"
             " (SELECT count(*) FROM mail_events) AS events"
@@ -146,29 +112,29 @@ def test_events_and_pages(
         writer.write([event for n in numbers for event in sealed.whole(sealed.queue_id(n))])
     taking = ingester.Ingester()
     events = BATCHES * MESSAGES_OF_ONE * 4
-    before, started = database_cpu(), time.monotonic()
+    before, started = database.cpu(), time.monotonic()
     spent = time.thread_time()
     while taking.run_once():
         pass
     spent = time.thread_time() - spent
-    database = database_cpu() - before
-    rate = events / (spent + database)
+    spent_there = database.cpu() - before
+    rate = events / (spent + spent_there)
     print(
         f"{events} events taken in: {rate:.0f} a second of one core"
-        f" ({spent:.2f} s here, {database:.2f} s of the database,"
+        f" ({spent:.2f} s here, {spent_there:.2f} s of the database,"
         f" {time.monotonic() - started:.2f} s in all)"
     )
 
-    (message,) = execute(
+    (message,) = database.execute(
         "SELECT uuid, header_message_id AS id FROM mail_messages WHERE instance = %s"
         " ORDER BY uuid LIMIT 1",
         stage.uuid,
     )
-    (recipient,) = execute(
+    (recipient,) = database.execute(
         "SELECT recipient FROM mail_events WHERE instance = %s AND recipient IS NOT NULL LIMIT 1",
         stage.uuid,
     )
-    idle = cost(lambda: api.get(f"{stage.path}/messages/{message['uuid']}"), PAGES)
+    idle = database.cost(lambda: api.get(f"{stage.path}/messages/{message['uuid']}"), PAGES)
     pages = {
         "newest": "messages/",
         "account": f"messages/?account={account}",
@@ -181,20 +147,20 @@ def test_events_and_pages(
         "events of a recipient": f"events/?recipient={recipient['recipient']}",
     }
     found = {
-        name: cost(functools.partial(api.get, f"{stage.path}/{path}"), PAGES)
+        name: database.cost(functools.partial(api.get, f"{stage.path}/{path}"), PAGES)
         for name, path in pages.items()
     }
     print(f"one message {idle * 1000:.1f} ms")
     for name, seconds in found.items():
         print(f"a page by {name}: {seconds * 1000:.1f} ms")
 
-    day = execute(
+    day = database.execute(
         "SELECT min(relname) AS name FROM pg_class WHERE relname ~ '^mail_events_[0-9]+$'"
     )
     started = time.monotonic()
-    execute(f"DROP TABLE {day[0]['name']}")
+    database.execute(f"DROP TABLE {day[0]['name']}")
     print(f"dropping a day: {(time.monotonic() - started) * 1000:.0f} ms")
-    execute("DROP TABLE benchmark_ids")
+    database.execute("DROP TABLE benchmark_ids")
     assert rate > BOUND
     for name in ("account", "recipient", "header_message_id"):
         assert found[name] < PAGE_BOUND, name
