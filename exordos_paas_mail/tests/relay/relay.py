@@ -255,7 +255,8 @@ class Relay:
     def forget_queue(self, *, seconds: float = 30) -> None:
         """Empty the queue, once nothing is being delivered.
 
-        exim may lose track of a message that is removed just when its delivery begins.
+        exim may lose track of a message that is removed just when its delivery begins. What a
+        process that was killed left of a message is in no queue, and goes too.
         """
         deadline = time.monotonic() + seconds
         while not self.units.is_idle():
@@ -264,6 +265,9 @@ class Relay:
         while queued := self.queue():
             assert time.monotonic() < deadline, f"{len(queued)} messages are stuck"
             subprocess.run(["exim4", "-Mrm", *queued], check=False, capture_output=True)
+        for path in (SPOOL / "input").rglob("*"):
+            if path.is_file():
+                path.unlink()
 
     def hints(self, database: str) -> str:
         """Return what exim_dumpdb shows of a database."""
