@@ -14,6 +14,7 @@ from __future__ import annotations
 import base64
 import datetime
 import logging
+import traceback
 import typing as tp
 import uuid as sys_uuid
 
@@ -32,7 +33,7 @@ LOG = logging.getLogger(__name__)
 
 # Seconds between two looks at what has come.
 PERIOD: tp.Final = 1.0
-# How long a batch waits for those before it, and for its instance.
+# How long a batch waits for those before it, for its instance, and for a fault of this program.
 PATIENCE: tp.Final = datetime.timedelta(minutes=10)
 # Of one node at a time: nobody waits for the backlog of another.
 _TURN: tp.Final = 20
@@ -147,10 +148,42 @@ class Ingester:
                     self._miss(session, state, ahead[0], last)
                     return has_taken
             waiting.pop(state.next_seq, None)
-            has_taken = self._take(state, row) or has_taken
+            if not self._take(state, row):
+                return has_taken
+            has_taken = True
 
     def _take(self, state: streams.Stream, row: streams.Row) -> bool:
-        """Take in the batch that is the next of a stream; return whether it was one."""
+        """Take in the batch that is the next of a stream; return whether the next one may be."""
+        try:
+            return self._open(state, row)
+        except psycopg.Error:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, no other stream waits for it
+            return self._put_off(state, row, error)
+
+    def _put_off(self, state: streams.Stream, row: streams.Row, error: Exception) -> bool:
+        """Try a batch again for a while, then tell a gap in its place; return whether it did."""
+        now = utils.now()
+        self._partitions.clear()
+        # Without the error's words: they may be a tenant's.
+        (*_, last) = traceback.extract_tb(error.__traceback__)
+        cause = f"{type(error).__name__} in line {last.lineno} of {last.filename}"
+        if state.waiting_since is None:
+            LOG.error("Events of the node %s cannot be taken in: %s", state.node, cause)
+            with utils.transaction() as session:
+                rows.lock(session)
+                # Another ingester may have been luckier.
+                if streams.find(session, state.node, state.stream) == state:
+                    streams.wait(session, state, now)
+            return False
+        if now - state.waiting_since < PATIENCE:
+            return False
+        LOG.error("Batch %d of the node %s is given up: %s", state.next_seq, state.node, cause)
+        self._store(state, row, [_gap(_UNUSABLE)])
+        return True
+
+    def _open(self, state: streams.Stream, row: streams.Row) -> bool:
+        """Take in a batch; return whether it was one."""
         try:
             # Whatever it says it is, it opens as the one that is looked for, or not.
             batch = event_batches.parse(row.value)._replace(stream=state.stream, seq=state.next_seq)

@@ -15,7 +15,7 @@ import pytest
 from restalchemy.storage.sql import engines
 
 from exordos_paas_mail.codecs import event_batches, log_ids, mail_events
-from exordos_paas_mail.control_plane.events import folding, ingester, rows, service
+from exordos_paas_mail.control_plane.events import folding, ingester, rows, service, taking
 from exordos_paas_mail.tests.unit.control_plane import sealed
 from exordos_paas_mail.tests.unit.control_plane import stage as stages
 
@@ -306,6 +306,65 @@ def test_a_batch_that_cannot_be_stored_is_told_as_a_gap(
     sealed.take_in()
     assert kinds() == ["gap", "submitted", "accepted", "delivered", "completed"]
     assert sealed.waiting() == 0
+
+
+def test_a_batch_that_no_code_is_ready_for_stops_no_other_stream(
+    writer: sealed.Writer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    take = taking.take
+
+    def fail(session: tp.Any, instance: tp.Any, events: tp.Any, last: int, now: tp.Any) -> tp.Any:
+        if any(event.text == "odd" for event in events):
+            raise KeyError("secret")
+        return take(session, instance, events, last, now)
+
+    monkeypatch.setattr(taking, "take", fail)
+    writer.write(sealed.whole(sealed.queue_id(1)))
+    writer.write([sealed.event(Type.REJECTED, text="odd")])
+    writer.write(sealed.whole(sealed.queue_id(2)))
+    sealed.take_in()
+    writer.stream = sys_uuid.uuid4()
+    writer.write_as(1, sealed.whole(sealed.queue_id(3)))
+    sealed.take_in()
+    queues = [sealed.queue_id(number)[-9:] for number in (1, 3)]
+    assert (sorted(queue[-9:] for queue in messages()), sealed.waiting()) == (queues, 2)
+    (told,) = [record.message for record in caplog.records if "cannot" in record.message]
+    assert "KeyError in line" in told
+    assert "secret" not in caplog.text
+    query("UPDATE mail_event_streams SET waiting_since = waiting_since - interval '11 minutes'")
+    sealed.take_in()
+    assert kinds() == [*kinds()[:8], "gap", *kinds()[:4]]
+    assert (len(messages()), sealed.waiting()) == (3, 0)
+
+
+def test_a_batch_that_was_put_off_is_taken_in_when_it_can_be(
+    writer: sealed.Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: tp.Any) -> tp.Any:
+        raise AttributeError
+
+    with monkeypatch.context() as broken:
+        broken.setattr(taking, "take", fail)
+        writer.write(sealed.whole(sealed.queue_id(1)))
+        sealed.take_in()
+        sealed.take_in()
+        assert (kinds(), sealed.waiting()) == ([], 1)
+    sealed.take_in()
+    assert kinds() == ["submitted", "accepted", "delivered", "completed"]
+    assert query("SELECT next_seq, waiting_since FROM mail_event_streams") == [(2, None)]
+
+
+def test_a_database_that_is_away_puts_off_no_batch(
+    writer: sealed.Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: tp.Any) -> tp.Any:
+        raise psycopg.OperationalError
+
+    writer.write(sealed.whole(sealed.queue_id(1)))
+    monkeypatch.setattr(taking, "take", fail)
+    with pytest.raises(psycopg.OperationalError):
+        ingester.Ingester().run_once()
+    assert (query("SELECT * FROM mail_event_streams"), sealed.waiting()) == ([], 1)
 
 
 def test_two_ingesters_take_in_a_batch_once(writer: sealed.Writer) -> None:
