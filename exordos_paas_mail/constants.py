@@ -36,6 +36,7 @@ DKIM_KEY_POLICY: tp.Final = "dkim_key"
 DNS_RECORD_POLICY: tp.Final = "dns_record"
 MESSAGE_POLICY: tp.Final = "message"
 EVENT_POLICY: tp.Final = "event"
+STAT_POLICY: tp.Final = "stat"
 VERSION_POLICY: tp.Final = "mail_version"
 
 # DKIM

@@ -17,6 +17,7 @@ from exordos_paas_mail.control_plane.api import (
     events,
     instances,
     messages,
+    stats,
     versions,
 )
 
@@ -29,6 +30,7 @@ MailDnsRecordController = dns_records.MailDnsRecordController
 MailMessageController = messages.MailMessageController
 MailEventController = events.MailEventController
 MailMessageEventController = events.MailMessageEventController
+MailStatController = stats.MailStatController
 
 
 class MailController(controllers.RoutesListController):

@@ -12,6 +12,7 @@ from exordos_paas_mail.control_plane.records import (
     events,
     instances,
     messages,
+    stats,
     versions,
 )
 
@@ -23,3 +24,4 @@ MailDkimKey = dkim_keys.MailDkimKey
 MailDnsRecord = dns_records.MailDnsRecord
 MailMessage = messages.MailMessage
 MailEvent = events.MailEvent
+MailStat = stats.MailStat

@@ -17,6 +17,7 @@ from exordos_paas_mail.control_plane.api import (
     events,
     instances,
     messages,
+    stats,
     versions,
 )
 
@@ -41,6 +42,7 @@ class MailInstanceRoute(instances.MailInstanceRoute):
     domains = routes.route(MailDomainRoute, resource_route=True)
     messages = routes.route(MailMessageRoute, resource_route=True)
     events = routes.route(events.MailEventRoute, resource_route=True)
+    stats = routes.route(stats.MailStatRoute, resource_route=True)
 
 
 class MailRoute(routes.Route):

@@ -12,7 +12,7 @@ from restalchemy.api import actions, controllers, routes
 
 from exordos_paas_mail import constants, utils
 from exordos_paas_mail.control_plane.api import base, resources, routing
-from exordos_paas_mail.control_plane.records import erasures, errors, fields, instances
+from exordos_paas_mail.control_plane.records import erasures, errors, fields, instances, stats
 
 
 class MailInstanceController(
@@ -35,6 +35,7 @@ class MailInstanceController(
             "dns_status",
             "dkim_public_key",
             "dkim_selector",
+            *stats.LAST_DAY,
         ),
         set_once=("domain",),
         nullable=("hostname",),

@@ -106,6 +106,22 @@ def _limit(value: str) -> int:
     return int(value)
 
 
+def asked(query: tp.Any, parsers: tp.Mapping[str, tp.Callable[[str], tp.Any]]) -> dict[str, tp.Any]:
+    """Return the values of the parameters of *query*; FieldError names a bad one."""
+    values = {}
+    for name, value in query.items():
+        parse = parsers.get(name)
+        if parse is None:
+            raise errors.FieldError(name or "query", "no such field", is_repeated=True)
+        if len(query.getall(name)) > 1:
+            raise errors.FieldError(name, "must be given once")
+        try:
+            values[name] = parse(value)
+        except rules.RuleError as error:
+            raise errors.FieldError(name, str(error)) from None
+    return values
+
+
 def described(
     path: tp.Iterable[str], filters: tp.Mapping[str, Filter]
 ) -> tp.Callable[[tp.Any], tp.Any]:
@@ -119,7 +135,13 @@ def described(
         },
         "page_marker": {"type": "string", "format": "uuid"},
     }
-    schemas = {**{name: each.schema for name, each in filters.items()}, **limits}
+    return with_parameters(path, {**{n: each.schema for n, each in filters.items()}, **limits})
+
+
+def with_parameters(
+    path: tp.Iterable[str], schemas: tp.Mapping[str, tp.Mapping[str, tp.Any]]
+) -> tp.Callable[[tp.Any], tp.Any]:
+    """Return what puts parameters of the query under *path* into the API document."""
     return tp.cast(
         "tp.Callable[[tp.Any], tp.Any]",
         openapi.extend_schema(
@@ -149,8 +171,9 @@ class Log(base.OfParent):
 
     def _list(self, parent_resource: tp.Any) -> tp.Any:
         self.request.api_context.set_active_method(constants.FILTER)
-        asked = self._asked()
-        return self.process_result(self.filter(parent_resource, asked))
+        filters = {name: each.parse for name, each in self.__filters__.items()}
+        values = asked(self.request.GET, {**_PAGE, **filters})
+        return self.process_result(self.filter(parent_resource, values))
 
     def filter(self, parent_resource: tp.Any, filters: tp.Any, order_by: tp.Any = None) -> tp.Any:  # noqa: ARG002
         self._enforce("read")
@@ -182,23 +205,6 @@ class Log(base.OfParent):
                 model=self.model.__name__, filters={"uuid": str(uuid)}
             )
         return self.model.restore_from_storage(**rows[0])
-
-    def _asked(self) -> dict[str, tp.Any]:
-        """Return the values of the query's parameters; FieldError names a bad one."""
-        query = self.request.GET
-        parsers = {**_PAGE, **{name: each.parse for name, each in self.__filters__.items()}}
-        asked = {}
-        for name, value in query.items():
-            parse = parsers.get(name)
-            if parse is None:
-                raise errors.FieldError(name or "query", "no such field", is_repeated=True)
-            if len(query.getall(name)) > 1:
-                raise errors.FieldError(name, "must be given once")
-            try:
-                asked[name] = parse(value)
-            except rules.RuleError as error:
-                raise errors.FieldError(name, str(error)) from None
-        return asked
 
 
 _PAGE: tp.Final[tp.Mapping[str, tp.Callable[[str], tp.Any]]] = {

@@ -12,6 +12,7 @@ does not come is told as a gap.
 from __future__ import annotations
 
 import base64
+import dataclasses
 import datetime
 import logging
 import traceback
@@ -22,7 +23,7 @@ import psycopg
 
 from exordos_paas_mail import utils
 from exordos_paas_mail.codecs import event_batches, mail_events
-from exordos_paas_mail.control_plane.events import keeping, rows, streams, taking
+from exordos_paas_mail.control_plane.events import keeping, rows, stats, streams, taking
 from exordos_paas_mail.control_plane.records import instance_logs
 
 if tp.TYPE_CHECKING:
@@ -41,7 +42,7 @@ _MISSING: tp.Final = "batches of events did not arrive"
 _LEVELS: tp.Final = {
     instance_logs.ALL: "there is room again in the log of all instances: it is kept as it was",
     instance_logs.FAILURES: "the log of all instances is nearly full: failures alone are kept",
-    instance_logs.NONE: "the log of all instances is full: nothing is kept",
+    instance_logs.NONE: "the log of all instances is full: nothing but figures is kept",
 }
 _UNUSABLE: tp.Final = "a batch of events could not be stored"
 
@@ -87,8 +88,9 @@ class Ingester:
                     last = rows.lock(session)
                     instance = streams.hold_instance(session, uuid)
                     if instance is not None:
-                        told = [_gap(text)]
-                        self.write(session, taking.take(session, instance, told, last, utils.now()))
+                        taken = taking.take(session, instance, [_gap(text)], last, utils.now())
+                        # The figures go on without one.
+                        self.write(session, dataclasses.replace(taken, figures={}))
 
     def run_once(self) -> bool:
         """Take in some batches of each node; return whether there may be more that can be."""
@@ -234,6 +236,7 @@ class Ingester:
         rows.delete_messages(session, taken.settled)
         rows.write_messages(session, taken.instance, taken.messages.values())
         rows.write_events(session, taken.events)
+        stats.write(session, taken.instance, taken.figures)
         rows.advance(session, taken.last)
 
     def _make_partition(self, session: tp.Any, table: str, day: datetime.date) -> None:

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The mailaas authors
 # SPDX-License-Identifier: Apache-2.0
-"""How long events are kept: erasures, the log of each instance, and the disk of all.
+"""How long events and figures are kept: erasures, the log of each instance, the disk of all.
 
 A day that nobody keeps any more is a partition, and dropped whole.
 """
@@ -15,7 +15,7 @@ from psycopg import errors as pg_errors
 from psycopg import sql
 
 from exordos_paas_mail import utils
-from exordos_paas_mail.control_plane.events import rows
+from exordos_paas_mail.control_plane.events import rows, stats
 from exordos_paas_mail.control_plane.records import erasures, instance_logs
 
 if tp.TYPE_CHECKING:
@@ -26,6 +26,8 @@ LOG = logging.getLogger(__name__)
 
 # Seconds between two looks at what is too old.
 PERIOD: tp.Final = 600.0
+# And between two writes of the figures that instances tell.
+FIGURES_PERIOD: tp.Final = 60.0
 # Octets of the log of all instances, with its indexes: the disk is the whole control plane's.
 SIZE_MAX: tp.Final = 3 * 2**30
 # Above this part of SIZE_MAX the log of all instances is kept at a lower level.
@@ -38,6 +40,7 @@ class Keeper:
 
     def __init__(self) -> None:
         self._next = 0.0
+        self._next_figures = 0.0
         self.level = instance_logs.ALL
 
     def run_once(self) -> bool:
@@ -46,6 +49,9 @@ class Keeper:
             asked = erasures.find_all(session)
         for erasure in asked:
             self._erase(erasure)
+        if time.monotonic() >= self._next_figures:
+            self._next_figures = time.monotonic() + FIGURES_PERIOD
+            stats.tell_last_day(utils.now())
         if time.monotonic() < self._next:
             return False
         self._next = time.monotonic() + PERIOD
@@ -60,6 +66,7 @@ class Keeper:
         has_dropped = self._drop_days(now - max(days, default=0) * rows.DAY)
         for row in found:
             self._trim(row["uuid"], row["log"], now)
+        stats.keep_in_bounds(now)
         self._measure()
         return has_dropped
 

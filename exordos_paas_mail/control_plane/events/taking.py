@@ -10,7 +10,7 @@ import typing as tp
 
 from exordos_paas_mail import utils
 from exordos_paas_mail.codecs import log_ids, mail_events
-from exordos_paas_mail.control_plane.events import folding, rows
+from exordos_paas_mail.control_plane.events import folding, rows, stats
 from exordos_paas_mail.control_plane.records import instance_logs, message_statuses
 
 if tp.TYPE_CHECKING:
@@ -45,6 +45,8 @@ class Taken:
     last: int
     left_out: int
     """Events of accounts that are gone, or of messages that nobody sent here."""
+    figures: stats.Figures
+    """All that happened, what is left out too."""
     settled: Collection[sys_uuid.UUID] = ()
     """Messages that are not kept, because they went well."""
 
@@ -57,8 +59,6 @@ def take(
     now: datetime.datetime,
 ) -> Taken:
     """Return what *events* of *instance* come to; *last* is the last number that an event has."""
-    if instance.level == instance_logs.NONE:
-        events = [event for event in events if event.type is _Type.GAP]
     bounded = [_bounded(event) for event in events]
     accounts = _accounts(session, instance, {event.account for event in bounded if event.account})
     uuids = {
@@ -91,7 +91,15 @@ class _Taking:
             if event.type in _ARRIVALS:
                 self._arrive(event)
         number = max(last, int(self._now.timestamp() * 1000) << 12)
+        figures: stats.Figures = {}
+        for event in events:
+            stats.count(figures, event, min(self._at(event), self._now), self._account(event))
         made = [row for event in events if (row := self._row(event)) is not None]
+        left_out = len(events) - len(made)
+        if self._instance.level == instance_logs.NONE:
+            # Most messages are not known then, which is nothing to be told.
+            made, left_out = [row for row in made if row["type"] == _Type.GAP.value], 0
+            self._touched.clear()
         settled = self._settled()
         gone = {str(uuid) for uuid in settled}
         values = [row for row in made if row.get("message") not in gone]
@@ -103,7 +111,8 @@ class _Taking:
             values,
             {uuid: each for uuid, each in self._touched.items() if uuid not in settled},
             last=number if values else last,
-            left_out=len(events) - len(made),
+            left_out=left_out,
+            figures=figures,
             settled=settled,
         )
 
@@ -131,6 +140,13 @@ class _Taking:
                 return
             account = about.account
         self._known[uuid] = folding.Message(uuid, event.queue_id, self._at(event), account)
+
+    def _account(self, event: mail_events.Event) -> sys_uuid.UUID | None:
+        """Return whose *event* is, as far as that is known."""
+        if event.queue_id:
+            message = self._known.get(self._uuids.get(event.queue_id, _NOBODY))
+            return None if message is None else message.account
+        return self._accounts.get(event.account)
 
     def _row(self, event: mail_events.Event) -> dict[str, tp.Any] | None:
         """Return the row of *event* without its uuid; None if it is to be left out."""

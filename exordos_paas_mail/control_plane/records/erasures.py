@@ -28,6 +28,12 @@ _MESSAGES: tp.Final = (
     " RETURNING uuid"
 )
 
+_STATS: tp.Final = (
+    "DELETE FROM mail_stats WHERE ctid = ANY(ARRAY"
+    "(SELECT ctid FROM mail_stats WHERE instance = %(instance)s AND {} LIMIT %(limit)s))"
+    " RETURNING hour"
+)
+
 
 @dataclasses.dataclass(frozen=True)
 class Erasure:
@@ -72,7 +78,8 @@ def carry_out(session: tp.Any, erasure: Erasure) -> bool:
         return _erase_recipient(session, erasure)
     condition = "true" if erasure.account is None else "account = %(account)s"
     left = False
-    for statement in (_EVENTS, _MESSAGES):
+    # What an account has sent stays in the figures, under a uuid that names nobody.
+    for statement in (_EVENTS, _MESSAGES) if erasure.account else (_EVENTS, _MESSAGES, _STATS):
         left |= len(_delete(session, statement.format(condition), erasure)) == _ROUND
     if erasure.account is None:
         session.execute(

@@ -18,6 +18,7 @@ if tp.TYPE_CHECKING:
 
 TYPES: tp.Final = tuple(kind.value for kind in mail_events.Type)
 CLASSES: tp.Final = tuple(each.value for each in answers.Class)
+OTHER: tp.Final = answers.Class.OTHER.value
 _TEXT: tp.Final = types.AllowNone(types.String())
 _NUMBER: tp.Final = types.AllowNone(types.Integer())
 

@@ -74,6 +74,11 @@ class MailInstance(base.Record, models.ModelWithProject, base.Stored):
     dns_status = properties.property(
         types.Enum(list(domain_states.DNS_ALL)), default=domain_states.DNS_INCOMPLETE
     )
+    # Of the last 24 hours, the ingester's to say: recipients that were reached or not, and
+    # attempts that are repeated.
+    sent_24h = properties.property(types.Integer(), default=0)
+    failed_24h = properties.property(types.Integer(), default=0)
+    deferred_24h = properties.property(types.Integer(), default=0)
     ipsv4 = properties.property(types.TypedList(types.String(max_length=15)), default=list)
     dkim_public_key = properties.property(types.String(), default="")
     dkim_selector = properties.property(

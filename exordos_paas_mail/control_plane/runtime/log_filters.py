@@ -23,7 +23,7 @@ from exordos_paas_mail import constants
 NOT_LOGGED: tp.Final = "<not logged>"
 _TABLES: tp.Final = (
     *("mail_accounts", "ua_node_encryption_keys"),
-    *("mail_messages", "mail_events", "mail_erasures"),
+    *("mail_messages", "mail_events", "mail_erasures", "mail_stats"),
 )
 _KINDS: tp.Final = (
     constants.INSTANCE_NODE_KIND,

@@ -51,6 +51,9 @@ def test_an_instance_is_shown_as_it_was_made(api: api_client.Client) -> None:
         "dns": {"kind": "none"},
         "dns_status": "INCOMPLETE",
         "dkim_selector": "platform",
+        "sent_24h": 0,
+        "failed_24h": 0,
+        "deferred_24h": 0,
         "created_at": created,
         "updated_at": updated,
     }

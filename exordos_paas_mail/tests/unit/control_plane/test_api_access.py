@@ -65,6 +65,7 @@ ROUTES = [
     Route("GET", "{instance}/events/", "event", "read"),
     Route("POST", "{instance}/actions/erase/invoke", "message", "delete", {"recipient": "a@b"}),
     Route("GET", "{instance}/events/{event}", "event", "read"),
+    Route("GET", "{instance}/stats/", "stat", "read"),
     Route("GET", "{domain}/dkim_keys/", "dkim_key", "read"),
     Route("POST", "{domain}/dkim_keys/", "dkim_key", "create", {"algorithm": "ed25519"}),
     Route("GET", "{dkim_key}", "dkim_key", "read"),

@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import collections
 import time
+import typing as tp
 import uuid
 
 import hypothesis
@@ -14,7 +16,7 @@ from hypothesis import strategies as st
 from exordos_paas_mail import utils
 from exordos_paas_mail.codecs import log_ids, mail_events
 from exordos_paas_mail.control_plane.events import ingester, rows, taking
-from exordos_paas_mail.control_plane.records import instance_logs
+from exordos_paas_mail.control_plane.records import instance_logs, stats
 from exordos_paas_mail.tests.unit.control_plane import api_client, sealed
 
 _NUMBER_MAX = 2**53
@@ -108,10 +110,24 @@ def test_whatever_a_node_may_send_is_stored(
         assert mail_events.parse(mail_events.render(events)) == events
         with utils.transaction() as session:
             last = rows.lock(session)
+            before = _totals(session)
             taken = taking.take(session, whose, events, last, utils.now())
             store.write(session, taken)
+            after = _totals(session)
             found = session.execute(
                 "SELECT uuid FROM mail_events WHERE uuid > %s ORDER BY uuid",
                 (str(log_ids.of_order(last, -1)),),
             ).fetchall()
         assert [str(row["uuid"]) for row in found] == [event["uuid"] for event in taken.events]
+        counted: collections.Counter[str] = collections.Counter()
+        for figures in taken.figures.values():
+            counted.update(figures)
+        assert {name: after[name] - before[name] for name in after} == {
+            name: counted[name] for name in after
+        }
+
+
+def _totals(session: tp.Any) -> dict[str, int]:
+    sums = ", ".join(f"coalesce(sum({name}), 0) AS {name}" for name in stats.COUNTS)
+    found = session.execute(f"SELECT {sums} FROM mail_stats")  # noqa: S608
+    return dict(found.fetchone())

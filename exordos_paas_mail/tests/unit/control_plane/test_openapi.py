@@ -27,6 +27,7 @@ MESSAGES = INSTANCE + "/messages/"
 MESSAGE = MESSAGES + "{MailMessageUuid}"
 EVENTS = INSTANCE + "/events/"
 EVENT = EVENTS + "{MailEventUuid}"
+STATS = INSTANCE + "/stats/"
 DKIM_KEYS = DOMAIN + "/dkim_keys/"
 DKIM_KEY = DKIM_KEYS + "{MailDkimKeyUuid}"
 COLLECTION, RECORD = {"get", "post"}, {"get", "put", "patch", "delete"}
@@ -64,6 +65,7 @@ def test_the_document_lists_every_route_and_method(document: dict[str, tp.Any]) 
         MESSAGE + "/events/{MailEventUuid}": {"get"},
         EVENTS: {"get"},
         EVENT: {"get"},
+        STATS: {"get"},
         DKIM_KEYS: COLLECTION,
         DKIM_KEY: {"get", "delete"},
         api_client.VERSIONS: COLLECTION,
@@ -103,7 +105,7 @@ def test_facts_are_read_only(document: dict[str, tp.Any]) -> None:
     assert read_only == {
         *("uuid", "created_at", "updated_at", "project_id", "domain"),
         *("image", "status", "error", "ipsv4", "dkim_public_key", "dkim_selector"),
-        "dns_status",
+        *("dns_status", "sent_24h", "failed_24h", "deferred_24h"),
     }
 
 
@@ -114,7 +116,7 @@ def test_a_body_may_name_the_uuid_and_has_a_null_where_it_says_so(
     resources = {name.partition("_")[0] for name in schemas if name.startswith("Mail")}
     assert resources >= {"MailInstance", "MailAccount", "MailVersion"}
     # Nobody writes these.
-    for resource in sorted(resources - {"MailDnsRecord", "MailMessage", "MailEvent"}):
+    for resource in sorted(resources - {"MailDnsRecord", "MailMessage", "MailEvent", "MailStat"}):
         made = schemas[f"{resource}_Create"]["properties"]
         # A DKIM key is never updated.
         update = schemas.get(f"{resource}_Update", {"properties": {"uuid": {"readOnly": True}}})
@@ -178,6 +180,7 @@ def test_operations_are_told_in_plain_words(document: dict[str, tp.Any]) -> None
         (MESSAGE + "/events/{MailEventUuid}", "get"): "Get an event of a message",
         (EVENTS, "get"): "List events",
         (EVENT, "get"): "Get an event",
+        (STATS, "get"): "List figures",
     }
     for collection, path, one, many in (
         (api_client.INSTANCES, INSTANCE, "an instance", "instances"),

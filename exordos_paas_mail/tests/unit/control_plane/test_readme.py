@@ -100,7 +100,7 @@ def test_the_commands_about_what_became_of_mail_work(
     known = f"INSTANCE={api.instance().rpartition('/')[2]}"
     section = README.read_text().partition("\n## What became of my mail\n")[2].partition("\n## ")[0]
     blocks = re.findall(r"```bash\n(.*?)```", section, re.DOTALL)
-    assert len(blocks) == 3
+    assert len(blocks) == 4
     printed = _paste(core, url, known, *blocks, project=api.project_id)
     # No mail was sent yet.
     assert printed.splitlines() == [

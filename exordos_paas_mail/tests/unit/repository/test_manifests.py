@@ -129,7 +129,7 @@ def test_the_owner_role_gets_what_the_controllers_ask_for(element: dict[str, tp.
     read_only = (
         *(controllers.MailVersionController, controllers.MailDnsRecordController),
         *(controllers.MailEventController, controllers.MailMessageEventController),
-        controllers.MailMessageController,
+        *(controllers.MailMessageController, controllers.MailStatController),
     )
     # By the action `erase` of an instance.
     erased = {"exordos_mail.message.delete"}
