@@ -45,8 +45,9 @@ class MailDefinition(registry.PaaSDefinition):
         # Each process of the runtime loads the definition and needs a part
         # of it: the builders' models in the API would be two of a kind.
         from exordos_paas_mail import infra_builder, paas_builder  # noqa: PLC0415
-        from exordos_paas_mail.control_plane.dns import publisher, service  # noqa: PLC0415
-        from exordos_paas_mail.control_plane.events import service as events  # noqa: PLC0415
+        from exordos_paas_mail.control_plane.dns import publisher, rounds  # noqa: PLC0415
+        from exordos_paas_mail.control_plane.events import ingester  # noqa: PLC0415
+        from exordos_paas_mail.control_plane.runtime import threads  # noqa: PLC0415
 
         return [
             infra_builder.MailInfraBuilder(
@@ -56,9 +57,9 @@ class MailDefinition(registry.PaaSDefinition):
                 project_id=project_id,
             ),
             paas_builder.MailPaaSBuilder(),
-            service.DnsChecker(),
+            threads.ThreadKeeper("mailaas-dns", rounds.Rounds().run),
             publisher.service(core_username, core_password, core_api_base_url),
-            events.EventIngester(),
+            threads.ThreadKeeper("mailaas-events", ingester.Ingester().run),
         ]
 
     def get_agent_models(self) -> dict[str, str]:

@@ -15,8 +15,9 @@ import pytest
 from restalchemy.storage.sql import engines
 
 from exordos_paas_mail import utils
-from exordos_paas_mail.control_plane.dns import asking, results, rounds, service
+from exordos_paas_mail.control_plane.dns import asking, results, rounds
 from exordos_paas_mail.control_plane.records import dns_checks
+from exordos_paas_mail.control_plane.runtime import threads as threads_
 from exordos_paas_mail.tests.unit.control_plane import api_client, gservice
 from exordos_paas_mail.tests.unit.control_plane.dns import internet as internets
 
@@ -421,8 +422,10 @@ def test_the_service_keeps_one_thread(tmp_path: pathlib.Path, database: tp.Any) 
     def threads() -> list[threading.Thread]:
         return [t for t in threading.enumerate() if t.name == "mailaas-dns"]
 
-    checker = service.DnsChecker(rounds.Rounds(str(tmp_path / "none")))
-    other = service.DnsChecker(rounds.Rounds(str(tmp_path / "none")))
+    checker, other = (
+        threads_.ThreadKeeper("mailaas-dns", rounds.Rounds(str(tmp_path / "none")).run)
+        for _ in range(2)
+    )
     for each in (checker, other, checker):
         each._loop_iteration()
     (thread,) = threads()

@@ -15,7 +15,8 @@ import pytest
 from restalchemy.storage.sql import engines
 
 from exordos_paas_mail.codecs import event_batches, log_ids, mail_events
-from exordos_paas_mail.control_plane.events import folding, ingester, rows, service, taking
+from exordos_paas_mail.control_plane.events import folding, ingester, rows, taking
+from exordos_paas_mail.control_plane.runtime import threads as threads_
 from exordos_paas_mail.tests.unit.control_plane import sealed
 from exordos_paas_mail.tests.unit.control_plane import stage as stages
 
@@ -380,7 +381,7 @@ def test_two_ingesters_take_in_a_batch_once(writer: sealed.Writer) -> None:
 
 
 def test_one_thread_takes_in_what_comes_and_ends(writer: sealed.Writer) -> None:
-    keeper = service.EventIngester()
+    keeper = threads_.ThreadKeeper("mailaas-events", ingester.Ingester().run)
     keeper._iteration()
     keeper._iteration()
     (thread,) = [t for t in threading.enumerate() if t.name == "mailaas-events"]
