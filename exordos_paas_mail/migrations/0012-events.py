@@ -80,6 +80,8 @@ CREATE INDEX mail_events_recipient_idx ON mail_events (instance, lower(recipient
 CREATE INDEX mail_events_domain_idx ON mail_events (instance, recipient_domain, message)
     WHERE recipient IS NOT NULL
 """,
+    # An address that is erased is looked for in the texts of refusals.
+    "CREATE INDEX mail_events_rejected_idx ON mail_events (instance) WHERE type = 'rejected'",
     # No reference to the instance: it is known to be there when the row is locked.
     """\
 CREATE TABLE mail_event_streams (
