@@ -22,6 +22,7 @@ from exordos_paas_mail.control_plane.records import (
     base,
     domains,
     errors,
+    fields,
     instances,
     key_rows,
     key_states,
@@ -63,11 +64,11 @@ class MailDkimKey(
     algorithm = properties.property(types.Enum(list(dkim.ALGORITHMS)), default=dkim.RSA)
     state = properties.property(types.Enum(list(key_states.ALL)), default=key_states.PENDING)
     public_key = properties.property(types.String(), default="")
-    visible_at = properties.property(types.AllowNone(types.UTCDateTimeZ()), default=None)
-    activated_at = properties.property(types.AllowNone(types.UTCDateTimeZ()), default=None)
-    retiring_at = properties.property(types.AllowNone(types.UTCDateTimeZ()), default=None)
-    revoked_at = properties.property(types.AllowNone(types.UTCDateTimeZ()), default=None)
-    safe_to_remove_at = properties.property(types.AllowNone(types.UTCDateTimeZ()), default=None)
+    visible_at = properties.property(fields.Moment(), default=None)
+    activated_at = properties.property(fields.Moment(), default=None)
+    retiring_at = properties.property(fields.Moment(), default=None)
+    revoked_at = properties.property(fields.Moment(), default=None)
+    safe_to_remove_at = properties.property(fields.Moment(), default=None)
 
     @property
     def record(self) -> dict[str, str]:

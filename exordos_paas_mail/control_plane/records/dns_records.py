@@ -9,7 +9,7 @@ import typing as tp
 from restalchemy.dm import models, properties, relationships, types
 from restalchemy.storage.sql import orm
 
-from exordos_paas_mail.control_plane.records import dns_statuses, domains
+from exordos_paas_mail.control_plane.records import dns_statuses, domains, fields
 
 # RFC 1035 section 3.3: a character string.
 _STRING_SIZE_MAX: tp.Final = 255
@@ -50,7 +50,7 @@ class MailDnsRecord(
     detail = properties.property(types.String(), default="")
     suggestion = properties.property(types.String(), default="")
     servers = properties.property(types.List(), default=list)
-    checked_at = properties.property(types.AllowNone(types.UTCDateTimeZ()), default=None)
+    checked_at = properties.property(fields.Moment(), default=None)
 
     @property
     def strings(self) -> list[str]:

@@ -72,7 +72,7 @@ class MailDomain(base.Record, models.ModelWithProject, base.Stored):
     error = properties.property(types.String(), default="")
     # Why the manifest that declares the domain is not applied.
     declaration_error = properties.property(types.String(), default="")
-    verified_at = properties.property(types.AllowNone(types.UTCDateTimeZ()), default=None)
+    verified_at = properties.property(fields.Moment(), default=None)
     dns_status = properties.property(
         types.Enum(list(domain_states.DNS_ALL)), default=domain_states.DNS_INCOMPLETE
     )

@@ -98,6 +98,20 @@ class Boolean(types.Boolean):
         return True
 
 
+class Moment(types.AllowNone):
+    """A time, or null.
+
+    In an answer it is written as times are that cannot be null: AllowNone alone writes it as
+    it is stored, without its zone.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(types.UTCDateTimeZ())
+
+    def dump_value(self, value: tp.Any) -> tp.Any:
+        return None if value is None else self.nested_type.dump_value(value)
+
+
 class _AnyText(types.String):
     """What every stored text is read as."""
 

@@ -10,7 +10,7 @@ from restalchemy.dm import models, properties, types
 from restalchemy.storage.sql import orm
 
 from exordos_paas_mail.codecs import log_ids
-from exordos_paas_mail.control_plane.records import log_pages, message_statuses
+from exordos_paas_mail.control_plane.records import fields, log_pages, message_statuses
 
 if tp.TYPE_CHECKING:
     import datetime
@@ -40,7 +40,7 @@ class MailMessage(models.ModelWithUUID, orm.SQLStorableMixin):
         types.Enum(list(message_statuses.ALL)), default=message_statuses.ACCEPTED
     )
     accepted_at = properties.property(types.UTCDateTimeZ(), required=True)
-    completed_at = properties.property(types.AllowNone(types.UTCDateTimeZ()), default=None)
+    completed_at = properties.property(fields.Moment(), default=None)
 
 
 class Messages(log_pages.Page):

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import typing as tp
 import uuid as sys_uuid
 
@@ -25,6 +26,8 @@ OWNER = tuple(f"exordos_mail.{policy}.{action}" for policy in POLICIES for actio
 IMAGE = "https://repository.example.com/exordos-metapaas-mail-dp.raw.zst"
 HASH = "$6$saltsalt$" + "h" * 86
 HASH_2 = "$6$saltsalt$" + "k" * 86
+# A time in an answer.
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 
 
 def application(core: fake_core.FakeCore) -> tp.Any:

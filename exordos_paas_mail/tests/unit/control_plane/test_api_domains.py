@@ -244,7 +244,7 @@ def test_a_domain_sends_once_its_key_is_seen(api: api_client.Client) -> None:
     selector = publish(api, domain)
     shown = api.get(domain)
     assert (shown["status"], states(api, domain)) == ("VERIFIED", {selector: "ACTIVE"})
-    assert shown["verified_at"] is not None
+    assert api_client.TIME.fullmatch(shown["verified_at"])
     assert api.get(instance)["updated_at"] > before
     again = gservice.row_versions()
     look(domain, {selector})

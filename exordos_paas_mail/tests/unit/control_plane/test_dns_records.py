@@ -146,7 +146,7 @@ def test_a_record_is_shown_whole(checked: Checked) -> None:
         "created_at": record["created_at"],
         "updated_at": record["updated_at"],
     }
-    assert record["checked_at"] is not None
+    assert api_client.TIME.fullmatch(record["checked_at"])
     assert checked.api.get(f"{checked.domain}/records/{record['uuid']}") == record
 
 
