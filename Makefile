@@ -75,24 +75,25 @@ test-relay: venv ## The relay's configuration on its real exim4, in name spaces 
 	@tools/system-packages.sh $(PACKAGES_RELAY)
 	@exordos_paas_mail/tests/relay/enter.sh $(BIN)/pytest exordos_paas_mail/tests/relay
 
+# By -m: by its path, the folder of a program is searched first, and benchmarks/dns.py found for dnspython.
 .PHONY: benchmark-agent
 benchmark-agent: venv ## What a settled pass of a node's agent costs, 10,000 and 100,000 accounts; has bounds
-	@PYTHONPATH=. $(BIN)/python benchmarks/agent_loop.py
+	@$(BIN)/python -m benchmarks.agent_loop
 
 .PHONY: benchmark-events
 benchmark-events: venv ## What telling of a message costs a node, CPU and memory; has bounds
-	@PYTHONPATH=. $(BIN)/python benchmarks/events.py
+	@$(BIN)/python -m benchmarks.events
 
 .PHONY: benchmark-relay
 benchmark-relay: venv ## What a login costs exim by the number of accounts; has bounds (root)
 	@tools/system-packages.sh $(PACKAGES_RELAY)
-	@exordos_paas_mail/tests/relay/enter.sh env PYTHONPATH=. $(BIN)/python benchmarks/relay.py
+	@exordos_paas_mail/tests/relay/enter.sh $(BIN)/python -m benchmarks.relay
 
 # Not in the gate: it takes half an hour, and has no bound. ARGUMENTS are those of the benchmark.
 .PHONY: benchmark-peers
 benchmark-peers: venv ## The relay beside Postfix, Dovecot and OpenDKIM: rates, CPU, latencies (root)
 	@tools/system-packages.sh $(PACKAGES_RELAY)
-	@exordos_paas_mail/tests/relay/enter.sh --with-peers env PYTHONPATH=. \
+	@exordos_paas_mail/tests/relay/enter.sh --with-peers \
 	  $(BIN)/python -m benchmarks.peers --chart docs/peers.svg $(ARGUMENTS)
 
 .PHONY: demo

@@ -10,7 +10,7 @@ and at most twice as much with the most accounts as with the fewest. With the
 fewest accounts the loop with 50 domains, two DKIM keys each, costs at most 1.1
 times the loop with the primary domain alone.
 
-    python benchmarks/agent_loop.py [ACCOUNTS...]
+    python -m benchmarks.agent_loop [ACCOUNTS...]
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ against a server that answers as the Status API does. It is measured twice: at t
 messages a second, where most of it is looking, syncing and sending, and on a backlog.
 Exit status 1 when a bound is broken: 1 ms of CPU a message, 40 MB of memory.
 
-    python benchmarks/events.py
+    python -m benchmarks.events
 """
 
 from __future__ import annotations
