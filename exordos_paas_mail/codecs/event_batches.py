@@ -2,24 +2,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Batches of events on their way from a node to the control plane.
 
-A batch is a row of the Status API, which takes any row from any node and lets any
-node read it. So its events are sealed with a key that only this node and the
-control plane have, and bound to the place they were numbered for: a batch opens
-as the one it was sealed as, or not at all.
+A batch is a row of the Status API, sealed (``sealing``) and bound to the place its
+events were numbered for: it opens as the one it was sealed as, or not at all.
 """
 
 from __future__ import annotations
 
-import base64
-import os
 import typing as tp
 import uuid
-import zlib
 
-from cryptography import exceptions
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.ciphers import aead
-from cryptography.hazmat.primitives.kdf import hkdf
+from exordos_paas_mail.codecs import sealing
 
 if tp.TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,10 +23,7 @@ RAW_SIZE_MAX: tp.Final = 256 * 1024
 
 _VERSION: tp.Final = 1
 _SEQ_MAX: tp.Final = 2**53
-_KEY_SIZE: tp.Final = 32
-_NONCE_SIZE: tp.Final = 12
-# What deflate cannot shorten grows by far less than this, and base64 is longer by a third.
-_SEALED_SIZE_MAX: tp.Final = (RAW_SIZE_MAX + 1024) * 4 // 3
+_SEAL: tp.Final = sealing.Seal("the batch", b"mailaas-events", RAW_SIZE_MAX)
 
 
 class Batch(tp.NamedTuple):
@@ -58,10 +47,7 @@ def seal(key: bytes, node: uuid.UUID, stream: uuid.UUID, seq: int, events: bytes
 
     *key* is the node's own; each call gives another text.
     """
-    nonce = os.urandom(_NONCE_SIZE)
-    bound_to = _bound_to(node, stream, seq)
-    box = aead.ChaCha20Poly1305(_derived(key)).encrypt(nonce, zlib.compress(events), bound_to)
-    return Batch(stream, seq, base64.b64encode(nonce + box).decode())
+    return Batch(stream, seq, _SEAL.seal(key, _bound_to(node, stream, seq), events))
 
 
 def unseal(key: bytes, node: uuid.UUID, batch: Batch) -> bytes:
@@ -70,24 +56,7 @@ def unseal(key: bytes, node: uuid.UUID, batch: Batch) -> bytes:
     It cannot where *batch* was sealed with another key, for another node or under
     another number, or is larger than a batch may be.
     """
-    try:
-        sealed = base64.b64decode(batch.events, validate=True)
-    except ValueError as error:
-        raise ValueError("the batch is not in base64") from error
-    nonce, box = sealed[:_NONCE_SIZE], sealed[_NONCE_SIZE:]
-    bound_to = _bound_to(node, batch.stream, batch.seq)
-    try:
-        packed = aead.ChaCha20Poly1305(_derived(key)).decrypt(nonce, box, bound_to)
-    except (exceptions.InvalidTag, ValueError) as error:
-        raise ValueError("the batch does not open") from error
-    inflater = zlib.decompressobj()
-    try:
-        events = inflater.decompress(packed, RAW_SIZE_MAX + 1)
-    except zlib.error as error:
-        raise ValueError("the batch cannot be unpacked") from error
-    if len(events) > RAW_SIZE_MAX or not inflater.eof or inflater.unused_data:
-        raise ValueError("the batch is too large, or not whole")
-    return events
+    return _SEAL.unseal(key, _bound_to(node, batch.stream, batch.seq), batch.events)
 
 
 def render(batch: Batch) -> dict[str, tp.Any]:
@@ -111,7 +80,7 @@ def parse(value: Mapping[str, tp.Any]) -> Batch:
         raise ValueError("the batch has no number")
     if not isinstance(stream, str) or not isinstance(events, str):
         raise ValueError("the batch has no stream or no events")  # noqa: TRY004 - a codec
-    if len(events) > _SEALED_SIZE_MAX:
+    if len(events) > _SEAL.sealed_size_max:
         raise ValueError("the batch is too large")
     return Batch(_uuid(stream), seq, events)
 
@@ -126,9 +95,5 @@ def _uuid(text: str) -> uuid.UUID:
     return parsed
 
 
-def _bound_to(node: uuid.UUID, stream: uuid.UUID, seq: int) -> bytes:
-    return f"{node}:{KIND}:{stream}:{seq}".encode("ascii")
-
-
-def _derived(key: bytes) -> bytes:
-    return hkdf.HKDF(hashes.SHA256(), _KEY_SIZE, salt=None, info=b"mailaas-events").derive(key)
+def _bound_to(node: uuid.UUID, stream: uuid.UUID, seq: int) -> str:
+    return f"{node}:{KIND}:{stream}:{seq}"

@@ -12,11 +12,10 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import enum
-import json
 import types
 import typing as tp
 
-from exordos_paas_mail.codecs import answers, main_log
+from exordos_paas_mail.codecs import answers, bounded, main_log
 
 if tp.TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -27,10 +26,6 @@ TEXT_SIZE_MAX: tp.Final = 512
 TAGS_MAX: tp.Final = 3
 TAG_SIZE_MAX: tp.Final = 64
 """Characters of a tag that are kept."""
-
-# An address of RFC 5321 4.5.3.1 fits in; so does what acl_helo and DNS let through.
-_FIELD_SIZE_MAX: tp.Final = 1024
-_NUMBER_MAX: tp.Final = 2**53
 
 
 class Type(str, enum.Enum):
@@ -109,7 +104,7 @@ def render(events: Iterable[Event]) -> bytes:
         {name: value for name, value in vars(event).items() if value != _DEFAULTS.get(name)}
         for event in events
     ]
-    return json.dumps(values, separators=(",", ":")).encode("ascii")
+    return bounded.dump(values)
 
 
 def parse(data: bytes) -> list[Event]:
@@ -118,10 +113,7 @@ def parse(data: bytes) -> list[Event]:
     Raises ValueError, without a word of it, when one of them is none. Fields of a
     later release are passed over.
     """
-    try:
-        values = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise ValueError("the events are not JSON") from error
+    values = bounded.load(data, "the list of events")
     if not isinstance(values, list):
         raise ValueError("the events are no list")  # noqa: TRY004 - codecs raise ValueError
     return [_event(value) for value in values]
@@ -145,14 +137,18 @@ def _is_sound(field: object, kind: str) -> bool:
     if kind == "bool":
         return isinstance(field, bool)
     if kind == "int":
-        return isinstance(field, int) and not isinstance(field, bool) and 0 <= field <= _NUMBER_MAX
+        return (
+            isinstance(field, int)
+            and not isinstance(field, bool)
+            and 0 <= field <= bounded.NUMBER_MAX
+        )
     if kind == "tuple[str, ...]":
         return (
             isinstance(field, list)
             and len(field) <= TAGS_MAX
             and all(_is_sound(tag, "str") and 0 < len(tag) <= TAG_SIZE_MAX for tag in field)
         )
-    return isinstance(field, str) and len(field) <= _FIELD_SIZE_MAX and field == _plain(field)
+    return bounded.is_plain(field)
 
 
 _FIELDS: tp.Final[Mapping[str, str]] = types.MappingProxyType(
@@ -170,22 +166,12 @@ def _milliseconds(at: datetime.datetime) -> int:
 _EPOCH: tp.Final = datetime.datetime.fromtimestamp(0, datetime.timezone.utc)
 
 
-def _plain(text: str, size: int = _FIELD_SIZE_MAX) -> str:
-    """Return *text* without what has no place in a line of text, and not too long of it."""
-    cut = text[:size]
-    return cut if cut.isprintable() else "".join(_printable(character) for character in cut)
-
-
-def _printable(character: str) -> str:
-    return character if character.isprintable() else "\N{REPLACEMENT CHARACTER}"
-
-
 def _submitted(at: int, queue_id: str, entry: main_log.Accepted) -> Event:
     return Event(
         at,
         Type.SUBMITTED,
         queue_id,
-        account=_plain(entry.account),
+        account=bounded.plain(entry.account),
         recipients=entry.recipients,
         size=max(entry.size, 0),
         header_from=_unfolded(entry.header_from),
@@ -196,11 +182,11 @@ def _submitted(at: int, queue_id: str, entry: main_log.Accepted) -> Event:
 
 def _unfolded(field: str) -> str:
     """Return the text of a header field in one line."""
-    return _plain(" ".join(field.split()))
+    return bounded.plain(" ".join(field.split()))
 
 
 def _tags(fields: Iterable[str]) -> list[str]:
-    tags = [_plain(" ".join(field.split()), TAG_SIZE_MAX).strip() for field in fields]
+    tags = [bounded.plain(" ".join(field.split()), TAG_SIZE_MAX).strip() for field in fields]
     return [tag for tag in dict.fromkeys(tags) if tag][:TAGS_MAX]
 
 
@@ -209,8 +195,8 @@ def _accepted(at: int, queue_id: str, entry: main_log.Arrival) -> Event:
         at,
         Type.ACCEPTED,
         queue_id,
-        account=_plain(entry.account),
-        sender=_plain(entry.sender),
+        account=bounded.plain(entry.account),
+        sender=bounded.plain(entry.sender),
         size=entry.size,
         client=entry.client,
         about=entry.about,
@@ -220,7 +206,7 @@ def _accepted(at: int, queue_id: str, entry: main_log.Arrival) -> Event:
 
 def _delivered(at: int, queue_id: str, entry: main_log.Delivery) -> Event:
     said = answers.parse(entry.words) or answers.Answer(0, "", entry.words)
-    more = {"queued": round(entry.queued * 1000), "sender": _plain(entry.sender)}
+    more = {"queued": round(entry.queued * 1000), "sender": bounded.plain(entry.sender)}
     return _attempt(at, Type.DELIVERED, queue_id, entry, said, **more, **_tls(entry.tls))
 
 
@@ -231,7 +217,7 @@ def _deferred(at: int, queue_id: str, entry: main_log.Deferral) -> Event:
 
 def _failed(at: int, queue_id: str, entry: main_log.Failure) -> Event:
     reason = answers.classify(entry.words).value
-    more = {"reason": reason, "sender": _plain(entry.sender or "")}
+    more = {"reason": reason, "sender": bounded.plain(entry.sender or "")}
     return _attempt(
         at, Type.FAILED, queue_id, entry, _quoted(entry.words), **more, **_tls(entry.tls)
     )
@@ -249,10 +235,10 @@ def _attempt(
         at,
         kind,
         queue_id,
-        recipient=_plain(entry.recipient),
+        recipient=bounded.plain(entry.recipient),
         code=said.code,
         enhanced=said.enhanced,
-        text=_plain(said.text, TEXT_SIZE_MAX),
+        text=bounded.plain(said.text, TEXT_SIZE_MAX),
         **_remote(entry.remote),
         **more,
     )
@@ -268,7 +254,7 @@ def _completed(at: int, queue_id: str, entry: main_log.Completed) -> Event:  # n
 
 
 def _deleted(at: int, queue_id: str, entry: main_log.Removal) -> Event:
-    return Event(at, Type.DELETED, queue_id, text=_plain(entry.by, TEXT_SIZE_MAX))
+    return Event(at, Type.DELETED, queue_id, text=bounded.plain(entry.by, TEXT_SIZE_MAX))
 
 
 def _rejected(at: int, queue_id: str, entry: main_log.Refusal) -> Event:  # noqa: ARG001
@@ -276,21 +262,21 @@ def _rejected(at: int, queue_id: str, entry: main_log.Refusal) -> Event:  # noqa
     return Event(
         at,
         Type.REJECTED,
-        account=_plain(entry.account),
-        sender=_plain(entry.sender or ""),
+        account=bounded.plain(entry.account),
+        sender=bounded.plain(entry.sender or ""),
         client=entry.client,
         command=entry.command,
         temporary=entry.temporary,
-        text=_plain(entry.words, TEXT_SIZE_MAX),
+        text=bounded.plain(entry.words, TEXT_SIZE_MAX),
     )
 
 
 def _login_failed(at: int, queue_id: str, entry: main_log.FailedLogin) -> Event:  # noqa: ARG001
-    return Event(at, Type.LOGIN_FAILED, account=_plain(entry.account), client=entry.client)
+    return Event(at, Type.LOGIN_FAILED, account=bounded.plain(entry.account), client=entry.client)
 
 
 def _remote(remote: main_log.Remote | None) -> dict[str, tp.Any]:
-    return {"mx": _plain(remote.name), "mx_address": remote.address} if remote else {}
+    return {"mx": bounded.plain(remote.name), "mx_address": remote.address} if remote else {}
 
 
 def _tls(tls: main_log.Tls | None) -> dict[str, tp.Any]:
