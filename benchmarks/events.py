@@ -136,6 +136,7 @@ def main() -> int:
         (folder / "agent.conf").write_text(f"[universal_agent]\nstatus_endpoint = {endpoint}\n")
         log = folder / "mainlog"
         options = [f"--log={log}", f"--store={name}", f"--credentials={name}"]
+        options.append(f"--figures={folder / 'figures.json'}")
         command = [sys.executable, "-c", DAEMON, *options, f"--configuration={folder}/agent.conf"]
         with subprocess.Popen(command) as daemon:
             found = measure(log, daemon.pid)

@@ -14,14 +14,19 @@ if tp.TYPE_CHECKING:
 
 
 def replace(
-    path: pathlib.Path, content: bytes, mode: int, owner: tuple[int, int] | None = None
+    path: pathlib.Path,
+    content: bytes,
+    mode: int,
+    owner: tuple[int, int] | None = None,
+    *,
+    durable: bool = True,
 ) -> None:
     """Make *path* a file that holds *content*, with *mode* and, if given, *owner* (uid, gid).
 
     A reader sees the old file or the new one, and so does whoever comes after a
-    power cut. A directory in the way is moved aside, see ``move_aside``. Two
-    writers of one file at the same time are the callers' to prevent. Raises
-    OSError; the old file is then as it was.
+    power cut, unless *durable* is false. A directory in the way is moved aside, see
+    ``move_aside``. Two writers of one file at the same time are the callers' to
+    prevent. Raises OSError; the old file is then as it was.
     """
     temporary = path.with_name(f".{path.name}.new")
     # What a crash has left, or anything else.
@@ -36,13 +41,15 @@ def replace(
             os.fchmod(file.fileno(), mode)
             file.write(content)
             file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
         move_aside(path)
         temporary.replace(path)
     except OSError:
         temporary.unlink()
         raise
-    sync_directory(path.parent)
+    if durable:
+        sync_directory(path.parent)
 
 
 def move_aside(path: pathlib.Path) -> bool:

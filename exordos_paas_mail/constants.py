@@ -120,3 +120,8 @@ EVENTS_UNIT: tp.Final = "exordos-mail-events"
 AGENT_CONFIG_FILE: tp.Final = "/etc/exordos_metapaas/metapaas_mail_agent.conf"
 # Events that the control plane does not have yet; on the data disk, exim's user's.
 EVENTS_DIR: tp.Final = "/var/lib/exordos/mail_events"
+# What exordos-mail-events has counted, for the keeper, which writes the metrics.
+EVENT_FIGURES_FILE: tp.Final = "/run/exordos-mail-events/figures.json"
+# The textfile directory of the base image's node exporter, and what the keeper writes there.
+METRICS_DIR: tp.Final = "/var/lib/exordos/node_exporter"
+METRICS_FILE: tp.Final = "/var/lib/exordos/node_exporter/mailaas.prom"

@@ -103,7 +103,11 @@ class MailInstance(instances.InstanceFacts, ua_models.InstanceWithDerivativesMix
             project_id=project_id,
             status=sdk_constants.InstanceStatus.NEW.value,
             target=sdk_models.NodeTarget(node=node),
-            body=sdk_models.TextBodyConfig(content=mail_env.render(self.domain, self.hostname)),
+            body=sdk_models.TextBodyConfig(
+                content=mail_env.render(
+                    self.domain, self.hostname, mail_env.Owner(self.uuid, self.project_id)
+                )
+            ),
             path=constants.MAIL_ENV_FILE,
             owner="root",
             group="root",

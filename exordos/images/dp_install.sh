@@ -158,6 +158,8 @@ install_files() {
 make_directories() {
   install -d -m 0750 -o root -g Debian-exim /etc/exim4/dkim /etc/exim4/tls
   install -d -m 0700 /var/lib/exordos/exordos_paas_mail
+  # Where the node exporter of the base image looks for metrics; its own where it has it
+  [[ -d /var/lib/exordos/node_exporter ]] || install -d -m 0755 /var/lib/exordos/node_exporter
   local found
   found=$(find /etc/exim4 \( -path '/etc/exim4/dkim/*' -o -path '/etc/exim4/tls/*' \
     -o -name '*.key' -o -name '*.private' -o -name '*.pem' -o -name exim4.conf \))

@@ -88,18 +88,40 @@ def bundle(key: bytes, chain: bytes) -> bytes:
     )
 
 
+class Served(tp.NamedTuple):
+    """What clients find in a certificate."""
+
+    not_after: datetime.datetime
+    self_signed: bool
+    """One of ours; clients take it if they do not verify."""
+    names: frozenset[str]
+
+    def remarks(self, hostname: str, now: datetime.datetime) -> list[str]:
+        """Return what clients will not like about it; nothing about one of ours."""
+        found: list[str] = []
+        if self.self_signed:
+            return found
+        if self.not_after < now:
+            found.append("the installed TLS certificate has expired")
+        wildcard = f"*.{hostname.partition('.')[2]}"
+        if not {hostname, wildcard} & self.names:
+            found.append(f"the installed TLS certificate does not name {hostname}")
+        return found
+
+
+def served(chain: bytes) -> Served:
+    """Return what clients find in the first certificate of *chain*, PEM.
+
+    Raises ValueError where there is none.
+    """
+    certificate = _load_certificate(chain)
+    names = frozenset(name.lower() for name in _names(certificate))
+    return Served(certificate.not_valid_after_utc, _is_ours(certificate), names)
+
+
 def remarks(chain: bytes, hostname: str, now: datetime.datetime) -> list[str]:
     """Return what clients will not like about an installed chain; nothing about one of ours."""
-    certificate = _load_certificate(chain)
-    found: list[str] = []
-    if _is_ours(certificate):
-        return found
-    if certificate.not_valid_after_utc < now:
-        found.append("the installed TLS certificate has expired")
-    wildcard = f"*.{hostname.partition('.')[2]}"
-    if not {hostname, wildcard} & {name.lower() for name in _names(certificate)}:
-        found.append(f"the installed TLS certificate does not name {hostname}")
-    return found
+    return served(chain).remarks(hostname, now)
 
 
 def _load_key(pem: bytes) -> PrivateKey | None:

@@ -38,6 +38,8 @@ class Condition:
     """What the relay calls itself; empty until it is configured."""
     dkim_public_key: str = ""
     """The TXT value to publish; empty when there is none for the domain."""
+    dkim_fault: str = ""
+    """What is wrong with that key, which is one of ``faults``."""
     faults: tuple[str, ...] = ()
     """What is wrong, a line for each."""
 
@@ -105,6 +107,8 @@ class Health:
         self._queue_read_at: float | None = None
         self._queue_wait = 0.0
         self._queue_failure = ""
+        self.queue: queue_list.Queue | None = None
+        """The queue as ``read`` listed it last; None while it could not."""
 
     def domain(self) -> str:
         """Return the domain the relay is configured for, empty when it is not."""
@@ -140,6 +144,7 @@ class Health:
             configured=True,
             hostname=state.hostname,
             dkim_public_key=value,
+            dkim_fault=failure,
             faults=_said(failures),
         )
 
@@ -236,11 +241,12 @@ class Health:
         if self._queue_read_at is None or now - self._queue_read_at >= self._queue_wait:
             self._queue_read_at = now
             try:
-                stuck = queue_list.parse(self._node.queue()).stuck
+                self.queue = queue_list.parse(self._node.queue())
             except machine.MachineError as error:
+                self.queue = None
                 self._queue_failure = str(error)
             else:
-                self._queue_failure = queue_failure(stuck)
+                self._queue_failure = queue_failure(self.queue.stuck)
             spent = time.monotonic() - now
             self._queue_wait = max(_QUEUE_PERIOD, spent / _QUEUE_SHARE)
         return self._queue_failure

@@ -18,6 +18,7 @@ import typing as tp
 
 from exordos_paas_mail import constants
 from exordos_paas_mail.node import machine, status_api
+from exordos_paas_mail.node.events import figures
 from exordos_paas_mail.node.events import recorder as recorder_
 from exordos_paas_mail.node.events import sender as sender_
 from exordos_paas_mail.node.events import store as store_
@@ -36,30 +37,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         api = status_api.of_agent(options.configuration, options.credentials)
         recorder = recorder_.Recorder(options.log, options.store, _free_space(options.store))
+        teller = figures.Teller(options.figures)
     except (status_api.ConfigurationError, OSError, sqlite3.Error, store_.DamagedError) as error:
         sys.stderr.write(f"exordos-mail-events: {' '.join(str(error).split())}\n")
         return 1
-    return run(recorder, sender_.Sender(api))
+    return run(recorder, sender_.Sender(api), teller)
 
 
-def run(recorder: recorder_.Recorder, sender: sender_.Sender) -> int:
+def run(recorder: recorder_.Recorder, sender: sender_.Sender, teller: figures.Teller) -> int:
     """Record and send until the control plane has refused the node for long."""
     said = ""
     while True:
-        more, sent, wrong = False, False, ""
-        try:
-            more = recorder.turn()
-        except (OSError, sqlite3.OperationalError) as error:
-            wrong = f"cannot record: {error}"
-        try:
-            sent = sender.turn(recorder.store)
-        except status_api.StatusError as error:
-            wrong = str(error)
-        except sqlite3.OperationalError as error:
-            wrong = f"cannot send: {error}"
-        except store_.DamagedError as error:
-            recorder.renew()
-            wrong = str(error)
+        more, unrecorded = _try(recorder, "record", recorder.turn)
+        sent, unsent = _try(recorder, "send", lambda: sender.turn(recorder.store))
+        _, untold = _try(recorder, "tell figures", lambda: teller.turn(recorder))
+        wrong = unsent or unrecorded or untold
         # Once, not twice a second; and again when it was well meanwhile.
         if sent:
             said = ""
@@ -74,6 +66,19 @@ def run(recorder: recorder_.Recorder, sender: sender_.Sender) -> int:
             time.sleep(PERIOD)
 
 
+def _try(recorder: recorder_.Recorder, what: str, act: Callable[[], object]) -> tuple[bool, str]:
+    """Return whether *act* returned something true, and why it could not do what it is to."""
+    try:
+        return bool(act()), ""
+    except status_api.StatusError as error:
+        return False, str(error)
+    except (OSError, sqlite3.OperationalError) as error:
+        return False, f"cannot {what}: {error}"
+    except store_.DamagedError as error:
+        recorder.renew()
+        return False, str(error)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="exordos-mail-events",
@@ -82,6 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     for name, default, what in (
         ("log", constants.EXIM_MAIN_LOG, "exim's main log"),
         ("store", constants.EVENTS_DIR, "directory of the events that are not sent yet"),
+        ("figures", constants.EVENT_FIGURES_FILE, "file of what was counted, for the metrics"),
         ("configuration", constants.AGENT_CONFIG_FILE, "configuration of the node's agent"),
         (
             "credentials",

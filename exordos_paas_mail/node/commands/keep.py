@@ -4,7 +4,8 @@
 
 A loop beside the agent, which reaches its driver only while the control plane
 answers. It repairs the parts from the kept target and has the relay repaired.
-What it cannot repair is the agent's and exordos-mail-status's to tell.
+What it cannot repair is the agent's and exordos-mail-status's to tell, and the
+node's metrics, which it writes as well: it knows all of them from its looks.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ import time
 import typing as tp
 
 from exordos_paas_mail import constants
-from exordos_paas_mail.node import health, kept, machine, parts
+from exordos_paas_mail.node import health, kept, machine, metrics, parts
 from exordos_paas_mail.node.machine import watched
+from exordos_paas_mail.node.parts import domains
 
 if tp.TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,11 +48,13 @@ class Keeper:
         self._parts = parts.of(node)
         self._kept = kept.Kept(node)
         self._health = health.Health(node)
+        self._metrics = metrics.Metrics(node, self._health, domains.Domains(node))
         self._report = watched.Watched(node, _REPORT_FILE, _is_report)
+        self._condition: health.Condition | None = None
 
     def turn(self) -> list[str]:
         """Repair what is not as it was told; returns what was done or could not be, in words."""
-        steps = (self._keep_parts, self._keep_relay, self._keep_report)
+        steps = (self._keep_parts, self._keep_relay, self._keep_report, self._tell_metrics)
         return [line for step in steps for line in self._try(step)]
 
     def _try(self, step: tp.Callable[[], list[str]]) -> list[str]:
@@ -76,7 +80,10 @@ class Keeper:
         return repaired
 
     def _keep_relay(self) -> list[str]:
+        # What is not known is not told: a reader sees the metrics grow old.
+        self._condition = None
         condition = self._health.read(self._health.domain())
+        self._condition = condition
         self._health.repair(condition)
         return [condition.error] if condition.error else []
 
@@ -91,6 +98,11 @@ class Keeper:
             return []
         self._node.ensure_absent(_REPORT_FILE)
         return ["the agent's last report could not be read: removed"]
+
+    def _tell_metrics(self) -> list[str]:
+        if self._condition is not None:
+            self._metrics.turn(self._condition)
+        return []
 
 
 def main(arguments: Sequence[str] | None = None, node: machine.Machine | None = None) -> int:

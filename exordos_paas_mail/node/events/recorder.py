@@ -4,12 +4,13 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import sqlite3
 import time
 import typing as tp
 
-from exordos_paas_mail.codecs import event_batches, mail_events, main_log
+from exordos_paas_mail.codecs import event_batches, event_figures, mail_events, main_log
 from exordos_paas_mail.node.events import counts as counts_
 from exordos_paas_mail.node.events import follower as follower_
 from exordos_paas_mail.node.events import store as store_
@@ -40,6 +41,8 @@ class _Reading:
     events: list[mail_events.Event] = dataclasses.field(default_factory=list)
     since: float = 0.0
     """When (time.monotonic) the first of the events came."""
+    counters: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
+    """What the lines that are read count up to."""
 
 
 class Recorder:
@@ -53,6 +56,8 @@ class Recorder:
         self._directory = directory
         self._free = free
         self._reading: _Reading
+        self.read_at = _now()
+        """When all of the log was last read and kept, or this began; milliseconds since 1970."""
         self._open()
 
     def turn(self) -> bool:
@@ -82,7 +87,9 @@ class Recorder:
         if damage:
             # What the log says is in the other store, or has been sent.
             self._reading.follower.position = self._reading.follower.end()
-            self._reading.events = [_gap(_now(), "the node's store of events was damaged")]
+            gap = _gap(_now(), "the node's store of events was damaged")
+            event_figures.count(self._reading.counters, gap)
+            self._reading.events = [gap]
             self._keep()
 
     def _resumed(self) -> _Reading:
@@ -96,16 +103,22 @@ class Recorder:
         lines = reading.follower.read()
         now = _now()
         events = [_gap(now, why) for why in reading.follower.gaps]
+        for gap in events:
+            event_figures.count(reading.counters, gap)
         for text in lines:
             line = main_log.parse(text.decode("utf-8", "surrogateescape"))
             if line is not None:
-                events += reading.counts.add(mail_events.of(line))
+                event = mail_events.of(line)
+                event_figures.count(reading.counters, event)
+                events += reading.counts.add(event)
         events += reading.counts.due(now)
         if not reading.events:
             reading.since = time.monotonic()
         reading.events += events
         if self._is_time():
             self._keep()
+        if not lines and not reading.events:
+            self.read_at = now
         return bool(lines)
 
     def _is_time(self) -> bool:
@@ -125,9 +138,12 @@ class Recorder:
     def _keep(self) -> None:
         reading = self._reading
         reading.follower.sync()
-        self.store.keep(reading.events, reading.follower.position, reading.counts.held())
+        self.store.keep(
+            reading.events, reading.follower.position, reading.counts.held(), reading.counters
+        )
         reading.kept = reading.follower.position
         reading.events = []
+        reading.counters.clear()
         self._make_room()
 
     def _make_room(self) -> None:

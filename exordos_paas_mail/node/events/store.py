@@ -10,22 +10,25 @@ plane has it.
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import sqlite3
 import time
+import types
 import typing as tp
 import uuid
 import zlib
 
-from exordos_paas_mail.codecs import event_batches, mail_events
+from exordos_paas_mail.codecs import event_batches, event_figures, mail_events
 from exordos_paas_mail.node.events import follower
 
 if tp.TYPE_CHECKING:
     import pathlib
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 FILE_NAME: tp.Final = "events.sqlite"
 _VERSION = 1
+_NOTHING_COUNTED: tp.Final[Mapping[str, int]] = types.MappingProxyType({})
 _SCHEMA = """
 CREATE TABLE state (
     stream TEXT NOT NULL,
@@ -40,6 +43,11 @@ CREATE TABLE batches (
     count INTEGER NOT NULL,
     size INTEGER NOT NULL
 );
+"""
+# Not of the version: an image of the release before passes over what it does not know, and
+# one that has it makes it on the disk that it finds.
+_COUNTERS = """
+CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID
 """
 
 
@@ -56,6 +64,8 @@ class Store:
 
     def __init__(self, directory: pathlib.Path) -> None:
         self._path = directory / FILE_NAME
+        self._oldest: tuple[int, int] | None = None
+        """The number of the oldest batch, and when its first event happened."""
         self._open()
 
     def _open(self) -> None:
@@ -74,6 +84,7 @@ class Store:
             self._create()
         elif version != _VERSION:
             raise DamagedError(f"{self._path} is of version {version}")
+        self._run(_COUNTERS)
         try:
             ((stream,),) = self._run("SELECT stream FROM state")
             self.stream = uuid.UUID(stream)
@@ -109,8 +120,12 @@ class Store:
         events: Sequence[mail_events.Event],
         position: follower.Position | None,
         counts: Iterable[mail_events.Event],
+        counters: Mapping[str, int] = _NOTHING_COUNTED,
     ) -> None:
-        """Keep *events* as numbered batches, with how far the log is read and what is counted."""
+        """Keep *events* as numbered batches, with how far the log is read and what is counted.
+
+        *counters* is added to what was counted before.
+        """
         with self._transaction():
             ((seq,),) = self._run("SELECT next_seq FROM state")
             for raw, count in _batches(events):
@@ -125,11 +140,29 @@ class Store:
                 "UPDATE state SET next_seq = ?, head = ?, position = ?, counts = ?",
                 (seq, head, offset, mail_events.render(counts)),
             )
+            self._count(counters)
+
+    def counters(self) -> dict[str, int]:
+        """Return what was counted since this store was made."""
+        return dict(self._run("SELECT name, value FROM counters"))
 
     def next(self) -> tuple[int, bytes] | None:
         """Return the oldest batch, its number and its events as JSON; None where there is none."""
         rows = self._run("SELECT seq, events FROM batches ORDER BY seq LIMIT 1")
         return (rows[0][0], zlib.decompress(rows[0][1])) if rows else None
+
+    def oldest_at(self) -> int:
+        """Return when the first event of the oldest batch happened, in ms; 0 where none waits."""
+        rows = self._run("SELECT seq FROM batches ORDER BY seq LIMIT 1")
+        if not rows:
+            return 0
+        ((seq,),) = rows
+        if self._oldest is None or self._oldest[0] != seq:
+            # Of many that wait it is the same each time, and costs to read.
+            batch = self.next()
+            first = mail_events.parse(batch[1])[0].at if batch else 0
+            self._oldest = (seq, first)
+        return self._oldest[1]
 
     def forget(self, seq: int) -> None:
         """Forget the batch of that number: the control plane has it."""
@@ -149,22 +182,34 @@ class Store:
         """
         _, taken = self.waiting()
         given_up = 0
+        gaps: collections.Counter[str] = collections.Counter()
         with self._transaction():
             for seq, count, own in self._run(
                 "SELECT seq, count, size FROM batches WHERE size > ? ORDER BY seq", (_GAP_SIZE,)
             ):
                 if taken <= size:
                     break
-                packed = zlib.compress(mail_events.render([_gap(count)]))
+                gap = _gap(count)
+                packed = zlib.compress(mail_events.render([gap]))
                 self._run(
                     "UPDATE batches SET events = ?, count = 1, size = ? WHERE seq = ?",
                     (packed, len(packed), seq),
                 )
                 taken -= own - len(packed)
                 given_up += count
+                event_figures.count(gaps, gap)
+            self._count(gaps)
         if given_up:
             self._run("PRAGMA incremental_vacuum")
         return given_up
+
+    def _count(self, counters: Mapping[str, int]) -> None:
+        for name, value in counters.items():
+            self._run(
+                "INSERT INTO counters (name, value) VALUES (?, ?)"
+                " ON CONFLICT (name) DO UPDATE SET value = value + excluded.value",
+                (name, value),
+            )
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:

@@ -151,6 +151,14 @@ class Files:
         atomic_files.replace(path, content, mode, self._owner(exim=exim))
         return True
 
+    def write_volatile(self, name: str, content: bytes, mode: int) -> None:
+        """Make the file hold *content* by one rename, and do not wait for the disk.
+
+        A reader sees the old file or the new one; what a power cut leaves is not known.
+        """
+        owner = self._owner(exim=False)
+        atomic_files.replace(self.path(name), content, mode, owner, durable=False)
+
     def ensure_mounted_file(self, name: str, content: bytes) -> bool:
         """Make a world-readable file that may be a mount point hold *content*.
 

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import uuid
+
 import hypothesis
 import pytest
 from hypothesis import strategies as st
@@ -28,7 +30,7 @@ def test_parse_is_the_inverse_of_render(domain: str, hostname: str) -> None:
 
 
 @pytest.mark.parametrize("hostname", [None, "example.com"])
-def test_a_relay_that_goes_by_its_domain_is_told_what_the_release_before_told(
+def test_a_relay_that_goes_by_its_domain_is_told_no_name(
     hostname: str | None,
 ) -> None:
     assert mail_env.render("example.com", hostname) == "MAIL_DOMAIN=example.com\n"
@@ -40,6 +42,22 @@ def test_the_domain_of_a_relay_with_a_name_stands_where_the_release_before_finds
     assert text == "MAIL_DOMAIN=example.com\nMAIL_HOSTNAME=smtp.example.com\n"
     # What the release before asks of the file, and where it looks.
     assert env_files.parse(text)["MAIL_DOMAIN"] == "example.com"
+
+
+def test_a_node_is_told_whose_it_is_where_the_release_before_looks_for_nothing() -> None:
+    owner = mail_env.Owner(uuid.UUID(int=1), uuid.UUID(int=2))
+    text = mail_env.render("example.com", None, owner)
+
+    assert text == (
+        "MAIL_DOMAIN=example.com\n"
+        "MAIL_INSTANCE=00000000-0000-0000-0000-000000000001\n"
+        "MAIL_PROJECT=00000000-0000-0000-0000-000000000002\n"
+    )
+    assert mail_env.parse_owner(text) == owner
+    assert mail_env.parse(text) == ("example.com", "example.com")
+    assert mail_env.parse_owner("MAIL_DOMAIN=example.com\n") is None
+    with pytest.raises(ValueError, match="hexadecimal"):
+        mail_env.parse_owner('MAIL_INSTANCE=a"} 1\nMAIL_PROJECT=b')
 
 
 @hypothesis.given(st.text(max_size=40))

@@ -43,6 +43,11 @@ def test_a_new_instance_asks_core_for_one_node_set(stage: stages.Stage) -> None:
     assert stage.shown("status", "error", "ipsv4") == ("IN_PROGRESS", "", [])
 
 
+def owner(stage: stages.Stage) -> str:
+    """Return what a node is told of whose it is."""
+    return f"MAIL_INSTANCE={stage.uuid}\nMAIL_PROJECT={stage.api.project_id}\n"
+
+
 def test_a_node_gets_the_file_with_its_domain(stage: stages.Stage) -> None:
     node = stage.with_node()
     (config,) = stage.core.configs.values()
@@ -58,7 +63,7 @@ def test_a_node_gets_the_file_with_its_domain(stage: stages.Stage) -> None:
         "owner": "root",
         "group": "root",
         "mode": "0640",
-        "body": {"kind": "text", "content": "MAIL_DOMAIN=mail.example.com\n"},
+        "body": {"kind": "text", "content": f"MAIL_DOMAIN=mail.example.com\n{owner(stage)}"},
         "target": {"kind": "node", "node": str(node.uuid)},
         "on_change": {
             "kind": "shell",
@@ -72,7 +77,7 @@ def test_a_name_of_its_own_reaches_the_node_and_leaves_it(stage: stages.Stage) -
 
     def content() -> str:
         (config,) = stage.core.configs.values()
-        return str(config["body"]["content"])
+        return str(config["body"]["content"]).removesuffix(owner(stage))
 
     assert content() == "MAIL_DOMAIN=mail.example.com\n"
     for hostname, told in (

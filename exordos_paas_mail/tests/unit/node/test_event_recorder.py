@@ -222,3 +222,65 @@ def test_a_log_that_is_gone_is_told(node: Node) -> None:
         node.turns()
     types = [event.type for part in node.take() for event in part]
     assert types == [Type.COMPLETED, Type.GAP, Type.COMPLETED]
+
+
+def test_a_message_counts_once_whatever_happens(
+    node: Node, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed before and after each transaction, and refused by the disk in between."""
+    delivered = next(text for text, _ in log_lines.LINES if " => bob@example.net" in text)
+    keep = store_.Store.keep
+
+    def refuse(*_: tp.Any) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    for _ in range(5):
+        node.write(delivered)
+        node.recorder.turn()
+        node.restart()
+        monkeypatch.setattr(store_.Store, "keep", refuse)
+        node.recorder.turn()
+        clock.now += recorder_.FLUSH_PERIOD
+        with pytest.raises(sqlite3.OperationalError):
+            node.recorder.turn()
+        monkeypatch.setattr(store_.Store, "keep", keep)
+        node.turns()
+        node.restart()
+    events = [event for part in node.take() for event in part]
+    assert len(events) == 5
+    assert node.recorder.store.counters() == {
+        "recipients delivered none": 5,
+        "deliveries 1": 5,
+        "delivery_ms": 5 * 148,
+    }
+
+
+def test_a_flood_is_counted_whole_before_its_events_are_told(node: Node) -> None:
+    failed = next(text for text, _ in log_lines.LINES if "authenticator failed" in text)
+    node.write(*([failed] * 10))
+    node.turns()
+    assert [event.count for part in node.take() for event in part] == [1]
+    node.restart()
+    assert sum(node.recorder.store.counters().values()) == 10
+
+
+def test_what_could_not_be_read_is_a_gap_that_counts(node: Node) -> None:
+    node.complete("000001")
+    node.turns()
+    node.recorder.store.close()
+    (node.folder / store_.FILE_NAME).write_bytes(b"x" * 4096)
+    node.restart()
+    assert node.recorder.store.counters() == {"gaps": 1}
+
+
+def test_the_log_is_read_to_its_end_once_all_of_it_is_kept(node: Node, clock: Clock) -> None:
+    with mock.patch("time.time_ns", return_value=0) as now:
+        node.restart()
+        now.return_value = 5 * 10**9
+        node.complete("000001")
+        node.recorder.turn()
+        node.recorder.turn()
+        assert node.recorder.read_at == 0
+        clock.now += recorder_.FLUSH_PERIOD
+        node.recorder.turn()
+        assert node.recorder.read_at == 5_000

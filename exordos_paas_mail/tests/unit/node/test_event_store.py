@@ -6,6 +6,7 @@ import dataclasses
 import os
 import random
 import sqlite3
+import typing as tp
 from typing import TYPE_CHECKING
 
 import pytest
@@ -78,6 +79,7 @@ def test_events_that_are_given_up_leave_a_gap_and_no_hole(tmp_path: pathlib.Path
     assert 1500 <= given_up <= 2500
     assert opened.waiting()[1] <= size // 2
     assert opened.shrink(size // 2) == 0
+    assert opened.counters()["gaps"] == given_up // 100
     found = taken(opened)
     assert [seq for seq, _ in found] == list(range(1, 41))
     gaps = [event for _, part in found for event in part if event.type is Type.GAP]
@@ -168,3 +170,46 @@ def test_a_flood_of_different_events_is_bounded() -> None:
         told += sum(told.count for told in counts.add(event) + counts.add(event))
     assert told + len(counts.held()) == 6 * counts_.KINDS_MAX
     assert len(counts.held()) <= counts_.KINDS_MAX
+
+
+def test_counters_add_up_and_outlive_a_restart(tmp_path: pathlib.Path) -> None:
+    first = store.Store(tmp_path)
+    first.keep(events(1), POSITION, [], {"gaps": 1, "delivery_ms": 70})
+    first.keep([], POSITION, [], {"delivery_ms": 7})
+    first.close()
+    second = store.Store(tmp_path)
+    second.forget(1)
+    assert second.counters() == {"gaps": 1, "delivery_ms": 77}
+
+
+def test_a_store_of_the_release_before_counts_from_now_on(tmp_path: pathlib.Path) -> None:
+    before = store.Store(tmp_path)
+    before.keep(events(1), POSITION, [])
+    before.close()
+    with sqlite3.connect(tmp_path / store.FILE_NAME) as database:
+        database.execute("DROP TABLE counters")
+    database.close()
+    opened, why = store.open_or_renew(tmp_path)
+    opened.keep([], POSITION, [], {"gaps": 1})
+    assert (why, opened.counters(), opened.waiting()[0]) == ("", {"gaps": 1}, 1)
+
+
+def test_a_refused_write_counts_nothing(tmp_path: pathlib.Path) -> None:
+    opened = store.Store(tmp_path)
+    opened.keep(events(1), POSITION, [], {"gaps": 1})
+    wrong: dict[str, tp.Any] = {"gaps": 5, "delivery_ms": None}
+    with pytest.raises(sqlite3.IntegrityError):
+        opened.keep(events(1), POSITION, [], wrong)
+    assert (opened.counters(), opened.waiting()[0]) == ({"gaps": 1}, 1)
+
+
+def test_the_oldest_that_waits_is_told(tmp_path: pathlib.Path) -> None:
+    opened = store.Store(tmp_path)
+    assert opened.oldest_at() == 0
+    for at in (5_000, 6_000):
+        opened.keep([Event(at, Type.COMPLETED), Event(at + 1, Type.COMPLETED)], POSITION, [])
+    assert [opened.oldest_at(), opened.oldest_at()] == [5_000, 5_000]
+    opened.forget(1)
+    assert opened.oldest_at() == 6_000
+    opened.forget(2)
+    assert opened.oldest_at() == 0

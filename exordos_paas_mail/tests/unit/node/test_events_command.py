@@ -13,7 +13,7 @@ import pytest
 from exordos_paas_mail.codecs import mail_events
 from exordos_paas_mail.node import status_api
 from exordos_paas_mail.node.commands import events
-from exordos_paas_mail.node.events import recorder, sender, store
+from exordos_paas_mail.node.events import figures, recorder, sender, store
 
 if tp.TYPE_CHECKING:
     import pathlib
@@ -74,7 +74,7 @@ def test_who_is_refused_for_long_starts_anew(
         mock.patch.object(time, "monotonic", side_effect=clock),
         mock.patch("time.sleep"),
     ):
-        assert events.run(reader, sending) == 1
+        assert events.run(reader, sending, figures.Teller(tmp_path / "figures.json")) == 1
     assert create.call_count > 5
     assert capsys.readouterr().err.splitlines() == [
         "exordos-mail-events: the control plane answers 403"

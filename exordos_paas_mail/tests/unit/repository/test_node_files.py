@@ -115,6 +115,18 @@ def test_the_daemon_of_events_reads_where_others_write() -> None:
     assert agent()["universal_agent"]["status_endpoint"].startswith("http://")
 
 
+def test_metrics_are_written_where_the_units_may_and_the_image_has_a_place() -> None:
+    events = unit(f"{constants.EVENTS_UNIT}.service")
+    (directory,) = events["Service", "RuntimeDirectory"]
+    assert f"/run/{directory}" == str(pathlib.PurePath(constants.EVENT_FIGURES_FILE).parent)
+    # A name that a node exporter reads, in the folder that the keeper may write to.
+    assert pathlib.PurePath(constants.METRICS_FILE).match(f"{constants.METRICS_DIR}/*.prom")
+    (writable,) = unit(f"{constants.KEEPER_UNIT}.service")["Service", "ReadWritePaths"]
+    assert any(constants.METRICS_DIR.startswith(f"{path}/") for path in writable.split())
+    install = (ROOT / "exordos/images/dp_install.sh").read_text()
+    assert f"|| install -d -m 0755 {constants.METRICS_DIR}\n" in install
+
+
 def test_repairs_are_not_refused_for_coming_too_often() -> None:
     for name in (constants.CONFIGURE_UNIT, constants.EXIM_UNIT):
         assert unit(f"{name}.service")["Unit", "StartLimitIntervalSec"] == ["0"]
