@@ -24,6 +24,7 @@ PACKAGES_RELAY := iproute2 util-linux
 PACKAGES_DEMO := curl libnet-ssleay-perl swaks
 # named-checkzone is bind9-utils'.
 PACKAGES_TEST := bind9-utils curl jq openssl
+PACKAGES_METRICS := prometheus prometheus-node-exporter
 PACKAGES_STAND := iproute2 mmdebstrap rsync systemd-container util-linux zstd
 PACKAGES_DISK := $(PACKAGES_STAND) e2fsprogs fdisk
 PACKAGES_VM := openssh-client qemu-system-x86 qemu-utils zstd
@@ -58,6 +59,11 @@ test: export PYTHONPYCACHEPREFIX := $(CURDIR)/.cache/bytecode
 test: venv ## Unit tests: pure parts, and the real runtime on a real PostgreSQL; COVERAGE=yes counts lines
 	@tools/system-packages.sh $(PACKAGES_TEST)
 	@$(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile $(COVER)
+
+.PHONY: test-metrics
+test-metrics: venv ## Each query of dashboard and alert rules, asked of a Prometheus that watches nodes
+	@tools/system-packages.sh $(PACKAGES_METRICS)
+	@$(BIN)/pytest -q exordos_paas_mail/tests/metrics
 
 .PHONY: benchmark-control-plane
 benchmark-control-plane: venv ## What an account change costs gservice, 10,000 accounts; has a bound

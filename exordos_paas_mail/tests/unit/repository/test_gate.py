@@ -19,6 +19,7 @@ PARTS = {
     "unit": ["test"],
     "workflows": ["test-workflows"],
     "agent": [
+        "test-metrics",
         "benchmark-agent",
         "benchmark-control-plane",
         "benchmark-dns",
