@@ -11,7 +11,11 @@ import typing as tp
 from exordos_paas_mail import utils
 from exordos_paas_mail.codecs import log_ids, mail_events
 from exordos_paas_mail.control_plane.events import folding, rows, stats
-from exordos_paas_mail.control_plane.records import instance_logs, message_statuses
+from exordos_paas_mail.control_plane.records import (
+    account_logins,
+    instance_logs,
+    message_statuses,
+)
 
 if tp.TYPE_CHECKING:
     import datetime
@@ -60,7 +64,8 @@ def take(
 ) -> Taken:
     """Return what *events* of *instance* come to; *last* is the last number that an event has."""
     bounded = [_bounded(event) for event in events]
-    accounts = _accounts(session, instance, {event.account for event in bounded if event.account})
+    logins = {event.account for event in bounded if event.account}
+    accounts = account_logins.find(session, instance.uuid, instance.domain, logins)
     uuids = {
         queue_id: log_ids.message_uuid(instance.uuid, queue_id)
         for event in bounded
@@ -229,22 +234,3 @@ def _bounded(event: mail_events.Event) -> mail_events.Event:
         message_id=event.message_id[:_MESSAGE_ID_SIZE_MAX],
         code=min(event.code, _CODE_MAX),
     )
-
-
-def _accounts(
-    session: tp.Any, instance: Instance, logins: Collection[str]
-) -> dict[str, sys_uuid.UUID]:
-    """Return the accounts of *logins* that are there, and stay until the transaction ends."""
-    usernames: dict[str, list[str]] = {}
-    for login in logins:
-        username, _, domain = login.rpartition("@")
-        if domain.lower() == instance.domain:
-            usernames.setdefault(username.lower(), []).append(login)
-    if not usernames:
-        return {}
-    found = session.execute(
-        "SELECT uuid, username FROM mail_accounts WHERE instance = %s AND username = ANY(%s)"
-        " ORDER BY username FOR KEY SHARE",
-        (str(instance.uuid), list(usernames)),
-    ).fetchall()
-    return {login: row["uuid"] for row in found for login in usernames[row["username"]]}
