@@ -37,6 +37,8 @@ DNS_RECORD_POLICY: tp.Final = "dns_record"
 MESSAGE_POLICY: tp.Final = "message"
 EVENT_POLICY: tp.Final = "event"
 STAT_POLICY: tp.Final = "stat"
+QUEUE_POLICY: tp.Final = "queue"
+OPERATION_POLICY: tp.Final = "operation"
 VERSION_POLICY: tp.Final = "mail_version"
 
 # DKIM

@@ -17,6 +17,9 @@ from exordos_paas_mail.control_plane.api import (
     events,
     instances,
     messages,
+    operations,
+    queue,
+    queue_domains,
     stats,
     versions,
 )
@@ -31,6 +34,9 @@ MailMessageController = messages.MailMessageController
 MailEventController = events.MailEventController
 MailMessageEventController = events.MailMessageEventController
 MailStatController = stats.MailStatController
+MailQueueItemController = queue.MailQueueItemController
+MailQueueDomainController = queue_domains.MailQueueDomainController
+MailOperationController = operations.MailOperationController
 
 
 class MailController(controllers.RoutesListController):

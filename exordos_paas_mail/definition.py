@@ -47,6 +47,7 @@ class MailDefinition(registry.PaaSDefinition):
         from exordos_paas_mail import infra_builder, paas_builder  # noqa: PLC0415
         from exordos_paas_mail.control_plane.dns import publisher, rounds  # noqa: PLC0415
         from exordos_paas_mail.control_plane.events import ingester  # noqa: PLC0415
+        from exordos_paas_mail.control_plane.queue import follower  # noqa: PLC0415
         from exordos_paas_mail.control_plane.runtime import threads  # noqa: PLC0415
 
         return [
@@ -60,6 +61,7 @@ class MailDefinition(registry.PaaSDefinition):
             threads.ThreadKeeper("mailaas-dns", rounds.Rounds().run),
             publisher.service(core_username, core_password, core_api_base_url),
             threads.ThreadKeeper("mailaas-events", ingester.Ingester().run),
+            threads.ThreadKeeper("mailaas-queue", follower.Follower().run),
         ]
 
     def get_agent_models(self) -> dict[str, str]:

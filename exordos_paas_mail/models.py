@@ -12,6 +12,8 @@ from exordos_paas_mail.control_plane.records import (
     events,
     instances,
     messages,
+    operations,
+    queues,
     stats,
     versions,
 )
@@ -25,3 +27,6 @@ MailDnsRecord = dns_records.MailDnsRecord
 MailMessage = messages.MailMessage
 MailEvent = events.MailEvent
 MailStat = stats.MailStat
+MailQueueItem = queues.MailQueueItem
+MailQueueDomain = queues.MailQueueDomain
+MailOperation = operations.MailOperation

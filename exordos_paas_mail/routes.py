@@ -17,6 +17,10 @@ from exordos_paas_mail.control_plane.api import (
     events,
     instances,
     messages,
+    operations,
+    queue,
+    queue_actions,
+    queue_domains,
     stats,
     versions,
 )
@@ -38,11 +42,25 @@ class MailMessageRoute(messages.MailMessageRoute):
 class MailInstanceRoute(instances.MailInstanceRoute):
     """Route /v1/types/mail/instances/[<uuid>], with what belongs to an instance."""
 
+    __actions__: tp.ClassVar[tp.Mapping[str, str]] = {
+        **instances.MailInstanceRoute.__actions__,
+        **queue_actions.SUMMARIES,
+    }
+
     accounts = routes.route(accounts.MailAccountRoute, resource_route=True)
     domains = routes.route(MailDomainRoute, resource_route=True)
     messages = routes.route(MailMessageRoute, resource_route=True)
     events = routes.route(events.MailEventRoute, resource_route=True)
     stats = routes.route(stats.MailStatRoute, resource_route=True)
+    queue = routes.route(queue.MailQueueItemRoute, resource_route=True)
+    queue_domains = routes.route(queue_domains.MailQueueDomainRoute, resource_route=True)
+    operations = routes.route(operations.MailOperationRoute, resource_route=True)
+
+    queue_retry = routes.action(queue_actions.RetryAction, invoke=True)
+    queue_bounce = routes.action(queue_actions.BounceAction, invoke=True)
+    queue_delete = routes.action(queue_actions.DeleteAction, invoke=True)
+    queue_suspend = routes.action(queue_actions.SuspendAction, invoke=True)
+    queue_resume = routes.action(queue_actions.ResumeAction, invoke=True)
 
 
 class MailRoute(routes.Route):

@@ -12,7 +12,14 @@ from restalchemy.api import actions, controllers, routes
 
 from exordos_paas_mail import constants, utils
 from exordos_paas_mail.control_plane.api import base, resources, routing
-from exordos_paas_mail.control_plane.records import erasures, errors, fields, instances, stats
+from exordos_paas_mail.control_plane.records import (
+    erasures,
+    errors,
+    fields,
+    instances,
+    queues,
+    stats,
+)
 
 
 class MailInstanceController(
@@ -36,6 +43,7 @@ class MailInstanceController(
             "dkim_public_key",
             "dkim_selector",
             *stats.LAST_DAY,
+            *queues.SUMMARY,
         ),
         set_once=("domain",),
         nullable=("hostname",),

@@ -48,7 +48,7 @@ class JSONPacker(packers.JSONPackerIncludeNullFields):
             raise errors.ParseBodyError
         if self._rt is None:
             # The platform's sign for an action.
-            return _unpack_action(body, self._request.action_fields)
+            return _unpack_action(body, self._request.action_fields, self._request.action_optional)
         visibility = self._resource.resolve_visibility(self._request)
         known = {
             field.api_name: (name, field)
@@ -72,12 +72,16 @@ class JSONPacker(packers.JSONPackerIncludeNullFields):
 
 
 def _unpack_action(
-    body: tp.Mapping[str, tp.Any], taken: tp.Mapping[str, fields.Checked]
+    body: tp.Mapping[str, tp.Any],
+    taken: tp.Mapping[str, fields.Checked],
+    optional: tp.Collection[str],
 ) -> dict[str, tp.Any]:
     refuse_fields(body.keys() - taken)
     unpacked = {}
     for name, kind in taken.items():
         if name not in body:
+            if name in optional:
+                continue
             raise errors.FieldError(name, "is required")
         try:
             unpacked[name] = kind.check(body[name])

@@ -80,32 +80,50 @@ class Route(routes.Route):
         if is_action and posixpath.dirname(record) == current_path.rstrip("/"):
             for operation in operations.values():
                 operation["summary"] = self.__actions__[name]
-                if fields := getattr(self, name).__fields__:
+                action = getattr(self, name)
+                if fields := action.__fields__:
+                    required = [n for n in fields if n not in action.__optional__]
                     schema = {
                         "type": "object",
                         "properties": {n: kind.to_openapi_spec({}) for n, kind in fields.items()},
-                        "required": list(fields),
+                        **({"required": required} if required else {}),
                     }
                     content = {"application/json": {"schema": schema}}
-                    operation["requestBody"] = {"required": True, "content": content}
+                    operation["requestBody"] = {"required": bool(required), "content": content}
                 if name in self.__texts__:
                     content = {"text/plain": {"schema": {"type": "string"}}}
-                    operation["responses"]["200"] = {"description": "A text", "content": content}
+                    _describe_answer(operation, "A text", content)
+                if action.__answer__:
+                    reference = f"#/components/schemas/{action.__answer__}_Get"
+                    content = {"application/json": {"schema": {"$ref": reference}}}
+                    _describe_answer(operation, action.__answer__, content)
+
+
+def _describe_answer(operation: dict[str, tp.Any], what: str, content: tp.Any) -> None:
+    # The platform has one object for the answers of all actions.
+    answer = {"description": what, "content": content}
+    operation["responses"] = {**operation["responses"], "200": answer}
 
 
 class Action(routes.Action):
-    """An action that takes the fields it names, in a JSON body, and all of them.
+    """An action that takes the fields it names, in a JSON body.
+
+    All of them, but for those that it names as optional.
 
     The platform hands whatever a query or a form says to the controller, as arguments.
     """
 
     __fields__: tp.ClassVar[tp.Mapping[str, tp.Any]] = {}
+    __optional__: tp.ClassVar[tp.Collection[str]] = ()
+    # The model of the answer, if it is another one than that of the record.
+    __answer__: tp.ClassVar[str] = ""
 
     def do(self, resource: tp.Any, **kwargs: tp.Any) -> tp.Any:
         if self._req.method not in self.__allow_methods__:
             raise exceptions.UnsupportedHttpMethod(method=self._req.method)
         packers.refuse_fields(self._req.api_context.params)
         self._req.action_fields = self.__fields__
+        self._req.action_optional = self.__optional__
         try:
             return super().do(resource, **kwargs)
         except (exceptions.IncorrectActionCall, exceptions.UnsupportedMethod):

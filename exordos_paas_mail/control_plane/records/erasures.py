@@ -34,6 +34,28 @@ _STATS: tp.Final = (
     " RETURNING hour"
 )
 
+# The queue is a state: what is still in it is told again when it changes.
+_QUEUE_OF_ACCOUNT: tp.Final = (
+    "UPDATE mail_queue_items SET account = NULL"
+    " WHERE instance = %(instance)s AND account = %(account)s",
+)
+_QUEUE_OF_RECIPIENT: tp.Final = (
+    "UPDATE mail_queue_items SET recipients = ARRAY(SELECT r FROM"
+    " unnest(recipients) WITH ORDINALITY AS each(r, place)"
+    " WHERE lower(r) <> lower(%(recipient)s) ORDER BY place), last_error = ''"
+    " WHERE instance = %(instance)s AND (EXISTS (SELECT FROM unnest(recipients) AS r"
+    " WHERE lower(r) = lower(%(recipient)s))"
+    " OR strpos(lower(last_error), lower(%(recipient)s)) > 0)",
+    "DELETE FROM mail_queue_items WHERE instance = %(instance)s AND recipients = '{}'"
+    " AND recipients_count = 1",
+    "UPDATE mail_queue_domains SET last_error = '' WHERE instance = %(instance)s"
+    " AND strpos(lower(last_error), lower(%(recipient)s)) > 0",
+    "UPDATE mail_operations SET result = NULL WHERE instance = %(instance)s"
+    " AND strpos(lower(result::text), lower(%(recipient)s)) > 0",
+    "UPDATE mail_operations SET error = '' WHERE instance = %(instance)s"
+    " AND strpos(lower(error), lower(%(recipient)s)) > 0",
+)
+
 
 @dataclasses.dataclass(frozen=True)
 class Erasure:
@@ -81,7 +103,9 @@ def carry_out(session: tp.Any, erasure: Erasure) -> bool:
     # What an account has sent stays in the figures, under a uuid that names nobody.
     for statement in (_EVENTS, _MESSAGES) if erasure.account else (_EVENTS, _MESSAGES, _STATS):
         left |= len(_delete(session, statement.format(condition), erasure)) == _ROUND
-    if erasure.account is None:
+    if erasure.account is not None:
+        _execute(session, _QUEUE_OF_ACCOUNT, erasure)
+    else:
         session.execute(
             "DELETE FROM mail_event_streams WHERE instance = %s", (str(erasure.instance),)
         )
@@ -94,6 +118,7 @@ def forget(session: tp.Any, erasure: Erasure) -> None:
 
 
 def _erase_recipient(session: tp.Any, erasure: Erasure) -> bool:
+    _execute(session, _QUEUE_OF_RECIPIENT, erasure)
     about = _delete(session, _EVENTS.format(_RECIPIENT), erasure)
     # The words of a refusal begin with the command's argument.
     said = "type = 'rejected' AND position(lower(%(recipient)s) IN lower(text)) > 0"
@@ -118,11 +143,19 @@ def _forget_messages(session: tp.Any, uuids: list[str]) -> None:
     )
 
 
+def _execute(session: tp.Any, statements: tp.Iterable[str], erasure: Erasure) -> None:
+    for statement in statements:
+        session.execute(statement, _values(erasure))
+
+
 def _delete(session: tp.Any, statement: str, erasure: Erasure) -> list[tp.Mapping[str, tp.Any]]:
-    values = {
+    return list(session.execute(statement, _values(erasure)).fetchall())
+
+
+def _values(erasure: Erasure) -> dict[str, tp.Any]:
+    return {
         "instance": str(erasure.instance),
         "account": erasure.account and str(erasure.account),
         "recipient": erasure.recipient,
         "limit": _ROUND,
     }
-    return list(session.execute(statement, values).fetchall())

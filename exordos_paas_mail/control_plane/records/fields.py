@@ -14,6 +14,7 @@ integer, and PostgreSQL refuses a NUL that they let through.
 
 from __future__ import annotations
 
+import datetime
 import re
 import typing as tp
 
@@ -22,6 +23,8 @@ from restalchemy.dm import types
 from exordos_paas_mail.codecs import (
     crypt_strings,
     domains,
+    log_ids,
+    node_commands,
     password_hashes,
     rules,
     senders,
@@ -32,6 +35,8 @@ from exordos_paas_mail.control_plane.records import instance_logs
 PUBLISH_NOWHERE: tp.Final = "none"
 PUBLISH_IN_CORE: tp.Final = "core"
 PUBLISHING_KINDS: tp.Final = (PUBLISH_NOWHERE, PUBLISH_IN_CORE)
+_TIME_RULE: tp.Final = "must be a time such as 2026-01-31T12:00:00Z"
+_YEARS: tp.Final = range(1970, 3000)
 # PostgreSQL cannot store a NUL in a text; the others have no place in a name.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _CONTROL_OR_BREAK = re.compile(r"[\x00-\x1f\x7f]")
@@ -110,6 +115,25 @@ class Moment(types.AllowNone):
 
     def dump_value(self, value: tp.Any) -> tp.Any:
         return None if value is None else self.nested_type.dump_value(value)
+
+
+class Time(types.UTCDateTimeZ):
+    """A time as a client spells it; one without a zone is UTC's."""
+
+    def check(self, value: tp.Any) -> datetime.datetime:
+        """Return the time that the text *value* is; RuleError if it is none."""
+        if not isinstance(value, str):
+            raise rules.RuleError(_TIME_RULE)
+        try:
+            # Python 3.10 knows no Z.
+            parsed = datetime.datetime.fromisoformat(
+                value.removesuffix("Z") + "+00:00" * value.endswith("Z")
+            )
+        except ValueError:
+            raise rules.RuleError(_TIME_RULE) from None
+        if parsed.year not in _YEARS:
+            raise rules.RuleError(_TIME_RULE)
+        return parsed if parsed.tzinfo else parsed.replace(tzinfo=datetime.timezone.utc)
 
 
 class _AnyText(types.String):
@@ -208,6 +232,29 @@ class Senders(types.TypedList):
     def example(self) -> list[str]:
         """Return what the API document shows."""
         return ["own", "noreply@example.com", "*@news.example.com"]
+
+
+class QueueIds(types.TypedList):
+    """Messages by their queue ids."""
+
+    def __init__(self) -> None:
+        super().__init__(types.String())
+
+    def check(self, value: tp.Any) -> list[str]:
+        """Return *value*, each once; RuleError names an entry that is no queue id."""
+        if not isinstance(value, list) or not 1 <= len(value) <= node_commands.IDS_MAX:
+            raise rules.RuleError(f"must be a list of 1 to {node_commands.IDS_MAX} queue ids")
+        for number, entry in enumerate(value, start=1):
+            if not isinstance(entry, str) or not log_ids.is_queue_id(entry):
+                raise rules.RuleError(
+                    f"entry {number}: must be a queue id such as 1vNvOk-0000Ab-0A"
+                )
+        return list(dict.fromkeys(value))
+
+    @property
+    def example(self) -> list[str]:
+        """Return what the API document shows."""
+        return ["1vNvOk-0000Ab-0A"]
 
 
 class Publishing(types.Dict):

@@ -79,6 +79,10 @@ class MailInstance(base.Record, models.ModelWithProject, base.Stored):
     sent_24h = properties.property(types.Integer(), default=0)
     failed_24h = properties.property(types.Integer(), default=0)
     deferred_24h = properties.property(types.Integer(), default=0)
+    # As its node told at the last of these; the others are null where that is too long ago.
+    queue_messages = properties.property(types.AllowNone(types.Integer()), default=None)
+    queue_oldest_at = properties.property(fields.Moment(), default=None)
+    queue_reported_at = properties.property(fields.Moment(), default=None)
     ipsv4 = properties.property(types.TypedList(types.String(max_length=15)), default=list)
     dkim_public_key = properties.property(types.String(), default="")
     dkim_selector = properties.property(

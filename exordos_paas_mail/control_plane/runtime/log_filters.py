@@ -24,6 +24,7 @@ NOT_LOGGED: tp.Final = "<not logged>"
 _TABLES: tp.Final = (
     *("mail_accounts", "ua_node_encryption_keys"),
     *("mail_messages", "mail_events", "mail_erasures", "mail_stats"),
+    *("mail_queue_items", "mail_queue_domains", "mail_operations"),
 )
 _KINDS: tp.Final = (
     constants.INSTANCE_NODE_KIND,

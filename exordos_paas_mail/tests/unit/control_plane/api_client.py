@@ -22,7 +22,12 @@ INSTANCES = f"{ROOT}/instances/"
 VERSIONS = f"{ROOT}/versions/"
 ACTIONS = ("create", "read", "update", "delete")
 POLICIES = [value for name, value in vars(constants).items() if name.endswith("_POLICY")]
-OWNER = tuple(f"exordos_mail.{policy}.{action}" for policy in POLICIES for action in ACTIONS)
+# Of the queue's own actions.
+QUEUE_ACTIONS = ("retry", "bounce", "delete", "suspend")
+OWNER = (
+    *(f"exordos_mail.{policy}.{action}" for policy in POLICIES for action in ACTIONS),
+    *(f"exordos_mail.{constants.QUEUE_POLICY}.{action}" for action in QUEUE_ACTIONS),
+)
 IMAGE = "https://repository.example.com/exordos-metapaas-mail-dp.raw.zst"
 HASH = "$6$saltsalt$" + "h" * 86
 HASH_2 = "$6$saltsalt$" + "k" * 86

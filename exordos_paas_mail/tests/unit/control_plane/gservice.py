@@ -60,7 +60,7 @@ class GService:
         )
         self.scheduler = runtime.InfraScheduler()
         builders = definition.MailDefinition().get_builders(**account)
-        self.infra, self.paas, self.dns, self.publisher, self.events = builders
+        self.infra, self.paas, self.dns, self.publisher, self.events, self.queue = builders
         self.agent._register_agent()
 
     def infra_pass(self) -> None:

@@ -54,6 +54,9 @@ def test_an_instance_is_shown_as_it_was_made(api: api_client.Client) -> None:
         "sent_24h": 0,
         "failed_24h": 0,
         "deferred_24h": 0,
+        "queue_messages": None,
+        "queue_oldest_at": None,
+        "queue_reported_at": None,
         "created_at": created,
         "updated_at": updated,
     }

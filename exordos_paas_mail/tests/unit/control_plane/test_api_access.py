@@ -12,11 +12,18 @@ import uuid
 import pytest
 
 from exordos_paas_mail import utils
-from exordos_paas_mail.codecs import log_ids
+from exordos_paas_mail.codecs import log_ids, node_commands, queue_reports
 from exordos_paas_mail.control_plane.dns import results
 from exordos_paas_mail.control_plane.events import ingester, rows, taking
-from exordos_paas_mail.control_plane.records import dns_checks
-from exordos_paas_mail.tests.unit.control_plane import api_client, fake_core, gservice, sealed
+from exordos_paas_mail.control_plane.queue import tables
+from exordos_paas_mail.control_plane.records import dns_checks, locks, operations
+from exordos_paas_mail.tests.unit.control_plane import (
+    api_client,
+    fake_core,
+    gservice,
+    queue_rows,
+    sealed,
+)
 
 SECRET = "Tr0ub4dor&3"
 
@@ -34,6 +41,8 @@ class Route:
 
 
 _ACCOUNT = {"username": "new", "password": SECRET}
+_WAITING = {"recipient_domain": "example.org"}
+_SUSPENSION = {**_WAITING, "until": "2999-01-01T00:00:00Z", "reason": "r"}
 ROUTES = [
     Route("GET", "{instances}", "mail_instance", "read"),
     Route("POST", "{instances}", "mail_instance", "create", "instance"),
@@ -66,6 +75,19 @@ ROUTES = [
     Route("POST", "{instance}/actions/erase/invoke", "message", "delete", {"recipient": "a@b"}),
     Route("GET", "{instance}/events/{event}", "event", "read"),
     Route("GET", "{instance}/stats/", "stat", "read"),
+    Route("GET", "{instance}/queue/", "queue", "read"),
+    Route("GET", "{queue_item}", "queue", "read"),
+    Route("POST", "{queue_item}/actions/retry/invoke", "queue", "retry"),
+    Route("POST", "{queue_item}/actions/bounce/invoke", "queue", "bounce"),
+    Route("POST", "{queue_item}/actions/delete/invoke", "queue", "delete"),
+    Route("GET", "{instance}/queue_domains/", "queue", "read"),
+    Route("POST", "{instance}/actions/queue_retry/invoke", "queue", "retry"),
+    Route("POST", "{instance}/actions/queue_bounce/invoke", "queue", "bounce", _WAITING),
+    Route("POST", "{instance}/actions/queue_delete/invoke", "queue", "delete", _WAITING),
+    Route("POST", "{instance}/actions/queue_suspend/invoke", "queue", "suspend", _SUSPENSION),
+    Route("POST", "{instance}/actions/queue_resume/invoke", "queue", "suspend", _WAITING),
+    Route("GET", "{instance}/operations/", "operation", "read"),
+    Route("GET", "{operation}", "operation", "read"),
     Route("GET", "{domain}/dkim_keys/", "dkim_key", "read"),
     Route("POST", "{domain}/dkim_keys/", "dkim_key", "create", {"algorithm": "ed25519"}),
     Route("GET", "{dkim_key}", "dkim_key", "read"),
@@ -108,7 +130,13 @@ class World:
                 utils.now(),
             )
             ingester.Ingester().write(session, taken)
+            locks.hold_instance(session, instance)
+            told = queue_rows.item(queue)
+            tables.replace_items(session, instance, queue_reports.shard_of(queue), [told])
         self.message = f"{self.instance}/messages/{log_ids.message_uuid(instance, queue)}"
+        self.queue_item = f"{self.instance}/queue/{log_ids.message_uuid(instance, queue)}"
+        asked = operations.ask(instance, operations.Wish(node_commands.Action.RETRY))
+        self.operation = f"{self.instance}/operations/{asked.uuid}"
         self.event = taken.events[0]["uuid"]
 
     def path(self, route: Route, **paths: str) -> str:
@@ -123,6 +151,8 @@ class World:
             "dns_record": self.dns_record,
             "message": self.message,
             "event": self.event,
+            "queue_item": self.queue_item,
+            "operation": self.operation,
             **paths,
         }
         return route.path.format(**where)
@@ -142,6 +172,8 @@ class World:
             "dkim_key": self.dkim_key,
             "dns_record": self.dns_record,
             "message": self.message,
+            "queue_item": self.queue_item,
+            "operation": self.operation,
         }
         return {name: path.replace(self.instance, instance) for name, path in records.items()}
 
@@ -223,7 +255,9 @@ def test_another_project_sees_nothing(world: World, route: Route) -> None:
 
 
 OF_AN_INSTANCE = [
-    r for r in ROUTES if re.match(r"\{(account|domain|dkim_key|dns_record|message)\}", r.path)
+    r
+    for r in ROUTES
+    if re.match(r"\{(account|domain|dkim_key|dns_record|message|queue_item|operation)\}", r.path)
 ]
 
 
@@ -252,7 +286,7 @@ def test_a_record_is_not_found_under_an_instance_of_mine(world: World, route: Ro
     mine = stranger.instance(version=world.version)
     paths = world.under(mine)
     # The key's domain is what is looked for first.
-    first = re.match(r"\{(account|message)\}", route.path)
+    first = re.match(r"\{(account|message|queue_item|operation)\}", route.path)
     kind = first[1] if first else "domain"
     status, answer = world.answer(stranger, route, **paths)
     assert (status, answer) == (

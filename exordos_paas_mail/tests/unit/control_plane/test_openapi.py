@@ -28,6 +28,25 @@ MESSAGE = MESSAGES + "{MailMessageUuid}"
 EVENTS = INSTANCE + "/events/"
 EVENT = EVENTS + "{MailEventUuid}"
 STATS = INSTANCE + "/stats/"
+QUEUE = INSTANCE + "/queue/"
+QUEUE_ITEM = QUEUE + "{MailQueueItemUuid}"
+QUEUE_DOMAINS = INSTANCE + "/queue_domains/"
+OPERATIONS = INSTANCE + "/operations/"
+OPERATION = OPERATIONS + "{MailOperationUuid}"
+QUEUE_ACTIONS = {
+    f"{QUEUE_ITEM}/actions/retry/invoke": "Try to deliver a message now",
+    f"{QUEUE_ITEM}/actions/bounce/invoke": "End a message in the queue with a report to its sender",
+    f"{QUEUE_ITEM}/actions/delete/invoke": "Delete a message from the queue without a report",
+    f"{INSTANCE}/actions/queue_retry/invoke": "Try to deliver messages in the queue now",
+    f"{INSTANCE}/actions/queue_bounce/invoke": (
+        "End messages in the queue with a report to their senders"
+    ),
+    f"{INSTANCE}/actions/queue_delete/invoke": "Delete messages from the queue without a report",
+    f"{INSTANCE}/actions/queue_suspend/invoke": (
+        "Deliver nothing to a recipient domain until a time"
+    ),
+    f"{INSTANCE}/actions/queue_resume/invoke": "Deliver to a recipient domain again",
+}
 DKIM_KEYS = DOMAIN + "/dkim_keys/"
 DKIM_KEY = DKIM_KEYS + "{MailDkimKeyUuid}"
 COLLECTION, RECORD = {"get", "post"}, {"get", "put", "patch", "delete"}
@@ -66,6 +85,12 @@ def test_the_document_lists_every_route_and_method(document: dict[str, tp.Any]) 
         EVENTS: {"get"},
         EVENT: {"get"},
         STATS: {"get"},
+        QUEUE: {"get"},
+        QUEUE_ITEM: {"get"},
+        QUEUE_DOMAINS: {"get"},
+        OPERATIONS: {"get"},
+        OPERATION: {"get"},
+        **{path: {"post"} for path in QUEUE_ACTIONS},
         DKIM_KEYS: COLLECTION,
         DKIM_KEY: {"get", "delete"},
         api_client.VERSIONS: COLLECTION,
@@ -106,6 +131,7 @@ def test_facts_are_read_only(document: dict[str, tp.Any]) -> None:
         *("uuid", "created_at", "updated_at", "project_id", "domain"),
         *("image", "status", "error", "ipsv4", "dkim_public_key", "dkim_selector"),
         *("dns_status", "sent_24h", "failed_24h", "deferred_24h"),
+        *("queue_messages", "queue_oldest_at", "queue_reported_at"),
     }
 
 
@@ -116,7 +142,8 @@ def test_a_body_may_name_the_uuid_and_has_a_null_where_it_says_so(
     resources = {name.partition("_")[0] for name in schemas if name.startswith("Mail")}
     assert resources >= {"MailInstance", "MailAccount", "MailVersion"}
     # Nobody writes these.
-    for resource in sorted(resources - {"MailDnsRecord", "MailMessage", "MailEvent", "MailStat"}):
+    facts = {"MailDnsRecord", "MailMessage", "MailEvent", "MailStat", "MailQueueItem"}
+    for resource in sorted(resources - facts - {"MailQueueDomain", "MailOperation"}):
         made = schemas[f"{resource}_Create"]["properties"]
         # A DKIM key is never updated.
         update = schemas.get(f"{resource}_Update", {"properties": {"uuid": {"readOnly": True}}})
@@ -158,6 +185,30 @@ def test_a_body_must_have_what_the_request_does_not_say_otherwise(
     assert updates == [set()] * 8
 
 
+def test_an_action_on_the_queue_answers_with_an_operation(document: dict[str, tp.Any]) -> None:
+    bodies = {}
+    for path in QUEUE_ACTIONS:
+        action = document["paths"][path]["post"]
+        answer = action["responses"]["200"]["content"]["application/json"]["schema"]
+        assert answer == {"$ref": "#/components/schemas/MailOperation_Get"}, path
+        content = action.get("requestBody", {"content": {}})["content"]
+        body = content.get("application/json", {"schema": {}})["schema"]
+        bodies[path.rpartition("/actions/")[2].removesuffix("/invoke")] = (
+            sorted(body.get("properties", {})),
+            sorted(body.get("required", ())),
+        )
+    messages: tuple[list[str], list[str]] = (["queue_ids", "recipient_domain"], [])
+    suspension = ["reason", "recipient_domain", "until"]
+    answer = document["paths"][ERASE]["post"]["responses"]["200"]
+    assert "text/plain" not in answer.get("content", {})
+    assert bodies == {
+        **dict.fromkeys(("retry", "bounce", "delete"), ([], [])),
+        **dict.fromkeys(("queue_retry", "queue_bounce", "queue_delete"), messages),
+        "queue_suspend": (suspension, suspension),
+        "queue_resume": (["recipient_domain"], ["recipient_domain"]),
+    }
+
+
 def test_operations_are_told_in_plain_words(document: dict[str, tp.Any]) -> None:
     summaries = {
         (path, verb): operation["summary"]
@@ -181,6 +232,12 @@ def test_operations_are_told_in_plain_words(document: dict[str, tp.Any]) -> None
         (EVENTS, "get"): "List events",
         (EVENT, "get"): "Get an event",
         (STATS, "get"): "List figures",
+        (QUEUE, "get"): "List messages in the queue",
+        (QUEUE_ITEM, "get"): "Get a message in the queue",
+        (QUEUE_DOMAINS, "get"): "List recipient domains of the queue",
+        (OPERATIONS, "get"): "List operations",
+        (OPERATION, "get"): "Get an operation",
+        **{(path, "post"): summary for path, summary in QUEUE_ACTIONS.items()},
     }
     for collection, path, one, many in (
         (api_client.INSTANCES, INSTANCE, "an instance", "instances"),

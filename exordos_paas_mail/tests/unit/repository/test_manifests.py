@@ -130,9 +130,13 @@ def test_the_owner_role_gets_what_the_controllers_ask_for(element: dict[str, tp.
         *(controllers.MailVersionController, controllers.MailDnsRecordController),
         *(controllers.MailEventController, controllers.MailMessageEventController),
         *(controllers.MailMessageController, controllers.MailStatController),
+        *(controllers.MailQueueItemController, controllers.MailQueueDomainController),
+        controllers.MailOperationController,
     )
     # By the action `erase` of an instance.
     erased = {"exordos_mail.message.delete"}
+    # By the actions on the queue.
+    queue = {f"exordos_mail.queue.{verb}" for verb in ("retry", "bounce", "delete", "suspend")}
     asked = {
         f"{controller.__policy_service_name__}.{controller.__policy_name__}.{verb}"
         for controller in vars(controllers).values()
@@ -141,7 +145,7 @@ def test_the_owner_role_gets_what_the_controllers_ask_for(element: dict[str, tp.
     }
     permissions = element["resources"]["$core.iam.permissions"]
     bindings = element["resources"]["$core.iam.permissionbinding"]
-    assert {permission["name"] for permission in permissions.values()} == asked | erased
+    assert {permission["name"] for permission in permissions.values()} == asked | erased | queue
     owners = {
         name: binding["permission"]
         for name, binding in bindings.items()

@@ -1,0 +1,175 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""The tables of the queue, as what nodes tell is written to them; the instance is held."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import typing as tp
+
+from exordos_paas_mail import utils
+from exordos_paas_mail.codecs import log_ids
+from exordos_paas_mail.control_plane.records import account_logins, events
+
+if tp.TYPE_CHECKING:
+    import uuid as sys_uuid
+    from collections.abc import Collection, Mapping
+
+    from exordos_paas_mail.codecs import queue_reports
+    from exordos_paas_mail.control_plane.records import nodes
+
+# After so long without a word nobody knows what is in a queue.
+SILENCE: tp.Final = datetime.timedelta(seconds=30)
+# ``queue_reported_at`` is written at most so often while nothing else changes.
+_COARSE: tp.Final = datetime.timedelta(seconds=10)
+_EPOCH: tp.Final = datetime.datetime.fromtimestamp(0, datetime.timezone.utc)
+# Of the year 9999, the last that there is a datetime of.
+_MILLISECONDS_MAX: tp.Final = 253_370_764_800_000
+
+
+def revision(session: tp.Any, node: nodes.Node, shard: queue_reports.Shard) -> int:
+    """Return which revision of a row of *node* is here; 0 is none."""
+    found = session.execute(
+        "SELECT revisions->>%s AS revision FROM mail_queues WHERE instance = %s AND node = %s",
+        (str(shard), str(node.instance), str(node.uuid)),
+    ).fetchall()
+    return int(found[0]["revision"] or 0) if found else 0
+
+
+def begin(session: tp.Any, node: nodes.Node) -> None:
+    """Have the queue of the instance be that of *node*: what another one told is forgotten."""
+    found = session.execute(
+        "INSERT INTO mail_queues AS q (instance, node) VALUES (%s, %s)"
+        " ON CONFLICT (instance) DO UPDATE SET node = EXCLUDED.node, revisions = '{}'"
+        " WHERE q.node IS DISTINCT FROM EXCLUDED.node RETURNING instance",
+        (str(node.instance), str(node.uuid)),
+    ).fetchall()
+    for table in ("mail_queue_items", "mail_queue_domains") if found else ():
+        session.execute(
+            f"DELETE FROM {table} WHERE instance = %s",  # noqa: S608
+            (str(node.instance),),
+        )
+
+
+def advance(session: tp.Any, node: nodes.Node, row: queue_reports.Row) -> None:
+    """Keep that *row* is here."""
+    session.execute(
+        "UPDATE mail_queues SET revisions = revisions || %s::jsonb WHERE instance = %s",
+        (json.dumps({str(row.shard): row.revision}), str(node.instance)),
+    )
+
+
+def replace_items(
+    session: tp.Any, instance: sys_uuid.UUID, shard: int, items: Collection[queue_reports.Item]
+) -> None:
+    """Have *items* be all that the queue of *instance* has in *shard*."""
+    session.execute(
+        "DELETE FROM mail_queue_items WHERE instance = %s AND shard = %s", (str(instance), shard)
+    )
+    if not items:
+        return
+    (held,) = session.execute(
+        "SELECT domain FROM mail_instances WHERE uuid = %s", (str(instance),)
+    ).fetchall()
+    logins = {item.account for item in items if item.account}
+    accounts = account_logins.find(session, instance, held["domain"], logins)
+    values = [
+        {
+            "uuid": str(log_ids.message_uuid(instance, item.queue_id)),
+            "instance": str(instance),
+            "shard": shard,
+            "queue_id": item.queue_id,
+            "account": str(accounts[item.account]) if item.account in accounts else None,
+            "sender": item.sender,
+            "recipients": list(item.recipients),
+            "recipients_count": item.recipients_count,
+            "size": item.size,
+            "arrived_at": _timestamp(item.arrived_at) or utils.timestamp(_EPOCH),
+            "frozen": item.frozen,
+            "attempts": item.attempts,
+            "last_error": item.last_error,
+            "reason": _class(item.reason),
+            "last_attempt_at": _timestamp(item.last_attempt_at),
+            "retry_at": _timestamp(item.retry_at),
+        }
+        for item in items
+    ]
+    _insert(session, "mail_queue_items", values)
+
+
+def replace_domains(session: tp.Any, instance: sys_uuid.UUID, state: queue_reports.State) -> None:
+    """Have what *state* tells by domain be all that waits in the queue of *instance*."""
+    session.execute("DELETE FROM mail_queue_domains WHERE instance = %s", (str(instance),))
+    others = (state.others,) if state.others.messages else ()
+    values = [
+        {
+            "instance": str(instance),
+            "domain": each.domain,
+            "messages": each.messages,
+            "oldest_at": _timestamp(each.oldest_at),
+            "last_error": each.last_error,
+            "reason": _class(each.reason),
+            "retry_at": _timestamp(each.retry_at),
+            "suspended_until": _timestamp(each.suspended_until),
+            "suspended_reason": each.suspended_for or None,
+        }
+        for each in (*state.domains, *others)
+    ]
+    _insert(session, "mail_queue_domains", values)
+
+
+def tell(
+    session: tp.Any,
+    instance: sys_uuid.UUID,
+    state: queue_reports.State,
+    reported_at: datetime.datetime,
+) -> None:
+    """Write what *state*, told at *reported_at*, comes to, to the instance, if it changed."""
+    told = (state.messages, _timestamp(state.oldest_at), utils.timestamp(reported_at))
+    session.execute(
+        "UPDATE mail_instances SET queue_messages = %s, queue_oldest_at = %s,"
+        " queue_reported_at = %s WHERE uuid = %s AND (queue_messages IS DISTINCT FROM %s"
+        " OR queue_oldest_at IS DISTINCT FROM %s OR queue_reported_at IS NULL"
+        " OR queue_reported_at < %s)",
+        (*told, str(instance), *told[:2], utils.timestamp(reported_at - _COARSE)),
+    )
+
+
+def silence(now: datetime.datetime) -> None:
+    """Have instances whose node has been silent for too long tell nothing of their queue."""
+    with utils.transaction() as session:
+        found = session.execute(
+            "SELECT uuid FROM mail_instances WHERE queue_messages IS NOT NULL"
+            " AND queue_reported_at < %s",
+            (utils.timestamp(now - SILENCE),),
+        ).fetchall()
+    for row in found:
+        with utils.transaction() as session:
+            # One at a time, as whoever writes several instances.
+            utils.update_columns(
+                session,
+                "mail_instances",
+                {"uuid": str(row["uuid"])},
+                {"queue_messages": None, "queue_oldest_at": None},
+                {"queue_reported_at": utils.timestamp(now - SILENCE)},
+            )
+
+
+def _insert(session: tp.Any, table: str, values: Collection[Mapping[str, tp.Any]]) -> None:
+    if values:
+        session.execute(
+            f"INSERT INTO {table} SELECT * FROM json_populate_recordset(NULL::{table}, %s::json)",  # noqa: S608
+            (json.dumps(values),),
+        )
+
+
+def _class(reason: str) -> str | None:
+    return reason if reason in events.CLASSES else events.OTHER if reason else None
+
+
+def _timestamp(milliseconds: int) -> str | None:
+    if not milliseconds:
+        return None
+    since = datetime.timedelta(milliseconds=min(milliseconds, _MILLISECONDS_MAX))
+    return utils.timestamp(_EPOCH + since)

@@ -1,0 +1,199 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""What was asked of the queue of an instance, and what became of it.
+
+An operation is PENDING until the node tells what it did, or until its time is over:
+the node begins none later.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import json
+import secrets
+import typing as tp
+
+from restalchemy.dm import models, properties, types
+from restalchemy.storage.sql import orm
+
+from exordos_paas_mail import utils
+from exordos_paas_mail.codecs import log_ids, node_commands
+from exordos_paas_mail.control_plane.records import (
+    command_boxes,
+    errors,
+    fields,
+    locks,
+    log_pages,
+)
+from exordos_paas_mail.control_plane.records import operation_statuses as statuses
+
+if tp.TYPE_CHECKING:
+    import uuid as sys_uuid
+    from collections.abc import Collection, Iterable
+
+    from exordos_paas_mail.codecs import queue_reports
+
+ACTIONS: tp.Final = tuple(action.value for action in node_commands.Action)
+# Of an instance: as many as the node's row has room for, whatever they name.
+OPEN_MAX: tp.Final = 50
+PATIENCE: tp.Final = datetime.timedelta(minutes=5)
+SUSPENSION_MAX: tp.Final = datetime.timedelta(days=7)
+NOT_ANSWERED: tp.Final = "the node has not answered"
+RETENTION: tp.Final = datetime.timedelta(days=30)
+# Of an instance, those that have ended too.
+ROWS_MAX: tp.Final = 1_000
+_TEXT: tp.Final = types.AllowNone(types.String())
+
+
+class MailOperation(models.ModelWithUUID, orm.SQLStorableMixin):
+    """Something to be done with messages in the queue, or with what waits for a domain."""
+
+    __tablename__ = "mail_operations"
+
+    instance = properties.property(types.UUID(), required=True)
+    action = properties.property(types.Enum(list(ACTIONS)), required=True)
+    queue_ids = properties.property(types.TypedList(types.String()), default=list)
+    recipient_domain = properties.property(_TEXT, default=None)
+    until = properties.property(fields.Moment(), default=None)
+    reason = properties.property(_TEXT, default=None)
+    status = properties.property(types.Enum(list(statuses.ALL)), default=statuses.PENDING)
+    result = properties.property(types.AllowNone(types.Dict()), default=None)
+    error = properties.property(types.String(), default="")
+    created_at = properties.property(types.UTCDateTimeZ(), required=True)
+    expires_at = properties.property(types.UTCDateTimeZ(), required=True)
+    finished_at = properties.property(fields.Moment(), default=None)
+
+
+class Operations(log_pages.Page):
+    """A page of the operations of an instance, newest first."""
+
+    def __init__(self, instance: sys_uuid.UUID, limit: int) -> None:
+        super().__init__(MailOperation.__tablename__, limit, is_newest_first=True)
+        self.where("instance = %s", str(instance))
+
+    def of_action(self, action: str) -> None:
+        """Have those of an action."""
+        self.where("action = %s", action)
+
+    def with_status(self, status: str) -> None:
+        """Have those with a status."""
+        self.where("status = %s", status)
+
+
+@dataclasses.dataclass(frozen=True)
+class Wish:
+    """What is asked for: of messages, of a recipient domain, or of all there is."""
+
+    action: node_commands.Action
+    queue_ids: Collection[str] = ()
+    domain: str | None = None
+    until: datetime.datetime | None = None
+    reason: str | None = None
+
+
+def ask(instance: sys_uuid.UUID, wish: Wish) -> MailOperation:
+    """Have the node of *instance* do what is wished; return the operation.
+
+    Raises TooManyRequests if OPEN_MAX of them are not done yet, and RecordNotFound if
+    the instance is gone.
+    """
+    now = utils.now()
+    microseconds = int(now.timestamp() * 1_000_000)
+    uuid = log_ids.of_order((microseconds << 12) // 1000, secrets.randbits(64))
+    with utils.transaction() as session:
+        if not locks.hold_instance(session, instance):
+            raise errors.RecordNotFound(instance)
+        _check_room(session, instance, wish.action.value)
+        session.execute(
+            "INSERT INTO mail_operations (uuid, instance, action, queue_ids, recipient_domain,"
+            " until, reason, created_at, expires_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
+            (
+                *(str(uuid), str(instance), wish.action.value, list(wish.queue_ids)),
+                *(wish.domain, utils.optional_timestamp(wish.until), wish.reason),
+                *(utils.timestamp(now), utils.timestamp(now + PATIENCE)),
+            ),
+        )
+        command_boxes.write(session, instance)
+        page = Operations(instance, 1)
+        page.where("uuid = %s", str(uuid))
+        (row,) = page.select(session)
+    return tp.cast("MailOperation", MailOperation.restore_from_storage(**row))
+
+
+def _check_room(session: tp.Any, instance: sys_uuid.UUID, action: str) -> None:
+    found = session.execute(
+        "SELECT count(*) AS count, min(expires_at) AS ends FROM mail_operations"
+        " WHERE instance = %s AND status = %s",
+        (str(instance), statuses.PENDING),
+    ).fetchone()
+    if found["count"] >= OPEN_MAX:
+        raise errors.TooManyRequests(action, utils.moment(found["ends"]))
+
+
+def finish(
+    session: tp.Any, instance: sys_uuid.UUID, results: Iterable[queue_reports.Result]
+) -> None:
+    """Write what the node of *instance* tells of its operations; the instance is held.
+
+    One that was given up is done all the same, if the node says so later.
+    """
+    now = utils.timestamp(utils.now())
+    for result in results:
+        told = {
+            "done": list(result.done),
+            "count": result.count,
+            "failed": dict(result.failed),
+            "failed_count": result.failed_count,
+        }
+        session.execute(
+            "UPDATE mail_operations SET status = %s, result = %s::jsonb, error = %s,"
+            " finished_at = %s WHERE uuid = %s AND instance = %s"
+            " AND (status = %s OR status = %s AND error = %s)",
+            (
+                *(statuses.ERROR if result.error else statuses.DONE, json.dumps(told)),
+                *(result.error, now, str(result.id), str(instance)),
+                *(statuses.PENDING, statuses.ERROR, NOT_ANSWERED),
+            ),
+        )
+    command_boxes.write(session, instance)
+
+
+def open_instances() -> list[sys_uuid.UUID]:
+    """Return the instances that have operations which are not done yet."""
+    with utils.transaction() as session:
+        found = session.execute(
+            "SELECT DISTINCT instance FROM mail_operations WHERE status = %s", (statuses.PENDING,)
+        ).fetchall()
+    return [row["instance"] for row in found]
+
+
+def tend(instance: sys_uuid.UUID) -> None:
+    """Give up what its node has not done in time, and tell the node the rest, if it is not told."""
+    now = utils.timestamp(utils.now())
+    with utils.transaction() as session:
+        if locks.hold_instance(session, instance):
+            session.execute(
+                "UPDATE mail_operations SET status = %s, error = %s, finished_at = %s"
+                " WHERE instance = %s AND status = %s AND expires_at < %s",
+                (
+                    *(statuses.ERROR, NOT_ANSWERED, now),
+                    *(str(instance), statuses.PENDING, now),
+                ),
+            )
+            command_boxes.write(session, instance)
+
+
+def keep_in_bounds(now: datetime.datetime) -> None:
+    """Forget operations that are too old or too many."""
+    with utils.transaction() as session:
+        session.execute(
+            "DELETE FROM mail_operations WHERE uuid < %s AND status <> %s",
+            (log_pages.first_uuid(now - RETENTION), statuses.PENDING),
+        )
+        session.execute(
+            "DELETE FROM mail_operations WHERE status <> %s AND uuid IN (SELECT uuid FROM"
+            " (SELECT uuid, row_number() OVER (PARTITION BY instance ORDER BY uuid DESC) AS place"
+            " FROM mail_operations) AS placed WHERE place > %s)",
+            (statuses.PENDING, ROWS_MAX),
+        )

@@ -1,0 +1,99 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""The queue of an instance, as its node told it last: all of it is facts."""
+
+from __future__ import annotations
+
+import typing as tp
+
+from restalchemy.dm import models, properties, types
+from restalchemy.storage.sql import orm
+
+from exordos_paas_mail import utils
+from exordos_paas_mail.codecs import log_ids
+from exordos_paas_mail.control_plane.records import fields, log_pages
+
+if tp.TYPE_CHECKING:
+    import uuid as sys_uuid
+
+# Fields of an instance: the last is when its node has told the others, which are null where
+# that was too long ago.
+SUMMARY: tp.Final = ("queue_messages", "queue_oldest_at", "queue_reported_at")
+_RECIPIENT: tp.Final = "EXISTS (SELECT FROM unnest(recipients) AS r WHERE lower({}) = lower(%s))"
+_NUMBER: tp.Final = types.Integer()
+_TEXT: tp.Final = types.AllowNone(types.String())
+
+
+class MailQueueItem(models.ModelWithUUID, orm.SQLStorableMixin):
+    """A message that waits in the queue; its uuid is the message's."""
+
+    __tablename__ = "mail_queue_items"
+
+    instance = properties.property(types.UUID(), required=True)
+    shard = properties.property(_NUMBER, required=True)
+    queue_id = properties.property(types.String(), required=True)
+    account = properties.property(types.AllowNone(types.UUID()), default=None)
+    sender = properties.property(types.String(), default="")
+    recipients = properties.property(types.TypedList(types.String()), default=list)
+    recipients_count = properties.property(_NUMBER, default=0)
+    size = properties.property(_NUMBER, default=0)
+    arrived_at = properties.property(types.UTCDateTimeZ(), required=True)
+    frozen = properties.property(types.Boolean(), default=False)
+    attempts = properties.property(_NUMBER, default=0)
+    last_error = properties.property(types.String(), default="")
+    reason = properties.property(_TEXT, default=None)
+    last_attempt_at = properties.property(fields.Moment(), default=None)
+    retry_at = properties.property(fields.Moment(), default=None)
+
+
+class QueueItems(log_pages.Page):
+    """A page of the messages in the queue of an instance, oldest first."""
+
+    def __init__(self, instance: sys_uuid.UUID, limit: int) -> None:
+        super().__init__(MailQueueItem.__tablename__, limit)
+        self._instance = instance
+        self.where("instance = %s", str(instance))
+
+    def of_account(self, account: sys_uuid.UUID) -> None:
+        """Have those of an account."""
+        self.where("account = %s", str(account))
+
+    def of_sender(self, address: str) -> None:
+        """Have those of an envelope sender, whatever its case."""
+        self.where("lower(sender) = lower(%s)", address)
+
+    def to_recipient(self, address: str) -> None:
+        """Have those that wait for an address, whatever its case."""
+        self.where(_RECIPIENT.format("r"), address)
+
+    def to_domain(self, domain: str) -> None:
+        """Have those that wait for an address of *domain*."""
+        self.where(_RECIPIENT.format("split_part(r, '@', -1)"), domain)
+
+    def with_queue_id(self, queue_id: str) -> None:
+        """Have the one with a queue id."""
+        self.where("uuid = %s", str(log_ids.message_uuid(self._instance, queue_id)))
+
+
+class MailQueueDomain(models.Model):
+    """What waits for a recipient domain; the empty one is all others together."""
+
+    domain = properties.property(types.String(), required=True, id_property=True)
+    messages = properties.property(_NUMBER, default=0)
+    oldest_at = properties.property(fields.Moment(), default=None)
+    last_error = properties.property(types.String(), default="")
+    reason = properties.property(_TEXT, default=None)
+    retry_at = properties.property(fields.Moment(), default=None)
+    suspended_until = properties.property(fields.Moment(), default=None)
+    suspended_reason = properties.property(_TEXT, default=None)
+
+
+def domains(session: tp.Any, instance: sys_uuid.UUID) -> list[MailQueueDomain]:
+    """Return what waits for each domain: the one with the most messages first, the others last."""
+    rows = session.execute(
+        "SELECT * FROM mail_queue_domains WHERE instance = %s"
+        " ORDER BY domain = '', messages DESC, domain",
+        (str(instance),),
+    ).fetchall()
+    names = MailQueueDomain.properties.properties
+    return [MailQueueDomain(**{name: utils.moment(row[name]) for name in names}) for row in rows]

@@ -1,0 +1,438 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""The queue as the API tells it, and what may be done with it."""
+
+from __future__ import annotations
+
+import datetime
+import typing as tp
+import uuid as sys_uuid
+
+import pytest
+from restalchemy.storage.sql import engines
+
+from exordos_paas_mail.codecs import node_commands, queue_reports
+from exordos_paas_mail.control_plane.records import operations
+from exordos_paas_mail.tests.unit.control_plane import api_client, queue_rows, sealed
+from exordos_paas_mail.tests.unit.control_plane import stage as stages
+
+SUMMARY = ("queue_messages", "queue_oldest_at", "queue_reported_at")
+
+
+def query(statement: str, *values: tp.Any) -> list[tuple[tp.Any, ...]]:
+    with engines.engine_factory.get_engine().session_manager() as session:
+        found = session.execute(statement, values)
+        return [tuple(row.values()) for row in found.fetchall()] if found.description else []
+
+
+@pytest.fixture
+def queue(stage: stages.Stage) -> queue_rows.Queue:
+    node = stage.serving()
+    stage.api.account(stage.path)
+    return queue_rows.Queue(node)
+
+
+def moment(milliseconds: int) -> str:
+    since = datetime.datetime.fromtimestamp(0, datetime.timezone.utc) + datetime.timedelta(
+        milliseconds=milliseconds
+    )
+    return f"{since:%Y-%m-%dT%H:%M:%S.%fZ}"
+
+
+def ask(stage: stages.Stage, action: str, body: tp.Any = None) -> dict[str, tp.Any]:
+    answer = stage.api.call("POST", f"{stage.path}/actions/{action}/invoke", body)
+    assert answer.status_code == 200, answer.text
+    return tp.cast("dict[str, tp.Any]", answer.json)
+
+
+def ids(stage: stages.Stage, filters: str = "") -> list[str]:
+    return [each["queue_id"] for each in stage.api.get(f"{stage.path}/queue/{filters}")]
+
+
+def test_what_waits_is_told_with_its_reason(stage: stages.Stage, queue: queue_rows.Queue) -> None:
+    told = queue_rows.item(
+        sealed.queue_id(1, 60),
+        recipients=("a@example.org", "b@example.net"),
+        recipients_count=2,
+        frozen=True,
+    )
+    queue.tell(told, messages=3, oldest_at=told.arrived_at, recipients=4)
+    queue_rows.follow()
+    (account,) = stage.api.get(f"{stage.path}/accounts/")
+    (shown,) = stage.api.get(f"{stage.path}/queue/")
+    assert sys_uuid.UUID(shown["uuid"]).version == 7
+    assert stage.api.get(f"{stage.path}/queue/{shown['uuid']}") == shown
+    del shown["uuid"]
+    assert shown == {
+        "queue_id": told.queue_id,
+        "account": account["uuid"],
+        "sender": sealed.LOGIN,
+        "recipients": ["a@example.org", "b@example.net"],
+        "recipients_count": 2,
+        "size": 900,
+        "arrived_at": moment(told.arrived_at),
+        "frozen": True,
+        "attempts": 2,
+        "last_error": "Connection refused",
+        "class": "network",
+        "last_attempt_at": moment(told.last_attempt_at),
+        "retry_at": moment(told.retry_at),
+    }
+    messages, oldest, reported = stage.shown(*SUMMARY)
+    assert (messages, oldest) == (3, moment(told.arrived_at))
+    assert api_client.TIME.fullmatch(reported)
+
+
+def test_messages_in_the_queue_are_found_oldest_first(
+    stage: stages.Stage, queue: queue_rows.Queue
+) -> None:
+    names = {name: sealed.queue_id(n, 90 - n) for n, name in enumerate(("old", "role", "new"))}
+    queue.tell(
+        queue_rows.item(names["new"], recipients=("A@Example.net",)),
+        queue_rows.item(names["role"], account="", sender=""),
+        queue_rows.item(names["old"], recipients=("x@example.org", "b@sub.example.net")),
+    )
+    queue_rows.follow()
+    (account,) = stage.api.get(f"{stage.path}/accounts/")
+    expected: list[tuple[str, list[str]]] = [
+        ("", ["old", "role", "new"]),
+        ("page_limit=2", ["old", "role"]),
+        (f"account={account['uuid']}", ["old", "new"]),
+        (f"account={sys_uuid.uuid4()}", []),
+        ("sender=NOREPLY@mail.example.com", ["old", "new"]),
+        ("recipient=a@example.NET", ["new"]),
+        ("recipient=%25@example.net", []),
+        ("recipient_domain=Example.net", ["new"]),
+        ("recipient_domain=example.org", ["old", "role"]),
+        (f"queue_id={names['role']}", ["role"]),
+        ("queue_id=1vNvOk-0000Ab-0A", []),
+    ]
+    for filters, found in expected:
+        assert ids(stage, f"?{filters}") == [names[name] for name in found], filters
+    answer = stage.api.call("GET", f"{stage.path}/queue/?page_limit=1")
+    marker = answer.headers["X-Pagination-Marker"]
+    assert ids(stage, f"?page_marker={marker}") == [names["role"], names["new"]]
+
+
+def test_a_bad_parameter_of_the_queue_is_named(api: api_client.Client) -> None:
+    instance = api.instance()
+    for path, name, value in (
+        ("queue", "account", "noreply"),
+        ("queue", "sender", ""),
+        ("queue", "recipient", "x" * 321),
+        ("queue", "recipient_domain", "a%00b"),
+        ("queue", "queue_id", "1vNvOk_0000Ab_0A"),
+        ("queue", "page_limit", "501"),
+        ("queue", "class", "network"),
+        ("queue", "shard", "1"),
+        ("operations", "status", "done"),
+        ("operations", "action", "queue_retry"),
+        ("operations", "page_marker", "x"),
+        ("queue_domains", "domain", "example.org"),
+        ("queue_domains", "page_limit", "1"),
+    ):
+        status, message = api.refused("GET", f"{instance}/{path}/?{name}={value}")
+        assert (status, message.partition(": ")[0]) == (400, name), (path, name)
+
+
+def test_the_queue_is_told_by_domain(stage: stages.Stage, queue: queue_rows.Queue) -> None:
+    now = sealed.now()
+    queue.tell_state(
+        messages=9,
+        domains=(
+            queue_reports.Domain("b.example", 2, now - 9_000, "Connection refused", "network", now),
+            queue_reports.Domain("a.example", 5, now - 8_000, "busy", "rate"),
+            queue_reports.Domain("c.example", suspended_until=now, suspended_for="their wish"),
+        ),
+        others=queue_reports.Domain("", 2, now - 7_000),
+    )
+    queue_rows.follow()
+    nothing = {
+        "messages": 0,
+        "oldest_at": None,
+        "last_error": "",
+        "class": None,
+        "retry_at": None,
+        "suspended_until": None,
+        "suspended_reason": None,
+    }
+    assert stage.api.get(f"{stage.path}/queue_domains/") == [
+        {**nothing, **told}
+        for told in (
+            {
+                "domain": "a.example",
+                "messages": 5,
+                "oldest_at": moment(now - 8_000),
+                "last_error": "busy",
+                "class": "rate",
+            },
+            {
+                "domain": "b.example",
+                "messages": 2,
+                "oldest_at": moment(now - 9_000),
+                "last_error": "Connection refused",
+                "class": "network",
+                "retry_at": moment(now),
+            },
+            {
+                "domain": "c.example",
+                "suspended_until": moment(now),
+                "suspended_reason": "their wish",
+            },
+            {"domain": "", "messages": 2, "oldest_at": moment(now - 7_000)},
+        )
+    ]
+    queue.tell_state()
+    queue_rows.follow()
+    assert stage.api.get(f"{stage.path}/queue_domains/") == []
+
+
+def test_a_node_that_is_silent_tells_nothing_of_its_queue(
+    stage: stages.Stage, queue: queue_rows.Queue
+) -> None:
+    assert stage.shown(*SUMMARY) == (None, None, None)
+    queue.tell_state(messages=4, oldest_at=sealed.now())
+    queue_rows.follow()
+    before = stage.shown("updated_at", *SUMMARY)
+    assert before[1] == 4
+    query("UPDATE mail_instances SET queue_reported_at = queue_reported_at - interval '31 s'")
+    queue_rows.follow()
+    messages, oldest, reported = stage.shown(*SUMMARY)
+    assert (messages, oldest) == (None, None)
+    assert reported < before[3]
+    queue.tell_state()
+    queue_rows.follow()
+    messages, oldest, reported = stage.shown(*SUMMARY)
+    assert (messages, oldest) == (0, None)
+    assert reported > before[3]
+    # It is no wish of a user's.
+    assert stage.shown("updated_at") == before[:1]
+
+
+def test_an_action_on_a_message_is_an_operation_that_the_node_ends(
+    stage: stages.Stage, queue: queue_rows.Queue
+) -> None:
+    told = queue_rows.item(sealed.queue_id(1, 60))
+    queue.tell(told)
+    queue_rows.follow()
+    (shown,) = stage.api.get(f"{stage.path}/queue/")
+    for action in ("retry", "bounce", "delete"):
+        path = f"{stage.path}/queue/{shown['uuid']}/actions/{action}/invoke"
+        answer = stage.api.call("POST", path)
+        assert answer.status_code == 200, answer.text
+        asked = answer.json
+        one = f"{stage.path}/operations/{asked['uuid']}"
+        assert stage.api.get(one) == asked
+        assert api_client.TIME.fullmatch(asked["created_at"])
+        assert asked == {
+            "uuid": asked["uuid"],
+            "action": action,
+            "status": "PENDING",
+            "queue_ids": [told.queue_id],
+            "recipient_domain": None,
+            "until": None,
+            "reason": None,
+            "result": None,
+            "error": "",
+            "finished_at": None,
+            "created_at": asked["created_at"],
+            "expires_at": asked["expires_at"],
+        }
+        (command,) = queue.commands()
+        assert command == node_commands.Command(
+            sys_uuid.UUID(asked["uuid"]),
+            node_commands.Action(action),
+            command.not_after,
+            (told.queue_id,),
+        )
+        assert 290_000 < command.not_after - sealed.now() <= 300_000
+        result = queue_reports.Result(command.id, done=(told.queue_id,), count=1)
+        queue.tell_state(results=(result,))
+        queue_rows.follow()
+        done = stage.api.get(one)
+        assert (done["status"], done["error"]) == ("DONE", "")
+        assert done["result"] == {
+            "done": [told.queue_id],
+            "count": 1,
+            "failed": {},
+            "failed_count": 0,
+        }
+        assert api_client.TIME.fullmatch(done["finished_at"])
+        assert queue.commands() == []
+    found = [each["action"] for each in stage.api.get(f"{stage.path}/operations/")]
+    assert found == ["delete", "bounce", "retry"]
+
+
+def test_messages_and_domains_are_named_in_a_body(
+    stage: stages.Stage, queue: queue_rows.Queue
+) -> None:
+    one, other = sealed.queue_id(1), sealed.queue_id(2)
+    ask(stage, "queue_retry")
+    ask(stage, "queue_retry", {"queue_ids": [one, other, one]})
+    ask(stage, "queue_bounce", {"recipient_domain": "Example.ORG"})
+    ask(stage, "queue_delete", {"queue_ids": [other]})
+    until = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(hours=1)
+    suspension = {
+        "recipient_domain": "bücher.example",
+        "until": f"{until:%Y-%m-%dT%H:%M:%SZ}",
+        "reason": "they asked",
+    }
+    suspended = ask(stage, "queue_suspend", suspension)
+    assert suspended["until"] == f"{until:%Y-%m-%dT%H:%M:%S}.000000Z"
+    ask(stage, "queue_resume", {"recipient_domain": "example.org"})
+    told = [(c.action, c.queue_ids, c.domain, c.until, c.reason) for c in queue.commands()]
+    assert told == [
+        (node_commands.Action.RETRY, (), "", 0, ""),
+        (node_commands.Action.RETRY, (one, other), "", 0, ""),
+        (node_commands.Action.BOUNCE, (), "example.org", 0, ""),
+        (node_commands.Action.DELETE, (other,), "", 0, ""),
+        (
+            *(node_commands.Action.SUSPEND, (), "xn--bcher-kva.example"),
+            *(int(until.timestamp()) * 1000, "they asked"),
+        ),
+        (node_commands.Action.RESUME, (), "example.org", 0, ""),
+    ]
+    path = f"{stage.path}/operations/"
+    assert [each["action"] for each in stage.api.get(f"{path}?action=bounce")] == ["bounce"]
+    assert len(stage.api.get(f"{path}?status=PENDING")) == 6
+    assert stage.api.get(f"{path}?status=DONE") == []
+
+
+def test_a_bad_field_of_an_action_is_named(api: api_client.Client) -> None:
+    instance = api.instance()
+    queue_id, domain = "1vNvOk-0000Ab-0A", "example.org"
+    soon = f"{datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(hours=1):%FT%TZ}"
+    whole = {"recipient_domain": domain, "until": soon, "reason": "r"}
+    bad: list[tuple[str, tp.Any, str]] = [
+        *(
+            (action, body, field)
+            for action in ("queue_bounce", "queue_delete")
+            for body, field in (
+                (None, "queue_ids"),
+                ({}, "queue_ids"),
+                ({"queue_ids": []}, "queue_ids"),
+                ({"queue_ids": queue_id}, "queue_ids"),
+                ({"queue_ids": [queue_id, "x"]}, "queue_ids"),
+                ({"queue_ids": [5]}, "queue_ids"),
+                ({"queue_ids": None}, "queue_ids"),
+                ({"queue_ids": [queue_id] * 501}, "queue_ids"),
+                ({"recipient_domain": ""}, "recipient_domain"),
+                ({"recipient_domain": "*"}, "recipient_domain"),
+                ({"recipient_domain": domain, "queue_ids": [queue_id]}, "recipient_domain"),
+                ({"recipient": "a@example.org"}, "recipient"),
+            )
+        ),
+        ("queue_retry", {"queue_ids": []}, "queue_ids"),
+        ("queue_suspend", None, "recipient_domain"),
+        ("queue_resume", None, "recipient_domain"),
+        ("queue_resume", {"recipient_domain": "a b"}, "recipient_domain"),
+        *(
+            ("queue_suspend", {name: each for name, each in whole.items() if name != field}, field)
+            for field in whole
+        ),
+        *(
+            ("queue_suspend", {**whole, field: value}, field)
+            for field, value in (
+                ("until", "tomorrow"),
+                ("until", "2026-01-01T00:00:00Z"),
+                ("until", "2999-01-01T00:00:00Z"),
+                ("until", 5),
+                ("reason", ""),
+                ("reason", "x" * 201),
+                ("reason", "a\nb"),
+            )
+        ),
+    ]
+    for action, body, field in bad:
+        path = f"{instance}/actions/{action}/invoke"
+        status, message = api.refused("POST", path, body)
+        assert (status, message.partition(": ")[0]) == (400, field), (action, body, message)
+    assert query("SELECT * FROM mail_operations") == []
+
+
+def test_a_node_is_told_only_so_much_at_once(stage: stages.Stage, queue: queue_rows.Queue) -> None:
+    long = [f"1vNvOk-{number:011}-{number:04}" for number in range(node_commands.IDS_MAX)]
+    for _ in range(operations.OPEN_MAX):
+        ask(stage, "queue_retry", {"queue_ids": long})
+    assert len(queue.commands()) == operations.OPEN_MAX
+    path = f"{stage.path}/actions/queue_retry/invoke"
+    status, message = stage.api.refused("POST", path, {})
+    assert (status, message.partition(": ")[0]) == (429, "retry")
+    results = [queue_reports.Result(each.id) for each in queue.commands()]
+    queue.tell_state(results=tuple(results))
+    queue_rows.follow()
+    ask(stage, "queue_retry")
+
+
+def test_an_action_on_a_message_that_is_gone_or_anothers_is_a_404(
+    stage: stages.Stage, queue: queue_rows.Queue
+) -> None:
+    queue.tell(queue_rows.item(sealed.queue_id(1, 60)))
+    queue_rows.follow()
+    (shown,) = stage.api.get(f"{stage.path}/queue/")
+    other, stranger = stage.api.instance(), stage.api.of_other_project()
+    action = f"queue/{shown['uuid']}/actions/delete/invoke"
+    assert stage.api.refused("POST", f"{other}/{action}")[0] == 404
+    assert stranger.refused("POST", f"{stage.path}/{action}")[0] == 404
+    assert stage.api.refused("DELETE", f"{stage.path}/queue/{shown['uuid']}")[0] in {403, 404, 405}
+    ask(stage, "queue_retry")
+    (asked,) = stage.api.get(f"{stage.path}/operations/")
+    for client, instance in ((stage.api, other), (stranger, stage.path)):
+        assert client.refused("GET", f"{instance}/operations/{asked['uuid']}")[0] == 404
+    assert stage.api.get(f"{other}/queue/") == stage.api.get(f"{other}/operations/") == []
+    assert stage.api.refused("GET", f"{other}/queue/?page_marker={shown['uuid']}")[0] == 400
+    assert queue.commands()[0].queue_ids == ()
+    shard = queue_reports.shard_of(shown["queue_id"])
+    queue.put(shard, queue_reports.render_items([]))
+    queue_rows.follow()
+    assert stage.api.refused("POST", f"{stage.path}/{action}")[0] == 404
+
+
+def test_what_is_known_of_a_recipient_is_erased_from_the_queue(
+    stage: stages.Stage, queue: queue_rows.Queue
+) -> None:
+    alone, shared, other = (sealed.queue_id(number, 60 - number) for number in range(3))
+    said = "no such user Gone@example.org"
+    queue.tell(
+        queue_rows.item(alone, recipients=("gone@example.org",), last_error=said),
+        queue_rows.item(
+            shared,
+            recipients=("z@example.org", "Gone@example.org", "a@example.org"),
+            recipients_count=3,
+            last_error=said,
+        ),
+        queue_rows.item(other),
+        domains=(queue_reports.Domain("example.org", 3, last_error=said),),
+    )
+    asked = ask(stage, "queue_retry", {"queue_ids": [other]})
+    result = queue_reports.Result(sys_uuid.UUID(asked["uuid"]), failed={other: said})
+    queue.tell_state(
+        results=(result,), domains=(queue_reports.Domain("example.org", 3, last_error=said),)
+    )
+    queue_rows.follow()
+    erase = f"{stage.path}/actions/erase/invoke"
+    assert stage.api.call("POST", erase, {"recipient": "gone@EXAMPLE.org"}).status_code == 200
+    found = stage.api.get(f"{stage.path}/queue/")
+    assert [(each["queue_id"], each["recipients"], each["last_error"]) for each in found] == [
+        (shared, ["z@example.org", "a@example.org"], ""),
+        (other, ["a@example.org"], "Connection refused"),
+    ]
+    (domain,) = stage.api.get(f"{stage.path}/queue_domains/")
+    assert (domain["messages"], domain["last_error"]) == (3, "")
+    ended = stage.api.get(f"{stage.path}/operations/{asked['uuid']}")
+    assert (ended["status"], ended["result"]) == ("DONE", None)
+
+
+def test_the_queue_goes_with_the_instance_and_forgets_an_account(
+    stage: stages.Stage, queue: queue_rows.Queue
+) -> None:
+    queue.tell(queue_rows.item(sealed.queue_id(1, 60)), domains=(queue_reports.Domain("a.b", 1),))
+    queue_rows.follow()
+    ask(stage, "queue_retry")
+    (account,) = stage.api.get(f"{stage.path}/accounts/")
+    stage.api.delete(f"{stage.path}/accounts/{account['uuid']}")
+    sealed.take_in()
+    assert [each["account"] for each in stage.api.get(f"{stage.path}/queue/")] == [None]
+    stage.api.delete(stage.path)
+    for table in ("mail_queues", "mail_queue_items", "mail_queue_domains", "mail_operations"):
+        assert query(f"SELECT * FROM {table}") == [], table  # noqa: S608
