@@ -18,6 +18,8 @@ if tp.TYPE_CHECKING:
 PASSWD = "/etc/exim4/passwd"
 DKIM_KEY = "/etc/exim4/dkim/platform.private"
 CERTIFICATE = "/etc/exim4/tls/fullchain.pem"
+OF_CONFIGURE = ("/etc/exim4/exim4.conf", DKIM_KEY, CERTIFICATE)
+CONFIGURE = "exordos-metapaas-mail-configure.service"
 # The exchanger of the stand defers what is sent there: it stays in the relay's queue.
 DEFERRED = "deferred@example.net"
 
@@ -85,6 +87,20 @@ def test_a_hand_on_the_accounts_file_is_undone(
         lambda: machine.shell(f"({look}) 2>&1; true"),
         lambda found: found == before,
     )
+
+
+def test_configure_run_again_changes_nothing_on_a_live_node(
+    machine: Machine, instance: rest.Json
+) -> None:
+    """The host name is the platform's, whose agent sets it: configure leaves it alone."""
+    main_pids = "systemctl show --property Id,MainPID 'exim4*' 'exordos-m*'"
+    look = f"hostname; stat -c '%n %i %y' {' '.join(OF_CONFIGURE)} /etc/hosts; {main_pids}"
+    before = machine.shell(look)
+    machine.shell(f"systemctl restart {CONFIGURE}")
+    said = machine.shell(f"journalctl --unit {CONFIGURE} --output cat --lines 30")
+    done = [line for line in said.splitlines() if line.startswith(f"{instance['domain']}: ")]
+    assert done[-1] == f"{instance['domain']}: nothing to do"
+    assert machine.shell(look) == before
 
 
 def test_a_power_cut_costs_no_account_and_no_accepted_message(
