@@ -159,6 +159,13 @@ test-clients: venv ## Real mail clients in their own defaults, to a verified arr
 	@set -a; . .stand/env; set +a; \
 	$(BIN)/pytest -p exordos_paas_mail.tests.functional.conftest exordos_paas_mail/tests/mail_clients
 
+# MESSAGES, FAULTS and SEED are those of the run; not in the gate: it takes half an hour.
+.PHONY: test-survival
+test-survival: venv ## Mail and its events through faults at random, counted, on the stand (root)
+	@$(MAKE) --no-print-directory stand
+	@set -a; . .stand/env; set +a; \
+	$(BIN)/pytest -s -p exordos_paas_mail.tests.functional.conftest exordos_paas_mail/tests/survival
+
 .PHONY: client-table
 client-table: export MAILAAS_WRITE_CLIENT_TABLE := 1
 client-table: test-clients ## docs/clients.md, from a run of test-clients

@@ -1,0 +1,105 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""Clients that send on, whatever happens to the relay."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import email.policy
+import itertools
+import re
+import smtplib
+import threading
+import time
+import typing as tp
+
+from exordos_paas_mail.tests.functional import submission
+
+if tp.TYPE_CHECKING:
+    from exordos_paas_mail.tests.functional import provisioning
+
+_CLIENTS: tp.Final = 4
+# Of a relay that does not answer.
+_PAUSE: tp.Final = 0.5
+# Messages a session, as a pool of connections does it.
+_A_SESSION: tp.Final = 20
+
+
+@dataclasses.dataclass
+class Sent:
+    """What the relay has said yes to: subjects by queue id."""
+
+    accepted: dict[str, str] = dataclasses.field(default_factory=dict)
+    unanswered: int = 0
+    """Messages whose sender does not know whether the relay has them."""
+    refused: list[str] = dataclasses.field(default_factory=list)
+
+
+class Clients:
+    """Clients who send messages to *recipient* until *count* are accepted.
+
+    They take turns with *accounts*, none of which may send as much as all together.
+    """
+
+    def __init__(
+        self,
+        relay: submission.Relay,
+        accounts: tp.Sequence[provisioning.Account],
+        recipient: str,
+        count: int,
+    ) -> None:
+        self.sent = Sent()
+        self._relay, self._recipient = relay, recipient
+        self._accounts = itertools.cycle(accounts)
+        self._count = count
+        self._lock = threading.Lock()
+        self._end = threading.Event()
+        self._threads = [threading.Thread(target=self._run) for _ in range(_CLIENTS)]
+
+    @contextlib.contextmanager
+    def running(self) -> tp.Iterator[None]:
+        """Have them send while the block runs."""
+        for thread in self._threads:
+            thread.start()
+        try:
+            yield
+        finally:
+            self._end.set()
+            for thread in self._threads:
+                thread.join()
+
+    def is_done(self) -> bool:
+        return len(self.sent.accepted) >= self._count
+
+    def _run(self) -> None:
+        while not self._end.is_set() and not self.is_done():
+            with self._lock:
+                account = next(self._accounts)
+            try:
+                with self._relay.logged_in(account.address, account.password) as client:
+                    for _ in range(_A_SESSION):
+                        if self._end.is_set() or self.is_done():
+                            break
+                        self._send(client, account.address)
+            # What smtplib and ssl raise is an OSError; a login may be put off.
+            except (OSError, AssertionError):
+                time.sleep(_PAUSE)
+
+    def _send(self, client: smtplib.SMTP, address: str) -> None:
+        composed = submission.message(address, self._recipient)
+        client.mail(address)
+        client.rcpt(self._recipient)
+        octets = composed.as_bytes(policy=email.policy.SMTP)
+        try:
+            code, answer = client.data(octets)
+        except smtplib.SMTPServerDisconnected:
+            with self._lock:
+                self.sent.unanswered += 1
+            raise
+        found = re.search(rb"id=(\S+)", answer)
+        with self._lock:
+            if code == 250 and found:
+                self.sent.accepted[found[1].decode()] = composed["Subject"]
+            else:
+                self.sent.refused.append(f"{code} {answer!r}")
