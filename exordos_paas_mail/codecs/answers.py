@@ -218,13 +218,14 @@ def classify(words: str, number: int = 0) -> Class:
     """Return the class of a failure or a delay by exim's *words* and its error number."""
     said = answer(words)
     if said is not None:
-        return _of_answer(said)
+        return of_answer(said)
     if number in _ERRNO:
         return _ERRNO[number]
     return next((result for pattern, result in _BY_WORDS if pattern.match(words)), Class.OTHER)
 
 
-def _of_answer(said: Answer) -> Class:
+def of_answer(said: Answer) -> Class:
+    """Return the class of what the other server answered."""
     phrases = [result for pattern, result in _PHRASES if pattern.search(said.text)]
     of_sender = next((result for result in phrases if result in _OF_SENDER), None)
     if of_sender is not None:

@@ -15,7 +15,7 @@ import enum
 import types
 import typing as tp
 
-from exordos_paas_mail.codecs import answers, bounded, main_log
+from exordos_paas_mail.codecs import answers, bounded, delivery_reports, log_ids, main_log
 
 if tp.TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -42,6 +42,12 @@ class Type(str, enum.Enum):
     """Nothing of a message is left in the spool."""
     DELETED = "deleted"
     """Somebody on the node has ended a message, and will not have it delivered."""
+    BOUNCED = "bounced"
+    """Another server reports that a recipient will not get a message that it had taken."""
+    DELAY_REPORTED = "delay_reported"
+    """Another server reports that it still tries."""
+    DELIVERY_REPORTED = "delivery_reported"
+    """Another server reports that it has delivered a message, or handed it on."""
     REJECTED = "rejected"
     LOGIN_FAILED = "login_failed"
     GAP = "gap"
@@ -86,16 +92,19 @@ class Event:
     header_from: str = ""
     """The header field From of a message that was submitted, as it was sent."""
     message_id: str = ""
-    """Its Message-ID, without the angle brackets."""
+    """Its Message-ID, without the angle brackets; of a report that of the message it is about."""
     tags: tuple[str, ...] = ()
     """Its X-Mail-Tag fields, one each."""
     count: int = 1
     """How many equal ones this event stands for; 0 of a gap where nobody knows."""
 
 
-def of(line: main_log.Line) -> Event:
-    """Return the event of a line of the log."""
-    return _MAKERS[type(line.entry)](_milliseconds(line.at), line.queue_id, line.entry)
+def of(line: main_log.Line) -> list[Event]:
+    """Return the events of a line of the log: one, but for a report as many as it tells of."""
+    at = _milliseconds(line.at)
+    if isinstance(line.entry, main_log.Reported):
+        return _reports(at, line.entry)
+    return [_MAKERS[type(line.entry)](at, line.queue_id, line.entry)]
 
 
 def render(events: Iterable[Event]) -> bytes:
@@ -202,6 +211,35 @@ def _accepted(at: int, queue_id: str, entry: main_log.Arrival) -> Event:
         about=entry.about,
         **_tls(entry.tls),
     )
+
+
+def _reports(at: int, entry: main_log.Reported) -> list[Event]:
+    queue_id = entry.returned if log_ids.is_queue_id(entry.returned) else ""
+    return [
+        Event(
+            at,
+            _REPORTS.get(report.action, Type.DELIVERY_REPORTED),
+            queue_id,
+            account=bounded.plain(entry.account),
+            recipient=bounded.plain(report.recipient),
+            client=entry.client,
+            mx=bounded.plain(report.server),
+            code=report.answer.code,
+            enhanced=report.answer.enhanced,
+            text=bounded.plain(report.answer.text, TEXT_SIZE_MAX),
+            reason="" if report.action in delivery_reports.DONE else report.reason.value,
+            message_id=_unfolded(entry.message_id),
+        )
+        for report in delivery_reports.parse(entry.said)
+    ]
+
+
+_REPORTS: tp.Final[Mapping[str, Type]] = types.MappingProxyType(
+    {
+        delivery_reports.FAILED: Type.BOUNCED,
+        delivery_reports.DELAYED: Type.DELAY_REPORTED,
+    }
+)
 
 
 def _delivered(at: int, queue_id: str, entry: main_log.Delivery) -> Event:

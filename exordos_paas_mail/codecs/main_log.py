@@ -54,6 +54,20 @@ class Accepted(tp.NamedTuple):
     """What its fields X-Mail-Tag say."""
 
 
+class Reported(tp.NamedTuple):
+    """A report of another server (RFC 3464) that acl_data lets in; in the spool an ``Arrival``."""
+
+    account: str
+    """Whom it is for."""
+    client: str
+    said: str
+    """Its delivery-status, or the start of that; this and the next two are anybody's text."""
+    returned: str
+    """The queue id, as far as it is one, of the message that the report returns."""
+    message_id: str
+    """The Message-ID of that message, without the angle brackets."""
+
+
 class Arrival(tp.NamedTuple):
     """``<=``: a message is in the spool, and whoever sent it is told so."""
 
@@ -138,7 +152,16 @@ class FailedLogin(tp.NamedTuple):
 
 
 Entry = (
-    Accepted | Arrival | Delivery | Deferral | Failure | Completed | Removal | Refusal | FailedLogin
+    Accepted
+    | Reported
+    | Arrival
+    | Delivery
+    | Deferral
+    | Failure
+    | Completed
+    | Removal
+    | Refusal
+    | FailedLogin
 )
 
 
@@ -202,6 +225,10 @@ _ACCEPTED = re.compile(
     rf"(?: from=(?P<header_from>{_BASE64}) message_id=(?P<message_id>{_BASE64})"
     rf" tags=(?P<tags>{_BASE64}))?"
     rf" id={_ID}"
+)
+_REPORTED = re.compile(
+    rf"reported account=(?P<account>{_LOGIN}) client=(?P<client>{_IP}) said=(?P<said>{_BASE64})"
+    rf" returned=(?P<returned>{_BASE64}) message_id=(?P<message_id>{_BASE64}) id={_ID}"
 )
 _ARRIVAL = re.compile(
     rf"<= (?:<>|(?P<sender>{_ADDRESS}))(?: R=(?P<about>{_ID}))?"
@@ -342,6 +369,17 @@ def _accepted(rest: str) -> Entry | None:
     )
 
 
+def _reported(rest: str) -> Entry | None:
+    match = _REPORTED.fullmatch(rest)
+    if match is None:
+        return None
+    try:
+        said, returned, message_id = map(_decoded, match.group("said", "returned", "message_id"))
+    except binascii.Error:
+        return None
+    return Reported(match["account"], match["client"], said, returned, message_id)
+
+
 def _decoded(base64: str) -> str:
     """Return the text of *base64*, which may end inside of a character."""
     return binascii.a2b_base64(base64).decode("utf-8", "replace")
@@ -447,6 +485,7 @@ _BY_START: tp.Final = {
 }
 _BY_WORD: tp.Final = (
     ("accepted ", _accepted),
+    ("reported ", _reported),
     ("Completed", _completed),
     ("removed by ", _removal),
     ("cancelled by ", _removal),

@@ -24,6 +24,7 @@ if tp.TYPE_CHECKING:
 
 _Type: tp.TypeAlias = mail_events.Type
 _ARRIVALS: tp.Final = frozenset({_Type.SUBMITTED, _Type.ACCEPTED})
+_REPORTS: tp.Final = frozenset({_Type.BOUNCED, _Type.DELAY_REPORTED, _Type.DELIVERY_REPORTED})
 # An index has room for these; RFC 5321 4.5.3.1 and RFC 5322 2.1.1 allow less.
 _ADDRESS_SIZE_MAX: tp.Final = 320
 _MESSAGE_ID_SIZE_MAX: tp.Final = 500
@@ -63,7 +64,7 @@ def take(
     now: datetime.datetime,
 ) -> Taken:
     """Return what *events* of *instance* come to; *last* is the last number that an event has."""
-    bounded = [_bounded(event) for event in events]
+    bounded = _assigned(session, instance, [_bounded(event) for event in events])
     logins = {event.account for event in bounded if event.account}
     accounts = account_logins.find(session, instance.uuid, instance.domain, logins)
     uuids = {
@@ -234,3 +235,38 @@ def _bounded(event: mail_events.Event) -> mail_events.Event:
         message_id=event.message_id[:_MESSAGE_ID_SIZE_MAX],
         code=min(event.code, _CODE_MAX),
     )
+
+
+def _assigned(
+    session: tp.Any, instance: Instance, events: list[mail_events.Event]
+) -> list[mail_events.Event]:
+    """Return *events*, those of reports with the queue id of a message that is known, or none.
+
+    Where a report does not have the id, it is found by the Message-ID of what it returns.
+    """
+    reports = [event for event in events if event.type in _REPORTS]
+    if not reports:
+        return events
+    queue_ids = {event.queue_id for event in reports if log_ids.is_queue_id(event.queue_id)}
+    uuids = {str(log_ids.message_uuid(instance.uuid, queue_id)) for queue_id in queue_ids}
+    message_ids = {event.message_id for event in reports if event.message_id}
+    found = session.execute(
+        "SELECT queue_id, header_message_id FROM mail_messages WHERE instance = %s"
+        " AND (uuid = ANY(%s::uuid[]) OR header_message_id = ANY(%s)) ORDER BY uuid",
+        (str(instance.uuid), list(uuids), list(message_ids)),
+    ).fetchall()
+    # A server may be quick: the message comes in the same batch then.
+    known = {row["queue_id"] for row in found}
+    known |= {event.queue_id for event in events if event.type in _ARRIVALS}
+    by_message_id = {row["header_message_id"]: row["queue_id"] for row in found}
+    by_message_id |= {
+        event.message_id: event.queue_id for event in events if event.type is _Type.SUBMITTED
+    }
+
+    def assign(event: mail_events.Event) -> mail_events.Event:
+        if event.type not in _REPORTS or event.queue_id in known:
+            return event
+        queue_id = by_message_id.get(event.message_id, "") if event.message_id else ""
+        return dataclasses.replace(event, queue_id=queue_id)
+
+    return [assign(event) for event in events]

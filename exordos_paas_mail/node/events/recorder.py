@@ -108,9 +108,9 @@ class Recorder:
         for text in lines:
             line = main_log.parse(text.decode("utf-8", "surrogateescape"))
             if line is not None:
-                event = mail_events.of(line)
-                event_figures.count(reading.counters, event)
-                events += reading.counts.add(event)
+                for event in mail_events.of(line):
+                    event_figures.count(reading.counters, event)
+                    events += reading.counts.add(event)
         events += reading.counts.due(now)
         if not reading.events:
             reading.since = time.monotonic()

@@ -83,3 +83,41 @@ def test_a_sender_finds_what_became_of_a_message(
     found = {each["queue_id"] for each in owner.list(path, recipient=NOBODY)}
     assert (badly in found, well in found) == (True, False)
     assert stranger.call("GET", path).status_code == 404
+
+
+def test_what_a_server_reports_later_is_told_of_the_message(
+    owner: rest.Api,
+    relay: submission.Relay,
+    alice: provisioning.Account,
+    instance: rest.Json,
+    internet: internet_client.Client,
+    poll: waiting.Poll,
+) -> None:
+    composed = submission.message(alice.address, BOB)
+    with relay.logged_in(alice.address, alice.password) as client:
+        queue_id = send(client, alice.address, BOB, composed)
+    arrived = internet.raw(internet.wait_for_message(BOB, composed["Subject"])["id"])
+    report = email.message.EmailMessage()
+    report["From"], report["To"] = "MAILER-DAEMON@mx.example.net", alice.address
+    report["Content-Type"] = 'multipart/report; report-type=delivery-status; boundary="b/1"'
+    said = (
+        "Reporting-MTA: dns; mx.example.net\n\n"
+        f"Final-Recipient: rfc822; {BOB}\nAction: failed\nStatus: 5.2.2\n"
+        "Diagnostic-Code: smtp; 552 5.2.2 mailbox full\n"
+    )
+    header = arrived.decode().replace("\r\n", "\n").partition("\n\n")[0]
+    parts = {"message/delivery-status": said, "text/rfc822-headers": header}
+    body = "".join(f"--b/1\nContent-Type: {kind}\n\n{text}\n" for kind, text in parts.items())
+    octets = f"{report.as_string().rstrip()}\n\n{body}--b/1--\n".replace("\n", "\r\n").encode()
+    with relay.plain(submission.RELAY) as client:
+        assert client.mail("")[0] == 250
+        assert client.rcpt(alice.address)[0] == 250
+        assert client.data(octets)[0] == 250
+
+    path = f"{mail.instance_path(instance)}/events/"
+    (told,) = poll.until(
+        "the report is told", lambda: owner.list(path, queue_id=queue_id, type="bounced")
+    )
+    assert (told["recipient"], told["enhanced_code"], told["class"]) == (
+        *(BOB, "5.2.2", "mailbox_full"),
+    )

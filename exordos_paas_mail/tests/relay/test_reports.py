@@ -4,18 +4,19 @@
 
 from __future__ import annotations
 
+import pathlib
+import re
 import typing as tp
 
 import pytest
 
+from exordos_paas_mail.codecs import mail_events, main_log
 from exordos_paas_mail.tests.relay import internet as internet_
 from exordos_paas_mail.tests.relay import relay as relay_
 
-if tp.TYPE_CHECKING:
-    import pathlib
-
 DOMAIN = relay_.DOMAIN
 ALICE = relay_.ALICE
+BOB = "bob@elsewhere.example"
 BOUNCE = "From: MAILER-DAEMON\r\nTo: alice\r\nSubject: Undeliverable\r\n\r\nIt was not.\r\n"
 NOT_ELSEWHERE = pytest.mark.parametrize(
     "records", [[], ["10 here-host.example."]], ids=["no MX", "MX is here"]
@@ -56,6 +57,98 @@ def test_a_report_to_an_account_goes_to_its_mailbox_unsigned(
     assert (got.sender, b"DKIM-Signature" in got.data) == ("", False)
     assert [one.lower() for one in got.recipients] == [recipient.lower()]
     assert b"It was not." in got.data
+
+
+def delivery_report(
+    returned: str, *, text: str = "It was not.", kind: str = "text/rfc822-headers"
+) -> str:
+    """Return a report of delivery (RFC 3464) that returns the header *returned*."""
+    lines = [
+        "From: MAILER-DAEMON@mx.elsewhere.example",
+        f"To: {ALICE}",
+        "Subject: Undelivered Mail Returned to Sender",
+        "MIME-Version: 1.0",
+        "Content-Type: multipart/report; report-type=delivery-status;",
+        '\tboundary="b/1"',
+        "",
+        "--b/1",
+        "Content-Type: text/plain; charset=us-ascii",
+        "",
+        text,
+        "--b/1",
+        "Content-Description: Delivery report",
+        "Content-Type: message/delivery-status",
+        "",
+        "Reporting-MTA: dns; mx.elsewhere.example",
+        "",
+        f"Final-Recipient: rfc822; {BOB}",
+        "Action: failed",
+        "Status: 5.1.1",
+        "Diagnostic-Code: smtp; 550 5.1.1 no such user",
+        "",
+        "--b/1",
+        f"Content-Type: {kind}",
+        "",
+        *returned.splitlines(),
+        "",
+        "--b/1--",
+        "",
+    ]
+    return "".join(f"{line}\r\n" for line in lines)
+
+
+def reported(relay: relay_.Relay) -> list[mail_events.Event]:
+    """Return the events of the reports in the log."""
+    found = [main_log.parse(line) for line in relay.log_lines(" reported ")]
+    return [event for line in found if line is not None for event in mail_events.of(line)]
+
+
+@pytest.mark.parametrize("kind", ["text/rfc822-headers", "message/rfc822"])
+def test_what_a_report_says_is_told_of_the_message_that_it_returns(
+    relay: relay_.Relay, internet: internet_.Internet, kind: str
+) -> None:
+    assert relay.send(recipients=[BOB])[0] == 250
+    (got,) = internet.wait_for(1)
+    header = got.data.decode().replace("\r\n", "\n").partition("\n\n")[0]
+    queue_id = re.search(r"^Received: by \S+ with esmtpsa id (\S+)", header, re.MULTILINE)
+    message_id = re.search(r"^Message-ID: <(.*)>$", header, re.MULTILINE | re.IGNORECASE)
+    assert queue_id
+    assert message_id
+    assert report(relay, data=delivery_report(header, kind=kind))[-1][:3] == "250"
+    (event,) = reported(relay)
+    assert (event.type, event.queue_id, event.message_id) == (
+        *(mail_events.Type.BOUNCED, queue_id[1], message_id[1]),
+    )
+    assert (event.account, event.recipient, event.enhanced, event.reason) == (
+        *(ALICE, BOB, "5.1.1", "recipient_unknown"),
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["${run{/bin/touch /tmp/expanded}}", "\\N $1 ${if", "x\ty" * 2000, "Content-Type: message/"],
+)
+def test_a_report_is_never_expanded(
+    relay: relay_.Relay, internet: internet_.Internet, text: str
+) -> None:
+    returned = f"Message-ID: <{text.split()[0][:200]}>\nSubject: {text[:900]}"
+    assert report(relay, data=delivery_report(returned, text=text[:900]))[-1][:3] == "250"
+    internet.wait_for(1)
+    (event,) = reported(relay)
+    assert (event.queue_id, event.recipient) == ("", BOB)
+    assert not pathlib.Path("/tmp/expanded").exists()
+
+
+def test_a_report_of_another_kind_and_a_long_one_pass_and_tell_nothing(
+    relay: relay_.Relay, internet: internet_.Internet
+) -> None:
+    """A receipt that a reader sends (RFC 8098), and one whose text goes on for too long."""
+    receipt = delivery_report("X: y").replace("message/delivery-status", "message/disposition")
+    late = delivery_report("X: y", text="\r\n".join(["x" * 76] * 700))
+    for data in (receipt, late, BOUNCE):
+        assert report(relay, data=data)[-1][:3] == "250"
+    internet.wait_for(3)
+    assert reported(relay) == []
 
 
 @NOT_ELSEWHERE

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import base64
+
 from exordos_paas_mail.codecs import main_log
 
 AT = "2026-11-26 11:25:36.641"
@@ -13,6 +15,19 @@ CIPHER = "TLS1.3:ECDHE_SECP256R1__ECDSA_SECP256R1_SHA256__AES_256_GCM:256"
 TLS = main_log.Tls("TLS1.3", CIPHER.partition(":")[2], "no")
 MX = main_log.Remote("mx.example.net", "203.0.113.25", 25)
 MX_FIELD = "H=mx.example.net [203.0.113.25]:25"
+
+OTHER_ID = "1xWXba-00007x-17"
+REPORT = "Final-Recipient: rfc822; bob@example.net\nAction: failed\nStatus: 5.1.1\n"
+
+
+def report(said: str, returned: str, message_id: str) -> str:
+    """Return the line of a report (RFC 3464) to an account."""
+    fields = {"said": said, "returned": returned, "message_id": message_id}
+    encoded = (
+        f"{name}={base64.b64encode(text.encode()).decode()}" for name, text in fields.items()
+    )
+    return f"{ID} reported account={ALICE} client=192.0.2.25 {' '.join(encoded)} id={ID}"
+
 
 LINES: list[tuple[str, main_log.Entry]] = [
     (
@@ -162,4 +177,8 @@ LINES: list[tuple[str, main_log.Entry]] = [
     ),
     (f"{ID} removed by root", main_log.Removal("root")),
     (f"{ID} cancelled by root", main_log.Removal("root")),
+    (
+        report(REPORT, OTHER_ID, "1@x"),
+        main_log.Reported(ALICE, "192.0.2.25", REPORT, OTHER_ID, "1@x"),
+    ),
 ]

@@ -22,10 +22,15 @@ MX: dict[str, tp.Any] = {"mx": "mx.example.net", "mx_address": "203.0.113.25"}
 OVER_TLS: dict[str, tp.Any] = {"tls": TLS.version, "cipher": TLS.cipher}
 
 
-def _of(text: str) -> Event:
+def _all_of(text: str) -> list[Event]:
     line = main_log.parse(f"{AT} [493] {text}")
     assert line is not None
     return mail_events.of(line)
+
+
+def _of(text: str) -> Event:
+    (event,) = _all_of(text)
+    return event
 
 
 def test_the_events_of_a_message() -> None:
@@ -43,6 +48,51 @@ def test_the_events_of_a_message() -> None:
             **OVER_TLS,
         ),
     ]
+
+
+def test_a_report_is_an_event_of_the_message_that_it_returns() -> None:
+    said = (
+        "Reporting-MTA: dns; mx.example.net\n\n"
+        "Final-Recipient: rfc822; bob@example.net\nAction: failed\nStatus: 5.1.1\n"
+        "Diagnostic-Code: smtp; 550 5.1.1 unknown\x07 user\n\n"
+        "Final-Recipient: rfc822; eve@example.net\nAction: relayed\nStatus: 2.1.9\n"
+    )
+    text = log_lines.report(said, log_lines.OTHER_ID, "1@example.com")
+    common: dict[str, tp.Any] = {
+        "account": ALICE,
+        "client": "192.0.2.25",
+        "mx": "mx.example.net",
+        "message_id": "1@example.com",
+    }
+    assert _all_of(text) == [
+        Event(
+            AT_MS,
+            Type.BOUNCED,
+            log_lines.OTHER_ID,
+            recipient="bob@example.net",
+            code=550,
+            enhanced="5.1.1",
+            text="unknown\ufffd user",
+            reason="recipient_unknown",
+            **common,
+        ),
+        Event(
+            AT_MS,
+            Type.DELIVERY_REPORTED,
+            log_lines.OTHER_ID,
+            recipient="eve@example.net",
+            code=250,
+            enhanced="2.1.9",
+            **common,
+        ),
+    ]
+
+
+@pytest.mark.parametrize("returned", ["", "no id", "1xWXbc-00007x-2"])
+def test_a_report_that_returns_no_message_of_this_relay_is_of_none(returned: str) -> None:
+    said = "Final-Recipient: rfc822; bob@example.net\nAction: delayed\nStatus: 4.4.1"
+    (event,) = _all_of(log_lines.report(said, returned, ""))
+    assert (event.type, event.queue_id) == (Type.DELAY_REPORTED, "")
 
 
 def test_what_the_other_server_said_is_taken_apart() -> None:
@@ -124,6 +174,8 @@ def test_the_fields_a_sender_gives_are_bounded() -> None:
 
 def test_each_event_travels() -> None:
     events = [_of(text) for text, _ in log_lines.LINES]
+    others = (log_lines.REPORT.replace("failed", action) for action in ("delayed", "relayed"))
+    events += [_of(log_lines.report(said, log_lines.OTHER_ID, "")) for said in others]
     events += [Event(AT_MS, Type.GAP, text="lost", count=n) for n in (0, 1, 2)]
     assert mail_events.parse(mail_events.render(events)) == events
     assert {event.type for event in events} == set(Type)

@@ -94,6 +94,55 @@ def test_messages_are_told_newest_first_with_all_that_is_known(log: Log) -> None
     }
 
 
+REPORT: tp.Final[dict[str, tp.Any]] = {
+    "account": sealed.LOGIN,
+    "recipient": "A@Example.org",
+    "client": "192.0.2.25",
+    "mx": "mx.example.org",
+    "code": 550,
+    "enhanced": "5.1.1",
+    "text": "no such user",
+    "reason": "recipient_unknown",
+}
+
+
+@pytest.mark.parametrize(
+    ("queue", "message_id"), [("oldest", ""), ("oldest", "2@x"), ("", "1@x"), ("gone", "1@x")]
+)
+def test_a_report_is_an_event_of_the_message_and_no_word_of_its_status(
+    log: Log, queue: str, message_id: str
+) -> None:
+    """Anybody can write a report, so that it is told as what somebody claims."""
+    queue_id = log.queues.get(queue, queue and sealed.queue_id(77, seconds_ago=9))
+    log.writer.write([sealed.event(Type.BOUNCED, queue_id, message_id=message_id, **REPORT)])
+    sealed.take_in()
+    told = log.api.get(log.message("oldest"))
+    assert told["status"] == "DELIVERED"
+    (bounced,) = log.api.get(f"{log.message('oldest')}/events/?type=bounced")
+    shown = ("queue_id", "account", "recipient", "client", "mx", "enhanced_code", "class")
+    assert [bounced[name] for name in shown] == [
+        *(log.queues["oldest"], log.account, "A@Example.org", "192.0.2.25", "mx.example.org"),
+        *("5.1.1", "recipient_unknown"),
+    ]
+
+
+def test_a_report_of_a_message_that_nobody_knows_is_the_accounts(log: Log) -> None:
+    queue_id = sealed.queue_id(77, seconds_ago=9)
+    log.writer.write([sealed.event(Type.BOUNCED, queue_id, message_id="77@x", **REPORT)])
+    sealed.take_in()
+    (bounced,) = log.api.get(f"{log.path}/events/?type=bounced")
+    assert (bounced["message"], bounced["account"]) == (None, log.account)
+
+
+def test_a_report_may_come_with_the_message_it_is_about(log: Log) -> None:
+    queue_id = sealed.queue_id(78)
+    report = sealed.event(Type.BOUNCED, message_id="78@x", **REPORT)
+    log.writer.write([*sealed.whole(queue_id, message_id="78@x"), report])
+    sealed.take_in()
+    (bounced,) = log.api.get(f"{log.path}/events/?type=bounced")
+    assert bounced["queue_id"] == queue_id
+
+
 def test_the_events_of_a_message_tell_what_the_other_server_said(log: Log) -> None:
     told = log.api.get(f"{log.message('failed')}/events/")
     assert [each["type"] for each in told] == ["submitted", "accepted", "failed", "completed"]
