@@ -25,6 +25,7 @@ class Page:
     table: str
     limit: int
     is_newest_first: bool = False
+    columns: str = "*"
     conditions: list[str] = dataclasses.field(default_factory=list)
     values: list[tp.Any] = dataclasses.field(default_factory=list)
 
@@ -42,7 +43,7 @@ class Page:
         conditions = " AND ".join(f"({condition})" for condition in self.conditions)
         direction = "DESC" if self.is_newest_first else "ASC"
         rows = session.execute(
-            f"SELECT * FROM {self.table} WHERE {conditions}"  # noqa: S608
+            f"SELECT {self.columns} FROM {self.table} WHERE {conditions}"  # noqa: S608
             f" ORDER BY uuid {direction} LIMIT %s",
             (*self.values, self.limit),
         ).fetchall()

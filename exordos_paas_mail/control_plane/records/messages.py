@@ -19,6 +19,9 @@ if tp.TYPE_CHECKING:
 _WITH_RECIPIENT: tp.Final = (
     "uuid IN (SELECT message FROM mail_events WHERE instance = %s AND recipient IS NOT NULL AND {})"
 )
+_WITH_NEXT_ATTEMPT: tp.Final = (
+    "*, (SELECT retry_at FROM mail_queue_items q WHERE q.uuid = mail_messages.uuid) AS retry_at"
+)
 
 
 class MailMessage(models.ModelWithUUID, orm.SQLStorableMixin):
@@ -41,13 +44,17 @@ class MailMessage(models.ModelWithUUID, orm.SQLStorableMixin):
     )
     accepted_at = properties.property(types.UTCDateTimeZ(), required=True)
     completed_at = properties.property(fields.Moment(), default=None)
+    # No column: what the queue has of the message.
+    retry_at = properties.property(fields.Moment(), default=None)
 
 
 class Messages(log_pages.Page):
     """A page of the messages of an instance, newest first."""
 
     def __init__(self, instance: sys_uuid.UUID, limit: int) -> None:
-        super().__init__(MailMessage.__tablename__, limit, is_newest_first=True)
+        super().__init__(
+            MailMessage.__tablename__, limit, is_newest_first=True, columns=_WITH_NEXT_ATTEMPT
+        )
         self._instance = instance
         self.where("instance = %s", str(instance))
 

@@ -91,6 +91,7 @@ def test_messages_are_told_newest_first_with_all_that_is_known(log: Log) -> None
         "size": 1000,
         "recipients_count": 1,
         "status": "DELIVERED",
+        "retry_at": None,
     }
 
 
