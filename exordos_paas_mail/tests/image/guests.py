@@ -10,12 +10,14 @@ import pathlib
 import smtplib
 import ssl
 import typing as tp
+import uuid
 
 from clients import waiting
 from exordos_paas_mail import constants
 from exordos_paas_mail.codecs import mail_env, passwd, password_hashes
 
 DOMAIN = "image.example.com"
+OWNER = mail_env.Owner(uuid.UUID(int=1), uuid.UUID(int=2))
 USERNAME = "bob"
 PASSWORD = "a good pass:word"
 SENDER = f"{USERNAME}@{DOMAIN}"
@@ -58,7 +60,9 @@ def unit_states(guest: Guest, *units: str) -> dict[str, str]:
 def deliver_mail_env(guest: Guest, domain: str = DOMAIN) -> None:
     """Do what the base image's agent does with the Config of the control plane."""
     path = constants.MAIL_ENV_FILE
-    guest.run("install", "-m", "0640", "/dev/stdin", path, stdin=mail_env.render(domain))
+    guest.run(
+        "install", "-m", "0640", "/dev/stdin", path, stdin=mail_env.render(domain, None, OWNER)
+    )
     guest.run("systemctl", "restart", constants.CONFIGURE_UNIT)
 
 

@@ -10,6 +10,7 @@ import pathlib
 import typing as tp
 
 import pytest
+from prometheus_client import parser
 
 from clients import waiting
 from exordos_paas_mail import constants
@@ -21,6 +22,11 @@ if tp.TYPE_CHECKING:
 # The first test waits for the image to be built.
 pytestmark = pytest.mark.timeout(900)
 
+ACCOUNT = {
+    "exordos_mail_instance": str(guests.OWNER.instance),
+    "exordos_project": str(guests.OWNER.project),
+    "source": "account",
+}
 BOOTSTRAP = "exordos-bootstrap"
 SCRIPT = "/var/lib/exordos/bootstrap/scripts/0100-metapaas-mail-dp-bootstrap.sh"
 DATA_DIRECTORIES = [
@@ -142,6 +148,58 @@ def test_what_became_of_mail_is_kept_while_nobody_takes_it(
     assert guests.unit_states(container, unit) == {unit: "active"}
     assert [line for line in said.splitlines() if "cannot" in line] == []
     assert store.split() == [constants.EXIM_USER, "640"]
+
+
+def submissions(container: containers.Container) -> float | None:
+    """Return how many messages of accounts the metrics of a node tell, None while they do not."""
+    text = container.run("cat", constants.METRICS_FILE, check=False)
+    found = [
+        sample.value
+        for family in parser.text_string_to_metric_families(text)
+        for sample in family.samples
+        if sample.name == "mailaas_submissions_total" and sample.labels == ACCOUNT
+    ]
+    return found[0] if found else None
+
+
+def test_metrics_are_where_the_node_exporter_reads_and_go_on_after_a_new_image(
+    container: containers.Container, renumbered: tuple[str, ...]
+) -> None:
+    def wait_for(count: int) -> None:
+        waiting.until(
+            f"{count} submissions are told", lambda: submissions(container) == count or None, 60
+        )
+
+    guests.deliver_mail_env(container)
+    guests.set_account(container)
+    guests.send(container)
+    wait_for(1)
+    container.run(
+        "systemctl", "kill", "--signal=KILL", constants.EVENTS_UNIT, constants.KEEPER_UNIT
+    )
+    guests.send(container)
+    wait_for(2)
+    container.node.reimage(renumbered)
+    container.node.wait_booted()
+    guests.deliver_mail_env(container)
+    wait_for(2)
+
+    owners = [
+        container.run("stat", "--format=%U %a", path).split()
+        for path in (
+            constants.METRICS_FILE,
+            constants.EVENT_FIGURES_FILE,
+            str(pathlib.PurePath(constants.EVENT_FIGURES_FILE).parent),
+        )
+    ]
+    assert owners == [["root", "644"], [constants.EXIM_USER, "640"], [constants.EXIM_USER, "700"]]
+    said = {
+        unit: container.run("journalctl", "--output=cat", "--unit", unit)
+        for unit in (constants.KEEPER_UNIT, constants.EVENTS_UNIT)
+    }
+    # The keeper tells what the system says, and a control plane is not there.
+    assert "Errno" not in said[constants.KEEPER_UNIT]
+    assert "cannot" not in said[constants.EVENTS_UNIT]
 
 
 def test_a_power_cut_costs_nothing(container: containers.Container) -> None:
