@@ -91,6 +91,11 @@ benchmark-agent: venv ## What a settled pass of a node's agent costs, 10,000 and
 benchmark-events: venv ## What telling of a message costs a node, CPU and memory; has bounds
 	@$(BIN)/python -m benchmarks.events
 
+# Not in the gate, which reads some thousands: minutes of each core. ARGUMENTS are those of the program.
+.PHONY: fuzz-log
+fuzz-log: venv ## A million hostile lines of exim's log, each read as what it is
+	@$(BIN)/python -m benchmarks.log_fuzz $(ARGUMENTS)
+
 .PHONY: benchmark-relay
 benchmark-relay: venv ## What a login costs exim by the number of accounts; has bounds (root)
 	@tools/system-packages.sh $(PACKAGES_RELAY)

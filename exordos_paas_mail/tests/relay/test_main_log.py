@@ -13,7 +13,7 @@ import typing as tp
 
 import pytest
 
-from exordos_paas_mail.codecs import main_log
+from exordos_paas_mail.codecs import mail_events, main_log, refusals
 from exordos_paas_mail.tests.relay import internet as internet_
 from exordos_paas_mail.tests.relay import relay as relay_
 
@@ -152,3 +152,27 @@ def test_a_failed_login_and_a_refusal(relay: relay_.Relay) -> None:
     (refusal,) = entries(relay, main_log.Refusal)
     assert (refusal.client, refusal.command, refusal.temporary) == ("127.0.0.1", "MAIL", False)
     assert refusal.words.startswith("<eve@example.org>")
+
+
+def test_a_refusal_is_counted_by_what_the_relay_has_against_it(relay: relay_.Relay) -> None:
+    with relay.connect(587) as client:
+        assert client.mail(ALICE)[0] == 530
+    with relay.login() as client:
+        assert client.mail("eve@elsewhere.example")[0] == 553
+        assert client.mail(ALICE)[0] == 250
+        # A client has its word before the relay has the last.
+        assert client.docmd("RCPT", 'TO:<"Account is disabled%x"@elsewhere.example>')[0] == 501
+        assert client.rcpt("bob@elsewhere.example")[0] == 250
+        assert client.data(relay_.message("A \0.\r\n", From=ALICE))[0] == 554
+    lines = filter(None, map(main_log.parse, relay.log().splitlines()))
+    found = [event for line in lines for event in mail_events.of(line)]
+    assert [
+        refusals.classify(event.command, event.text)
+        for event in found
+        if event.type is mail_events.Type.REJECTED
+    ] == [
+        refusals.Reason.LOGIN,
+        refusals.Reason.SENDER,
+        refusals.Reason.RECIPIENT,
+        refusals.Reason.CONTENT,
+    ]
