@@ -34,6 +34,11 @@ _RESULTS: tp.Final = {
     Type.DEFERRED: "deferred",
     Type.FAILED: "failed",
 }
+_REPORTS: tp.Final = {
+    Type.BOUNCED: "bounced",
+    Type.DELAY_REPORTED: "delayed",
+    Type.DELIVERY_REPORTED: "delivered",
+}
 _NO_CLASS: tp.Final = "none"
 _CLASSES: tp.Final = tuple(each.value for each in answers.Class)
 _REASONS: tp.Final = tuple(each.value for each in refusals.Reason)
@@ -43,6 +48,7 @@ _BOUNDS: tp.Final = (*map(str, BUCKETS), _INFINITY)
 
 _SUBMISSIONS: tp.Final = "submissions"
 _RECIPIENTS: tp.Final = "recipients"
+_REPORTED: tp.Final = "reports"
 _REJECTIONS: tp.Final = "rejections"
 _FAILED_LOGINS: tp.Final = "failed_logins"
 _DELIVERIES: tp.Final = "deliveries"
@@ -58,6 +64,7 @@ NAMES: tp.Final = frozenset(
     {
         *(f"{_SUBMISSIONS} {source}" for source in _SOURCES),
         *(f"{_RECIPIENTS} {result} {each}" for result, each in _PAIRS),
+        *(f"{_REPORTED} {report}" for report in _REPORTS.values()),
         *(f"{_REJECTIONS} {reason}" for reason in _REASONS),
         *(f"{_FAILED_LOGINS} {login}" for login in _LOGINS),
         *(f"{_DELIVERIES} {bound}" for bound in _BOUNDS),
@@ -98,6 +105,8 @@ def count(counters: collections.Counter[str], event: mail_events.Event) -> None:
     elif event.type in _RESULTS:
         reason = event.reason or answers.Class.OTHER.value
         counters[f"{_RECIPIENTS} {_RESULTS[event.type]} {reason}"] += 1
+    elif event.type in _REPORTS:
+        counters[f"{_REPORTED} {_REPORTS[event.type]}"] += 1
     elif event.type is Type.REJECTED:
         why = refusals.classify(event.command, event.text)
         counters[f"{_REJECTIONS} {why.value}"] += event.count
@@ -157,6 +166,12 @@ def families(figures: Figures, now: float) -> list[metric_text.Family]:
                 f"{_RECIPIENTS} {result} {each}": {"result": result, "class": each}
                 for result, each in _PAIRS
             },
+        ),
+        _counter(
+            figures,
+            "mailaas_reports_total",
+            "Recipients of whom other servers reported after they had taken the mail.",
+            {f"{_REPORTED} {each}": {"report": each} for each in _REPORTS.values()},
         ),
         _counter(
             figures,
