@@ -23,9 +23,16 @@ if tp.TYPE_CHECKING:
 TEXT_SIZE_MAX: tp.Final = 512
 """Characters of the other server's words that are kept."""
 
+HELD: tp.Final = "Delivery to the domain is suspended"
+"""The text of a delay that the control plane has asked for."""
+THE_CONTROL_PLANE: tp.Final = "the control plane"
+"""The text of a deletion that it has asked for."""
+
 TAGS_MAX: tp.Final = 3
 TAG_SIZE_MAX: tp.Final = 64
 """Characters of a tag that are kept."""
+
+_EXIM_USER: tp.Final = "Debian-exim"
 
 
 class Type(str, enum.Enum):
@@ -250,7 +257,9 @@ def _delivered(at: int, queue_id: str, entry: main_log.Delivery) -> Event:
 
 def _deferred(at: int, queue_id: str, entry: main_log.Deferral) -> Event:
     reason = answers.classify(entry.words, entry.errno).value
-    return _attempt(at, Type.DEFERRED, queue_id, entry, _quoted(entry.words), reason=reason)
+    held = answers.Answer(0, "", HELD) if entry.errno == main_log.HELD else None
+    said = held or _quoted(entry.words)
+    return _attempt(at, Type.DEFERRED, queue_id, entry, said, reason=reason)
 
 
 def _failed(at: int, queue_id: str, entry: main_log.Failure) -> Event:
@@ -292,7 +301,9 @@ def _completed(at: int, queue_id: str, entry: main_log.Completed) -> Event:  # n
 
 
 def _deleted(at: int, queue_id: str, entry: main_log.Removal) -> Event:
-    return Event(at, Type.DELETED, queue_id, text=bounded.plain(entry.by, TEXT_SIZE_MAX))
+    # A person on the node is root; what runs as exim's user does what it is told.
+    by = THE_CONTROL_PLANE if entry.by == _EXIM_USER else entry.by
+    return Event(at, Type.DELETED, queue_id, text=bounded.plain(by, TEXT_SIZE_MAX))
 
 
 def _rejected(at: int, queue_id: str, entry: main_log.Refusal) -> Event:  # noqa: ARG001

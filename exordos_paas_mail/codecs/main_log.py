@@ -24,6 +24,12 @@ import typing as tp
 LINE_SIZE_MAX: tp.Final = 8192
 
 
+HELD: tp.Final = -23
+"""exim's error number of a recipient whose domain is held (hold_domains, macros.h)."""
+NOT_TRIED_MAX: tp.Final = -52
+"""From here down they are of a recipient whose time to be tried has not come."""
+
+
 class Remote(tp.NamedTuple):
     """The server at the far end of a delivery."""
 

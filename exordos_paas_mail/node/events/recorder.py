@@ -12,6 +12,7 @@ import typing as tp
 
 from exordos_paas_mail.codecs import event_batches, event_figures, mail_events, main_log
 from exordos_paas_mail.node.events import counts as counts_
+from exordos_paas_mail.node.events import deferrals as deferrals_
 from exordos_paas_mail.node.events import follower as follower_
 from exordos_paas_mail.node.events import store as store_
 
@@ -38,6 +39,7 @@ class _Reading:
     follower: follower_.Follower
     counts: counts_.Counts
     kept: follower_.Position | None
+    deferrals: deferrals_.Deferrals
     events: list[mail_events.Event] = dataclasses.field(default_factory=list)
     since: float = 0.0
     """When (time.monotonic) the first of the events came."""
@@ -96,19 +98,22 @@ class Recorder:
         """Return the reading that goes on from what is kept."""
         position = self.store.position()
         counts = counts_.Counts(self.store.counts())
-        return _Reading(follower_.Follower(self._log, position), counts, position)
+        deferrals = deferrals_.Deferrals(self.store.deferral)
+        return _Reading(follower_.Follower(self._log, position), counts, position, deferrals)
 
     def _turn(self) -> bool:
         reading = self._reading
         lines = reading.follower.read()
         now = _now()
         events = [_gap(now, why) for why in reading.follower.gaps]
+        if events:
+            reading.deferrals.lost = True
         for gap in events:
             event_figures.count(reading.counters, gap)
         for text in lines:
             line = main_log.parse(text.decode("utf-8", "surrogateescape"))
             if line is not None:
-                for event in mail_events.of(line):
+                for event in reading.deferrals.add(line, mail_events.of(line)):
                     event_figures.count(reading.counters, event)
                     events += reading.counts.add(event)
         events += reading.counts.due(now)
@@ -139,11 +144,16 @@ class Recorder:
         reading = self._reading
         reading.follower.sync()
         self.store.keep(
-            reading.events, reading.follower.position, reading.counts.held(), reading.counters
+            reading.events,
+            reading.follower.position,
+            reading.counts.held(),
+            reading.counters,
+            reading.deferrals,
         )
         reading.kept = reading.follower.position
         reading.events = []
         reading.counters.clear()
+        reading.deferrals = deferrals_.Deferrals(self.store.deferral)
         self._make_room()
 
     def _make_room(self) -> None:

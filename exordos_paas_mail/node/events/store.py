@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import os
 import sqlite3
 import time
 import types
@@ -20,6 +21,7 @@ import uuid
 import zlib
 
 from exordos_paas_mail.codecs import event_batches, event_figures, mail_events
+from exordos_paas_mail.node.events import deferrals as deferrals_
 from exordos_paas_mail.node.events import follower
 
 if tp.TYPE_CHECKING:
@@ -27,6 +29,7 @@ if tp.TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 FILE_NAME: tp.Final = "events.sqlite"
+_LOCK_FILE_NAME = "events.lock"
 _VERSION = 1
 _NOTHING_COUNTED: tp.Final[Mapping[str, int]] = types.MappingProxyType({})
 _SCHEMA = """
@@ -49,6 +52,24 @@ CREATE TABLE batches (
 _COUNTERS = """
 CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID
 """
+# Not of the version: a store that an older image has written is taken over with its events,
+# and an older image leaves the table alone.
+_DEFERRALS = """
+CREATE TABLE IF NOT EXISTS deferrals (
+    queue_id TEXT NOT NULL,
+    recipient TEXT NOT NULL,
+    attempts INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    text TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    mx TEXT NOT NULL,
+    mx_address TEXT NOT NULL,
+    held INTEGER NOT NULL,
+    serial INTEGER NOT NULL,
+    PRIMARY KEY (queue_id, recipient)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS deferrals_serial ON deferrals (serial);
+"""
 
 
 class DamagedError(Exception):
@@ -56,7 +77,7 @@ class DamagedError(Exception):
 
 
 class Store:
-    """The store in *directory*; nobody else has it open meanwhile.
+    """The store in *directory*; nobody else writes it meanwhile, or OSError is raised.
 
     Each method raises sqlite3.OperationalError when the disk refuses, and the store
     is then as it was, and DamagedError when the file cannot be read.
@@ -66,14 +87,20 @@ class Store:
         self._path = directory / FILE_NAME
         self._oldest: tuple[int, int] | None = None
         """The number of the oldest batch, and when its first event happened."""
-        self._open()
+        # Not the lock of SQLite: exordos-mail-queue reads what is kept of deferrals.
+        self._lock = (directory / _LOCK_FILE_NAME).open("ab")
+        try:
+            os.lockf(self._lock.fileno(), os.F_TLOCK, 0)
+            self._open()
+        except BaseException:
+            self._lock.close()
+            raise
 
     def _open(self) -> None:
         # Transactions are ours to begin.
         self._db = sqlite3.connect(self._path, isolation_level=None)
         # Before there is a table, or it counts for nothing: the file shrinks again.
         self._run("PRAGMA auto_vacuum = INCREMENTAL")
-        self._run("PRAGMA locking_mode = EXCLUSIVE")
         self._run("PRAGMA journal_mode = WAL")
         # A batch that was told and then forgotten would come again with other contents.
         self._run("PRAGMA synchronous = FULL")
@@ -85,6 +112,8 @@ class Store:
         elif version != _VERSION:
             raise DamagedError(f"{self._path} is of version {version}")
         self._run(_COUNTERS)
+        for statement in filter(str.strip, _DEFERRALS.split(";")):
+            self._run(statement)
         try:
             ((stream,),) = self._run("SELECT stream FROM state")
             self.stream = uuid.UUID(stream)
@@ -104,6 +133,7 @@ class Store:
     def close(self) -> None:
         """Let go of the file."""
         self._db.close()
+        self._lock.close()
 
     def position(self) -> follower.Position | None:
         """Return how far the log is read, None before its first line."""
@@ -121,13 +151,16 @@ class Store:
         position: follower.Position | None,
         counts: Iterable[mail_events.Event],
         counters: Mapping[str, int] = _NOTHING_COUNTED,
+        deferrals: deferrals_.Deferrals | None = None,
     ) -> None:
         """Keep *events* as numbered batches, with how far the log is read and what is counted.
 
-        *counters* is added to what was counted before.
+        *counters* is added to what was counted before, and what is new of *deferrals* kept.
         """
         with self._transaction():
             ((seq,),) = self._run("SELECT next_seq FROM state")
+            if deferrals is not None:
+                self._keep_deferrals(deferrals, seq)
             for raw, count in _batches(events):
                 packed = zlib.compress(raw)
                 self._run(
@@ -145,6 +178,28 @@ class Store:
     def counters(self) -> dict[str, int]:
         """Return what was counted since this store was made."""
         return dict(self._run("SELECT name, value FROM counters"))
+
+    def deferral(self, queue_id: str, recipient: str) -> deferrals_.Deferral | None:
+        """Return why a recipient waits, None where nothing is known."""
+        rows = self._run(
+            "SELECT queue_id, recipient, attempts, at, text, reason, mx, mx_address, held"
+            " FROM deferrals WHERE queue_id = ? AND recipient = ?",
+            (queue_id, recipient),
+        )
+        return deferrals_.Deferral(*rows[0]) if rows else None
+
+    def _keep_deferrals(self, deferrals: deferrals_.Deferrals, serial: int) -> None:
+        if deferrals.lost:
+            self._run("DELETE FROM deferrals")
+        for one in deferrals.changed.values():
+            self._run(
+                "INSERT OR REPLACE INTO deferrals"
+                " (queue_id, recipient, attempts, at, text, reason, mx, mx_address, held, serial)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (*one, serial),
+            )
+        for queue_id in deferrals.ended:
+            self._run("DELETE FROM deferrals WHERE queue_id = ?", (queue_id,))
 
     def next(self) -> tuple[int, bytes] | None:
         """Return the oldest batch, its number and its events as JSON; None where there is none."""

@@ -1,0 +1,85 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""Why recipients still wait for their message, from the first delay to the message's end.
+
+exim logs a line a minute of a recipient that it does not even try: the time has not
+come, or the domain is held. The first of them is an event, the others say nothing new.
+"""
+
+from __future__ import annotations
+
+import typing as tp
+
+from exordos_paas_mail.codecs import bounded, mail_events, main_log, spool_headers
+
+if tp.TYPE_CHECKING:
+    from collections.abc import Callable
+
+_ENDS = frozenset({mail_events.Type.COMPLETED, mail_events.Type.DELETED})
+
+
+class Deferral(tp.NamedTuple):
+    """What is known of a recipient that waits."""
+
+    queue_id: str
+    recipient: str
+    """As ``spool_headers.key`` spells it."""
+    attempts: int = 0
+    at: int = 0
+    """When it was tried at last, in milliseconds since 1970; 0 where it never was."""
+    text: str = ""
+    reason: str = ""
+    mx: str = ""
+    mx_address: str = ""
+    held: bool = False
+    """That it is not tried at all for now."""
+
+
+class Deferrals:
+    """What is new; *find* returns what is kept of a message's recipient."""
+
+    def __init__(self, find: Callable[[str, str], Deferral | None]) -> None:
+        self._find = find
+        self.changed: dict[tuple[str, str], Deferral] = {}
+        self.ended: set[str] = set()
+        """Messages that nobody waits for any more."""
+        self.lost = False
+        """That lines are missing, of ends as well: what is kept may be of no message."""
+
+    def add(self, line: main_log.Line, events: list[mail_events.Event]) -> list[mail_events.Event]:
+        """Take a line and its events; returns those that say something new."""
+        self.ended.update(event.queue_id for event in events if event.type in _ENDS)
+        entry = line.entry
+        if not isinstance(entry, main_log.Deferral):
+            return events
+        return [event for event in events if self._is_new(entry, event)]
+
+    def _is_new(self, entry: main_log.Deferral, event: mail_events.Event) -> bool:
+        recipient = spool_headers.key(event.recipient)
+        key = event.queue_id, recipient
+        known = self.changed.get(key) or (None if self.lost else self._find(*key))
+        before = known or Deferral(*key)
+        if entry.errno == main_log.HELD:
+            self.changed[key] = before._replace(held=True)
+            return not before.held
+        if entry.errno <= main_log.NOT_TRIED_MAX:
+            if known is not None and not known.held:
+                return False
+            # The domain has failed for other messages: why is not known here.
+            self.changed[key] = before._replace(
+                held=False,
+                text=before.text or event.text,
+                reason=before.reason or event.reason,
+            )
+            return known is None
+        said = (str(event.code or ""), event.enhanced, event.text)
+        self.changed[key] = Deferral(
+            *key,
+            attempts=before.attempts + 1,
+            at=event.at,
+            text=bounded.plain(" ".join(filter(None, said)), mail_events.TEXT_SIZE_MAX),
+            reason=event.reason,
+            mx=event.mx,
+            mx_address=event.mx_address,
+        )
+        return True

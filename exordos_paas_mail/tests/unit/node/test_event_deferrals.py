@@ -1,0 +1,144 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""Why recipients wait, from the lines of exim's log to the store."""
+
+from __future__ import annotations
+
+import sqlite3
+import typing as tp
+
+import pytest
+
+from exordos_paas_mail.codecs import mail_events
+from exordos_paas_mail.node.events import deferrals as deferrals_
+from exordos_paas_mail.node.events import follower
+from exordos_paas_mail.node.events import recorder as recorder_
+from exordos_paas_mail.node.events import store as store_
+
+if tp.TYPE_CHECKING:
+    import pathlib
+
+ID = "1xWXbc-000001-20"
+BOB = "Bob@Example.net"
+KEY = "Bob@example.net"
+AT = 1_790_000_000_000
+REFUSED = f"== {BOB} R=mx T=remote_smtp defer (111): Connection refused"
+BUSY = (
+    f"== {BOB} R=mx T=remote_smtp defer (-44) H=mx.example.net [192.0.2.1]:25 DT=0.100s: "
+    "SMTP error from remote mail server after RCPT TO:<bob@example.net>: 451 4.7.1 Greylisted"
+)
+NOT_YET = f"== {BOB} R=mx T=remote_smtp defer (-54): retry time not reached for any host"
+HELD = f"== {BOB} routing defer (-23): domain is held"
+NOT_YET_ROUTED = f"== {BOB} routing defer (-52): retry time not reached"
+
+
+class Node:
+    def __init__(self, folder: pathlib.Path) -> None:
+        self.folder = folder
+        self.log = folder / "mainlog"
+        self.recorder = recorder_.Recorder(self.log, folder, lambda: 2**40)
+
+    def told(self, *lines: str) -> list[str]:
+        """Have exim log this a second after the other; returns the types of the events."""
+        with self.log.open("a") as log:
+            for number, line in enumerate(lines):
+                log.write(f"2026-09-21 14:13:{20 + number}.000 [493] {ID} {line}\n")
+        while self.recorder.turn():
+            pass
+        self.recorder._keep()
+        found = []
+        while batch := self.recorder.store.next():
+            found += mail_events.parse(batch[1])
+            self.recorder.store.forget(batch[0])
+        return [event.type.value for event in found]
+
+    def known(self, recipient: str = KEY) -> deferrals_.Deferral | None:
+        return self.recorder.store.deferral(ID, recipient)
+
+    def restart(self) -> None:
+        self.recorder.store.close()
+        self.recorder = recorder_.Recorder(self.log, self.folder, lambda: 2**40)
+
+
+@pytest.fixture
+def node(tmp_path: pathlib.Path) -> Node:
+    return Node(tmp_path)
+
+
+def test_attempts_are_counted_and_the_last_says_why(node: Node) -> None:
+    assert node.told(REFUSED, BUSY) == ["deferred", "deferred"]
+    assert node.known() == deferrals_.Deferral(
+        *(ID, KEY, 2, AT + 1000, "451 4.7.1 Greylisted", "rate", "mx.example.net", "192.0.2.1")
+    )
+    node.restart()
+    assert node.told(REFUSED) == ["deferred"]
+    known = node.known()
+    assert known is not None
+    assert (known.attempts, known.text, known.reason) == (3, "Connection refused", "network")
+
+
+def test_what_is_not_tried_is_told_once_and_is_no_attempt(node: Node) -> None:
+    assert node.told(NOT_YET, NOT_YET_ROUTED, NOT_YET) == ["deferred"]
+    known = node.known()
+    assert known is not None
+    assert (known.attempts, known.at, known.reason) == (0, 0, "network")
+    node.restart()
+    assert node.told(NOT_YET) == []
+    assert node.told(REFUSED, NOT_YET) == ["deferred"]
+    assert node.told(NOT_YET) == []
+    known = node.known()
+    assert known is not None
+    assert (known.attempts, known.text) == (1, "Connection refused")
+
+
+def test_a_suspension_is_told_once_and_is_no_attempt(node: Node) -> None:
+    assert node.told(REFUSED, HELD, HELD) == ["deferred", "deferred"]
+    node.restart()
+    assert node.told(HELD) == []
+    known = node.known()
+    assert known is not None
+    assert (known.attempts, known.text, known.held) == (1, "Connection refused", True)
+    # Over, and suspended again.
+    assert node.told(NOT_YET, HELD) == ["deferred"]
+    assert node.told(BUSY, HELD) == ["deferred", "deferred"]
+
+
+def test_a_recipient_of_another_message_is_another(node: Node) -> None:
+    node.told(REFUSED)
+    assert node.recorder.store.deferral(ID.replace("1", "2"), KEY) is None
+    assert node.known("bob@example.org") is None
+
+
+@pytest.mark.parametrize("end", ["Completed", "removed by root", "cancelled by Debian-exim"])
+def test_with_the_message_it_is_forgotten(node: Node, end: str) -> None:
+    node.told(REFUSED)
+    node.told(end)
+    assert node.known() is None
+
+
+def test_what_may_be_of_no_message_any_more_is_forgotten(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node.told(REFUSED)
+    node.log.unlink()
+    monkeypatch.setattr(follower, "_PATIENCE", 0)
+    node.restart()
+    assert [*node.told(NOT_YET), *node.told(), *node.told()] == ["gap", "deferred"]
+    known = node.known()
+    assert known is not None
+    assert known.attempts == 0
+
+
+def test_a_store_of_an_older_image_is_taken_over_and_can_go_back(tmp_path: pathlib.Path) -> None:
+    kept = store_.Store(tmp_path)
+    kept.keep([mail_events.Event(1, mail_events.Type.COMPLETED)], None, [])
+    stream = kept.stream
+    kept.close()
+    with sqlite3.connect(tmp_path / store_.FILE_NAME) as older:
+        older.execute("DROP TABLE deferrals")
+        ((version,),) = older.execute("PRAGMA user_version")
+    older.close()
+    node = Node(tmp_path)
+    assert (node.recorder.store.stream, version) == (stream, 1)
+    assert node.told(REFUSED) == ["completed", "deferred"]
+    assert node.known() is not None
