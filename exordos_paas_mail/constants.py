@@ -118,6 +118,7 @@ CONFIGURE_UNIT: tp.Final = "exordos-metapaas-mail-configure"
 AGENT_UNIT: tp.Final = "exordos-metapaas-mail-agent"
 KEEPER_UNIT: tp.Final = "exordos-metapaas-mail-keeper"
 EVENTS_UNIT: tp.Final = "exordos-mail-events"
+QUEUE_UNIT: tp.Final = "exordos-mail-queue"
 # Where the control plane is, as the node's agent knows it.
 AGENT_CONFIG_FILE: tp.Final = "/etc/exordos_metapaas/metapaas_mail_agent.conf"
 # Events that the control plane does not have yet; on the data disk, exim's user's.
@@ -127,3 +128,5 @@ EVENT_FIGURES_FILE: tp.Final = "/run/exordos-mail-events/figures.json"
 # The textfile directory of the base image's node exporter, and what the keeper writes there.
 METRICS_DIR: tp.Final = "/var/lib/exordos/node_exporter"
 METRICS_FILE: tp.Final = "/var/lib/exordos/node_exporter/mailaas.prom"
+# The domains that are suspended, beside them (templates/exim4/main.j2).
+SUSPENSIONS_FILE: tp.Final = "/var/lib/exordos/mail_events/suspended"

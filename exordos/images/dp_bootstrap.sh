@@ -95,10 +95,10 @@ main() {
   # sees a harmed file in time, and a whole one is worth little: counts of an hour,
   # and when to try again. Locks stay, for a run by hand beside a running exim.
   runuser --user=Debian-exim -- find /var/spool/exim4 -maxdepth 2 -path '*/db/*' -type f ! -name '*.lockfile' -delete
-  # Both are ordered after exordos-bootstrap.service, which is this script:
+  # All are ordered after exordos-bootstrap.service, which is this script:
   # waiting for them would never end.
   systemctl --no-block restart exordos-metapaas-mail-configure.service
-  systemctl --no-block start exordos-mail-events.service
+  systemctl --no-block start exordos-mail-events.service exordos-mail-queue.service
   [[ $grown == yes ]] || die 'data disk in place, but it could not be grown'
   say 'data disk in place'
 }

@@ -31,6 +31,11 @@ def is_queue_id(text: str) -> bool:
     return _QUEUE_ID.fullmatch(text) is not None
 
 
+def arrived(queue_id: str) -> int:
+    """Return the second since 1970 that a queue id begins with."""
+    return _number(queue_id[:6])
+
+
 def message_uuid(instance: sys_uuid.UUID, queue_id: str) -> sys_uuid.UUID:
     """Return the uuid of a message of *instance*; ValueError if *queue_id* is none."""
     if not is_queue_id(queue_id):

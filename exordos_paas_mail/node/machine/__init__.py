@@ -12,6 +12,7 @@ from exordos_paas_mail.node.machine import errors, files, services
 MachineError = errors.MachineError
 Signature = files.Signature
 Space = files.Space
+Delivery = services.Delivery
 Unit = services.Unit
 
 

@@ -14,10 +14,13 @@ from exordos_paas_mail.node.machine import errors
 
 if tp.TYPE_CHECKING:
     import pathlib
+    from collections.abc import Mapping, Sequence
 
 # systemctl waits for the jobs it starts; exim stalls for 30 s on a name server
 # that does not answer.
 _COMMAND_TIMEOUT = 90.0
+# Of a command, in an error: it may name many messages.
+_WORDS_MAX = 16
 
 
 class Unit(tp.NamedTuple):
@@ -38,6 +41,17 @@ class Unit(tp.NamedTuple):
     def changes(self) -> bool:
         """Whether it is on its way from one state to another."""
         return self.state in {"activating", "deactivating"}
+
+
+class Delivery:
+    """A delivery that was begun; it goes on whatever becomes of this process."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self._process = process
+
+    def is_over(self) -> bool:
+        """Return whether it has ended; how is in exim's log."""
+        return self._process.poll() is not None
 
 
 class Services:
@@ -105,25 +119,57 @@ class Services:
         """Return what exim lists of its queue, see ``codecs.queue_list``."""
         return self._run_as_exim("exim4", "-bpr")
 
+    def retry_hints(self) -> str:
+        """Return when exim tries again, see ``codecs.retry_hints``."""
+        return self._run_as_exim("exim_dumpdb", "-z", constants.EXIM_SPOOL_DIR, "retry")
+
+    def delete_messages(self, queue_ids: Sequence[str]) -> None:
+        """End messages without a word; MachineError where one of them is being delivered."""
+        self._run_as_exim("exim4", "-Mrm", *queue_ids)
+
+    def bounce_messages(self, queue_ids: Sequence[str]) -> None:
+        """End messages with a report to their sender, but for those that are being delivered."""
+        self._run_as_exim("exim4", "-Mg", *queue_ids)
+
+    def begin_delivery(self, queue_ids: Sequence[str]) -> Delivery:
+        """Have exim try messages, one after the other, whatever their next time is."""
+        command = ("exim4", "-M", *queue_ids)
+        try:
+            return Delivery(
+                subprocess.Popen(
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                    env=_environment(),
+                    cwd="/",
+                    start_new_session=True,
+                    **self._as_exim(),
+                )
+            )
+        except OSError as error:
+            raise errors.MachineError(f"exim4 -M: {error.strerror}") from error
+
     def _check_relay_runs(self) -> None:
         if failure := self.relay_failure():
             raise errors.MachineError(failure)
 
     def _run_as_exim(self, *command: str) -> str:
         """Run *command* as exim's user: what it parses came in from strangers."""
+        return self._run(*command, identity=self._as_exim())
+
+    def _as_exim(self) -> dict[str, tp.Any]:
+        """Return what makes a process exim's user's; nothing where this one is."""
         try:
             user = pwd.getpwnam(self.exim_user)
         except KeyError as error:
             raise errors.MachineError(str(error.args[0])) from error
         if user.pw_uid == os.geteuid():
-            return self._run(*command)
-        return self._run(*command, user=user)
+            return {}
+        return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
 
-    def _run(self, *command: str, user: pwd.struct_passwd | None = None) -> str:
-        words = " ".join(command)
-        identity: dict[str, tp.Any] = (
-            {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []} if user else {}
-        )
+    def _run(self, *command: str, identity: Mapping[str, tp.Any] | None = None) -> str:
+        words = " ".join(command[:_WORDS_MAX])
         try:
             done: subprocess.CompletedProcess[str] = subprocess.run(
                 command,
@@ -133,10 +179,10 @@ class Services:
                 errors="replace",
                 timeout=_COMMAND_TIMEOUT,
                 stdin=subprocess.DEVNULL,
-                env={**os.environ, "LC_ALL": "C"},
+                env=_environment(),
                 # Root may be in a folder that exim's user cannot enter.
                 cwd="/",
-                **identity,
+                **(identity or {}),
             )
         except FileNotFoundError as error:
             raise errors.MachineError(f"{words}: no such command") from error
@@ -148,6 +194,10 @@ class Services:
             said = " ".join((done.stderr or done.stdout).split())
             raise errors.MachineError(f"{words}: exit status {done.returncode}: {said[-400:]}")
         return done.stdout
+
+
+def _environment() -> dict[str, str]:
+    return {**os.environ, "LC_ALL": "C"}
 
 
 def _properties(shown: str) -> dict[str, str]:

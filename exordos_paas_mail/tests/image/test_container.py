@@ -202,6 +202,32 @@ def test_metrics_are_where_the_node_exporter_reads_and_go_on_after_a_new_image(
     assert "cannot" not in said[constants.EVENTS_UNIT]
 
 
+def test_the_queue_is_looked_at_while_nobody_hears_of_it(
+    container: containers.Container,
+) -> None:
+    guests.deliver_mail_env(container)
+    guests.set_account(container)
+    guests.send(container)
+    guests.wait_for_queue(container, 1)
+    unit = f"{constants.QUEUE_UNIT}.service"
+    # It looks at the queue before it asks the control plane.
+    waiting.until(
+        "the daemon asks the control plane",
+        lambda: (
+            "does not answer" in container.run("journalctl", "--output=cat", "--unit", unit) or None
+        ),
+        60,
+    )
+    said = container.run("journalctl", "--output=cat", "--unit", unit)
+    own = [line for line in said.splitlines() if line.startswith("exordos-mail-queue: ")]
+
+    assert guests.unit_states(container, unit) == {unit: "active"}
+    assert [line for line in own if "does not answer" not in line] == []
+    assert container.run("stat", "--format=%U", f"{constants.EVENTS_DIR}/queue.sqlite").split() == [
+        constants.EXIM_USER
+    ]
+
+
 def test_a_power_cut_costs_nothing(container: containers.Container) -> None:
     guests.deliver_mail_env(container)
     guests.set_account(container)

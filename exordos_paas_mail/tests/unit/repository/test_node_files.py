@@ -45,6 +45,7 @@ def agent() -> configparser.ConfigParser:
         constants.AGENT_UNIT,
         constants.KEEPER_UNIT,
         constants.EVENTS_UNIT,
+        constants.QUEUE_UNIT,
     ],
 )
 def test_a_unit_of_ours_runs_a_program_of_the_wheel(name: str) -> None:
@@ -105,6 +106,23 @@ def test_events_are_told_for_as_long_as_a_node_lives_and_mail_never_waits_for_it
         if path.is_file() and path.stem != constants.EVENTS_UNIT
     ]
     assert [path.name for path in others if constants.EVENTS_UNIT in path.read_text()] == []
+
+
+def test_the_queue_is_told_with_the_rights_that_exims_queue_runner_has() -> None:
+    settings, runner = unit(f"{constants.QUEUE_UNIT}.service"), unit("exim4-queue.service")
+    assert settings["Unit", "StartLimitIntervalSec"] == ["0"]
+    assert settings["Service", "Restart"] == ["always"]
+    # What is begun goes on, and is not ended for the memory of who began it.
+    assert settings["Service", "KillMode"] == runner["Service", "KillMode"] == ["process"]
+    assert settings["Service", "OOMPolicy"] == ["continue"]
+    mounts = settings["Unit", "AssertPathIsMountPoint"]
+    assert sorted(settings["Service", "ReadWritePaths"][0].split()) == sorted(mounts)
+    own = {"AssertPathIsMountPoint", "ReadWritePaths", "ExecStart", "RestartSec"}
+    sandbox = {name: value for (part, name), value in runner.items() if part == "Service"}
+    kept = {name: settings.get(("Service", name)) for name in sandbox if name not in own}
+    del sandbox["TimeoutStopSec"], kept["TimeoutStopSec"]
+    assert {name: value for name, value in kept.items() if value != sandbox[name]} == {}
+    assert str(pathlib.PurePath(constants.SUSPENSIONS_FILE).parent) == constants.EVENTS_DIR
 
 
 def test_the_daemon_of_events_reads_where_others_write() -> None:

@@ -1,0 +1,67 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""When exim tries again, as ``exim_dumpdb -z ... retry`` lists it (exim specification, 54.10).
+
+exim keeps it by what has failed: ``R:`` and a domain or an address that could not be
+routed or was refused, ``T:`` and a host, for a reason of one message with its id.
+"""
+
+from __future__ import annotations
+
+import datetime
+import re
+import typing as tp
+
+if tp.TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+# The key, which is a stranger's in part, goes before the first pair of numbers.
+_WHAT = re.compile(r"  (?P<key>[RT]:.*?) -?\d+ -?\d+ .*")
+_TIME = r"\d\d-[A-Z][a-z]{2}-\d{4} \d\d:\d\d:\d\d"
+_WHEN = re.compile(rf"{_TIME}  {_TIME}  (?P<next>{_TIME}) \*?")
+
+
+def parse(text: str) -> dict[str, int]:
+    """Return when (in seconds since 1970) each key of *text* is due."""
+    hints = {}
+    key = ""
+    for line in text.splitlines():
+        if key and (when := _WHEN.fullmatch(line)):
+            hints[key] = _seconds(when["next"])
+            key = ""
+        elif what := _WHAT.fullmatch(line):
+            key = what["key"]
+    return hints
+
+
+class Attempt(tp.NamedTuple):
+    """What is tried again."""
+
+    queue_id: str
+    sender: str
+    recipient: str
+    mx: str = ""
+    """The server that it was tried at last, empty where there was none."""
+    mx_address: str = ""
+
+
+def due(hints: Mapping[str, int], attempt: Attempt) -> int:
+    """Return when *attempt* is made again, 0 where nothing holds it back."""
+    return max(hints.get(key, 0) for key in _keys(attempt))
+
+
+def _keys(attempt: Attempt) -> Iterator[str]:
+    local_part, _, domain = attempt.recipient.rpartition("@")
+    of_address = f"R:{local_part}@{domain.lower()}"
+    yield f"R:{domain.lower()}"
+    yield of_address
+    yield f"{of_address}:<{attempt.sender}>"
+    if attempt.mx:
+        of_host = f"T:{attempt.mx.lower()}:{attempt.mx_address}"
+        yield of_host
+        yield f"{of_host}:{attempt.queue_id}"
+
+
+def _seconds(time: str) -> int:
+    at = datetime.datetime.strptime(time, "%d-%b-%Y %H:%M:%S").replace(tzinfo=datetime.timezone.utc)
+    return int(at.timestamp())

@@ -1,0 +1,201 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""Looks at the queue, tells of it and does what it is told, each in its own time."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+import typing as tp
+
+from exordos_paas_mail import constants
+from exordos_paas_mail.codecs import queue_reports, retry_hints
+from exordos_paas_mail.node import machine, status_api
+from exordos_paas_mail.node.queue import actions as actions_
+from exordos_paas_mail.node.queue import attempts as attempts_
+from exordos_paas_mail.node.queue import journal as journal_
+from exordos_paas_mail.node.queue import listing as listing_
+from exordos_paas_mail.node.queue import spool as spool_
+from exordos_paas_mail.node.queue import suspended as suspended_
+from exordos_paas_mail.node.queue import teller as teller_
+
+if tp.TYPE_CHECKING:
+    import pathlib
+    import uuid
+    from collections.abc import Callable, Mapping
+
+LOOK_PERIOD: tp.Final = 5.0
+POLL_PERIOD: tp.Final = 3.0
+HINTS_PERIOD: tp.Final = 30.0
+SHARE_MAX: tp.Final = 0.03
+"""Of a core, for looking: what costs more is done more seldom."""
+PAUSE_MAX: tp.Final = 30.0
+"""Seconds between two attempts to reach a control plane that does not answer."""
+_PAUSE_MIN = 1.0
+_RETRY_HINTS = f"{constants.EXIM_SPOOL_DIR}/db/retry"
+
+
+class Keeper:
+    """Keeps the control plane's picture of a queue, and the queue as the control plane asks.
+
+    *directory* is of exordos-mail-events' store and of the journal. *finished* is
+    called, by another thread, when the next turn has something to do.
+    """
+
+    def __init__(
+        self,
+        node: machine.Machine,
+        api: status_api.StatusApi,
+        directory: pathlib.Path,
+        finished: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._node = node
+        self._journal = journal_.Journal(directory)
+        self._suspended = suspended_.Suspended(node.path(constants.SUSPENSIONS_FILE))
+        self._spool = spool_.Spool(str(node.path(constants.EXIM_SPOOL_DIR)))
+        self._attempts = attempts_.Attempts(directory)
+        self._listing = listing_.Listing()
+        self._teller = teller_.Teller(api)
+        self._actions = actions_.Actions(
+            node, self._journal, self._spool, self._suspended, finished
+        )
+        self._open: set[uuid.UUID] = set()
+        self._held: Mapping[str, tp.Any] = {}
+        self._hints: Mapping[str, int] = {}
+        self._hints_seen: machine.Signature | None = None
+        self._contents: dict[int, bytes] = {}
+        self._state = queue_reports.State(at=0)
+        self._young: set[str] = set()
+        self._next_look = self._next_poll = self._next_hints = self._next_ask = 0.0
+        self._pause = 0.0
+        self.refused_since: float | None = None
+        """Since when (time.monotonic) nothing but refusals came back; None if it is not so."""
+
+    def close(self) -> None:
+        """Wait for what is under way and let go of the journal."""
+        self._actions.close()
+        self._journal.close()
+
+    @property
+    def is_heard(self) -> bool:
+        """Whether the control plane has answered the last time that it was asked."""
+        return not self._pause
+
+    def turn(self) -> float:
+        """Do what is due; returns for how many seconds there is nothing to do.
+
+        Raises OSError, sqlite3.Error, MachineError or StatusError when something
+        refuses; the other things have been done, or are by the next turns.
+        """
+        ended = self._actions.turn()
+        if ended or time.monotonic() >= self._next_look:
+            self._look()
+        if time.monotonic() >= self._next_ask:
+            try:
+                self._ask()
+            except status_api.StatusError as error:
+                self._wait(error)
+                raise
+            self._pause = 0.0
+            self.refused_since = None
+        due = min(max(self._next_poll, self._next_ask), self._next_look)
+        return max(due - time.monotonic(), 0.0)
+
+    def _ask(self) -> None:
+        """Speak to the control plane: fetch commands, and tell what is due."""
+        if time.monotonic() >= self._next_poll:
+            self._next_poll = time.monotonic() + POLL_PERIOD
+            commands = self._teller.commands()
+            if commands is not None:
+                self._open = {command.id for command in commands}
+                if self._actions.take(commands, self._listing, time.time()):
+                    self._look()
+        self._tell()
+
+    def _wait(self, error: status_api.StatusError) -> None:
+        self._pause = min(PAUSE_MAX, max(_PAUSE_MIN, 2 * self._pause))
+        self._next_ask = time.monotonic() + self._pause
+        if not isinstance(error, status_api.RefusedError):
+            self.refused_since = None
+        elif self.refused_since is None:
+            self.refused_since = time.monotonic()
+
+    def _look(self) -> None:
+        begun = time.thread_time()
+        now = time.time()
+        changed = self._spool.look(now)
+        changed |= self._attempts.read(self._spool.messages)
+        held, young = dict(self._suspended.now(now)), self._spool.young
+        differs = bool(changed) or held != self._held or young != self._young
+        if self._read_hints() or held != self._held:
+            changed |= self._spool.messages.keys()
+        self._held, self._young = held, young
+        for queue_id in changed:
+            self._take_in(queue_id)
+        for shard in {queue_reports.shard_of(queue_id) for queue_id in changed}:
+            self._contents[shard] = self._listing.content(shard)
+        if changed or differs:
+            self._state = self._listing.state(young, held)
+        self._journal.forget(int(now * 1000))
+        cost = time.thread_time() - begun
+        self._next_look = time.monotonic() + max(LOOK_PERIOD, cost / SHARE_MAX)
+
+    def _take_in(self, queue_id: str) -> None:
+        message = self._spool.messages.get(queue_id)
+        if message is None:
+            self._listing.drop(queue_id)
+            return
+        waits = listing_.waits(message, self._attempts.of(queue_id), self._hints, self._held)
+        self._listing.put(message, waits)
+
+    def _read_hints(self) -> bool:
+        """Read when exim tries again, if that has changed; returns whether it has."""
+        if time.monotonic() < self._next_hints:
+            return False
+        self._next_hints = time.monotonic() + HINTS_PERIOD
+        signature = self._node.signature(_RETRY_HINTS)
+        if signature == self._hints_seen:
+            return False
+        try:
+            hints = retry_hints.parse(self._node.retry_hints()) if signature else {}
+        except machine.MachineError:
+            # exim makes the database anew just now; the queue is told with the times it had.
+            return False
+        self._hints_seen = signature
+        changed = hints != self._hints
+        self._hints = hints
+        return changed
+
+    def _tell(self) -> None:
+        """Tell the rows that are due, the state first: somebody waits for a result."""
+        now = time.monotonic()
+        state = _bounded(self._state, self._journal.results(self._open))
+        told = queue_reports.render_state(state)
+        rows: list[tuple[queue_reports.Shard, bytes, bytes]] = []
+        if self._teller.is_due(queue_reports.STATE, told, now):
+            at = dataclasses.replace(state, at=_now())
+            rows.append((queue_reports.STATE, queue_reports.render_state(at), told))
+        for shard in range(queue_reports.SHARDS):
+            content = self._contents.get(shard, b"[]")
+            if self._teller.is_due(shard, content, now):
+                rows.append((shard, content, content))
+        if rows:
+            revision = self._journal.next_revision(_now())
+            for shard_, content, compared in rows:
+                self._teller.tell(shard_, content, compared, revision, now)
+
+
+def _bounded(
+    state: queue_reports.State, results: tp.Sequence[queue_reports.Result]
+) -> queue_reports.State:
+    """Return *state* with as many of *results* as a row may tell: these go, and others follow."""
+    results = results[: queue_reports.RESULTS_MAX]
+    while True:
+        told = dataclasses.replace(state, results=tuple(results))
+        if len(queue_reports.render_state(told)) <= queue_reports.RAW_SIZE_MAX:
+            return told
+        results = results[: len(results) // 2]
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,180 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""The messages in exim's spool, each file read once for each of its versions.
+
+A look costs little while nothing changes: a directory in which nothing was made,
+renamed or removed is passed over by its time stamp. exim writes -H files aside and
+renames them; a -J file, which is written to in place, has its directory looked at.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import typing as tp
+
+from exordos_paas_mail.codecs import log_ids, spool_headers
+
+if tp.TYPE_CHECKING:
+    from collections.abc import Iterator
+
+YOUNG: tp.Final = 10
+"""Seconds for which a message is counted and not read: most mail has gone by then."""
+
+# As in ``machine.watched``: a change that follows another at once may leave the same stamp.
+_SETTLING_TIME = 1_000_000_000
+# The name of the file, which a -D file begins with.
+_NAME_LINE_SIZE = len("1tFxyz-0000Ab-2C-D\n")
+_JOURNAL_SIZE_MAX = 16 * 2**20
+_HEADER_SIZE_MAX = 16 * 2**20
+
+_Stamp = tuple[int, int, int]
+
+
+class Message(tp.NamedTuple):
+    """A message that waits."""
+
+    queue_id: str
+    sender: str
+    account: str
+    arrived_at: int
+    """Seconds since 1970."""
+    frozen: bool
+    recipients: tuple[str, ...]
+    """Those that do not have it yet."""
+    size: int
+    """Octets."""
+
+
+@dataclasses.dataclass
+class _Directory:
+    changed_at: int = -1
+    """Its time stamp when it was looked at; -1 where it has to be again."""
+    stamps: dict[str, tuple[_Stamp, _Stamp | None]] = dataclasses.field(default_factory=dict)
+    """Of the -H and the -J file of each message that was read."""
+    young: set[str] = dataclasses.field(default_factory=set)
+
+
+class Spool:
+    """The spool at *path*. Raises OSError when it cannot be read."""
+
+    def __init__(self, path: str) -> None:
+        self._input = os.path.join(path, "input")  # noqa: PTH118 - a look makes thousands
+        self._directories: dict[str, _Directory] = {}
+        self.messages: dict[str, Message] = {}
+
+    @property
+    def young(self) -> set[str]:
+        """The messages that are not in ``messages`` yet."""
+        return set().union(*(directory.young for directory in self._directories.values()))
+
+    def look(self, now: float) -> set[str]:
+        """Bring ``messages`` up to date; returns the ids of what came, changed or went."""
+        changed: set[str] = set()
+        names = {self._input, *self._subdirectories()}
+        for name in self._directories.keys() - names:
+            changed |= self._gone(self._directories.pop(name).stamps)
+        for name in sorted(names):
+            changed |= self._look_at(name, self._directories.setdefault(name, _Directory()), now)
+        return changed
+
+    def read(self, queue_id: str) -> Message | None:
+        """Return a message as it is now, None where it is not in the spool."""
+        # split_spool_directory: by the last character of the time
+        for name in (os.path.join(self._input, queue_id[5]), self._input):  # noqa: PTH118
+            message = _read(name, queue_id)
+            if message is not None:
+                return message
+        return None
+
+    def _subdirectories(self) -> Iterator[str]:
+        try:
+            with os.scandir(self._input) as entries:
+                for entry in entries:
+                    if len(entry.name) == 1 and entry.is_dir(follow_symlinks=False):
+                        yield entry.path
+        except FileNotFoundError:
+            return
+
+    def _look_at(self, name: str, directory: _Directory, now: float) -> set[str]:
+        try:
+            stamp = os.stat(name).st_mtime_ns  # noqa: PTH116 - a look makes thousands
+            if stamp == directory.changed_at:
+                return set()
+            headers, journals = _files(name)
+        except FileNotFoundError:
+            stamp, headers, journals = -1, {}, {}
+        directory.young = {one for one in headers if now - log_ids.arrived(one) < YOUNG}
+        changed = self._gone(directory.stamps.keys() - headers.keys())
+        for queue_id in changed:
+            del directory.stamps[queue_id]
+        for queue_id in headers.keys() - directory.young:
+            stamps = headers[queue_id], journals.get(queue_id)
+            if directory.stamps.get(queue_id) == stamps:
+                continue
+            changed.add(queue_id)
+            message = _read(name, queue_id)
+            if message is None:
+                self.messages.pop(queue_id, None)
+                directory.stamps.pop(queue_id, None)
+            else:
+                self.messages[queue_id] = message
+                directory.stamps[queue_id] = stamps
+        settled = now * 1e9 - stamp > _SETTLING_TIME
+        directory.changed_at = stamp if settled and not directory.young and not journals else -1
+        return changed
+
+    def _gone(self, queue_ids: tp.Iterable[str]) -> set[str]:
+        gone = set(queue_ids)
+        for queue_id in gone:
+            self.messages.pop(queue_id, None)
+        return gone
+
+
+def _files(directory: str) -> tuple[dict[str, _Stamp], dict[str, _Stamp]]:
+    """Return the stamps of the -H and of the -J files in *directory*, by queue id."""
+    found: dict[str, dict[str, _Stamp]] = {"-H": {}, "-J": {}}
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            of_kind = found.get(entry.name[-2:])
+            if of_kind is None or not log_ids.is_queue_id(entry.name[:-2]):
+                continue
+            try:
+                status = entry.stat(follow_symlinks=False)
+            except FileNotFoundError:
+                continue
+            of_kind[entry.name[:-2]] = status.st_ino, status.st_size, status.st_mtime_ns
+    return found["-H"], found["-J"]
+
+
+def _read(directory: str, queue_id: str) -> Message | None:
+    """Return the message, None where it has gone."""
+    path = os.path.join(directory, queue_id)  # noqa: PTH118
+    try:
+        # Before the envelope: exim removes the journal once the envelope says as much.
+        done = spool_headers.journalled(_content(f"{path}-J", _JOURNAL_SIZE_MAX))
+    except FileNotFoundError:
+        done = frozenset()
+    try:
+        envelope = spool_headers.parse(_content(f"{path}-H", _HEADER_SIZE_MAX))
+        body = max(os.stat(f"{path}-D").st_size - _NAME_LINE_SIZE, 0)  # noqa: PTH116
+    except FileNotFoundError:
+        return None
+    except ValueError:
+        # exim cannot read it either, and says so in its panic log.
+        arrived_at = log_ids.arrived(queue_id)
+        return Message(queue_id, "", "", arrived_at, frozen=False, recipients=(), size=0)
+    return Message(
+        queue_id,
+        envelope.sender,
+        envelope.account,
+        envelope.arrived_at,
+        envelope.frozen,
+        tuple(one for one in envelope.recipients if spool_headers.key(one) not in done),
+        envelope.size + body,
+    )
+
+
+def _content(path: str, size: int) -> bytes:
+    with open(path, "rb") as file:  # noqa: PTH123
+        return file.read(size)

@@ -1,0 +1,58 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+
+from __future__ import annotations
+
+import pytest
+
+from exordos_paas_mail.codecs import retry_hints
+
+# As exim_dumpdb -z of 4.96 prints it; what follows the key is another server's.
+LISTED = """\
+  T:mx.elsewhere.example:203.0.113.25 111 77 Connection refused
+26-Nov-2026 19:55:37  26-Nov-2026 19:55:38  26-Nov-2026 20:00:38 
+  R:later@elsewhere.example:<alice@tenant.example> -44 31489 H=mx.elsewhere.example [203.0.113.25]: 451 4.2.0
+26-Nov-2026 19:55:37  26-Nov-2026 19:55:38  26-Nov-2026 20:10:38 *
+  R:x 1 2 y@broken.example -36 0 host lookup did not complete
+26-Nov-2026 19:55:37  26-Nov-2026 19:55:38  26-Nov-2026 21:00:38 
+  T:mx.v6.example:2001:db8::25:1xWfZB-00000c-2E -46 0 SMTP error from remote mail server
+26-Nov-2026 19:55:37  26-Nov-2026 19:55:38  26-Nov-2026 22:00:00 
+"""  # noqa: E501, W291
+AT = 1_795_723_238
+
+
+def test_times_are_read_by_what_they_are_of() -> None:
+    assert retry_hints.parse(LISTED) == {
+        "T:mx.elsewhere.example:203.0.113.25": AT,
+        "R:later@elsewhere.example:<alice@tenant.example>": AT + 600,
+        "R:x": AT + 3600,
+        "T:mx.v6.example:2001:db8::25:1xWfZB-00000c-2E": AT + 7162,
+    }
+
+
+def test_what_is_no_list_has_no_times() -> None:
+    assert retry_hints.parse("exim: no such file\n\n26-Nov-2026 x\n") == {}
+
+
+ID = "1xWfZB-00000c-2E"
+ALICE = "alice@tenant.example"
+
+
+@pytest.mark.parametrize(
+    ("attempt", "at"),
+    [
+        (retry_hints.Attempt(ID, ALICE, "later@Elsewhere.example"), AT + 600),
+        (retry_hints.Attempt(ID, "bob@tenant.example", "later@elsewhere.example"), 0),
+        (
+            retry_hints.Attempt(ID, "", "a@b.example", "MX.elsewhere.example", "203.0.113.25"),
+            AT,
+        ),
+        (retry_hints.Attempt(ID, "", "a@b.example", "mx.v6.example", "2001:db8::25"), AT + 7162),
+        (retry_hints.Attempt("x", "", "a@b.example", "mx.v6.example", "2001:db8::25"), 0),
+        (retry_hints.Attempt(ID, "", "y@x"), AT + 3600),
+    ],
+)
+def test_the_last_of_what_holds_a_recipient_back_counts(
+    attempt: retry_hints.Attempt, at: int
+) -> None:
+    assert retry_hints.due(retry_hints.parse(LISTED), attempt) == at

@@ -1,0 +1,101 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""A spool as exim writes it, and who does to it what exim does."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import pathlib
+import typing as tp
+
+from exordos_paas_mail import constants
+from exordos_paas_mail.codecs import log_ids
+from exordos_paas_mail.node import machine
+
+if tp.TYPE_CHECKING:
+    from collections.abc import Sequence
+
+NAMES: tp.Final = [f"1xWfZB-00000{letter}-2E" for letter in "abc"]
+NAME: tp.Final = NAMES[0]
+ALICE: tp.Final = "alice@tenant.example"
+ARRIVED: tp.Final = log_ids.arrived(NAME)
+
+
+class Spool:
+    """The spool below *root*."""
+
+    def __init__(self, root: pathlib.Path) -> None:
+        self.path = root / constants.EXIM_SPOOL_DIR.lstrip("/")
+        self.folder = self.path / "input" / NAME[5]
+        self.folder.mkdir(parents=True)
+        self.now = ARRIVED + 3600.0
+        """A long time after the last change."""
+
+    def write(self, name: str, *recipients: str, frozen: bool = False) -> None:
+        """Have a message be in the spool, or be another."""
+        lines = [
+            *(f"{name}-H", "Debian-exim 1 1", f"<{ALICE}>", f"{ARRIVED} 0"),
+            *(f"--auth_id {ALICE}", *(["-frozen 5"] if frozen else []), "XX"),
+            *(str(len(recipients)), *recipients, "", "010  To: x@y"),
+        ]
+        aside = self.folder / f"hdr.{name}"
+        aside.write_text("".join(f"{line}\n" for line in lines))
+        aside.rename(self.folder / f"{name}-H")
+        (self.folder / f"{name}-D").write_text(f"{name}-D\nHello.\n")
+        self.settle()
+
+    def remove(self, name: str) -> None:
+        """Have a message have left."""
+        for kind in "HDJ":
+            (self.folder / f"{name}-{kind}").unlink(missing_ok=True)
+        self.settle()
+
+    def settle(self) -> None:
+        """Have the last change be long ago, and no two at the same time."""
+        self.now += 100
+        os.utime(self.folder, (self.now - 50, self.now - 50))
+        os.utime(self.folder.parent, (ARRIVED, ARRIVED))
+
+
+class _Over:
+    def is_over(self) -> bool:
+        return True
+
+
+@dataclasses.dataclass(frozen=True)
+class Exim(machine.Machine):
+    """A machine whose exim does what it is told with the spool, but for what is *locked*."""
+
+    locked: set[str] = dataclasses.field(default_factory=set)
+    tried: list[str] = dataclasses.field(default_factory=list)
+    reported: list[str] = dataclasses.field(default_factory=list)
+    hints: dict[str, str] = dataclasses.field(default_factory=dict)
+
+    def begin_delivery(self, queue_ids: Sequence[str]) -> machine.Delivery:
+        self.tried.extend(queue_ids)
+        return tp.cast("machine.Delivery", _Over())
+
+    def delete_messages(self, queue_ids: Sequence[str]) -> None:
+        self._end(queue_ids)
+        if self.locked & set(queue_ids):
+            raise machine.MachineError("exim4 -Mrm: exit status 1: Message x is locked")
+
+    def bounce_messages(self, queue_ids: Sequence[str]) -> None:
+        self._end(queue_ids)
+        self.reported.extend(one for one in queue_ids if one not in self.locked)
+
+    def retry_hints(self) -> str:
+        if not self.hints:
+            raise machine.MachineError("exim_dumpdb: exit status 1")
+        time = "26-Nov-2026 19:55:37"
+        return "".join(
+            f"  {key} 111 0 Refused\n{time}  {time}  {due} \n" for key, due in self.hints.items()
+        )
+
+    def _end(self, queue_ids: Sequence[str]) -> None:
+        folder = pathlib.Path(self.root, constants.EXIM_SPOOL_DIR.lstrip("/"), "input", NAME[5])
+        for queue_id in queue_ids:
+            if queue_id not in self.locked:
+                for kind in "HD":
+                    (folder / f"{queue_id}-{kind}").unlink(missing_ok=True)

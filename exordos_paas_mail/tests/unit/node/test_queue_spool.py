@@ -1,0 +1,115 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a look at exim's spool finds, and what it reads for it."""
+
+from __future__ import annotations
+
+import os
+import typing as tp
+from unittest import mock
+
+import pytest
+
+from exordos_paas_mail.node.queue import spool as spool_
+from exordos_paas_mail.tests.unit.node import queue_stage
+
+if tp.TYPE_CHECKING:
+    import pathlib
+
+NAME, NAMES, ARRIVED = queue_stage.NAME, queue_stage.NAMES, queue_stage.ARRIVED
+
+
+class Stage(queue_stage.Spool):
+    """A spool, and what is found in it."""
+
+    def __init__(self, folder: pathlib.Path) -> None:
+        super().__init__(folder)
+        self.spool = spool_.Spool(str(self.path))
+
+    def look(self) -> tuple[set[str], set[str]]:
+        """Return what has changed, and which messages were read for it."""
+        with mock.patch.object(spool_, "_content", wraps=spool_._content) as content:
+            changed = self.spool.look(self.now)
+        read = {os.path.basename(call.args[0]) for call in content.call_args_list}  # noqa: PTH119
+        return changed, {name[:-2] for name in read if name.endswith("-H")}
+
+
+@pytest.fixture
+def stage(tmp_path: pathlib.Path) -> Stage:
+    return Stage(tmp_path)
+
+
+def test_a_message_is_found_and_read_once(stage: Stage) -> None:
+    stage.write(NAME, "b@elsewhere.example", "c@elsewhere.example")
+    assert stage.look() == ({NAME}, {NAME})
+    assert stage.spool.messages == {
+        NAME: spool_.Message(
+            *(NAME, queue_stage.ALICE, queue_stage.ALICE, ARRIVED),
+            frozen=False,
+            recipients=("b@elsewhere.example", "c@elsewhere.example"),
+            size=len("010  To: x@y\nHello.\n"),
+        )
+    }
+    assert stage.spool.read(NAME) == stage.spool.messages[NAME]
+    assert stage.look() == (set(), set())
+
+
+def test_only_what_has_changed_is_read_again(stage: Stage) -> None:
+    for name in NAMES:
+        stage.write(name, "b@elsewhere.example", "c@elsewhere.example")
+    stage.look()
+    stage.write(NAME, "b@elsewhere.example", "c@elsewhere.example", frozen=True)
+    stage.remove(NAMES[1])
+    assert stage.look() == ({NAME, NAMES[1]}, {NAME})
+    assert stage.spool.messages.keys() == {NAME, NAMES[2]}
+    assert stage.spool.messages[NAME].frozen
+    assert stage.spool.read(NAMES[1]) is None
+
+
+def test_a_directory_in_which_nothing_happens_is_passed_over(stage: Stage) -> None:
+    stage.write(NAME, "b@elsewhere.example")
+    stage.look()
+    with mock.patch.object(spool_, "_files", wraps=spool_._files) as files:
+        stage.look()
+        assert files.call_count == 0
+        stage.settle()
+        stage.look()
+    assert [call.args[0] for call in files.call_args_list] == [str(stage.folder)]
+
+
+def test_who_has_it_according_to_the_journal_waits_no_more(stage: Stage) -> None:
+    stage.write(NAME, "b@elsewhere.example", "c@elsewhere.example", "d@elsewhere.example")
+    stage.look()
+    journal = stage.folder / f"{NAME}-J"
+    journal.write_text("b@elsewhere.example\n")
+    stage.settle()
+    stage.look()
+    assert stage.spool.messages[NAME].recipients == ("c@elsewhere.example", "d@elsewhere.example")
+    # Written to in place: the directory does not change.
+    with journal.open("a") as file:
+        file.write("d@elsewhere.example\n")
+    assert stage.look() == ({NAME}, {NAME})
+    assert stage.spool.messages[NAME].recipients == ("c@elsewhere.example",)
+
+
+def test_a_young_message_is_counted_and_not_read(stage: Stage) -> None:
+    stage.write(NAME, "b@elsewhere.example")
+    stage.now = ARRIVED + 3.0
+    assert stage.look() == (set(), set())
+    assert (stage.spool.young, stage.spool.messages) == ({NAME}, {})
+    stage.now = ARRIVED + spool_.YOUNG + 1.0
+    assert stage.look() == ({NAME}, {NAME})
+    assert stage.spool.young == set()
+
+
+def test_what_cannot_be_read_is_a_message_all_the_same(stage: Stage) -> None:
+    stage.write(NAME, "b@elsewhere.example")
+    (stage.folder / f"{NAME}-H").write_text("half")
+    stage.settle()
+    stage.look()
+    assert stage.spool.messages[NAME].recipients == ()
+
+
+def test_there_is_no_spool(tmp_path: pathlib.Path) -> None:
+    spool = spool_.Spool(str(tmp_path))
+    assert (spool.look(ARRIVED), spool.messages, spool.read(NAME)) == (set(), {}, None)
