@@ -13,8 +13,10 @@ import os
 import random
 import time
 import typing as tp
+from http import HTTPStatus
 
 import pytest
+import requests
 
 from clients import mail
 from exordos_paas_mail.tests.survival import faults, sending
@@ -37,12 +39,31 @@ OF_AN_ACCOUNT: tp.Final = 400
 _PAGE: tp.Final = 500
 
 
-def everything(owner: rest.Api, path: str) -> tp.Iterator[rest.Json]:
-    """Give all of a list, by pages."""
+def everything(owner: rest.Api, path: str, poll: waiting.Poll) -> tp.Iterator[rest.Json]:
+    """Give all of a list, by pages.
+
+    A request is repeated, as a user does it, where the API is not up yet or has lost its
+    database: it learns so of each of its connections when it uses it (503, 500).
+    """
     marker: dict[str, tp.Any] = {}
-    while page := owner.list(path, page_limit=_PAGE, **marker):
+
+    def look() -> requests.Response | None:
+        try:
+            return owner.call("GET", path, page_limit=_PAGE, **marker)
+        except requests.ConnectionError:
+            return None
+
+    def is_answer(found: requests.Response | None) -> bool:
+        return found is not None and found.status_code < HTTPStatus.INTERNAL_SERVER_ERROR
+
+    while True:
+        answer = poll.until(f"{path} answers", look, is_answer)
+        answer.raise_for_status()
+        page: list[rest.Json] = answer.json()
+        if not page:
+            return
         yield from page
-        marker = {"page_marker": page[-1]["uuid"]}
+        marker["page_marker"] = page[-1]["uuid"]
 
 
 def suffer(
@@ -87,9 +108,8 @@ def test_every_accepted_message_is_told_once(
     accepted = clients.sent.accepted
 
     def status_of_all() -> collections.Counter[str]:
-        found = {
-            each["queue_id"]: each["status"] for each in everything(owner, f"{path}/messages/")
-        }
+        messages = everything(owner, f"{path}/messages/", poll)
+        found = {each["queue_id"]: each["status"] for each in messages}
         return collections.Counter(found.get(queue_id, "missing") for queue_id in accepted)
 
     poll.until(
@@ -97,7 +117,7 @@ def test_every_accepted_message_is_told_once(
     )
 
     told = collections.Counter(
-        (event["queue_id"], event["type"]) for event in everything(owner, f"{path}/events/")
+        (event["queue_id"], event["type"]) for event in everything(owner, f"{path}/events/", poll)
     )
     gaps = sum(count for (_, kind), count in told.items() if kind == "gap")
     wrong = {
