@@ -192,6 +192,18 @@ def test_why_a_message_waits_comes_from_the_events(node: Node) -> None:
     events.store.close()
 
 
+def test_a_retry_database_that_cannot_be_read_holds_up_nothing(node: Node) -> None:
+    node.stage.write(A, BOB)
+    hints = node.stage.path / "db" / "retry"
+    hints.parent.mkdir()
+    hints.touch()
+    node.turn()
+    assert (node.items().keys(), node.items()[A].retry_at) == ({A}, 0)
+    node.exim.hints["R:one.example"] = "26-Nov-2026 23:00:00"
+    node.turn(keeper_.HINTS_PERIOD)
+    assert node.items()[A].retry_at == 1_795_734_000_000
+
+
 def test_a_command_is_done_and_its_result_told_as_long_as_it_is_asked_for(node: Node) -> None:
     node.stage.write(A, BOB)
     node.turn()
