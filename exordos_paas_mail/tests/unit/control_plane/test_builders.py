@@ -14,6 +14,7 @@ from restalchemy.dm import filters
 from restalchemy.storage.sql import engines
 
 from exordos_paas_mail import constants, models
+from exordos_paas_mail.codecs import mail_env
 from exordos_paas_mail.tests.unit.control_plane import api_client, fake_core, gservice
 from exordos_paas_mail.tests.unit.control_plane import stage as stages
 
@@ -91,6 +92,27 @@ def test_a_name_of_its_own_reaches_the_node_and_leaves_it(stage: stages.Stage) -
         assert content() == told
         stage.services.tick(2)
         assert stage.shown("status", "error") == ("ACTIVE", "")
+
+
+def test_a_node_of_the_release_before_is_told_whose_it_is_with_the_next_change(
+    stage: stages.Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An upgrade alone delivers no file to all nodes at once."""
+    with monkeypatch.context() as before:
+        whole = mail_env.render
+        before.setattr(mail_env, "render", lambda domain, hostname, _: whole(domain, hostname))
+        stage.serving()
+
+    def is_told() -> bool:
+        (config,) = stage.core.configs.values()
+        return str(config["body"]["content"]).endswith(owner(stage))
+
+    stage.services.tick(2)
+    assert not is_told()
+    stage.api.patch(stage.path, {"description": "another"})
+    stage.services.tick(2)
+    assert is_told()
+    assert stage.shown("status", "error") == ("ACTIVE", "")
 
 
 def test_a_late_agent_is_waited_for_without_an_error(
