@@ -130,7 +130,7 @@ class Runner:
 
     def choose_python(self, options: Step) -> None:
         """Take the Python of this machine, whichever it is."""
-        assert options == {"python-version": "${{ matrix.python }}"}
+        assert options.keys() == {"python-version"}
 
     def upload(self, options: Step) -> None:
         """Keep the files of an artifact; one without files is a failure."""

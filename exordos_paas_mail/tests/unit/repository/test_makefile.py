@@ -28,12 +28,12 @@ def make(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize(
-    ("coverage", "options"),
-    [("", ""), ("yes", " --cov --cov-report term --cov-report xml")],
+    ("target", "options"),
+    [("test", ""), ("coverage", " --cov --cov-report term --cov-report xml")],
     ids=["quick", "counted"],
 )
-def test_coverage_is_counted_where_it_is_asked_for(coverage: str, options: str) -> None:
-    printed = make("--dry-run", "test", COVERAGE=coverage).stdout.splitlines()
+def test_coverage_is_counted_where_it_is_asked_for(target: str, options: str) -> None:
+    printed = make("--dry-run", target).stdout.splitlines()
     workers = 2 * len(os.sched_getaffinity(0))
     assert printed[-1].rstrip() == (
         f".venv/bin/pytest --numprocesses {workers} --dist loadfile{options}"
