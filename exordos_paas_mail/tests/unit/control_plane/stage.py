@@ -41,9 +41,13 @@ class Stage:
         return node
 
     def serving(self) -> gservice.Node:
-        node = self.infra_active()
+        """Bring it to a node that works, in fewer rounds: most tests begin here."""
+        self.asked_for()
+        node = gservice.Node(self.core.add_node(self.uuid, "10.0.0.5"))
+        self.core.set_status(self.uuid, "ACTIVE")
+        self.services.tick()
         node.register()
-        self.services.tick(2)
+        self.services.tick()
         node.report(dkim_public_key=DKIM, dkim_selector="platform")
         self.services.tick(2)
         return node

@@ -35,12 +35,7 @@ server.serve_forever()
 
 @contextlib.contextmanager
 def running(database: str) -> Iterator[str]:
-    """Give where the Status API on *database* is, which knows the node."""
-    sdk_models.NodeEncryptionKey(
-        uuid=NODE,
-        private_key=base64.b64encode(KEY).decode(),
-        encryption_disabled_until=datetime.datetime(2020, 1, 1, tzinfo=datetime.timezone.utc),
-    ).save()
+    """Give where the Status API on *database* is."""
     # A process of its own: the resources of two applications do not go together in one.
     command = [sys.executable, "-c", _STATUS_API, database]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
@@ -49,3 +44,12 @@ def running(database: str) -> Iterator[str]:
             yield f"http://127.0.0.1:{int(server.stdout.readline())}"
         finally:
             server.kill()
+
+
+def know_node() -> None:
+    """Have the control plane know the node."""
+    sdk_models.NodeEncryptionKey(
+        uuid=NODE,
+        private_key=base64.b64encode(KEY).decode(),
+        encryption_disabled_until=datetime.datetime(2020, 1, 1, tzinfo=datetime.timezone.utc),
+    ).save()

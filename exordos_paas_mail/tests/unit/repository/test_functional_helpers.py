@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
 import subprocess
 import sys
@@ -68,9 +69,10 @@ def run_skipping_suite(directory: pathlib.Path, **environment: str) -> tuple[int
     (directory / "test_skips.py").write_text(
         "import pytest\n\n\ndef test_skips():\n    pytest.skip('because')\n"
     )
+    bytecode = {name: os.environ[name] for name in ("PYTHONPYCACHEPREFIX",) if name in os.environ}
     ran = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(directory)],
-        env={**MINIMAL, **environment, "PYTHONPATH": str(source.parents[3])},
+        env={**MINIMAL, **environment, **bytecode, "PYTHONPATH": str(source.parents[3])},
         capture_output=True,
         text=True,
         check=False,
