@@ -198,7 +198,7 @@ def test_a_retry_database_that_cannot_be_read_holds_up_nothing(node: Node) -> No
     hints.parent.mkdir()
     hints.touch()
     node.turn()
-    assert (node.items().keys(), node.items()[A].retry_at) == ({A}, 0)
+    assert (set(node.items()), node.items()[A].retry_at) == ({A}, 0)
     node.exim.hints["R:one.example"] = "26-Nov-2026 23:00:00"
     node.turn(keeper_.HINTS_PERIOD)
     assert node.items()[A].retry_at == 1_795_734_000_000
