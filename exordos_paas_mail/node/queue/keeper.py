@@ -67,6 +67,8 @@ class Keeper:
         self._state = queue_reports.State(at=0)
         self._young: set[str] = set()
         self._next_look = self._next_poll = self._next_hints = self._next_ask = 0.0
+        self._hints_may = 0.0
+        """Before (time.monotonic) it would cost too much to read the hints again."""
         self._pause = 0.0
         self.refused_since: float | None = None
         """Since when (time.monotonic) nothing but refusals came back; None if it is not so."""
@@ -124,11 +126,15 @@ class Keeper:
         begun = time.thread_time()
         now = time.time()
         changed = self._spool.look(now)
-        changed |= self._attempts.read(self._spool.messages)
+        deferred = self._attempts.read(self._spool.messages)
+        changed |= deferred
         held, young = dict(self._suspended.now(now)), self._spool.young
         differs = bool(changed) or held != self._held or young != self._young
         if self._read_hints() or held != self._held:
             changed |= self._spool.messages.keys()
+        if deferred:
+            # exim writes when it tries again after the line of its log: by the next look.
+            self._next_hints = min(self._next_hints, self._hints_may)
         self._held, self._young = held, young
         for queue_id in changed:
             self._take_in(queue_id)
@@ -156,11 +162,14 @@ class Keeper:
         signature = self._node.signature(_RETRY_HINTS)
         if signature == self._hints_seen:
             return False
+        begun = time.monotonic()
         try:
             hints = retry_hints.parse(self._node.retry_hints()) if signature else {}
         except machine.MachineError:
             # exim makes the database anew just now; the queue is told with the times it had.
             return False
+        now = time.monotonic()
+        self._hints_may = now + (now - begun) / SHARE_MAX
         self._hints_seen = signature
         changed = hints != self._hints
         self._hints = hints

@@ -163,12 +163,8 @@ def test_after_a_restart_all_is_told_with_higher_numbers(node: Node) -> None:
     assert all(row.revision > first[shard].revision for shard, row in node.rows().items())
 
 
-def test_why_a_message_waits_comes_from_the_events(node: Node) -> None:
-    node.stage.write(A, BOB)
-    node.exim.hints["T:mx.one.example:192.0.2.1"] = "26-Nov-2026 23:00:00"
-    hints = node.stage.path / "db" / "retry"
-    hints.parent.mkdir()
-    hints.touch()
+def _deferred(node: Node) -> recorder.Recorder:
+    """Have the events tell that A waits for BOB."""
     log = node.root / "mainlog"
     log.write_text(
         f"2026-11-26 19:55:40.000 [493] {A} == {BOB} R=mx T=remote_smtp defer (111):"
@@ -178,6 +174,31 @@ def test_why_a_message_waits_comes_from_the_events(node: Node) -> None:
     while events.turn():
         pass
     events._keep()
+    return events
+
+
+def test_when_it_is_tried_again_is_told_as_soon_as_exim_has_written_it(node: Node) -> None:
+    """Exim does so after the line of its log that says that it waits."""
+    node.stage.write(A, BOB)
+    hints = node.stage.path / "db" / "retry"
+    hints.parent.mkdir()
+    node.turn()
+    _deferred(node).store.close()
+    node.turn()
+    assert (node.items()[A].attempts, node.items()[A].retry_at) == (1, 0)
+    node.exim.hints["T:mx.one.example:192.0.2.1"] = "26-Nov-2026 23:00:00"
+    hints.touch()
+    node.turn()
+    assert node.items()[A].retry_at == 1_795_734_000_000
+
+
+def test_why_a_message_waits_comes_from_the_events(node: Node) -> None:
+    node.stage.write(A, BOB)
+    node.exim.hints["T:mx.one.example:192.0.2.1"] = "26-Nov-2026 23:00:00"
+    hints = node.stage.path / "db" / "retry"
+    hints.parent.mkdir()
+    hints.touch()
+    events = _deferred(node)
     node.turn()
     item = node.items()[A]
     assert (item.attempts, item.reason) == (1, "network")
