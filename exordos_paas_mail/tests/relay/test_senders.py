@@ -32,6 +32,7 @@ RIGHTS: dict[str, tuple[str, list[str] | None]] = {
     "all of the domain": (ACCOUNT_POLICY, [f"*@{DOMAIN}"]),
     "all below": (DOMAIN_POLICY, [f"*@*.{DOMAIN}"]),
     "elsewhere": (DOMAIN_POLICY, ["*@elsewhere.example"]),
+    "alike": (ACCOUNT_POLICY, [f"no.reply@{DOMAIN}", f"own@{DOMAIN}"]),
 }
 
 # The address, and the rights that allow it.
@@ -65,6 +66,12 @@ ADDRESSES: list[tuple[str, set[str]]] = [
     (f"alice@not{DOMAIN}", set()),
     (f"x@{HOST}.elsewhere.example", set()),
     ("own@own.example", set()),
+    (f"own@{DOMAIN}", {"policy domain", "all of the domain", "alike"}),
+    (f"no.reply@{DOMAIN}", {"policy domain", "all of the domain", "alike"}),
+    (f"noxreply@{DOMAIN}", {"policy domain", "all of the domain"}),
+    (f"reply@{DOMAIN}", {"policy domain", "all of the domain"}),
+    (f"*@{DOMAIN}", {"policy domain", "all of the domain"}),
+    (f"*@{HOST}", {"all below"}),
     (f"{'a' * 64}@{'b' * 63}.{'c' * 63}.elsewhere.example", set()),
     (f"{'a' * 200}@{DOMAIN}", {"policy domain", "all of the domain"}),
 ]
@@ -240,7 +247,7 @@ def test_a_report_in_the_name_of_a_host_needs_the_right_to_send_as_oneself(
 ) -> None:
     expected = {
         **dict.fromkeys(["policy domain", "policy account", "own", "own and one"], 250),
-        **dict.fromkeys(["one address", "all of the domain", "elsewhere"], 553),
+        **dict.fromkeys(["one address", "all of the domain", "elsewhere", "alike"], 553),
         "all below": 250,
     }
     found = {}
@@ -305,6 +312,19 @@ def test_a_change_holds_at_the_next_mail_of_an_open_session(relay: relay_.Relay)
             assert [code(ALICE), code(NOREPLY)] == [250, 553]
             relay.set_senders(ACCOUNT_POLICY, alice=[NOREPLY])
             assert [code(ALICE), code(NOREPLY)] == [553, 250]
+
+
+def test_what_one_message_was_let_through_as_counts_for_no_other(relay: relay_.Relay) -> None:
+    """The one that comes next has another envelope, and that one's From in its header."""
+    data = relay_.message(From=NOREPLY)
+    with relay.login() as client:
+        for sender, code in ((ALICE, 553), ("", 553)):
+            relay.set_senders(ACCOUNT_POLICY, alice=[NOREPLY, "own"])
+            assert client.sendmail(NOREPLY, ["someone@elsewhere.example"], data) == {}
+            relay.set_senders(ACCOUNT_POLICY)
+            assert client.docmd("MAIL", f"FROM:<{sender}>")[0] == 250
+            assert client.rcpt("someone@elsewhere.example")[0] == 250
+            assert client.data(data)[0] == code
 
 
 def install_index(*, lines: int) -> None:
