@@ -15,6 +15,9 @@ from exordos_paas_mail.tests.relay import domains
 from exordos_paas_mail.tests.relay import internet as internet_
 from exordos_paas_mail.tests.relay import relay as relay_
 
+if tp.TYPE_CHECKING:
+    import smtplib
+
 DOMAIN = relay_.DOMAIN
 ALICE = relay_.ALICE
 BOB = relay_.BOB
@@ -325,6 +328,91 @@ def test_what_one_message_was_let_through_as_counts_for_no_other(relay: relay_.R
             assert client.docmd("MAIL", f"FROM:<{sender}>")[0] == 250
             assert client.rcpt("someone@elsewhere.example")[0] == 250
             assert client.data(data)[0] == code
+
+
+TABLE = f"shop.example:%s:m1r/rsa/sign\n{DOMAIN}:send:platform/rsa/sign\n"
+
+
+@pytest.fixture
+def table(relay: relay_.Relay) -> tp.Iterator[None]:
+    """Have the node be told of domains: then a session remembers as whom it has sent."""
+    accounts = relay_.PASSWD.read_text()
+    domains.tell(TABLE % "send")
+    yield
+    domains.forget()
+    relay_.install(relay_.PASSWD, accounts)
+
+
+def send_twice(client: smtplib.SMTP, sender: str) -> None:
+    data = relay_.message(From=sender)
+    for _ in range(2):
+        assert client.sendmail(sender, ["someone@elsewhere.example"], data) == {}
+
+
+@pytest.mark.usefixtures("table")
+@pytest.mark.parametrize("changed", ["senders", "domains", "accounts"])
+def test_a_session_that_has_sent_as_an_address_may_not_when_a_file_says_so(
+    relay: relay_.Relay, changed: str
+) -> None:
+    relay.set_senders(DOMAIN_POLICY, alice=["own", NOREPLY, "*@shop.example"])
+    team = f"alice+team@{DOMAIN}"
+    sender = {"senders": NOREPLY, "domains": "a@shop.example", "accounts": team}[changed]
+    with relay.login() as client:
+        send_twice(client, sender)
+        if changed == "senders":
+            relay.set_senders(DOMAIN_POLICY, alice=["own"])
+        elif changed == "domains":
+            relay_.install(domains.TABLE, TABLE % "inactive")
+        else:
+            line = f"{team}:{relay_.crypt('its own')}\n"
+            relay_.install(relay_.PASSWD, relay_.PASSWD.read_text() + line)
+        assert client.mail(sender)[0] == 553
+        client.rset()
+        assert client.mail(ALICE)[0] == 250
+
+
+@pytest.mark.usefixtures("table")
+@pytest.mark.parametrize(
+    ("header", "code"),
+    [
+        (f"From: {BOB}", 553),
+        (f"From: {NOREPLY}, {BOB}", 553),
+        (f"From: {ALICE}", 250),
+        (f"From: {ALICE}\r\nSender: {NOREPLY}", 250),
+        (f"From: {NOREPLY}\r\nSender: {BOB}", 553),
+        (f"From: {NOREPLY}\r\nResent-From: {BOB}", 553),
+        (f"From: {NOREPLY}\r\nResent-Sender: {ALICE}", 250),
+        (f"From: {ALICE}, {NOREPLY}", 250),
+        (f"From: Noreply, Inc. <{NOREPLY}>", 250),
+        (f"From: Bob, Inc. <{BOB}>", 553),
+        ("From: root (Cron Daemon)", 250),
+    ],
+)
+def test_a_session_that_has_sent_as_an_address_has_each_header_looked_at(
+    relay: relay_.Relay, header: str, code: int
+) -> None:
+    relay.set_senders(ACCOUNT_POLICY, alice=["own", NOREPLY])
+    with relay.login() as client:
+        send_twice(client, NOREPLY)
+        for _ in range(2):
+            assert client.mail(NOREPLY)[0] == 250
+            assert client.rcpt("someone@elsewhere.example")[0] == 250
+            assert client.data(f"{header}\r\nSubject: x\r\n\r\nHello.\r\n")[0] == code
+
+
+@pytest.mark.usefixtures("table")
+def test_a_header_of_another_address_waits_for_a_file_that_is_lost(relay: relay_.Relay) -> None:
+    relay.set_senders(ACCOUNT_POLICY, alice=["own", NOREPLY])
+    with relay.login() as client:
+        send_twice(client, NOREPLY)
+        assert client.mail(NOREPLY)[0] == 250
+        assert client.rcpt("someone@elsewhere.example")[0] == 250
+        relay_.SENDERS.unlink()
+        code, text = client.data(relay_.message(From=ALICE))
+        assert (code, text.decode()) == (
+            451,
+            "4.3.0 Who may send as whom is not known now, try later",
+        )
 
 
 def install_index(*, lines: int) -> None:
