@@ -102,7 +102,7 @@ fuzz-log: venv ## A million hostile lines of exim's log, each read as what it is
 	@$(BIN)/python -m benchmarks.log_fuzz $(ARGUMENTS)
 
 .PHONY: benchmark-relay
-benchmark-relay: venv ## What a login costs exim by the number of accounts; has bounds (root)
+benchmark-relay: venv ## What a login and a message cost exim by the number of accounts; has bounds (root)
 	@tools/system-packages.sh $(PACKAGES_RELAY)
 	@exordos_paas_mail/tests/relay/enter.sh $(BIN)/python -m benchmarks.relay
 
