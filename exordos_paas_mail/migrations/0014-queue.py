@@ -14,11 +14,13 @@ CREATE TABLE mail_queues (
         CONSTRAINT mail_queues_instance_fkey REFERENCES mail_instances (uuid) ON DELETE CASCADE,
     node UUID,
     revisions JSONB NOT NULL DEFAULT '{}',
-    commands_revision BIGINT NOT NULL DEFAULT 0
+    commands_revision BIGINT NOT NULL DEFAULT 0,
+    told_at TIMESTAMP
 )
 """,
     "COMMENT ON COLUMN mail_queues.revisions IS 'of the rows of the node that are taken in'",
     "COMMENT ON COLUMN mail_queues.commands_revision IS 'of the row that the node is told by'",
+    "COMMENT ON COLUMN mail_queues.told_at IS 'when the node has told its state last'",
     # The uuid is the message's.
     """\
 CREATE TABLE mail_queue_items (

@@ -10,7 +10,7 @@ import typing as tp
 
 from exordos_paas_mail import utils
 from exordos_paas_mail.codecs import log_ids
-from exordos_paas_mail.control_plane.records import account_logins, events
+from exordos_paas_mail.control_plane.records import account_logins, events, locks
 
 if tp.TYPE_CHECKING:
     import uuid as sys_uuid
@@ -21,8 +21,6 @@ if tp.TYPE_CHECKING:
 
 # After so long without a word nobody knows what is in a queue.
 SILENCE: tp.Final = datetime.timedelta(seconds=30)
-# ``queue_reported_at`` is written at most so often while nothing else changes.
-_COARSE: tp.Final = datetime.timedelta(seconds=10)
 _EPOCH: tp.Final = datetime.datetime.fromtimestamp(0, datetime.timezone.utc)
 # Of the year 9999, the last that there is a datetime of.
 _MILLISECONDS_MAX: tp.Final = 253_370_764_800_000
@@ -125,35 +123,43 @@ def tell(
     state: queue_reports.State,
     reported_at: datetime.datetime,
 ) -> None:
-    """Write what *state*, told at *reported_at*, comes to, to the instance, if it changed."""
-    told = (state.messages, _timestamp(state.oldest_at), utils.timestamp(reported_at))
+    """Write what *state*, told at *reported_at*, comes to, to the instance where it changed.
+
+    An instance that nothing happens to is not written again and again: when its node has told
+    last has a table of its own.
+    """
+    session.execute(
+        "UPDATE mail_queues SET told_at = %s WHERE instance = %s",
+        (utils.timestamp(reported_at), str(instance)),
+    )
+    told = (state.messages, _timestamp(state.oldest_at))
     session.execute(
         "UPDATE mail_instances SET queue_messages = %s, queue_oldest_at = %s,"
-        " queue_reported_at = %s WHERE uuid = %s AND (queue_messages IS DISTINCT FROM %s"
-        " OR queue_oldest_at IS DISTINCT FROM %s OR queue_reported_at IS NULL"
-        " OR queue_reported_at < %s)",
-        (*told, str(instance), *told[:2], utils.timestamp(reported_at - _COARSE)),
+        " queue_reported_at = %s WHERE uuid = %s"
+        " AND (queue_messages IS DISTINCT FROM %s OR queue_oldest_at IS DISTINCT FROM %s)",
+        (*told, utils.timestamp(reported_at), str(instance), *told),
     )
 
 
 def silence(now: datetime.datetime) -> None:
     """Have instances whose node has been silent for too long tell nothing of their queue."""
+    bound = utils.timestamp(now - SILENCE)
     with utils.transaction() as session:
         found = session.execute(
-            "SELECT uuid FROM mail_instances WHERE queue_messages IS NOT NULL"
-            " AND queue_reported_at < %s",
-            (utils.timestamp(now - SILENCE),),
+            "SELECT i.uuid FROM mail_instances i JOIN mail_queues q ON q.instance = i.uuid"
+            " WHERE i.queue_messages IS NOT NULL AND q.told_at < %s",
+            (bound,),
         ).fetchall()
     for row in found:
         with utils.transaction() as session:
-            # One at a time, as whoever writes several instances.
-            utils.update_columns(
-                session,
-                "mail_instances",
-                {"uuid": str(row["uuid"])},
-                {"queue_messages": None, "queue_oldest_at": None},
-                {"queue_reported_at": utils.timestamp(now - SILENCE)},
-            )
+            # One at a time, as whoever writes several instances; its node may be back.
+            if locks.hold_instance(session, row["uuid"]):
+                session.execute(
+                    "UPDATE mail_instances i SET queue_messages = NULL, queue_oldest_at = NULL,"
+                    " queue_reported_at = q.told_at FROM mail_queues q"
+                    " WHERE i.uuid = %s AND q.instance = i.uuid AND q.told_at < %s",
+                    (str(row["uuid"]), bound),
+                )
 
 
 def _insert(session: tp.Any, table: str, values: Collection[Mapping[str, tp.Any]]) -> None:

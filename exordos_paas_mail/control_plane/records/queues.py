@@ -16,8 +16,8 @@ from exordos_paas_mail.control_plane.records import fields, log_pages
 if tp.TYPE_CHECKING:
     import uuid as sys_uuid
 
-# Fields of an instance: the last is when its node has told the others, which are null where
-# that was too long ago.
+# Fields of an instance: the last is since when its node tells the others; they are null where
+# it is silent, and the last is when it told something then.
 SUMMARY: tp.Final = ("queue_messages", "queue_oldest_at", "queue_reported_at")
 _RECIPIENT: tp.Final = "EXISTS (SELECT FROM unnest(recipients) AS r WHERE lower({}) = lower(%s))"
 _NUMBER: tp.Final = types.Integer()

@@ -205,6 +205,26 @@ def test_the_queue_is_told_by_domain(stage: stages.Stage, queue: queue_rows.Queu
     assert stage.api.get(f"{stage.path}/queue_domains/") == []
 
 
+def test_a_queue_in_which_nothing_happens_costs_no_write_of_its_instance(
+    stage: stages.Stage, queue: queue_rows.Queue
+) -> None:
+    oldest_at = sealed.now()
+    queue.tell_state(messages=4, oldest_at=oldest_at)
+    queue_rows.follow()
+
+    def written() -> list[tp.Any]:
+        return query("SELECT xmin::text FROM mail_instances")
+
+    def told() -> list[tp.Any]:
+        return query("SELECT told_at FROM mail_queues")
+
+    before = written(), told(), stage.shown(*SUMMARY)
+    queue.tell_state(messages=4, oldest_at=oldest_at)
+    queue_rows.follow()
+    assert (written(), stage.shown(*SUMMARY)) == (before[0], before[2])
+    assert told() > before[1]
+
+
 def test_a_node_that_is_silent_tells_nothing_of_its_queue(
     stage: stages.Stage, queue: queue_rows.Queue
 ) -> None:
@@ -213,7 +233,7 @@ def test_a_node_that_is_silent_tells_nothing_of_its_queue(
     queue_rows.follow()
     before = stage.shown("updated_at", *SUMMARY)
     assert before[1] == 4
-    query("UPDATE mail_instances SET queue_reported_at = queue_reported_at - interval '31 s'")
+    query("UPDATE mail_queues SET told_at = told_at - interval '31 s'")
     queue_rows.follow()
     messages, oldest, reported = stage.shown(*SUMMARY)
     assert (messages, oldest) == (None, None)
