@@ -10,6 +10,7 @@ import dataclasses
 import email.message
 import email.policy
 import email.utils
+import re
 import smtplib
 import socket
 import ssl
@@ -155,3 +156,22 @@ def transact(
         # smtplib sends octets as they are, and a bare line feed ends no line (RFC 5321 2.3.8).
         code, _ = client.data(composed.as_bytes(policy=email.policy.SMTP))
     return code
+
+
+def send(
+    client: smtplib.SMTP, sender: str, recipient: str, composed: email.message.EmailMessage
+) -> str:
+    """Return the queue id of a message, which the relay takes."""
+    client.mail(sender)
+    client.rcpt(recipient)
+    code, answer = client.data(composed.as_bytes(policy=email.policy.SMTP))
+    found = queue_id(answer)
+    assert code == 250, answer
+    assert found, answer
+    return found
+
+
+def queue_id(answer: bytes) -> str:
+    """Return the queue id that the relay's *answer* to a message tells, empty where it has none."""
+    found = re.search(rb"id=(\S+)", answer)
+    return found[1].decode() if found else ""

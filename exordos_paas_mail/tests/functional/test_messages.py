@@ -6,15 +6,12 @@ from __future__ import annotations
 
 import email.message
 import email.policy
-import re
 import typing as tp
 
 from clients import mail
 from exordos_paas_mail.tests.functional import submission
 
 if tp.TYPE_CHECKING:
-    import smtplib
-
     from clients import internet as internet_client
     from clients import rest, waiting
     from exordos_paas_mail.tests.functional import provisioning
@@ -22,19 +19,6 @@ if tp.TYPE_CHECKING:
 BOB = "bob@example.net"
 # The exchanger of the stand has no such mailbox.
 NOBODY = "refused@example.net"
-
-
-def send(
-    client: smtplib.SMTP, sender: str, recipient: str, composed: email.message.EmailMessage
-) -> str:
-    """Return the queue id that the relay answers to a message."""
-    client.mail(sender)
-    client.rcpt(recipient)
-    code, answer = client.data(composed.as_bytes(policy=email.policy.SMTP))
-    assert code == 250, answer
-    found = re.search(rb"id=(\S+)", answer)
-    assert found, answer
-    return found[1].decode()
 
 
 def test_a_sender_finds_what_became_of_a_message(
@@ -49,8 +33,8 @@ def test_a_sender_finds_what_became_of_a_message(
     composed = submission.message(alice.address, BOB, X_Mail_Tag="suite")
     refused = submission.message(alice.address, NOBODY)
     with relay.logged_in(alice.address, alice.password) as client:
-        well = send(client, alice.address, BOB, composed)
-        badly = send(client, alice.address, NOBODY, refused)
+        well = submission.send(client, alice.address, BOB, composed)
+        badly = submission.send(client, alice.address, NOBODY, refused)
     path = f"{mail.instance_path(instance)}/messages/"
 
     def status(queue_id: str) -> tp.Any:
@@ -95,7 +79,7 @@ def test_what_a_server_reports_later_is_told_of_the_message(
 ) -> None:
     composed = submission.message(alice.address, BOB)
     with relay.logged_in(alice.address, alice.password) as client:
-        queue_id = send(client, alice.address, BOB, composed)
+        queue_id = submission.send(client, alice.address, BOB, composed)
     arrived = internet.raw(internet.wait_for_message(BOB, composed["Subject"])["id"])
     report = email.message.EmailMessage()
     report["From"], report["To"] = "MAILER-DAEMON@mx.example.net", alice.address

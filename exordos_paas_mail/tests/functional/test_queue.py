@@ -7,7 +7,6 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import functools
-import re
 import typing as tp
 import uuid
 
@@ -44,13 +43,7 @@ class Queue:
         """Return the queue id of a new message to *recipient*."""
         composed = submission.message(self.alice.address, recipient)
         with self.relay.logged_in(self.alice.address, self.alice.password) as client:
-            client.mail(self.alice.address)
-            client.rcpt(recipient)
-            code, answer = client.data(composed.as_bytes())
-        found = re.search(rb"id=(\S+)", answer)
-        assert code == 250, answer
-        assert found, answer
-        return found[1].decode()
+            return submission.send(client, self.alice.address, recipient, composed)
 
     def items(self) -> list[rest.Json]:
         return self.owner.list(f"{self.path}/queue/", recipient_domain=self.domain)

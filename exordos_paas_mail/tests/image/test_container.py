@@ -126,6 +126,16 @@ def test_mail_env_makes_it_a_relay_and_a_new_image_keeps_it_one(
     assert container.run("find", "/var/log/exim4", "-name", "paniclog", "-size", "+0") == ""
 
 
+def said_unheard(container: containers.Container, unit: str) -> str:
+    """Return what a daemon has said once it has tried to reach a control plane."""
+    return waiting.until(
+        f"{unit} has tried to reach the control plane",
+        lambda: container.run("journalctl", "--output=cat", "--unit", unit),
+        60,
+        lambda said: "does not answer" in said,
+    )
+
+
 def test_what_became_of_mail_is_kept_while_nobody_takes_it(
     container: containers.Container,
 ) -> None:
@@ -135,14 +145,7 @@ def test_what_became_of_mail_is_kept_while_nobody_takes_it(
     guests.wait_for_queue(container, 1)
     unit = f"{constants.EVENTS_UNIT}.service"
     # It tries to send what it has kept, as the node and with its key: it has read all of it.
-    waiting.until(
-        "the daemon has events",
-        lambda: (
-            "does not answer" in container.run("journalctl", "--output=cat", "--unit", unit) or None
-        ),
-        60,
-    )
-    said = container.run("journalctl", "--output=cat", "--unit", unit)
+    said = said_unheard(container, unit)
     store = container.run("stat", "--format=%U %a", f"{constants.EVENTS_DIR}/events.sqlite")
 
     assert guests.unit_states(container, unit) == {unit: "active"}
@@ -211,14 +214,7 @@ def test_the_queue_is_looked_at_while_nobody_hears_of_it(
     guests.wait_for_queue(container, 1)
     unit = f"{constants.QUEUE_UNIT}.service"
     # It looks at the queue before it asks the control plane.
-    waiting.until(
-        "the daemon asks the control plane",
-        lambda: (
-            "does not answer" in container.run("journalctl", "--output=cat", "--unit", unit) or None
-        ),
-        60,
-    )
-    said = container.run("journalctl", "--output=cat", "--unit", unit)
+    said = said_unheard(container, unit)
     own = [line for line in said.splitlines() if line.startswith("exordos-mail-queue: ")]
 
     assert guests.unit_states(container, unit) == {unit: "active"}

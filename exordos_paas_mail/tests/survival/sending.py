@@ -8,7 +8,6 @@ import contextlib
 import dataclasses
 import email.policy
 import itertools
-import re
 import smtplib
 import threading
 import time
@@ -97,9 +96,9 @@ class Clients:
             with self._lock:
                 self.sent.unanswered += 1
             raise
-        found = re.search(rb"id=(\S+)", answer)
+        queue_id = submission.queue_id(answer)
         with self._lock:
-            if code == 250 and found:
-                self.sent.accepted[found[1].decode()] = composed["Subject"]
+            if code == 250 and queue_id:
+                self.sent.accepted[queue_id] = composed["Subject"]
             else:
                 self.sent.refused.append(f"{code} {answer!r}")
