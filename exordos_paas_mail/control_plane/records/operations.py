@@ -30,7 +30,7 @@ from exordos_paas_mail.control_plane.records import operation_statuses as status
 
 if tp.TYPE_CHECKING:
     import uuid as sys_uuid
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection
 
     from exordos_paas_mail.codecs import queue_reports
 
@@ -132,12 +132,14 @@ def _check_room(session: tp.Any, instance: sys_uuid.UUID, action: str) -> None:
 
 
 def finish(
-    session: tp.Any, instance: sys_uuid.UUID, results: Iterable[queue_reports.Result]
+    session: tp.Any, instance: sys_uuid.UUID, results: Collection[queue_reports.Result]
 ) -> None:
     """Write what the node of *instance* tells of its operations; the instance is held.
 
     One that was given up is done all the same, if the node says so later.
     """
+    if not results:
+        return
     now = utils.timestamp(utils.now())
     for result in results:
         told = {
