@@ -21,6 +21,12 @@ _WRITE_ONLY: tp.Final = {
     constants.CREATE: field_permissions.Permissions.RW,
     constants.UPDATE: field_permissions.Permissions.RW,
 }
+# In the answers of a POST and of an action: they are those that make it.
+_SHOWN_ONCE: tp.Final = {
+    **_HIDDEN,
+    constants.CREATE: field_permissions.Permissions.RO,
+    constants.ACTION_POST: field_permissions.Permissions.RO,
+}
 
 
 def _without_null(field: tp.Mapping[str, tp.Any]) -> dict[str, tp.Any]:
@@ -58,9 +64,10 @@ class _Resource(_DescribesBodies):
     """A model as the API shows it: every field can be read and written but those named.
 
     The timestamps are always read-only; *set_once* is written by the POST alone, and
-    *write_only* goes in and never comes out. Nobody learns of *hidden*. *nullable* takes a
-    null, as well as a value of its type. *name_map* has the API's names of fields that the
-    model calls otherwise, *parent* is the field of the record that the path names.
+    *write_only* goes in and never comes out, *shown_once* comes out where it is made and nowhere
+    else. Nobody learns of *hidden*. *nullable* takes a null, as well as a value of its type.
+    *name_map* has the API's names of fields that the model calls otherwise, *parent* is the
+    field of the record that the path names.
     """
 
     def __init__(  # noqa: PLR0913 - all of them by name
@@ -70,6 +77,7 @@ class _Resource(_DescribesBodies):
         read_only: tp.Iterable[str] = (),
         set_once: tp.Iterable[str] = (),
         write_only: tp.Iterable[str] = (),
+        shown_once: tp.Iterable[str] = (),
         hidden: tp.Iterable[str] = (),
         nullable: tp.Iterable[str] = (),
         name_map: tp.Mapping[str, str] | None = None,
@@ -81,6 +89,7 @@ class _Resource(_DescribesBodies):
         fields = dict.fromkeys(("created_at", "updated_at", *read_only), _RO)
         fields |= dict.fromkeys(set_once, _SET_ONCE)
         fields |= dict.fromkeys(self.write_only, _WRITE_ONLY)
+        fields |= dict.fromkeys(shown_once, _SHOWN_ONCE)
         fields |= dict.fromkeys(hidden, _HIDDEN)
         super().__init__(
             model_class=model_class,

@@ -34,8 +34,9 @@ _PATH: tp.Final = f"/types/{constants.SLUG}/"
 _QUERY: tp.Final = re.compile(rf"({re.escape(_PATH)}[^\s?\"]*)\?[^\s\"]*")
 _BODY: tp.Final = re.compile(r"(?<= body=).*\Z", re.DOTALL)
 _REQUEST: tp.Final = "API > "
-# An answer that repeats a name, or a part of an expression, that a client sent.
-_REPEATS: tp.Final = re.compile(r"no such field|\"message\": ?\"q: ")
+# An answer that repeats a name, or a part of an expression, that a client sent; or that shows a
+# secret, once.
+_REPEATS: tp.Final = re.compile(r"no such field|\"message\": ?\"q: |\"secret_key\": ?\"")
 
 
 class NoBodies(logging.Filter):

@@ -67,6 +67,19 @@ def test_what_a_client_sent_in_place_of_a_name_is_in_the_answer_and_in_no_log(
     assert "cpu: must be an integer from 1 to 128" in caplog.text
 
 
+def test_an_answer_that_shows_a_secret_once_is_not_logged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    answer = b'{"uuid":"1","secret_key":"hunter2"}'
+    logging.getLogger(middleware.__name__).debug(
+        "API < %s %s headers=%s body=%r", 201, "POST http://cp/v1/types/mail/", [], answer
+    )
+    assert [record.getMessage() for record in caplog.records] == [
+        "API < 201 POST http://cp/v1/types/mail/ headers=[] body='<not logged>'"
+    ]
+
+
 def test_no_log_of_a_builder_has_a_hash_or_a_key(
     stage: stages.Stage, caplog: pytest.LogCaptureFixture
 ) -> None:
