@@ -27,6 +27,11 @@ def is_plain(text: object, size: int = FIELD_SIZE_MAX) -> tp.TypeGuard[str]:
     return isinstance(text, str) and len(text) <= size and text.isprintable()
 
 
+def is_number(value: object) -> tp.TypeGuard[int]:
+    """Return whether *value* is a number of 0 or more that may be told."""
+    return type(value) is int and 0 <= value <= NUMBER_MAX
+
+
 def dump(value: tp.Any) -> bytes:
     """Return *value* as JSON; ``load`` is the inverse."""
     return json.dumps(value, separators=(",", ":")).encode("ascii")
@@ -65,7 +70,7 @@ class Fields:
     def number(self, name: str) -> int:
         """Return a number of 0 or more."""
         value = self._value.get(name, 0)
-        if type(value) is not int or not 0 <= value <= NUMBER_MAX:
+        if not is_number(value):
             raise self.error(name)
         return value
 
@@ -96,6 +101,15 @@ class Fields:
         if not isinstance(values, dict) or len(values) > count:
             raise self.error(name)
         if not all(is_plain(key) and is_plain(value, size) for key, value in values.items()):
+            raise self.error(name)
+        return values
+
+    def numbers(self, name: str, count: int) -> dict[str, int]:
+        """Return numbers of 0 or more by name, at most *count*."""
+        values = self._value.get(name, {})
+        if not isinstance(values, dict) or len(values) > count:
+            raise self.error(name)
+        if not all(is_plain(key) and is_number(value) for key, value in values.items()):
             raise self.error(name)
         return values
 

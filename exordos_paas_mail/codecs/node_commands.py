@@ -5,7 +5,8 @@
 One row of the Status API a node holds the commands that are not done yet. It is
 sealed (``sealing``) and bound to its node and revision. Another node may put back an
 older row: so a command has an end, ``not_after``, and a node does each once. What
-became of it is in ``queue_reports``.
+became of it is in ``queue_reports``. The row says which documents there are for the
+node, too.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import enum
 import typing as tp
 import uuid as sys_uuid
 
-from exordos_paas_mail.codecs import bounded, domains, log_ids, sealing
+from exordos_paas_mail.codecs import bounded, domains, log_ids, node_documents, sealing
 
 if tp.TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -53,6 +54,8 @@ class Row(tp.NamedTuple):
     revision: int
     content: str
     """Sealed, in base64."""
+    documents: str = ""
+    """The index of the node's documents (``node_documents``), sealed; empty where it has none."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,7 +103,10 @@ def unseal(key: bytes, node: sys_uuid.UUID, row: Row) -> bytes:
 
 def render(row: Row) -> dict[str, tp.Any]:
     """Return *row* as the value of a row; ``parse`` is the inverse."""
-    return {"version": _VERSION, **row._asdict()}
+    value = {"version": _VERSION, **row._asdict()}
+    if not row.documents:
+        del value["documents"]
+    return value
 
 
 def parse(value: Mapping[str, tp.Any]) -> Row:
@@ -112,7 +118,10 @@ def parse(value: Mapping[str, tp.Any]) -> Row:
         raise ValueError("the box of commands has no revision")
     if not isinstance(content, str) or len(content) > _SEAL.sealed_size_max:
         raise ValueError("the box of commands has no content, or too much")
-    return Row(revision, content)
+    indexed = value.get("documents", "")
+    if not isinstance(indexed, str) or len(indexed) > node_documents.INDEX_SEALED_SIZE_MAX:
+        raise ValueError("the box of commands has no index of documents, or too much of it")
+    return Row(revision, content, indexed)
 
 
 def render_commands(commands: Iterable[Command]) -> bytes:

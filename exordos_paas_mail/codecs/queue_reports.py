@@ -18,7 +18,7 @@ import typing as tp
 import uuid as sys_uuid
 import zlib
 
-from exordos_paas_mail.codecs import bounded, domains, log_ids, sealing
+from exordos_paas_mail.codecs import bounded, domains, log_ids, node_documents, sealing
 
 if tp.TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -134,6 +134,8 @@ class State:
     """The other domains as one."""
     results: tuple[Result, ...] = ()
     """Of the commands that the control plane still asks for, the oldest first."""
+    documents: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    """By collection, the largest revision of an index all of whose shards the node has."""
 
 
 def row_uuid(node: sys_uuid.UUID, shard: Shard) -> sys_uuid.UUID:
@@ -229,6 +231,7 @@ def parse_state(data: bytes) -> State:
         domains=named,
         others=dataclasses.replace(_domain(fields.object("others")), domain=""),
         results=results,
+        documents=fields.numbers("documents", node_documents.COLLECTIONS_MAX),
     )
 
 

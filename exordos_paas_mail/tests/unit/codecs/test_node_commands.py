@@ -40,6 +40,12 @@ def test_the_largest_box_travels() -> None:
     assert node_commands.unseal(KEY, NODE, row) == content
 
 
+def test_a_box_without_documents_is_what_it_was_before_there_were_any() -> None:
+    assert node_commands.render(_sealed()).keys() == {"version", "revision", "content"}
+    row = _sealed()._replace(documents="sealed")
+    assert node_commands.parse(node_commands.render(row)) == row
+
+
 def test_a_box_opens_as_what_it_was_sealed_as_and_as_nothing_else() -> None:
     row = _sealed()
     for key, node, moved in (
@@ -62,6 +68,8 @@ def test_a_box_opens_as_what_it_was_sealed_as_and_as_nothing_else() -> None:
         {"revision": 2**60},
         {"content": None},
         {"content": "x" * 1_500_000},
+        {"documents": None},
+        {"documents": "x" * 1_500_000},
     ],
 )
 def test_what_is_no_box_is_refused(changes: dict[str, object]) -> None:

@@ -50,6 +50,7 @@ STATE = queue_reports.State(
         queue_reports.Result(OTHER, done=(QUEUE_ID,), count=1, failed={"x": "no"}, failed_count=1),
         queue_reports.Result(NODE, error="exim does not run"),
     ),
+    documents={"suppressions": 12, "webhooks": 0},
 )
 
 _numbers = st.integers(0, 2**53)
@@ -206,6 +207,8 @@ def test_a_message_is_told_once_and_in_its_place() -> None:
         {"domains": [{"domain": "x" * 254}]},
         {"domains": [{"domain": f"d{n}.example"} for n in range(201)]},
         {"others": []},
+        {"documents": {"x": -1}},
+        {"documents": {f"{n}": 1 for n in range(17)}},
         {"results": [{"id": "x"}]},
         {"results": [{"id": str(NODE), "failed": ["x"]}]},
         {"results": [{"id": str(NODE), "failed": {"x": "y" * 201}}]},
