@@ -23,6 +23,9 @@ if tp.TYPE_CHECKING:
 FLUSH_PERIOD: tp.Final = 2.0
 """Seconds for which events are gathered into one batch."""
 STORE_SIZE_MAX: tp.Final = 512 * 2**20
+HISTORY_SIZE_MAX: tp.Final = 256 * 2**20
+HISTORY_AGE_MAX: tp.Final = 7 * 86_400_000
+"""Milliseconds for which events are kept that the control plane has."""
 FREE_SIZE_MIN: tp.Final = 400 * 2**20
 """Octets of the data disk that are left to mail; exim takes none below 200 MB (main.j2)."""
 
@@ -157,7 +160,9 @@ class Recorder:
         self._make_room()
 
     def _make_room(self) -> None:
-        """Give up old events before mail has too little space."""
+        """Give up old events before mail has too little space, first those that are told."""
+        room = self._free() + self.store.history_size - FREE_SIZE_MIN
+        self.store.prune(min(HISTORY_SIZE_MAX, max(0, room)), _now() - HISTORY_AGE_MAX)
         _, taken = self.store.waiting()
         room = min(STORE_SIZE_MAX, max(_STORE_SIZE_MIN, self._free() + taken - FREE_SIZE_MIN))
         if taken > room:

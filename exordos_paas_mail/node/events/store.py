@@ -1,11 +1,11 @@
 # SPDX-FileCopyrightText: 2026 The mailaas authors
 # SPDX-License-Identifier: Apache-2.0
-"""The events that the control plane does not have yet, on the data disk.
+"""The events of a node on the data disk, those first that the control plane does not have yet.
 
 How far the log is read and what was read there are one transaction, so a process
 that is killed anywhere has lost nothing and takes nothing twice. A batch gets its
-number with its contents, before anybody is told of it, and goes when the control
-plane has it.
+number with its contents, before anybody is told of it. When the control plane has
+it, it is history: it stays for webhooks (``node.webhooks.history``) while there is room.
 """
 
 from __future__ import annotations
@@ -70,6 +70,17 @@ CREATE TABLE IF NOT EXISTS deferrals (
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS deferrals_serial ON deferrals (serial);
 """
+# Not of the version, as above. The events come last: what is before them is read without them.
+_HISTORY = """
+CREATE TABLE IF NOT EXISTS history (
+    seq INTEGER PRIMARY KEY,
+    told_at INTEGER NOT NULL,
+    count INTEGER NOT NULL,
+    size INTEGER NOT NULL,
+    events BLOB NOT NULL
+)
+"""
+_PRUNED_AT_ONCE = 100
 
 
 class DamagedError(Exception):
@@ -112,6 +123,10 @@ class Store:
         elif version != _VERSION:
             raise DamagedError(f"{self._path} is of version {version}")
         self._run(_COUNTERS)
+        self._run(_HISTORY)
+        ((size,),) = self._run("SELECT TOTAL(size) FROM history")
+        self.history_size = int(size)
+        """Octets that the history takes."""
         for statement in filter(str.strip, _DEFERRALS.split(";")):
             self._run(statement)
         try:
@@ -220,9 +235,40 @@ class Store:
         return self._oldest[1]
 
     def forget(self, seq: int) -> None:
-        """Forget the batch of that number: the control plane has it."""
-        self._run("DELETE FROM batches WHERE seq = ?", (seq,))
-        self._run("PRAGMA incremental_vacuum")
+        """Make the batch of that number history: the control plane has it."""
+        with self._transaction():
+            sizes = self._run(
+                "INSERT INTO history (seq, told_at, count, size, events)"
+                " SELECT seq, ?, count, size, events FROM batches WHERE seq = ? RETURNING size",
+                (time.time_ns() // 1_000_000, seq),
+            )
+            self._run("DELETE FROM batches WHERE seq = ?", (seq,))
+        self.history_size += sum(size for (size,) in sizes)
+        self._give_back()
+
+    def prune(self, size: int, before: int) -> None:
+        """Forget the oldest of the history until the others take at most *size* octets.
+
+        So goes what became history before a time, in milliseconds since 1970.
+        """
+        pruned = False
+        while oldest := self._run(
+            "SELECT seq, told_at, size FROM history ORDER BY seq LIMIT ?", (_PRUNED_AT_ONCE,)
+        ):
+            left = self.history_size
+            last = 0
+            for seq, told_at, own in oldest:
+                if left <= size and told_at >= before:
+                    break
+                left -= own
+                last = seq
+            if not last:
+                break
+            self._run("DELETE FROM history WHERE seq <= ?", (last,))
+            self.history_size = left
+            pruned = True
+        if pruned:
+            self._give_back()
 
     def waiting(self) -> tuple[int, int]:
         """Return how many events wait, and how many octets they take."""
@@ -255,8 +301,14 @@ class Store:
                 event_figures.count(gaps, gap)
             self._count(gaps)
         if given_up:
-            self._run("PRAGMA incremental_vacuum")
+            self._give_back()
         return given_up
+
+    def _give_back(self) -> None:
+        """Make the file as small as what is in it."""
+        # A statement of its own frees one page: it is to be stepped for each, and has no rows.
+        with self._damage_noticed():
+            self._db.executescript("PRAGMA incremental_vacuum")
 
     def _count(self, counters: Mapping[str, int]) -> None:
         for name, value in counters.items():
@@ -277,8 +329,13 @@ class Store:
                 self._db.rollback()
 
     def _run(self, statement: str, values: Sequence[tp.Any] = ()) -> list[tp.Any]:
-        try:
+        with self._damage_noticed():
             return self._db.execute(statement, values).fetchall()
+
+    @contextlib.contextmanager
+    def _damage_noticed(self) -> Iterator[None]:
+        try:
+            yield
         except sqlite3.DatabaseError as error:
             # SQLITE_CORRUPT and SQLITE_NOTADB, and no other, are no subclass.
             if type(error) is sqlite3.DatabaseError:

@@ -8,7 +8,9 @@ import random
 import sqlite3
 import subprocess
 import sys
+import time
 import typing as tp
+import zlib
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,7 +18,7 @@ import pytest
 from exordos_paas_mail.codecs import event_batches, mail_events
 from exordos_paas_mail.codecs.mail_events import Event, Type
 from exordos_paas_mail.node.events import counts as counts_
-from exordos_paas_mail.node.events import follower, store
+from exordos_paas_mail.node.events import follower, recorder, store
 
 if TYPE_CHECKING:
     import pathlib
@@ -89,8 +91,9 @@ def test_events_that_are_given_up_leave_a_gap_and_no_hole(tmp_path: pathlib.Path
         ("the node had no room for more events", 100)
     }
     assert len(gaps) * 100 == given_up
+    opened.prune(0, 0)
     opened.close()
-    assert (tmp_path / store.FILE_NAME).stat().st_size <= 7 * 4096
+    assert (tmp_path / store.FILE_NAME).stat().st_size <= 8 * 4096
 
 
 @pytest.mark.parametrize("spoil", ["text", "middle", "version", "empty"])
@@ -148,8 +151,8 @@ def test_nobody_else_opens_the_store(tmp_path: pathlib.Path) -> None:
 def test_equal_events_of_a_minute_are_one(at: list[int], told: list[tuple[int, int]]) -> None:
     counts = counts_.Counts()
     found = []
-    for time in at:
-        found += counts.add(dataclasses.replace(FAILED, at=time))
+    for moment in at:
+        found += counts.add(dataclasses.replace(FAILED, at=moment))
     found += counts.due(at[-1] + counts_.PERIOD)
     assert [(event.at, event.count) for event in found] == told
     assert counts.held() == []
@@ -157,8 +160,8 @@ def test_equal_events_of_a_minute_are_one(at: list[int], told: list[tuple[int, i
 
 def test_a_restart_goes_on_counting() -> None:
     counts = counts_.Counts()
-    for time in (0, 1000, 2000):
-        counts.add(dataclasses.replace(FAILED, at=time))
+    for moment in (0, 1000, 2000):
+        counts.add(dataclasses.replace(FAILED, at=moment))
     counts = counts_.Counts(counts.held())
     assert counts.add(dataclasses.replace(FAILED, at=3000)) == []
     assert counts.due(100_000) == [dataclasses.replace(FAILED, at=3000, count=3)]
@@ -222,3 +225,61 @@ def test_the_oldest_that_waits_is_told(tmp_path: pathlib.Path) -> None:
     assert opened.oldest_at() == 6_000
     opened.forget(2)
     assert opened.oldest_at() == 0
+
+
+def history(directory: pathlib.Path) -> list[tuple[int, list[Event]]]:
+    with sqlite3.connect(directory / store.FILE_NAME) as database:
+        rows = database.execute("SELECT seq, events FROM history ORDER BY seq").fetchall()
+    database.close()
+    return [(seq, mail_events.parse(zlib.decompress(packed))) for seq, packed in rows]
+
+
+def test_what_the_control_plane_has_is_history(tmp_path: pathlib.Path) -> None:
+    opened = store.Store(tmp_path)
+    opened.keep(events(3), POSITION, [])
+    opened.keep(events(1), POSITION, [])
+    assert history(tmp_path) == []
+    opened.forget(1)
+    opened.forget(1)
+    assert history(tmp_path) == [(1, events(3))]
+    assert opened.waiting()[0] == 1
+    size = opened.history_size
+    assert size > 0
+    opened.close()
+    again = store.Store(tmp_path)
+    assert again.history_size == size
+
+
+def test_of_the_history_the_oldest_goes_first(tmp_path: pathlib.Path) -> None:
+    words = random.Random(1)  # noqa: S311 - no secret
+    opened = store.Store(tmp_path)
+    for number in range(1, 252):
+        opened.keep(events(5, words.randbytes(200).hex()), POSITION, [])
+        opened.forget(number)
+    whole = opened.history_size
+    opened.prune(whole, 0)
+    assert len(history(tmp_path)) == 251
+    opened.prune(whole // 10, 0)
+    left = [seq for seq, _ in history(tmp_path)]
+    assert left == list(range(252 - len(left), 252))
+    assert 20 <= len(left) <= 26
+    assert opened.history_size <= whole // 10
+    opened.prune(whole, time.time_ns() // 1_000_000 + 1)
+    assert (history(tmp_path), opened.history_size) == ([], 0)
+
+
+def test_history_gives_way_to_mail_before_events_do(tmp_path: pathlib.Path) -> None:
+    words = random.Random(1)  # noqa: S311 - no secret
+    log = tmp_path / "mainlog"
+    log.write_text("")
+    free = 2**40
+    reader = recorder.Recorder(log, tmp_path, lambda: free)
+    for number in (1, 2):
+        reader.store.keep(events(400, words.randbytes(200).hex()), POSITION, [])
+        if number == 1:
+            reader.store.forget(1)
+    reader._make_room()
+    assert (len(history(tmp_path)), reader.store.waiting()[0]) == (1, 400)
+    free = recorder.FREE_SIZE_MIN - reader.store.history_size
+    reader._make_room()
+    assert (len(history(tmp_path)), reader.store.waiting()[0]) == (0, 400)
