@@ -165,7 +165,7 @@ def ensure(layer: Layer, report: Report = print) -> list[pathlib.Path]:
     home = _LAYERS / f"{layer.name}-{key(layer)[:12]}"
     _LAYERS.mkdir(parents=True, exist_ok=True)
     with _locked(layer.name):
-        if not home.exists():
+        if not _ask(home):
             started = time.monotonic()
             report(f"building image layer {layer.name}")
             partial = home.with_suffix(".partial")
@@ -173,11 +173,20 @@ def ensure(layer: Layer, report: Report = print) -> list[pathlib.Path]:
                 shutil.rmtree(partial)
             (partial / "root").mkdir(parents=True)
             layer.build(below, partial)
-            partial.rename(home)
-            _prune()
+            with _locked("prune"):
+                partial.rename(home)
+                _prune()
             report(f"image layer {layer.name} built in {time.monotonic() - started:.0f} s")
-    os.utime(home)  # when it was last asked for
     return [home / "root", *below]
+
+
+def _ask(home: pathlib.Path) -> bool:
+    """Note that a layer is asked for; return whether it is there."""
+    with _locked("prune"):  # of another build
+        there = home.exists()
+        if there:
+            os.utime(home)
+        return there
 
 
 def hold(directory: pathlib.Path) -> None:

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Install the Debian packages that are missing: tools/system-packages.sh PACKAGE...
-# Says what it installs; does nothing, silently, when all are there.
+# Says what it installs; does nothing, silently, when all are there. Two at once take turns.
 set -Eeuo pipefail
 shopt -s inherit_errexit
 
@@ -31,14 +31,16 @@ main() {
     printf 'This machine has no apt-get. Install by its own means: %s\n' "$*" >&2
     return 1
   }
+  exec 9<"${BASH_SOURCE[0]}"
+  flock 9
   local -a wanted
   mapfile -t wanted < <(missing "$@")
   ((${#wanted[@]})) || return 0
   printf 'Installing system packages: %s\n' "${wanted[*]}"
   # The lock is waited for: a fresh machine may be running its own updates.
-  as_root apt-get -q -o DPkg::Lock::Timeout=300 update >/dev/null
+  as_root apt-get -q -o DPkg::Lock::Timeout=300 update >/dev/null 9<&-
   as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=300 \
-    install --no-install-recommends "${wanted[@]}" >/dev/null
+    install --no-install-recommends "${wanted[@]}" >/dev/null 9<&- # or a daemon of theirs holds it
 }
 
 main "$@"

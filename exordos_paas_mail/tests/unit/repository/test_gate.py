@@ -5,7 +5,9 @@
 import os
 import pathlib
 import re
+import signal
 import subprocess
+import time
 
 import pytest
 import yaml
@@ -34,24 +36,59 @@ MORE = {"coverage": ["coverage"], "clients": ["test-clients", "stand-down"]}
 EVERYTHING = [target for targets in PARTS.values() for target in targets]
 
 
-def run_gate(
-    directory: pathlib.Path, *parts: str, broken: str = "nothing"
-) -> tuple[int, str, list[str]]:
-    """Run the gate with a make that does nothing: status, what it complains of, the targets."""
-    made = directory / "made"
+# In the order in which they begin; those of a lane by themselves.
+FIRST = ["lint", "typecheck"]
+STAND = ["functional", "stand-down"]
+OTHERS = ["test", "test-workflows", "test-metrics", "test-relay", "test-image"]
+ALONE = [
+    "benchmark-agent",
+    "benchmark-control-plane",
+    "benchmark-dns",
+    "benchmark-events",
+    "benchmark-relay",
+    "test-vm",
+]
+
+
+_UNTIL_INTERRUPTED = (
+    "trap 'echo ended >>made; exit 1' INT; touch ready; while :; do sleep 0.01; done"
+)
+
+
+def _once(name: str) -> str:
+    """Return the commands that wait for the file *name* of another target."""
+    return f"while ! [ -e {name} ]; do sleep 0.01; done"
+
+
+def start_gate(directory: pathlib.Path, *parts: str, **targets: str) -> subprocess.Popen[str]:
+    """Start the gate with a make that does nothing, or what *targets* has for a target."""
+    cases = "".join(f"{name}) {script};;\n" for name, script in targets.items())
     make = directory / "make"
     make.write_text(
-        f'#!/bin/sh\nshift\necho "$@" >>{made}\n[ "$1" != {broken} ]\n', encoding="utf-8"
+        f'#!/bin/sh\nshift\ncd {directory}\necho "$1" >>made\ncase $1 in\n{cases}esac\n',
+        encoding="utf-8",
     )
     make.chmod(0o755)
-    result = subprocess.run(
+    return subprocess.Popen(
         [GATE, *parts],
-        env={"PATH": f"{directory}:{os.environ['PATH']}"},
-        capture_output=True,
+        env={"PATH": f"{directory}:{os.environ['PATH']}", "TMPDIR": str(directory)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        check=False,
     )
-    return result.returncode, result.stderr, made.read_text().split() if made.exists() else []
+
+
+def made(directory: pathlib.Path) -> list[str]:
+    """Return the targets that a gate has made, in the order of their beginning."""
+    names = directory / "made"
+    return names.read_text().split() if names.exists() else []
+
+
+def run_gate(directory: pathlib.Path, *parts: str, **targets: str) -> tuple[int, str, list[str]]:
+    """Run the gate: its status, what it complains of, the targets."""
+    with start_gate(directory, *parts, **targets) as gate:
+        _, complaints = gate.communicate()
+    return gate.returncode, complaints, made(directory)
 
 
 def workflow_steps(*names: str) -> list[str]:
@@ -71,14 +108,79 @@ def test_a_part_runs_its_targets(tmp_path: pathlib.Path, part: str, targets: lis
     assert run_gate(tmp_path, part) == (0, "", targets)
 
 
-def test_the_gate_runs_everything_in_order(tmp_path: pathlib.Path) -> None:
-    assert run_gate(tmp_path) == (0, "", EVERYTHING)
+def test_the_gate_runs_everything_and_alone_what_measures(tmp_path: pathlib.Path) -> None:
+    status, complaints, targets = run_gate(tmp_path)
+
+    assert (status, complaints) == (0, "")
+    assert sorted(targets) == sorted(["venv", *EVERYTHING])
+    lanes = targets[len(FIRST) + 1 : -len(ALONE)]
+    assert targets == [*FIRST, "venv", *lanes, *ALONE]
+    assert [target for target in lanes if target in STAND] == STAND
+    assert [target for target in lanes if target in OTHERS] == OTHERS
+
+
+def test_a_gate_that_ends_leaves_no_file_and_tells_the_time_of_each_target(
+    tmp_path: pathlib.Path,
+) -> None:
+    with start_gate(tmp_path, "static", "unit", "stand") as gate:
+        output, _ = gate.communicate()
+
+    rows = output.partition("\n=== times\n")[2].splitlines()
+    told = [re.fullmatch(r" +\d+ s  (.*)", row) for row in rows]
+    names = [row[1] for row in told if row]
+    assert len(names) == len(rows)
+    assert sorted(names) == sorted([*FIRST, "test", *STAND, "in all"])
+    assert names[-1] == "in all"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["made", "make"]
+
+
+def test_what_a_test_beside_the_stand_says_is_shown_in_one_piece(tmp_path: pathlib.Path) -> None:
+    says = f"echo one; touch one; {_once('two')}; echo three; touch three"
+    stand = f"{_once('one')}; echo two; touch two; {_once('three')}"
+
+    with start_gate(tmp_path, "unit", "stand", test=says, functional=stand) as gate:
+        output, _ = gate.communicate()
+
+    assert gate.returncode == 0, output
+    assert "\n=== make test\none\nthree\n=== make test: " in output
 
 
 def test_the_gate_ends_at_the_first_target_that_fails(tmp_path: pathlib.Path) -> None:
-    status, _, made = run_gate(tmp_path, broken="test")
+    status, _, targets = run_gate(tmp_path, typecheck="exit 1")
 
-    assert (status, made) == (1, ["lint", "typecheck", "test"])
+    assert (status, targets) == (1, FIRST)
+
+
+@pytest.mark.parametrize(("fails", "other"), [("test", "functional"), ("functional", "test")])
+def test_a_failure_in_one_lane_ends_the_other(
+    tmp_path: pathlib.Path, fails: str, other: str
+) -> None:
+    targets = {other: _UNTIL_INTERRUPTED, fails: f"{_once('ready')}; echo reason; exit 1"}
+
+    with start_gate(tmp_path, "unit", "relay", "stand", **targets) as gate:
+        output, _ = gate.communicate()
+
+    assert gate.returncode != 0
+    assert "reason\n" in output
+    assert f" s  {fails}, failed\n" in output.partition("\n=== times\n")[2]
+    assert sorted(made(tmp_path)) == sorted(["venv", fails, other, "ended"])
+
+
+@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
+def test_an_interruption_ends_both_lanes(tmp_path: pathlib.Path, by: signal.Signals) -> None:
+    targets = {
+        "test": _UNTIL_INTERRUPTED.replace("ready", "ready-too"),
+        "functional": _UNTIL_INTERRUPTED,
+    }
+
+    with start_gate(tmp_path, "unit", "stand", **targets) as gate:
+        while not all((tmp_path / name).exists() for name in ("ready", "ready-too")):
+            time.sleep(0.01)
+        gate.send_signal(by)
+        gate.communicate()
+
+    assert gate.returncode == 128 + by
+    assert sorted(made(tmp_path)) == ["ended", "ended", "functional", "test", "venv"]
 
 
 def test_an_unknown_part_is_refused_before_anything_runs(tmp_path: pathlib.Path) -> None:
