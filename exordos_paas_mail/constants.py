@@ -65,6 +65,8 @@ PASSWD_FILE: tp.Final = "/etc/exim4/passwd"
 PASSWD_INDEX_FILE: tp.Final = "/etc/exim4/passwd.cdb"
 SENDERS_FILE: tp.Final = "/etc/exim4/senders"
 SENDERS_INDEX_FILE: tp.Final = "/etc/exim4/senders.cdb"
+LIMITS_FILE: tp.Final = "/etc/exim4/limits"
+LIMITS_INDEX_FILE: tp.Final = "/etc/exim4/limits.cdb"
 # There from before the account file is replaced until exim4 has reloaded.
 RELOAD_PENDING_FILE: tp.Final = "/etc/exim4/passwd.reload-pending"
 DOMAINS_FILE: tp.Final = "/etc/exim4/domains"

@@ -32,6 +32,7 @@ class MailInstanceNode(
     passwd = properties.property(types.AllowNone(types.String()), default=None)
     domains = properties.property(types.AllowNone(types.String()), default=None)
     senders = properties.property(types.AllowNone(types.String()), default=None)
+    limits = properties.property(types.AllowNone(types.String()), default=None)
 
     status = properties.property(types.String(), default=statuses.NEW)
     error = properties.property(types.String(), default="")

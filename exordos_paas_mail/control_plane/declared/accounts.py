@@ -26,7 +26,7 @@ class DeclaredAccount(base.Declared, accounts.AccountRecord):
     verify unless somebody set another, before a new one is made.
     """
 
-    _SPELLED = ("username", "instance", "password_hash", "senders")
+    _SPELLED = ("username", "instance", "password_hash", "senders", "limits")
     _ERROR = "error"
 
     declared = properties.property(types.Dict(), default=dict)

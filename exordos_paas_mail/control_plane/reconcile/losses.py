@@ -9,10 +9,12 @@ instance's ``error`` says what that costs, if it costs this instance anything.
 
 from __future__ import annotations
 
+import json
 import types
 import typing as tp
 
 from exordos_paas_mail import constants, utils
+from exordos_paas_mail.codecs import limits
 
 if tp.TYPE_CHECKING:
     import uuid as sys_uuid
@@ -61,10 +63,26 @@ def _senders(session: tp.Any, instance: sys_uuid.UUID) -> str:
     return "let its accounts send as other addresses than their own" if row["needed"] else ""
 
 
+def _limits(session: tp.Any, instance: sys_uuid.UUID) -> str:
+    none = json.dumps(dict(limits.NONE))
+    (row,) = session.execute(
+        "SELECT limits <> %s::jsonb OR EXISTS (SELECT FROM mail_accounts WHERE instance = i.uuid"
+        " AND active AND limits <> %s::jsonb) AS needed FROM mail_instances i WHERE uuid = %s",
+        (none, none, str(instance)),
+    ).fetchall() or ({"needed": False},)
+    return "hold its accounts to their limits" if row["needed"] else ""
+
+
 # By the field of a part, see ``targets``, or of a fact: what an image without it
 # cannot do for an instance, empty if the instance does not need it.
 LOSSES: tp.Final[Mapping[str, Callable[[tp.Any, sys_uuid.UUID], str]]] = types.MappingProxyType(
-    {"passwd": _accounts, "hostname": _hostname, "domains": _domains, "senders": _senders}
+    {
+        "passwd": _accounts,
+        "hostname": _hostname,
+        "domains": _domains,
+        "senders": _senders,
+        "limits": _limits,
+    }
 )
 
 

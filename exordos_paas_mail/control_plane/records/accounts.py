@@ -11,6 +11,7 @@ from restalchemy.storage import exceptions as storage_exceptions
 
 from exordos_paas_mail import utils
 from exordos_paas_mail.codecs import crypt_strings, password_hashes, rules
+from exordos_paas_mail.codecs import limits as limits_
 from exordos_paas_mail.control_plane.records import (
     base,
     erasures,
@@ -36,7 +37,14 @@ class AccountRecord(base.Record, models.ModelWithProject, base.Stored):
     __tablename__ = "mail_accounts"
 
     # What the node's copy of an account is made of.
-    _ON_NODE: tp.ClassVar[tuple[str, ...]] = ("username", "password_hash", "active", "senders")
+    _ON_NODE: tp.ClassVar[tuple[str, ...]] = (
+        "username",
+        "password_hash",
+        "active",
+        "senders",
+        "limits",
+        "on_limit",
+    )
 
     name = properties.property(fields.Text(0, 255), default="")
     instance = relationships.relationship(instances.MailInstance, required=True, read_only=True)
@@ -45,6 +53,9 @@ class AccountRecord(base.Record, models.ModelWithProject, base.Stored):
     active = properties.property(fields.Boolean(), default=True)
     # None is what the instance's ``sender_policy`` says.
     senders = properties.property(types.AllowNone(fields.Senders()), default=None)
+    # How much it may send beside what the instance's say, and what is done beyond a limit.
+    limits = properties.property(fields.Limits(), default=lambda: dict(limits_.NONE))
+    on_limit = properties.property(types.Enum(list(limits_.ON_LIMIT)), default=limits_.DEFER)
     # Why the manifest that declares the account is not applied.
     error = properties.property(types.String(), default="")
 

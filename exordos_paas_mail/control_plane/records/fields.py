@@ -23,6 +23,7 @@ from restalchemy.dm import types
 from exordos_paas_mail.codecs import (
     crypt_strings,
     domains,
+    limits,
     log_ids,
     node_commands,
     password_hashes,
@@ -303,6 +304,35 @@ class InstanceLog(types.Dict):
                 **numbers,
             },
             "additionalProperties": False,
+        }
+
+
+class Limits(types.Dict):
+    """How much may be sent; a limit that is left out or null is none."""
+
+    def check(self, value: tp.Any) -> dict[str, int | None]:
+        """Return *value* with all limits; RuleError names what is wrong."""
+        if not isinstance(value, dict):
+            raise rules.RuleError("must be an object")
+        for name, number in value.items():
+            if name not in limits.FIELDS:
+                raise rules.RuleError(f"each must be one of {', '.join(limits.FIELDS)}")
+            highest = limits.HIGHEST[name]
+            if number is not None and (type(number) is not int or not 1 <= number <= highest):
+                raise rules.RuleError(f"{name} must be null, or an integer from 1 to {highest}")
+        return {**limits.NONE, **value}
+
+    def to_openapi_spec(self, prop_kwargs: tp.Any) -> dict[str, tp.Any]:
+        openapi = {"openapi": prop_kwargs.get("openapi")}
+        numbers = {
+            name: types.AllowNone(types.Integer(1, highest)).to_openapi_spec(dict(openapi))
+            for name, highest in limits.HIGHEST.items()
+        }
+        return {
+            **super().to_openapi_spec(prop_kwargs),
+            "properties": numbers,
+            "additionalProperties": False,
+            "example": {"recipients_per_hour": 500, "message_size_mb": 10},
         }
 
 

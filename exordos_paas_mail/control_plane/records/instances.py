@@ -13,6 +13,7 @@ from restalchemy.storage import exceptions as storage_exceptions
 
 from exordos_paas_mail import constants, utils
 from exordos_paas_mail.codecs import crypt_strings, senders
+from exordos_paas_mail.codecs import limits as limits_
 from exordos_paas_mail.control_plane.records import (
     base,
     domain_states,
@@ -61,6 +62,8 @@ class MailInstance(base.Record, models.ModelWithProject, base.Stored):
     sender_policy = properties.property(
         types.Enum(list(senders.DEFAULTS)), default=senders.POLICY_DOMAIN
     )
+    # How much all accounts together may send.
+    limits = properties.property(fields.Limits(), default=lambda: dict(limits_.NONE))
     # That of the primary domain, which has it too.
     dns = properties.property(fields.Publishing(), default=lambda: {"kind": fields.PUBLISH_NOWHERE})
     # How much of what became of its mail is kept.

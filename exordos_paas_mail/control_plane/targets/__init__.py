@@ -7,7 +7,7 @@ from __future__ import annotations
 import types
 import typing as tp
 
-from exordos_paas_mail.control_plane.targets import accounts, domains, senders
+from exordos_paas_mail.control_plane.targets import accounts, domains, limits, senders
 
 if tp.TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -17,7 +17,12 @@ if tp.TYPE_CHECKING:
 # node.parts has the same fields; what a field's text may be is its codec's to say.
 PARTS: tp.Final[Mapping[str, Callable[[tp.Any, instances.MailInstance], str]]] = (
     types.MappingProxyType(
-        {"passwd": accounts.text, "domains": domains.text, "senders": senders.text}
+        {
+            "passwd": accounts.text,
+            "domains": domains.text,
+            "senders": senders.text,
+            "limits": limits.text,
+        }
     )
 )
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import types
 import typing as tp
 
-from exordos_paas_mail.node.parts import accounts, base, domains, senders
+from exordos_paas_mail.node.parts import accounts, base, domains, limits, senders
 
 if tp.TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -23,10 +23,15 @@ if tp.TYPE_CHECKING:
 Part = base.Part
 Telling = base.Telling
 
-# In this order: no account that can log in before it is known what it may send as. Exim takes
-# a table of domains without a senders file for one that was lost.
+# In this order: no account that can log in before it is known what it may send as, and how
+# much. Exim takes a table of domains without a senders file for one that was lost.
 PARTS: tp.Final[Mapping[str, Callable[[machine.Machine], Part]]] = types.MappingProxyType(
-    {"senders": senders.Senders, "domains": domains.Domains, "passwd": accounts.Accounts}
+    {
+        "senders": senders.Senders,
+        "limits": limits.Limits,
+        "domains": domains.Domains,
+        "passwd": accounts.Accounts,
+    }
 )
 
 

@@ -12,10 +12,11 @@ from restalchemy.dm import filters
 from restalchemy.storage.sql import engines
 
 from exordos_paas_mail import models
-from exordos_paas_mail.codecs import password_hashes
+from exordos_paas_mail.codecs import limits, password_hashes
 from exordos_paas_mail.tests.unit.control_plane import api_client, gservice
 
 PASSWORD = "Tr0ub4dor&3"
+NO_LIMITS = dict(limits.NONE)
 
 
 def stored_hash(account: str) -> str:
@@ -38,6 +39,7 @@ def test_an_instance_is_shown_as_it_was_made(api: api_client.Client) -> None:
         "domain": "mail.example.com",
         "hostname": None,
         "sender_policy": "domain",
+        "limits": NO_LIMITS,
         "log": {"level": "all", "retention_days": 14, "max_rows": 1_000_000},
         "cpu": 1,
         "ram": 1024,
@@ -158,6 +160,8 @@ def test_an_account_shows_neither_password_nor_hash(api: api_client.Client) -> N
         "username": "noreply",
         "active": True,
         "senders": None,
+        "limits": NO_LIMITS,
+        "on_limit": "defer",
         "error": "",
         "created_at": made["created_at"],
         "updated_at": made["updated_at"],

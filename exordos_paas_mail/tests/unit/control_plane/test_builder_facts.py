@@ -180,6 +180,7 @@ def test_a_part_that_the_image_of_a_node_lacks_is_not_sent_and_told(stage: stage
         "domain": "mail.example.com",
         "domains": "mail.example.com:send:platform/rsa/sign\n",
         "senders": "*:domain\n.:1\n",
+        "limits": "*:\n.:1\n",
     }
     assert stage.shown("status", "error") == lost
     before = gservice.row_versions()
@@ -226,6 +227,29 @@ def test_senders_that_the_image_does_not_know_are_told_where_they_are_asked_for(
         stage.api.patch(path, changes)
         stage.services.tick(2)
         assert "senders" not in node.target()
+        assert stage.shown("error") == (error,)
+
+
+def test_limits_that_the_image_does_not_know_are_told_where_they_are_asked_for(
+    stage: stages.Stage,
+) -> None:
+    said = (
+        "the node's image is older than this control plane and cannot hold its accounts to their"
+        " limits: set the instance's version again to get the image it has now"
+    )
+    node = stage.serving()
+    account = stage.api.account(stage.path)
+    node.report(lacking={"limits"}, dkim_public_key=stages.DKIM)
+    for path, changes, error in (
+        (stage.path, {"limits": {"recipients_per_day": 9}}, said),
+        (stage.path, {"limits": {}}, ""),
+        (account, {"limits": {"recipients_per_day": 9}}, said),
+        (account, {"active": False}, ""),
+        (account, {"active": True, "limits": {}, "on_limit": "hold"}, ""),
+    ):
+        stage.api.patch(path, changes)
+        stage.services.tick(2)
+        assert "limits" not in node.target()
         assert stage.shown("error") == (error,)
 
 

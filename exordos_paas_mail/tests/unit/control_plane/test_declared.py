@@ -308,6 +308,26 @@ def test_an_account_settles_and_costs_no_write(
         assert password_hashes.verify(PASSWORD, found.password_hash)
 
 
+def test_declared_limits_settle_and_say_what_is_wrong_with_one(manager: ElementManager) -> None:
+    manager.declare("instances", INSTANCE, **instance(limits={"recipients_per_day": 100}))
+    spelled = account(limits={"recipients_per_hour": 5, "message_size_mb": None}, on_limit="hold")
+    manager.declare("instances.accounts", ACCOUNT, **spelled)
+    manager.loop()
+    assert manager.is_settled("instances", INSTANCE)
+    assert manager.is_settled("instances.accounts", ACCOUNT)
+    found = models.MailAccount.objects.get_one()
+    assert (found.limits["recipients_per_hour"], found.on_limit) == (5, "hold")
+    before = gservice.row_versions()
+    manager.loop()
+    assert gservice.row_versions() == before
+
+    manager.declare("instances.accounts", ACCOUNT, **account(limits={"recipients_per_hour": 0}))
+    manager.loop()
+    found = models.MailAccount.objects.get_one()
+    assert found.limits["recipients_per_hour"] == 5
+    assert found.error.startswith("limits: recipients_per_hour must be null, or an integer")
+
+
 def test_declared_senders_settle_once_the_instance_has_their_domain(
     manager: ElementManager, api: api_client.Client
 ) -> None:

@@ -16,6 +16,7 @@ import psycopg
 import pytest
 
 from exordos_paas_mail import definition, models
+from exordos_paas_mail.codecs import limits
 from exordos_paas_mail.control_plane.records import base
 
 if tp.TYPE_CHECKING:
@@ -263,6 +264,34 @@ def test_accounts_of_the_release_before_go_on_as_themselves(empty: Database) -> 
     empty.apply()
     empty.execute(instance.format(5))
     assert empty.execute("SELECT sender_policy FROM mail_instances") == [("account",)] * 2
+
+
+def test_accounts_of_the_release_before_have_no_limits(empty: Database) -> None:
+    empty.apply("0014-queue.py")
+    empty.execute(
+        "INSERT INTO mail_versions VALUES"
+        " ('10000000-0000-4000-8000-000000000000', 'v', '', 'image', now(), now())"
+    )
+    empty.execute(
+        "INSERT INTO mail_instances (uuid, name, project_id, domain, cpu, ram, disk_size, version,"
+        " created_at, updated_at) VALUES ('20000000-0000-4000-8000-000000000000', 'n',"
+        " '30000000-0000-4000-8000-000000000000', 'a.example.com', 1, 512, 8,"
+        " '10000000-0000-4000-8000-000000000000', now(), now())"
+    )
+    empty.execute(
+        "INSERT INTO mail_accounts (uuid, project_id, instance, username, password_hash,"
+        " created_at, updated_at) VALUES ('40000000-0000-4000-8000-000000000000',"
+        " '30000000-0000-4000-8000-000000000000', '20000000-0000-4000-8000-000000000000', 'a',"
+        " '$6$salt$hash', now(), now())"
+    )
+    none = dict(limits.NONE)
+    for _ in range(2):
+        empty.apply()
+        assert empty.execute("SELECT limits FROM mail_instances") == [(none,)]
+        assert empty.execute("SELECT limits, on_limit FROM mail_accounts") == [(none, "defer")]
+        empty.roll_back("0015-limits.py")
+        assert "limits" not in empty.columns("mail_instances")
+        assert not empty.columns("mail_accounts") & {"limits", "on_limit"}
 
 
 def test_migrations_are_known_by_uuids_that_no_other_plugin_has() -> None:

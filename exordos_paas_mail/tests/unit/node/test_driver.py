@@ -48,6 +48,7 @@ def test_the_first_target_is_written_reloaded_and_reported_with_all_facts(
         "dkim_selector": "platform",
         "domains": None,
         "senders": None,
+        "limits": None,
         "dkim_keys": "",
     }
     assert (stage.fact["status"], stage.settled) == ("ACTIVE", True)
