@@ -46,6 +46,7 @@ class MailDefinition(registry.PaaSDefinition):
         # of it: the builders' models in the API would be two of a kind.
         from exordos_paas_mail import infra_builder, paas_builder  # noqa: PLC0415
         from exordos_paas_mail.control_plane.dns import publisher, rounds  # noqa: PLC0415
+        from exordos_paas_mail.control_plane.documents import writer  # noqa: PLC0415
         from exordos_paas_mail.control_plane.events import ingester  # noqa: PLC0415
         from exordos_paas_mail.control_plane.queue import follower  # noqa: PLC0415
         from exordos_paas_mail.control_plane.runtime import threads  # noqa: PLC0415
@@ -62,6 +63,7 @@ class MailDefinition(registry.PaaSDefinition):
             publisher.service(core_username, core_password, core_api_base_url),
             threads.ThreadKeeper("mailaas-events", ingester.Ingester().run),
             threads.ThreadKeeper("mailaas-queue", follower.Follower().run),
+            threads.ThreadKeeper("mailaas-documents", writer.Writer().run),
         ]
 
     def get_agent_models(self) -> dict[str, str]:

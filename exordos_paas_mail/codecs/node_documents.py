@@ -67,10 +67,12 @@ def row_uuid(node: sys_uuid.UUID, collection: str, shard: str) -> sys_uuid.UUID:
 def seal(  # noqa: PLR0913 - what it is bound to
     key: bytes, node: sys_uuid.UUID, collection: str, shard: str, revision: int, content: bytes
 ) -> Row:
-    """Return *content*, of at most ``RAW_SIZE_MAX`` octets, as a row.
+    """Return *content* as a row; ValueError if it has more than ``RAW_SIZE_MAX`` octets.
 
     *key* is the node's own; each call gives another text.
     """
+    if len(content) > RAW_SIZE_MAX:
+        raise ValueError("the document is too large")
     bound_to = _bound_to(node, collection, shard, revision)
     return Row(collection, shard, revision, _SEAL.seal(key, bound_to, content))
 

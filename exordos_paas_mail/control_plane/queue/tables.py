@@ -39,7 +39,8 @@ def begin(session: tp.Any, node: nodes.Node) -> None:
     """Have the queue of the instance be that of *node*: what another one told is forgotten."""
     found = session.execute(
         "INSERT INTO mail_queues AS q (instance, node) VALUES (%s, %s)"
-        " ON CONFLICT (instance) DO UPDATE SET node = EXCLUDED.node, revisions = '{}'"
+        " ON CONFLICT (instance) DO UPDATE"
+        " SET node = EXCLUDED.node, revisions = '{}', documents = '{}'"
         " WHERE q.node IS DISTINCT FROM EXCLUDED.node RETURNING instance",
         (str(node.instance), str(node.uuid)),
     ).fetchall()
@@ -129,8 +130,8 @@ def tell(
     last has a table of its own.
     """
     session.execute(
-        "UPDATE mail_queues SET told_at = %s WHERE instance = %s",
-        (utils.timestamp(reported_at), str(instance)),
+        "UPDATE mail_queues SET told_at = %s, documents = %s::jsonb WHERE instance = %s",
+        (utils.timestamp(reported_at), json.dumps(dict(state.documents)), str(instance)),
     )
     told = (state.messages, _timestamp(state.oldest_at))
     session.execute(

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The mailaas authors
 # SPDX-License-Identifier: Apache-2.0
-"""The row that tells a node what it has to do with its queue.
+"""The row that tells a node what it has to do with its queue, and which documents there are.
 
 Any node may write any row of the Status API: what is there is believed only if it
 opens, and is written anew if it is anything else than the operations that are open.
@@ -8,76 +8,94 @@ opens, and is written anew if it is anything else than the operations that are o
 
 from __future__ import annotations
 
-import json
 import typing as tp
-import uuid as sys_uuid
 
 from exordos_paas_mail import utils
-from exordos_paas_mail.codecs import node_commands
-from exordos_paas_mail.control_plane.records import nodes
+from exordos_paas_mail.codecs import node_commands, node_documents
+from exordos_paas_mail.control_plane.records import document_marks, node_rows, nodes
 from exordos_paas_mail.control_plane.records import operation_statuses as statuses
 
 if tp.TYPE_CHECKING:
     import datetime
+    import uuid as sys_uuid
     from collections.abc import Mapping
 
+_Content: tp.TypeAlias = "tuple[bytes, dict[str, dict[str, int]]]"
 _EMPTY: tp.Final = node_commands.render_commands([])
 
 
 def write(session: tp.Any, instance: sys_uuid.UUID) -> bool:
     """Have the node of *instance* told the operations that are open; return whether it was not.
 
-    The instance is held. One that has no node yet is told when it has.
+    And the documents that there are for it. The instance is held. One that has no
+    node yet is told when it has.
     """
     node = nodes.of_instance(session, instance)
     if node is None:
         return False
-    raw = _open_commands(session, instance)
+    wanted = _wanted(session, node)
     uuid = node_commands.row_uuid(node.uuid)
-    if _told(session, node, uuid) == raw:
+    if _told(session, node, uuid) == wanted:
         return False
-    box = node_commands.seal(node.key, node.uuid, _next_revision(session, instance), raw)
-    res_uuid = sys_uuid.uuid5(uuid, node_commands.KIND)
-    # Whatever has its uuid, or its key, is not the control plane's.
-    session.execute(
-        "DELETE FROM ua_actual_resources WHERE (uuid = %s AND kind = %s) OR res_uuid = %s",
-        (str(uuid), node_commands.KIND, str(res_uuid)),
-    )
-    now = utils.timestamp(utils.now())
-    session.execute(
-        "INSERT INTO ua_actual_resources (uuid, kind, res_uuid, value, status, node, hash,"
-        " full_hash, created_at, updated_at)"
-        " VALUES (%s, %s, %s, %s::jsonb, 'ACTIVE', %s, '', '', %s, %s)",
-        (
-            *(str(uuid), node_commands.KIND, str(res_uuid)),
-            *(json.dumps(node_commands.render(box)), str(node.uuid), now, now),
-        ),
-    )
+    raw, documents = wanted
+    revision = document_marks.next_revision(session, instance)
+    box = node_commands.seal(node.key, node.uuid, revision, raw)
+    if documents:
+        index = node_documents.seal_index(node.key, node.uuid, revision, documents)
+        box = box._replace(documents=index)
+    node_rows.replace(session, node.uuid, node_commands.KIND, uuid, node_commands.render(box))
     return True
 
 
+def is_told(session: tp.Any, instance: sys_uuid.UUID) -> bool:
+    """Return whether there is nothing to be told to the node of *instance*."""
+    node = nodes.of_instance(session, instance)
+    if node is None:
+        return True
+    uuid = node_commands.row_uuid(node.uuid)
+    return _told(session, node, uuid) == _wanted(session, node)
+
+
 def forget(session: tp.Any, before: datetime.datetime) -> None:
-    """Delete the rows that were written before *before*: nothing in them is open any more."""
+    """Delete the rows that were written before *before*: nothing in them is open any more.
+
+    The row of a node that there are documents for stays.
+    """
+    found = session.execute(
+        "SELECT DISTINCT node FROM mail_documents WHERE node IS NOT NULL"
+    ).fetchall()
     session.execute(
-        "DELETE FROM ua_actual_resources WHERE kind = %s AND updated_at < %s",
-        (node_commands.KIND, utils.timestamp(before)),
+        "DELETE FROM ua_actual_resources WHERE kind = %s AND updated_at < %s"
+        " AND NOT uuid = ANY(%s::uuid[])",
+        (
+            *(node_commands.KIND, utils.timestamp(before)),
+            [str(node_commands.row_uuid(row["node"])) for row in found],
+        ),
     )
 
 
-def _told(session: tp.Any, node: nodes.Node, uuid: sys_uuid.UUID) -> bytes | None:
+def _wanted(session: tp.Any, node: nodes.Node) -> _Content:
+    return _open_commands(session, node.instance), document_marks.index(session, node)
+
+
+def _told(session: tp.Any, node: nodes.Node, uuid: sys_uuid.UUID) -> _Content | None:
     """Return what the node is told; None if somebody else has written it."""
     found = session.execute(
         "SELECT value FROM ua_actual_resources WHERE uuid = %s AND kind = %s",
         (str(uuid), node_commands.KIND),
     ).fetchall()
     if not found:
-        return _EMPTY
+        return _EMPTY, {}
     value = found[0]["value"]
     try:
         box = node_commands.parse(value if isinstance(value, dict) else {})
-        return node_commands.unseal(node.key, node.uuid, box)
+        raw = node_commands.unseal(node.key, node.uuid, box)
+        if not box.documents:
+            return raw, {}
+        index = node_documents.unseal_index(node.key, node.uuid, box.revision, box.documents)
     except ValueError:
         return None
+    return raw, index
 
 
 def _open_commands(session: tp.Any, instance: sys_uuid.UUID) -> bytes:
@@ -102,15 +120,3 @@ def _command(row: Mapping[str, tp.Any]) -> node_commands.Command:
 
 def _milliseconds(stored: tp.Any) -> int:
     return int(utils.moment(stored).timestamp() * 1000)
-
-
-def _next_revision(session: tp.Any, instance: sys_uuid.UUID) -> int:
-    now = int(utils.now().timestamp() * 1000)
-    found = session.execute(
-        "INSERT INTO mail_queues (instance, commands_revision) VALUES (%s, %s)"
-        " ON CONFLICT (instance) DO UPDATE SET commands_revision ="
-        " greatest(mail_queues.commands_revision + 1, EXCLUDED.commands_revision)"
-        " RETURNING commands_revision",
-        (str(instance), now),
-    ).fetchone()
-    return int(found["commands_revision"])

@@ -31,6 +31,8 @@ def test_the_largest_document_travels() -> None:
     row = node_documents.parse(node_documents.render(_sealed(content)))
     assert row[:3] == ("suppressions", "a0", 7)
     assert node_documents.unseal(KEY, NODE, row) == content
+    with pytest.raises(ValueError, match="too large"):
+        _sealed(content + b"x")
 
 
 def test_a_document_opens_as_what_it_was_sealed_as_and_as_nothing_else() -> None:

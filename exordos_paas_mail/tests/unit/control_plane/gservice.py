@@ -60,7 +60,8 @@ class GService:
         )
         self.scheduler = runtime.InfraScheduler()
         builders = definition.MailDefinition().get_builders(**account)
-        self.infra, self.paas, self.dns, self.publisher, self.events, self.queue = builders
+        self.infra, self.paas, self.dns, self.publisher, self.events, *threads = builders
+        self.queue, self.documents = threads
         self.agent._register_agent()
 
     def infra_pass(self) -> None:

@@ -1,0 +1,17 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a shard of each collection holds, by the collection's name."""
+
+from __future__ import annotations
+
+import types
+import typing as tp
+
+if tp.TYPE_CHECKING:
+    import uuid as sys_uuid
+    from collections.abc import Callable, Mapping
+
+RENDERERS: tp.Final[Mapping[str, Callable[[tp.Any, sys_uuid.UUID, str], bytes]]] = (
+    types.MappingProxyType({})
+)
+"""Each reads what a shard of an instance holds, with a session that does not hold the instance."""
