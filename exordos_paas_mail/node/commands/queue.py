@@ -19,6 +19,7 @@ import typing as tp
 
 from exordos_paas_mail import constants
 from exordos_paas_mail.node import machine, status_api
+from exordos_paas_mail.node.documents import holder as holder_
 from exordos_paas_mail.node.queue import keeper as keeper_
 
 if tp.TYPE_CHECKING:
@@ -27,6 +28,13 @@ if tp.TYPE_CHECKING:
 # The node's key may be another one by now, and is read at the start.
 _REFUSALS_MAX = 600.0
 _PAUSE = 1.0
+_ERRORS = (
+    OSError,
+    sqlite3.Error,
+    machine.MachineError,
+    status_api.StatusError,
+    holder_.DocumentError,
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -52,7 +60,7 @@ def run(keeper: keeper_.Keeper, wake: threading.Event) -> int:
         wake.clear()
         try:
             idle = keeper.turn()
-        except (OSError, sqlite3.Error, machine.MachineError, status_api.StatusError) as error:
+        except _ERRORS as error:
             wrong = str(error)
         # Once, not every second; and again when it was well meanwhile.
         if wrong and wrong != said:

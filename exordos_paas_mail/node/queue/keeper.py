@@ -11,6 +11,7 @@ import typing as tp
 from exordos_paas_mail import constants
 from exordos_paas_mail.codecs import queue_reports, retry_hints
 from exordos_paas_mail.node import machine, status_api
+from exordos_paas_mail.node.documents import holder as holder_
 from exordos_paas_mail.node.queue import actions as actions_
 from exordos_paas_mail.node.queue import attempts as attempts_
 from exordos_paas_mail.node.queue import journal as journal_
@@ -38,8 +39,8 @@ _RETRY_HINTS = f"{constants.EXIM_SPOOL_DIR}/db/retry"
 class Keeper:
     """Keeps the control plane's picture of a queue, and the queue as the control plane asks.
 
-    *directory* is of exordos-mail-events' store and of the journal. *finished* is
-    called, by another thread, when the next turn has something to do.
+    *directory* is of exordos-mail-events' store, of the journal and of the documents.
+    *finished* is called, by another thread, when the next turn has something to do.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class Keeper:
         self._actions = actions_.Actions(
             node, self._journal, self._spool, self._suspended, finished
         )
+        self._documents = holder_.Holder(api, directory)
         self._open: set[uuid.UUID] = set()
         self._held: Mapping[str, tp.Any] = {}
         self._hints: Mapping[str, int] = {}
@@ -67,6 +69,7 @@ class Keeper:
         self._state = queue_reports.State(at=0)
         self._young: set[str] = set()
         self._next_look = self._next_poll = self._next_hints = self._next_ask = 0.0
+        self._next_documents = 0.0
         self._hints_may = 0.0
         """Before (time.monotonic) it would cost too much to read the hints again."""
         self._pause = 0.0
@@ -86,33 +89,59 @@ class Keeper:
     def turn(self) -> float:
         """Do what is due; returns for how many seconds there is nothing to do.
 
-        Raises OSError, sqlite3.Error, MachineError or StatusError when something
-        refuses; the other things have been done, or are by the next turns.
+        Raises OSError, sqlite3.Error, MachineError, StatusError or DocumentError when
+        something refuses; the other things have been done, or are by the next turns.
         """
         ended = self._actions.turn()
         if ended or time.monotonic() >= self._next_look:
             self._look()
-        if time.monotonic() >= self._next_ask:
-            try:
-                self._ask()
-            except status_api.StatusError as error:
-                self._wait(error)
-                raise
-            self._pause = 0.0
-            self.refused_since = None
+        try:
+            if time.monotonic() >= self._next_ask:
+                self._speak()
+        finally:
+            # What is held is repaired without the control plane, too.
+            more = self._hold()
+        if more:
+            return 0.0
         due = min(max(self._next_poll, self._next_ask), self._next_look)
         return max(due - time.monotonic(), 0.0)
+
+    def _speak(self) -> None:
+        try:
+            self._ask()
+        except status_api.StatusError as error:
+            self._wait(error)
+            raise
+        self._pause = 0.0
+        self.refused_since = None
 
     def _ask(self) -> None:
         """Speak to the control plane: fetch commands, and tell what is due."""
         if time.monotonic() >= self._next_poll:
             self._next_poll = time.monotonic() + POLL_PERIOD
+            self._next_documents = 0.0
             commands = self._teller.commands()
             if commands is not None:
                 self._open = {command.id for command in commands}
                 if self._actions.take(commands, self._listing, time.time()):
                     self._look()
         self._tell()
+
+    def _hold(self) -> bool:
+        """Fetch and keep documents; returns whether there is more to do, or to tell, at once."""
+        now = time.monotonic()
+        if now < self._next_documents:
+            return False
+        self._next_documents = now + POLL_PERIOD
+        before = dict(self._documents.applied)
+        try:
+            more = self._documents.turn(self._teller.box, may_ask=now >= self._next_ask)
+        except status_api.StatusError as error:
+            self._wait(error)
+            raise
+        if more:
+            self._next_documents = 0.0
+        return more or self._documents.applied != before
 
     def _wait(self, error: status_api.StatusError) -> None:
         self._pause = min(PAUSE_MAX, max(_PAUSE_MIN, 2 * self._pause))
@@ -178,7 +207,8 @@ class Keeper:
     def _tell(self) -> None:
         """Tell the rows that are due, the state first: somebody waits for a result."""
         now = time.monotonic()
-        state = _bounded(self._state, self._journal.results(self._open))
+        state = dataclasses.replace(self._state, documents=dict(self._documents.applied))
+        state = _bounded(state, self._journal.results(self._open))
         told = queue_reports.render_state(state)
         rows: list[tuple[queue_reports.Shard, bytes, bytes]] = []
         if self._teller.is_due(queue_reports.STATE, told, now):

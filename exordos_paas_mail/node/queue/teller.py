@@ -25,6 +25,8 @@ class Teller:
         self._api = api
         self._told: dict[queue_reports.Shard, tuple[bytes, float]] = {}
         """The digest of what a row says, and when (time.monotonic) it was told."""
+        self.box: node_commands.Row | None = None
+        """The row of commands as it was read last, None where it was none of this node's."""
 
     def is_due(self, shard: queue_reports.Shard, content: bytes, now: float) -> bool:
         """Return whether a row is to be told: it has changed, or was told long ago."""
@@ -56,14 +58,17 @@ class Teller:
         Another node may have written it; the control plane does so again.
         """
         node, key = self._api.node, self._api.key
+        self.box = None
         value = self._api.read(node_commands.KIND, node_commands.row_uuid(node))
         if value is None:
             return []
         try:
             row = node_commands.parse(value)
-            return node_commands.parse_commands(node_commands.unseal(key, node, row))
+            commands = node_commands.parse_commands(node_commands.unseal(key, node, row))
         except ValueError:
             return None
+        self.box = row
+        return commands
 
 
 def _digest(content: bytes) -> bytes:
