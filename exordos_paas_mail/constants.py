@@ -132,3 +132,6 @@ METRICS_DIR: tp.Final = "/var/lib/exordos/node_exporter"
 METRICS_FILE: tp.Final = "/var/lib/exordos/node_exporter/mailaas.prom"
 # The domains that are suspended, beside them (templates/exim4/main.j2).
 SUSPENSIONS_FILE: tp.Final = "/var/lib/exordos/mail_events/suspended"
+WEBHOOKS_UNIT: tp.Final = "exordos-mail-webhooks"
+# The webhooks of the instance with their secrets, as the control plane's document has them.
+WEBHOOKS_FILE: tp.Final = "/var/lib/exordos/mail_events/documents/webhooks/0"

@@ -1,0 +1,529 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""From the store of events to receivers that verify what they get."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+import threading
+import time
+import typing as tp
+import uuid
+
+import pytest
+import standardwebhooks
+
+from exordos_paas_mail.codecs import (
+    log_ids,
+    webhook_config,
+    webhook_messages,
+    webhook_reports,
+)
+from exordos_paas_mail.codecs.mail_events import Event, Type
+from exordos_paas_mail.node.events import store as store_
+from exordos_paas_mail.node.webhooks import (
+    client,
+    configuration,
+    dispatcher,
+    history,
+    lanes,
+    outbox,
+)
+from exordos_paas_mail.tests.unit.node import webhook_stage
+
+if tp.TYPE_CHECKING:
+    import pathlib
+    from collections.abc import Callable, Iterable, Iterator
+
+INSTANCE = uuid.UUID("6b5d7a3e-3a0e-4a53-8a3e-0d6b1c8a0002")
+SECRET = webhook_config.new_secret()
+SOON = 2**50
+QUEUE_IDS = [f"1xWfZB-00000{letter}-2E" for letter in "abc"]
+
+
+def events(count: int, kind: Type = Type.DELIVERED, at: int = 1000) -> list[Event]:
+    return [
+        Event(at + n, kind, QUEUE_IDS[n % 3], recipient=f"{n}@example.org") for n in range(count)
+    ]
+
+
+class Node:
+    """A node: its store of events, and who sends them."""
+
+    def __init__(self, folder: pathlib.Path) -> None:
+        self.folder = folder
+        self.store = store_.Store(folder)
+        self.file = folder / "webhooks"
+        self.hooks: list[webhook_config.Hook] = []
+        self.requests: list[webhook_config.Request] = []
+        self.opener = webhook_stage.opener()
+        self.timeout = 5.0
+        self.start()
+
+    def start(self) -> None:
+        """Begin, as after a restart."""
+        self.box = outbox.Outbox(self.folder)
+        self.sending = dispatcher.Dispatcher(
+            configuration.Configuration(self.file),
+            history.History(self.folder),
+            self.box,
+            lambda url: client.Client(url, self.opener, self.timeout),
+        )
+
+    def stop(self) -> None:
+        self.sending.close()
+        self.box.close()
+
+    def restart(self) -> None:
+        """Stop and begin, once all was told."""
+        self.box.tell(webhook_reports.render_report(self.sending.report()), 1)
+        self.stop()
+        self.start()
+
+    def keep(self, found: Iterable[Event], *, told: bool = True) -> None:
+        """Have events happen; they may be told to the control plane."""
+        self.store.keep(list(found), None, [])
+        while told and (batch := self.store.next()):
+            self.store.forget(batch[0])
+
+    def hook(self, url: str, *types: str, **more: tp.Any) -> webhook_config.Hook:
+        """Return a new webhook, of deliveries where nothing else is said."""
+        names = types or ("message.delivered",)
+        made = webhook_config.Hook(uuid.uuid4(), url, names, (SECRET,), **more)
+        self.hooks.append(made)
+        self.tell()
+        return made
+
+    def change(self, hook: webhook_config.Hook, **changes: tp.Any) -> webhook_config.Hook:
+        """Have a webhook be another one."""
+        changed = dataclasses.replace(hook, **changes)
+        self.hooks[self.hooks.index(hook)] = changed
+        self.tell()
+        return changed
+
+    def ask(self, hook: webhook_config.Hook, action: str, **more: tp.Any) -> uuid.UUID:
+        """Ask for something; returns its identifier."""
+        values = {"not_after": SOON, **more}
+        made = webhook_config.Request(
+            uuid.uuid4(), hook.id, webhook_config.Action(action), **values
+        )
+        self.requests.append(made)
+        self.tell()
+        return made.id
+
+    def tell(self) -> None:
+        config = webhook_config.Config(INSTANCE, tuple(self.hooks), tuple(self.requests))
+        aside = self.file.with_suffix(".new")
+        aside.write_bytes(webhook_config.render(config))
+        aside.rename(self.file)
+
+    def until(self, is_so: Callable[[], object]) -> None:
+        """Work until something is so."""
+        deadline = time.monotonic() + 60
+        while not is_so():
+            assert time.monotonic() < deadline
+            assert self.sending.turn() == ""
+
+    def until_tried(self, hook: webhook_config.Hook, count: int) -> None:
+        """Work until so many attempts are over."""
+        self.until(lambda: len(self.state(hook).deliveries) == count)
+
+    def state(self, hook: webhook_config.Hook) -> webhook_reports.HookState:
+        """Return how a webhook fares, as the control plane reads it."""
+        report = webhook_reports.parse_report(webhook_reports.render_report(self.sending.report()))
+        states = {state.id: state for state in report.hooks}
+        nothing = webhook_reports.HookState(hook.id, webhook_reports.Status.ACTIVE)
+        return states.get(hook.id, nothing)
+
+    def is_sending(self, hook: webhook_config.Hook) -> bool:
+        """Return whether attempts are under way."""
+        return bool(self.sending._lanes[hook.id]._sent)
+
+    def result(self, request: uuid.UUID) -> webhook_reports.Result | None:
+        results = {result.id: result for result in self.sending.report().results}
+        return results.get(request)
+
+
+@pytest.fixture
+def node(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Node]:
+    monkeypatch.setattr(dispatcher, "PERIOD", 0.05)
+    monkeypatch.setattr(dispatcher, "IDLE_PERIOD", 0.01)
+    made = Node(tmp_path)
+    yield made
+    made.stop()
+    made.store.close()
+
+
+class Clock:
+    """The clock of the dispatcher, which can be put forward."""
+
+    def __init__(self) -> None:
+        self.ahead = 0
+        self.speed = 1
+        self._begun = time.time_ns() // 1_000_000
+
+    def __call__(self) -> int:
+        passed = time.time_ns() // 1_000_000 - self._begun
+        return self._begun + passed * self.speed + self.ahead
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    made = Clock()
+    monkeypatch.setattr(dispatcher, "_now", made)
+    return made
+
+
+def recipients(receiver: webhook_stage.Receiver) -> list[str]:
+    return [json.loads(request.body)["data"]["recipient"] for request in receiver.requests]
+
+
+def test_what_is_wanted_arrives_signed_whether_the_control_plane_has_it_or_not(node: Node) -> None:
+    node.keep([Event(500, Type.DELIVERED, QUEUE_IDS[0], recipient="old@example.org")])
+    with webhook_stage.receiving() as receiver:
+        hook = node.hook(receiver.url(), "message.delivered", "log.gap", since=1000)
+        node.keep([*events(2), *events(2, Type.COMPLETED)])
+        node.keep([Event(2000, Type.GAP, text="x", count=7)], told=False)
+        node.until(lambda: len(receiver.requests) == 3)
+    bodies = [
+        standardwebhooks.Webhook(SECRET).verify(request.body, request.headers)
+        for request in receiver.requests
+    ]
+    assert sorted(bodies, key=lambda body: body["timestamp"]) == [
+        {
+            "type": "message.delivered",
+            "timestamp": f"1970-01-01T00:00:01.00{n}Z",
+            "data": {
+                "instance": str(INSTANCE),
+                "message": str(log_ids.message_uuid(INSTANCE, QUEUE_IDS[n])),
+                "queue_id": QUEUE_IDS[n],
+                "recipient": f"{n}@example.org",
+            },
+        }
+        for n in range(2)
+    ] + [
+        {
+            "type": "log.gap",
+            "timestamp": "1970-01-01T00:00:02.000Z",
+            "data": {"instance": str(INSTANCE), "text": "x", "count": 7},
+        }
+    ]
+    stream = node.store.stream
+    assert set(receiver.ids) == {
+        str(webhook_messages.event_id(stream, seq, number))
+        for seq, number in ((2, 0), (2, 1), (3, 0))
+    }
+    node.until(lambda: node.state(hook).waiting == 0)
+    state = node.state(hook)
+    assert (state.status, state.given_up, state.lost) == (webhook_reports.Status.ACTIVE, 0, 0)
+    assert [(one.code, one.attempt, one.error) for one in state.deliveries] == [(204, 1, "")] * 3
+
+
+def test_nothing_is_sent_again_after_a_restart_and_all_that_was_not(node: Node) -> None:
+    with webhook_stage.receiving() as receiver:
+        hook = node.hook(receiver.url())
+        node.keep(events(30))
+        node.until(lambda: len(receiver.requests) >= 30 and not node.state(hook).waiting)
+        node.restart()
+        node.keep(events(30, at=5000))
+        node.until(lambda: len(receiver.requests) >= 60 and not node.state(hook).waiting)
+    assert len(receiver.requests) == 60
+    assert len(set(receiver.ids)) == 60
+
+
+def test_events_of_a_message_arrive_in_their_order(node: Node, clock: Clock) -> None:
+    clock.speed = 50
+    failures = itertools.count()
+
+    def answer(_: webhook_stage.Request) -> webhook_stage.Answer:
+        return (500, b"") if next(failures) in {1, 3, 8, 20} else (200, b"")
+
+    with webhook_stage.receiving(answer) as receiver:
+        hook = node.hook(receiver.url())
+        node.keep(events(60))
+        node.until(lambda: len(receiver.requests) >= 10)
+        node.until(lambda: node.state(hook).waiting == 0)
+    arrived = dict.fromkeys(recipients(receiver))
+    for first in range(3):
+        numbers = [int(name.partition("@")[0]) for name in arrived]
+        of_message = [number for number in numbers if number % 3 == first]
+        assert of_message == sorted(of_message)
+    assert len(receiver.requests) == 64
+
+
+def test_what_fails_is_tried_again_at_its_times_with_the_same_identifier(
+    node: Node, clock: Clock
+) -> None:
+    codes = iter([500, 503, 404, 204])
+    with webhook_stage.receiving(lambda _: (next(codes), b"no")) as receiver:
+        hook = node.hook(receiver.url())
+        node.keep(events(1))
+        for count, ahead in enumerate((5_000, 60_000, 300_000), start=1):
+            node.until_tried(hook, count)
+            state = node.state(hook)
+            assert state.status is webhook_reports.Status.FAILING
+            newest = state.deliveries[0]
+            assert (newest.attempt, newest.body) == (count, "no")
+            assert 0 <= newest.next_at - newest.at - ahead < 5_000
+            if count == 2:
+                node.restart()
+            clock.ahead += ahead
+        node.until(lambda: node.state(hook).waiting == 0)
+    assert len(set(receiver.ids)) == 1
+    assert len(receiver.requests) == 4
+    state = node.state(hook)
+    assert (state.status, state.failing_since) == (webhook_reports.Status.ACTIVE, 0)
+    assert state.last_error == "answered 404"
+    assert [one.code for one in state.deliveries] == [204, 404, 503, 500]
+
+
+def test_a_receiver_that_hangs_delays_no_other(node: Node) -> None:
+    over = threading.Event()
+
+    def hang(_: webhook_stage.Request) -> webhook_stage.Answer:
+        over.wait(60)
+        return 204, b""
+
+    node.timeout = 60.0
+    with webhook_stage.receiving(hang) as hanging, webhook_stage.receiving() as well:
+        stuck = node.hook(hanging.url())
+        fine = node.hook(well.url())
+        node.keep(events(200))
+        node.until(lambda: len(well.requests) >= 200 and not node.state(fine).waiting)
+        # None of them has had an answer.
+        assert hanging.requests == []
+        assert (node.state(stuck).waiting, node.state(stuck).deliveries) == (200, ())
+        over.set()
+        node.until(lambda: node.state(stuck).waiting == 0)
+    assert len(set(hanging.ids)) == len(set(well.ids)) == 200
+
+
+def test_a_receiver_that_was_down_for_hours_gets_everything(node: Node, clock: Clock) -> None:
+    is_down = True
+    with webhook_stage.receiving(lambda _: (500 if is_down else 204, b"")) as receiver:
+        hook = node.hook(receiver.url())
+        for number in range(6):
+            node.keep(events(250, at=1000 * (number + 1)), told=number % 2 == 0)
+        for _ in range(8):
+            node.until(lambda: node.state(hook).deliveries and not node.is_sending(hook))
+            clock.ahead += 1_800_000
+            node.sending.turn()
+        assert node.state(hook).status is webhook_reports.Status.FAILING
+        # What does not fit into the outbox waits in the store.
+        assert node.state(hook).waiting <= lanes.WAITING_MAX
+        node.restart()
+        is_down = False
+        refused = len(receiver.requests)
+        clock.ahead += 12 * 3_600_000
+        node.until(lambda: len(set(receiver.ids[refused:])) == 1500)
+        node.until(lambda: node.state(hook).waiting == 0)
+    assert refused < 400
+    state = node.state(hook)
+    assert (state.status, state.given_up, state.lost) == (webhook_reports.Status.ACTIVE, 0, 0)
+
+
+def test_who_answers_410_is_sent_nothing_more_until_its_webhook_is_changed(node: Node) -> None:
+    code = 410
+    with webhook_stage.receiving(lambda _: (code, b"")) as receiver:
+        hook = node.hook(receiver.url(), revision=3)
+        node.keep(events(1))
+        node.until(lambda: node.state(hook).status is webhook_reports.Status.DISABLED)
+        node.keep(events(5, at=5000))
+        node.restart()
+        node.tell()
+        node.until(lambda: node.sending._lanes)
+        for _ in range(3):
+            node.sending.turn()
+        assert node.state(hook).status is webhook_reports.Status.DISABLED
+        assert len(receiver.requests) == 1
+        assert node.state(hook).revision == 3
+        code = 204
+        changed = node.change(hook, revision=4)
+        node.until(lambda: len(receiver.requests) == 7 and not node.state(changed).waiting)
+    assert len(set(receiver.ids)) == 6
+    assert node.state(changed).status is webhook_reports.Status.ACTIVE
+
+
+def test_a_webhook_that_is_not_active_goes_on_where_it_was(node: Node) -> None:
+    with webhook_stage.receiving() as receiver:
+        hook = node.hook(receiver.url())
+        node.keep(events(1))
+        node.until(lambda: len(receiver.requests) == 1)
+        hook = node.change(hook, active=False)
+        node.keep(events(2, at=3000))
+        for _ in range(3):
+            node.sending.turn()
+        assert len(receiver.requests) == 1
+        node.change(hook, active=True)
+        node.until(lambda: len(receiver.requests) == 3)
+
+
+def test_secrets_and_url_may_change_at_any_time(node: Node) -> None:
+    new = webhook_config.new_secret()
+    with webhook_stage.receiving() as first, webhook_stage.receiving() as second:
+        hook = node.hook(first.url())
+        node.keep(events(1))
+        node.until(lambda: len(first.requests) == 1)
+        hook = node.change(hook, secrets=(new, SECRET))
+        node.until(lambda: node.sending._lanes[hook.id].hook == hook)
+        node.keep(events(1, at=2000))
+        node.until(lambda: len(first.requests) == 2)
+        hook = node.change(hook, secrets=(new,), url=second.url())
+        node.until(lambda: node.sending._lanes[hook.id].hook == hook)
+        node.keep(events(1, at=3000))
+        node.until(lambda: len(second.requests) == 1)
+    for request, secret in (
+        (first.requests[0], SECRET),
+        (first.requests[1], SECRET),
+        (first.requests[1], new),
+        (second.requests[0], new),
+    ):
+        standardwebhooks.Webhook(secret).verify(request.body, request.headers)
+    with pytest.raises(standardwebhooks.WebhookVerificationError):
+        standardwebhooks.Webhook(SECRET).verify(second.requests[0].body, second.requests[0].headers)
+
+
+def test_a_webhook_that_is_gone_is_forgotten_with_what_waits(node: Node) -> None:
+    with webhook_stage.receiving(lambda _: (500, b"")) as receiver:
+        hook = node.hook(receiver.url())
+        node.keep(events(3))
+        node.until(lambda: node.state(hook).waiting if node.sending._lanes else 0)
+        node.hooks.clear()
+        node.tell()
+        node.until(lambda: not node.sending._lanes)
+    assert (node.box.standings(), node.box.waiting(hook.id)) == ({}, [])
+    node.file.unlink()
+    node.restart()
+    node.sending.turn()
+    assert node.sending.report() == webhook_reports.Report(0)
+
+
+def test_a_configuration_that_cannot_be_read_changes_nothing(node: Node) -> None:
+    with webhook_stage.receiving() as receiver:
+        node.hook(receiver.url())
+        node.keep(events(1))
+        node.until(lambda: len(receiver.requests) == 1)
+        node.file.write_bytes(b"x")
+        assert node.sending.turn() == "the webhooks cannot be read: the webhooks is no JSON"
+        assert node.sending.turn() == ""
+        node.keep(events(1, at=2000))
+        node.until(lambda: len(receiver.requests) == 2)
+
+
+def test_a_test_is_sent_once_also_where_the_webhook_is_not_active(node: Node) -> None:
+    with webhook_stage.receiving() as receiver:
+        hook = node.hook(receiver.url(), active=False)
+        request = node.ask(hook, "test")
+        node.until(lambda: node.result(request) if node.sending._lanes else None)
+        assert node.result(request) == webhook_reports.Result(request, "", 1)
+        receiver.answer = lambda _: (500, b"")
+        failed = node.ask(hook, "test")
+        late = node.ask(hook, "test", not_after=1)
+        node.until(lambda: node.result(failed) and node.result(late))
+        node.restart()
+        for _ in range(3):
+            node.sending.turn()
+    assert node.result(failed) == webhook_reports.Result(failed, "answered 500", 1)
+    assert node.result(late) == webhook_reports.Result(late, "the node has heard of it too late")
+    assert receiver.ids == [str(request), str(failed)]
+    body = standardwebhooks.Webhook(SECRET).verify(
+        receiver.requests[0].body, receiver.requests[0].headers
+    )
+    assert (body["type"], body["data"]) == (
+        "webhook.test",
+        {"instance": str(INSTANCE), "text": "This is a test."},
+    )
+    node.requests.clear()
+    node.tell()
+    node.sending.turn()
+    assert node.box.results() == {}
+
+
+def test_a_replay_sends_what_happened_in_a_time_with_its_identifiers(node: Node) -> None:
+    now = time.time_ns() // 1_000_000 - 60_000
+    with webhook_stage.receiving() as receiver:
+        hook = node.hook(receiver.url(), since=now)
+        for number in range(4):
+            node.keep(events(300, at=now + 1000 * number), told=number < 3)
+        node.until(lambda: len(receiver.requests) == 1200)
+        sent = {json.loads(one.body)["timestamp"]: one.id for one in receiver.requests}
+        request = node.ask(hook, "replay", since=now + 1000, until=now + 2100)
+        node.until(lambda: node.result(request) and not node.state(hook).waiting)
+        assert node.result(request) == webhook_reports.Result(request, "", 400)
+        again = receiver.requests[1200:]
+        assert len(again) == 400
+        assert all(sent[json.loads(one.body)["timestamp"]] == one.id for one in again)
+        nothing = node.ask(hook, "replay", since=1, until=2)
+        other = webhook_config.Hook(uuid.uuid4(), hook.url, (), (SECRET,))
+        unknown = node.ask(other, "replay", since=1, until=2)
+        node.until(lambda: node.result(nothing) and node.result(unknown))
+        assert node.result(nothing) == webhook_reports.Result(
+            nothing, "the node has no such events of that time"
+        )
+        assert node.result(unknown) == webhook_reports.Result(
+            unknown, "the node knows no such webhook"
+        )
+
+
+def test_what_the_node_has_no_more_is_told(node: Node) -> None:
+    with webhook_stage.receiving() as receiver:
+        hook = node.hook(receiver.url())
+        node.keep(events(1))
+        node.until(lambda: len(receiver.requests) == 1)
+        hook = node.change(hook, active=False)
+        for number in range(3):
+            node.keep(events(1, at=2000 + number))
+        node.store.prune(0, 0)
+        node.keep(events(1, at=3000))
+        hook = node.change(hook, active=True)
+        node.until(lambda: len(receiver.requests) == 2)
+        assert node.state(hook).lost == 3
+
+
+def test_a_store_of_another_stream_is_read_from_its_beginning(
+    node: Node, tmp_path: pathlib.Path
+) -> None:
+    with webhook_stage.receiving() as receiver:
+        hook = node.hook(receiver.url())
+        node.keep(events(2))
+        node.until(lambda: len(receiver.requests) == 2)
+        node.store.close()
+        for path in tmp_path.glob(f"{store_.FILE_NAME}*"):
+            path.unlink()
+        assert "cannot be opened" in node.sending.turn()
+        node.store = store_.Store(tmp_path)
+        node.keep(events(2, at=2000))
+        node.until(lambda: len(receiver.requests) == 4)
+        assert node.state(hook).lost == 0
+
+
+def test_a_store_that_is_not_there_yet_keeps_nobody_from_sending(
+    node: Node, tmp_path: pathlib.Path
+) -> None:
+    with webhook_stage.receiving() as receiver:
+        hook = node.hook(receiver.url())
+        node.store.close()
+        path = tmp_path / store_.FILE_NAME
+        path.rename(tmp_path / "aside")
+        request = node.ask(hook, "test")
+        wrong = [node.sending.turn() for _ in range(3)]
+        assert all("cannot be opened" in words for words in wrong)
+        (tmp_path / "aside").rename(path)
+        node.store = store_.Store(tmp_path)
+        node.until(lambda: node.result(request))
+
+
+def test_the_outbox_goes_aside_where_it_is_damaged(node: Node, tmp_path: pathlib.Path) -> None:
+    with webhook_stage.receiving() as receiver:
+        node.hook(receiver.url())
+        node.keep(events(3))
+        node.until(lambda: len(receiver.requests) == 3)
+        node.stop()
+        (tmp_path / outbox.FILE_NAME).write_text("no database at all" * 1000)
+        node.start()
+        assert list(tmp_path.glob("*.aside-*"))
+        # Once more, rather than never.
+        node.until(lambda: len(receiver.requests) == 6)
+    assert len(set(receiver.ids)) == 3
