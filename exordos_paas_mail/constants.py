@@ -39,6 +39,8 @@ EVENT_POLICY: tp.Final = "event"
 STAT_POLICY: tp.Final = "stat"
 QUEUE_POLICY: tp.Final = "queue"
 OPERATION_POLICY: tp.Final = "operation"
+WEBHOOK_POLICY: tp.Final = "webhook"
+WEBHOOK_DELIVERY_POLICY: tp.Final = "webhook_delivery"
 VERSION_POLICY: tp.Final = "mail_version"
 
 # DKIM

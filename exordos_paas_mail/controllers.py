@@ -22,6 +22,8 @@ from exordos_paas_mail.control_plane.api import (
     queue_domains,
     stats,
     versions,
+    webhook_deliveries,
+    webhooks,
 )
 
 MailVersionController = versions.MailVersionController
@@ -37,6 +39,8 @@ MailStatController = stats.MailStatController
 MailQueueItemController = queue.MailQueueItemController
 MailQueueDomainController = queue_domains.MailQueueDomainController
 MailOperationController = operations.MailOperationController
+MailWebhookController = webhooks.MailWebhookController
+MailWebhookDeliveryController = webhook_deliveries.MailWebhookDeliveryController
 
 
 class MailController(controllers.RoutesListController):

@@ -50,6 +50,9 @@ class MailDefinition(registry.PaaSDefinition):
         from exordos_paas_mail.control_plane.events import ingester  # noqa: PLC0415
         from exordos_paas_mail.control_plane.queue import follower  # noqa: PLC0415
         from exordos_paas_mail.control_plane.runtime import threads  # noqa: PLC0415
+        from exordos_paas_mail.control_plane.webhooks import (  # noqa: PLC0415
+            follower as webhook_follower,
+        )
 
         return [
             infra_builder.MailInfraBuilder(
@@ -64,6 +67,7 @@ class MailDefinition(registry.PaaSDefinition):
             threads.ThreadKeeper("mailaas-events", ingester.Ingester().run),
             threads.ThreadKeeper("mailaas-queue", follower.Follower().run),
             threads.ThreadKeeper("mailaas-documents", writer.Writer().run),
+            threads.ThreadKeeper("mailaas-webhooks", webhook_follower.Follower().run),
         ]
 
     def get_agent_models(self) -> dict[str, str]:

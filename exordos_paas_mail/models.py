@@ -16,6 +16,7 @@ from exordos_paas_mail.control_plane.records import (
     queues,
     stats,
     versions,
+    webhooks,
 )
 
 MailVersion = versions.MailVersion
@@ -30,3 +31,5 @@ MailStat = stats.MailStat
 MailQueueItem = queues.MailQueueItem
 MailQueueDomain = queues.MailQueueDomain
 MailOperation = operations.MailOperation
+MailWebhook = webhooks.MailWebhook
+MailWebhookDelivery = webhooks.MailWebhookDelivery

@@ -23,6 +23,8 @@ from exordos_paas_mail.control_plane.api import (
     queue_domains,
     stats,
     versions,
+    webhook_deliveries,
+    webhooks,
 )
 
 
@@ -37,6 +39,12 @@ class MailMessageRoute(messages.MailMessageRoute):
     """Route /v1/types/mail/instances/<uuid>/messages/[<uuid>], with what happened to one."""
 
     events = routes.route(events.MailMessageEventRoute, resource_route=True)
+
+
+class MailWebhookRoute(webhooks.MailWebhookRoute):
+    """Route /v1/types/mail/instances/<uuid>/webhooks/[<uuid>], with what it was sent."""
+
+    deliveries = routes.route(webhook_deliveries.MailWebhookDeliveryRoute, resource_route=True)
 
 
 class MailInstanceRoute(instances.MailInstanceRoute):
@@ -55,6 +63,7 @@ class MailInstanceRoute(instances.MailInstanceRoute):
     queue = routes.route(queue.MailQueueItemRoute, resource_route=True)
     queue_domains = routes.route(queue_domains.MailQueueDomainRoute, resource_route=True)
     operations = routes.route(operations.MailOperationRoute, resource_route=True)
+    webhooks = routes.route(MailWebhookRoute, resource_route=True)
 
     queue_retry = routes.action(queue_actions.RetryAction, invoke=True)
     queue_bounce = routes.action(queue_actions.BounceAction, invoke=True)

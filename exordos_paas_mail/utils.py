@@ -34,6 +34,23 @@ def moment(stored: tp.Any) -> tp.Any:
     return stored
 
 
+EPOCH: tp.Final = datetime.datetime.fromtimestamp(0, datetime.timezone.utc)
+# Of the year 9999, the last that there is a datetime of.
+_MILLISECONDS_MAX: tp.Final = 253_370_764_800_000
+
+
+def milliseconds(stored: tp.Any) -> int:
+    """Return the milliseconds since 1970 of the time that a timestamp column has."""
+    return int((moment(stored) - EPOCH) // datetime.timedelta(milliseconds=1))
+
+
+def stored_milliseconds(since: int) -> str | None:
+    """Return milliseconds since 1970 as the timestamp columns store them; None for 0."""
+    if not since:
+        return None
+    return timestamp(EPOCH + datetime.timedelta(milliseconds=min(since, _MILLISECONDS_MAX)))
+
+
 def transaction(session: tp.Any = None) -> tp.Any:
     """Return a context that yields *session*, or one of its own that it commits at the end."""
     return engines.engine_factory.get_engine().session_manager(session=session)

@@ -16,6 +16,7 @@ RESOURCE: tp.Final = resources.Resource(
     operations.MailOperation,
     read_only=("uuid", *operations.MailOperation.properties.properties),
     hidden=("instance",),
+    name_map={"from_at": "from", "to_at": "to"},
 )
 
 

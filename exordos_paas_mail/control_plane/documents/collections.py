@@ -7,11 +7,14 @@ from __future__ import annotations
 import types
 import typing as tp
 
+from exordos_paas_mail.codecs import webhook_config
+from exordos_paas_mail.control_plane.documents import webhooks
+
 if tp.TYPE_CHECKING:
     import uuid as sys_uuid
     from collections.abc import Callable, Mapping
 
 RENDERERS: tp.Final[Mapping[str, Callable[[tp.Any, sys_uuid.UUID, str], bytes]]] = (
-    types.MappingProxyType({})
+    types.MappingProxyType({webhook_config.COLLECTION: webhooks.content})
 )
 """Each reads what a shard of an instance holds, with a session that does not hold the instance."""

@@ -21,9 +21,7 @@ if tp.TYPE_CHECKING:
 
 # After so long without a word nobody knows what is in a queue.
 SILENCE: tp.Final = datetime.timedelta(seconds=30)
-_EPOCH: tp.Final = datetime.datetime.fromtimestamp(0, datetime.timezone.utc)
-# Of the year 9999, the last that there is a datetime of.
-_MILLISECONDS_MAX: tp.Final = 253_370_764_800_000
+_timestamp: tp.Final = utils.stored_milliseconds
 
 
 def revision(session: tp.Any, node: nodes.Node, shard: queue_reports.Shard) -> int:
@@ -84,7 +82,7 @@ def replace_items(
             "recipients": list(item.recipients),
             "recipients_count": item.recipients_count,
             "size": item.size,
-            "arrived_at": _timestamp(item.arrived_at) or utils.timestamp(_EPOCH),
+            "arrived_at": _timestamp(item.arrived_at) or utils.timestamp(utils.EPOCH),
             "frozen": item.frozen,
             "attempts": item.attempts,
             "last_error": item.last_error,
@@ -173,10 +171,3 @@ def _insert(session: tp.Any, table: str, values: Collection[Mapping[str, tp.Any]
 
 def _class(reason: str) -> str | None:
     return reason if reason in events.CLASSES else events.OTHER if reason else None
-
-
-def _timestamp(milliseconds: int) -> str | None:
-    if not milliseconds:
-        return None
-    since = datetime.timedelta(milliseconds=min(milliseconds, _MILLISECONDS_MAX))
-    return utils.timestamp(_EPOCH + since)

@@ -35,6 +35,8 @@ _CONFLICTS: tp.Final = {
     "mail_domains_instance_domain_key": ("domain", "is already a domain of the instance"),
     "mail_dkim_keys_pkey": ("uuid", "is already taken"),
     "mail_dkim_keys_domain_fkey": ("domain", "no longer exists"),
+    "mail_webhooks_pkey": ("uuid", "is already taken"),
+    "mail_webhooks_instance_fkey": ("instance", "no longer exists"),
     "mail_dkim_keys_domain_selector_key": ("selector", "is already taken by another key"),
 }
 _UNNAMED: tp.Final = ("record", "conflicts with another record")

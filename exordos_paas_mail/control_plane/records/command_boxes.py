@@ -100,7 +100,9 @@ def _told(session: tp.Any, node: nodes.Node, uuid: sys_uuid.UUID) -> _Content | 
 
 def _open_commands(session: tp.Any, instance: sys_uuid.UUID) -> bytes:
     found = session.execute(
-        "SELECT * FROM mail_operations WHERE instance = %s AND status = %s ORDER BY uuid",
+        # What is asked for a webhook is in a document (``webhook_documents``).
+        "SELECT * FROM mail_operations WHERE instance = %s AND status = %s"
+        " AND webhook IS NULL ORDER BY uuid",
         (str(instance), statuses.PENDING),
     ).fetchall()
     return node_commands.render_commands(_command(row) for row in found)
@@ -110,13 +112,9 @@ def _command(row: Mapping[str, tp.Any]) -> node_commands.Command:
     return node_commands.Command(
         id=row["uuid"],
         action=node_commands.Action(row["action"]),
-        not_after=_milliseconds(row["expires_at"]),
+        not_after=utils.milliseconds(row["expires_at"]),
         queue_ids=tuple(row["queue_ids"]),
         domain=row["recipient_domain"] or "",
-        until=_milliseconds(row["until"]) if row["until"] else 0,
+        until=utils.milliseconds(row["until"]) if row["until"] else 0,
         reason=row["reason"] or "",
     )
-
-
-def _milliseconds(stored: tp.Any) -> int:
-    return int(utils.moment(stored).timestamp() * 1000)

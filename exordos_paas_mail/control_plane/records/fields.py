@@ -30,6 +30,7 @@ from exordos_paas_mail.codecs import (
     rules,
     senders,
     usernames,
+    webhook_config,
 )
 from exordos_paas_mail.control_plane.records import instance_logs
 
@@ -233,6 +234,54 @@ class Senders(types.TypedList):
     def example(self) -> list[str]:
         """Return what the API document shows."""
         return ["own", "noreply@example.com", "*@news.example.com"]
+
+
+class WebhookUrl(_Normalised):
+    """Where a webhook is sent to."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            webhook_config.check_url,
+            webhook_config.URL_SIZE_MAX,
+            "https://hooks.example.com/mail",
+        )
+
+
+class WebhookEvents(types.TypedList):
+    """The types of events that a webhook is sent."""
+
+    def __init__(self) -> None:
+        super().__init__(types.Enum(list(webhook_config.TYPES)))
+
+    def validate(self, value: tp.Any) -> bool:
+        return isinstance(value, list)
+
+    def check(self, value: tp.Any) -> list[str]:
+        """Return *value*, each once; RuleError names what there is, if one of them is not."""
+        if (
+            not isinstance(value, list)
+            or not value
+            or not all(isinstance(name, str) and name in webhook_config.TYPES for name in value)
+        ):
+            raise rules.RuleError(
+                f"must be a list of one or more of {', '.join(webhook_config.TYPES)}"
+            )
+        return list(dict.fromkeys(value))
+
+    @property
+    def example(self) -> list[str]:
+        """Return what the API document shows."""
+        return ["message.delivered", "message.failed"]
+
+
+class SigningKeys(types.TypedList):
+    """The keys that sign for a webhook, without their secrets."""
+
+    def __init__(self) -> None:
+        super().__init__(types.Dict())
+
+    def from_unicode(self, value: str) -> tp.Any:  # noqa: ARG002
+        raise rules.RuleError("cannot be asked for")
 
 
 class QueueIds(types.TypedList):

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The mailaas authors
 # SPDX-License-Identifier: Apache-2.0
-"""What was asked of the queue of an instance, and what became of it.
+"""What was asked of the node of an instance, and what became of it.
 
 An operation is PENDING until the node tells what it did, or until its time is over:
 the node begins none later.
@@ -18,13 +18,14 @@ from restalchemy.dm import models, properties, types
 from restalchemy.storage.sql import orm
 
 from exordos_paas_mail import utils
-from exordos_paas_mail.codecs import log_ids, node_commands
+from exordos_paas_mail.codecs import log_ids, node_commands, webhook_config
 from exordos_paas_mail.control_plane.records import (
     command_boxes,
     errors,
     fields,
     locks,
     log_pages,
+    webhook_documents,
 )
 from exordos_paas_mail.control_plane.records import operation_statuses as statuses
 
@@ -34,7 +35,14 @@ if tp.TYPE_CHECKING:
 
     from exordos_paas_mail.codecs import queue_reports
 
-ACTIONS: tp.Final = tuple(action.value for action in node_commands.Action)
+WEBHOOK: tp.Final = "webhook_"
+"""What actions for a webhook begin with; the rest is the node's word for it."""
+TEST_WEBHOOK: tp.Final = f"{WEBHOOK}{webhook_config.Action.TEST.value}"
+REPLAY_WEBHOOK: tp.Final = f"{WEBHOOK}{webhook_config.Action.REPLAY.value}"
+ACTIONS: tp.Final = (
+    *(action.value for action in node_commands.Action),
+    *(TEST_WEBHOOK, REPLAY_WEBHOOK),
+)
 # Of an instance: as many as the node's row has room for, whatever they name.
 OPEN_MAX: tp.Final = 50
 PATIENCE: tp.Final = datetime.timedelta(minutes=5)
@@ -47,7 +55,7 @@ _TEXT: tp.Final = types.AllowNone(types.String())
 
 
 class MailOperation(models.ModelWithUUID, orm.SQLStorableMixin):
-    """Something to be done with messages in the queue, or with what waits for a domain."""
+    """Something to be done with messages, with what waits for a domain, or for a webhook."""
 
     __tablename__ = "mail_operations"
 
@@ -57,6 +65,9 @@ class MailOperation(models.ModelWithUUID, orm.SQLStorableMixin):
     recipient_domain = properties.property(_TEXT, default=None)
     until = properties.property(fields.Moment(), default=None)
     reason = properties.property(_TEXT, default=None)
+    webhook = properties.property(types.AllowNone(types.UUID()), default=None)
+    from_at = properties.property(fields.Moment(), default=None)
+    to_at = properties.property(fields.Moment(), default=None)
     status = properties.property(types.Enum(list(statuses.ALL)), default=statuses.PENDING)
     result = properties.property(types.AllowNone(types.Dict()), default=None)
     error = properties.property(types.String(), default="")
@@ -83,13 +94,20 @@ class Operations(log_pages.Page):
 
 @dataclasses.dataclass(frozen=True)
 class Wish:
-    """What is asked for: of messages, of a recipient domain, or of all there is."""
+    """What is asked for: of messages, of a recipient domain, of all there is, or for a webhook."""
 
-    action: node_commands.Action
+    action: node_commands.Action | webhook_config.Action
     queue_ids: Collection[str] = ()
     domain: str | None = None
     until: datetime.datetime | None = None
     reason: str | None = None
+    webhook: sys_uuid.UUID | None = None
+    since: datetime.datetime | None = None
+
+    @property
+    def name(self) -> str:
+        """Return what the operation is called."""
+        return f"{WEBHOOK if self.webhook else ''}{self.action.value}"
 
 
 def ask(instance: sys_uuid.UUID, wish: Wish) -> MailOperation:
@@ -104,17 +122,24 @@ def ask(instance: sys_uuid.UUID, wish: Wish) -> MailOperation:
     with utils.transaction() as session:
         if not locks.hold_instance(session, instance):
             raise errors.RecordNotFound(instance)
-        _check_room(session, instance, wish.action.value)
+        _check_room(session, instance, wish.name)
         session.execute(
             "INSERT INTO mail_operations (uuid, instance, action, queue_ids, recipient_domain,"
-            " until, reason, created_at, expires_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
+            " until, reason, webhook, from_at, to_at, created_at, expires_at)"
+            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
             (
-                *(str(uuid), str(instance), wish.action.value, list(wish.queue_ids)),
-                *(wish.domain, utils.optional_timestamp(wish.until), wish.reason),
+                *(str(uuid), str(instance), wish.name, list(wish.queue_ids)),
+                *(wish.domain, None if wish.webhook else utils.optional_timestamp(wish.until)),
+                *(wish.reason, wish.webhook and str(wish.webhook)),
+                utils.optional_timestamp(wish.since),
+                utils.optional_timestamp(wish.until) if wish.webhook else None,
                 *(utils.timestamp(now), utils.timestamp(now + PATIENCE)),
             ),
         )
-        command_boxes.write(session, instance)
+        if wish.webhook:
+            webhook_documents.mark(session, instance)
+        else:
+            command_boxes.write(session, instance)
         page = Operations(instance, 1)
         page.where("uuid = %s", str(uuid))
         (row,) = page.select(session)
@@ -175,15 +200,17 @@ def tend(instance: sys_uuid.UUID) -> None:
     now = utils.timestamp(utils.now())
     with utils.transaction() as session:
         if locks.hold_instance(session, instance):
-            session.execute(
+            given_up = session.execute(
                 "UPDATE mail_operations SET status = %s, error = %s, finished_at = %s"
-                " WHERE instance = %s AND status = %s AND expires_at < %s",
+                " WHERE instance = %s AND status = %s AND expires_at < %s RETURNING webhook",
                 (
                     *(statuses.ERROR, NOT_ANSWERED, now),
                     *(str(instance), statuses.PENDING, now),
                 ),
-            )
+            ).fetchall()
             command_boxes.write(session, instance)
+            if any(row["webhook"] for row in given_up):
+                webhook_documents.mark(session, instance)
 
 
 def keep_in_bounds(now: datetime.datetime) -> None:

@@ -25,6 +25,8 @@ _TABLES: tp.Final = (
     *("mail_accounts", "ua_node_encryption_keys"),
     *("mail_messages", "mail_events", "mail_erasures", "mail_stats"),
     *("mail_queue_items", "mail_queue_domains", "mail_operations"),
+    "mail_webhooks",
+    "mail_webhook_deliveries",
 )
 _KINDS: tp.Final = (
     constants.INSTANCE_NODE_KIND,

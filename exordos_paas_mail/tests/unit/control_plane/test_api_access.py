@@ -12,11 +12,12 @@ import uuid
 import pytest
 
 from exordos_paas_mail import utils
-from exordos_paas_mail.codecs import log_ids, node_commands, queue_reports
+from exordos_paas_mail.codecs import log_ids, node_commands, queue_reports, webhook_reports
 from exordos_paas_mail.control_plane.dns import results
 from exordos_paas_mail.control_plane.events import ingester, rows, taking
 from exordos_paas_mail.control_plane.queue import tables
 from exordos_paas_mail.control_plane.records import dns_checks, locks, operations
+from exordos_paas_mail.control_plane.webhooks import tables as webhook_tables
 from exordos_paas_mail.tests.unit.control_plane import (
     api_client,
     fake_core,
@@ -43,6 +44,8 @@ class Route:
 _ACCOUNT = {"username": "new", "password": SECRET}
 _WAITING = {"recipient_domain": "example.org"}
 _SUSPENSION = {**_WAITING, "until": "2999-01-01T00:00:00Z", "reason": "r"}
+_WEBHOOK = {"url": "https://hooks.example.com/mail", "events": ["message.delivered"]}
+_REPLAY = {"from": "2026-01-01T00:00:00Z"}
 ROUTES = [
     Route("GET", "{instances}", "mail_instance", "read"),
     Route("POST", "{instances}", "mail_instance", "create", "instance"),
@@ -88,6 +91,17 @@ ROUTES = [
     Route("POST", "{instance}/actions/queue_resume/invoke", "queue", "suspend", _WAITING),
     Route("GET", "{instance}/operations/", "operation", "read"),
     Route("GET", "{operation}", "operation", "read"),
+    Route("GET", "{instance}/webhooks/", "webhook", "read"),
+    Route("POST", "{instance}/webhooks/", "webhook", "create", _WEBHOOK),
+    Route("GET", "{webhook}", "webhook", "read"),
+    Route("PUT", "{webhook}", "webhook", "update", {"active": False}),
+    Route("PATCH", "{webhook}", "webhook", "update", {"active": False}),
+    Route("POST", "{webhook}/actions/rotate_secret/invoke", "webhook", "rotate"),
+    Route("POST", "{webhook}/actions/test/invoke", "webhook", "test"),
+    Route("POST", "{webhook}/actions/replay/invoke", "webhook", "replay", _REPLAY),
+    Route("DELETE", "{webhook}", "webhook", "delete"),
+    Route("GET", "{webhook}/deliveries/", "webhook_delivery", "read"),
+    Route("GET", "{delivery}", "webhook_delivery", "read"),
     Route("GET", "{domain}/dkim_keys/", "dkim_key", "read"),
     Route("POST", "{domain}/dkim_keys/", "dkim_key", "create", {"algorithm": "ed25519"}),
     Route("GET", "{dkim_key}", "dkim_key", "read"),
@@ -138,6 +152,15 @@ class World:
         asked = operations.ask(instance, operations.Wish(node_commands.Action.RETRY))
         self.operation = f"{self.instance}/operations/{asked.uuid}"
         self.event = taken.events[0]["uuid"]
+        webhook = api.post(f"{self.instance}/webhooks/", _WEBHOOK)["uuid"]
+        self.webhook = f"{self.instance}/webhooks/{webhook}"
+        attempt = webhook_reports.Delivery(uuid.uuid4(), "message.delivered", sealed.now())
+        status = webhook_reports.Status.ACTIVE
+        state = webhook_reports.HookState(uuid.UUID(webhook), status, deliveries=(attempt,))
+        with utils.transaction() as session:
+            webhook_tables.tell(session, instance, state)
+        (delivery,) = api.get(f"{self.webhook}/deliveries/")
+        self.delivery = f"{self.webhook}/deliveries/{delivery['uuid']}"
 
     def path(self, route: Route, **paths: str) -> str:
         where = {
@@ -153,6 +176,8 @@ class World:
             "event": self.event,
             "queue_item": self.queue_item,
             "operation": self.operation,
+            "webhook": self.webhook,
+            "delivery": self.delivery,
             **paths,
         }
         return route.path.format(**where)
@@ -174,6 +199,8 @@ class World:
             "message": self.message,
             "queue_item": self.queue_item,
             "operation": self.operation,
+            "webhook": self.webhook,
+            "delivery": self.delivery,
         }
         return {name: path.replace(self.instance, instance) for name, path in records.items()}
 
@@ -254,11 +281,8 @@ def test_another_project_sees_nothing(world: World, route: Route) -> None:
     assert (status, answer["type"], world.is_untouched()) == (404, "RecordNotFound", True)
 
 
-OF_AN_INSTANCE = [
-    r
-    for r in ROUTES
-    if re.match(r"\{(account|domain|dkim_key|dns_record|message|queue_item|operation)\}", r.path)
-]
+_RECORDS = r"\{(account|domain|dkim_key|dns_record|message|queue_item|operation|webhook|delivery)\}"
+OF_AN_INSTANCE = [r for r in ROUTES if re.match(_RECORDS, r.path)]
 
 
 @pytest.mark.parametrize("route", OF_AN_INSTANCE, ids=str)
@@ -286,8 +310,9 @@ def test_a_record_is_not_found_under_an_instance_of_mine(world: World, route: Ro
     mine = stranger.instance(version=world.version)
     paths = world.under(mine)
     # The key's domain is what is looked for first.
-    first = re.match(r"\{(account|message|queue_item|operation)\}", route.path)
-    kind = first[1] if first else "domain"
+    first = re.match(r"\{(account|message|queue_item|operation|webhook)\}", route.path)
+    of_another = "webhook" if route.path == "{delivery}" else "domain"
+    kind = first[1] if first else of_another
     status, answer = world.answer(stranger, route, **paths)
     assert (status, answer) == (
         404,
@@ -309,11 +334,12 @@ def test_a_foreign_project_in_the_body_is_a_403(world: World) -> None:
     stranger = world.api.of_other_project()
     instance = world.api.instance_body(world.version, project_id=stranger.project_id)
     assert world.api.refused("POST", api_client.INSTANCES, instance)[0] == 403
-    for record in (world.instance, world.account, world.domain):
+    for record in (world.instance, world.account, world.domain, world.webhook):
         assert world.api.refused("PATCH", record, {"project_id": stranger.project_id})[0] == 403
     for collection, body in (
         (f"{world.instance}/accounts/", _ACCOUNT),
         (f"{world.instance}/domains/", {"domain": "new.example"}),
+        (f"{world.instance}/webhooks/", _WEBHOOK),
         (f"{world.domain}/dkim_keys/", {"algorithm": "ed25519"}),
     ):
         foreign = {**body, "project_id": stranger.project_id}

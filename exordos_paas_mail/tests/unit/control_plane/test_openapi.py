@@ -47,6 +47,15 @@ QUEUE_ACTIONS = {
     ),
     f"{INSTANCE}/actions/queue_resume/invoke": "Deliver to a recipient domain again",
 }
+WEBHOOKS = INSTANCE + "/webhooks/"
+WEBHOOK = WEBHOOKS + "{MailWebhookUuid}"
+DELIVERIES = WEBHOOK + "/deliveries/"
+DELIVERY = DELIVERIES + "{MailWebhookDeliveryUuid}"
+WEBHOOK_ACTIONS = {
+    f"{WEBHOOK}/actions/rotate_secret/invoke": "Make a new secret of a webhook",
+    f"{WEBHOOK}/actions/test/invoke": "Send a test event to a webhook",
+    f"{WEBHOOK}/actions/replay/invoke": "Send the events of a time to a webhook again",
+}
 DKIM_KEYS = DOMAIN + "/dkim_keys/"
 DKIM_KEY = DKIM_KEYS + "{MailDkimKeyUuid}"
 COLLECTION, RECORD = {"get", "post"}, {"get", "put", "patch", "delete"}
@@ -90,7 +99,11 @@ def test_the_document_lists_every_route_and_method(document: dict[str, tp.Any]) 
         QUEUE_DOMAINS: {"get"},
         OPERATIONS: {"get"},
         OPERATION: {"get"},
-        **{path: {"post"} for path in QUEUE_ACTIONS},
+        **{path: {"post"} for path in (*QUEUE_ACTIONS, *WEBHOOK_ACTIONS)},
+        WEBHOOKS: COLLECTION,
+        WEBHOOK: RECORD,
+        DELIVERIES: {"get"},
+        DELIVERY: {"get"},
         DKIM_KEYS: COLLECTION,
         DKIM_KEY: {"get", "delete"},
         api_client.VERSIONS: COLLECTION,
@@ -143,7 +156,8 @@ def test_a_body_may_name_the_uuid_and_has_a_null_where_it_says_so(
     assert resources >= {"MailInstance", "MailAccount", "MailVersion"}
     # Nobody writes these.
     facts = {"MailDnsRecord", "MailMessage", "MailEvent", "MailStat", "MailQueueItem"}
-    for resource in sorted(resources - facts - {"MailQueueDomain", "MailOperation"}):
+    facts |= {"MailQueueDomain", "MailOperation", "MailWebhookDelivery"}
+    for resource in sorted(resources - facts):
         made = schemas[f"{resource}_Create"]["properties"]
         # A DKIM key is never updated.
         update = schemas.get(f"{resource}_Update", {"properties": {"uuid": {"readOnly": True}}})
@@ -170,12 +184,13 @@ def test_a_body_must_have_what_the_request_does_not_say_otherwise(
             schema = schemas[schema["$ref"].rpartition("/")[2]]
         return set(schema.get("required", ()))
 
-    collections = (api_client.INSTANCES, ACCOUNTS, DOMAINS, DKIM_KEYS)
+    collections = (api_client.INSTANCES, ACCOUNTS, DOMAINS, DKIM_KEYS, WEBHOOKS)
     assert {path: required(path, "post") for path in collections} == {
         api_client.INSTANCES: {"name", "domain", "cpu", "ram", "disk_size", "version"},
         ACCOUNTS: {"username"},
         DOMAINS: {"domain"},
         DKIM_KEYS: set(),
+        WEBHOOKS: {"url", "events"},
     }
     assert required(api_client.VERSIONS, "post") == {"name", "image"}
     # The body of an update is partial.
@@ -238,11 +253,15 @@ def test_operations_are_told_in_plain_words(document: dict[str, tp.Any]) -> None
         (OPERATIONS, "get"): "List operations",
         (OPERATION, "get"): "Get an operation",
         **{(path, "post"): summary for path, summary in QUEUE_ACTIONS.items()},
+        **{(path, "post"): summary for path, summary in WEBHOOK_ACTIONS.items()},
+        (DELIVERIES, "get"): "List deliveries",
+        (DELIVERY, "get"): "Get a delivery",
     }
     for collection, path, one, many in (
         (api_client.INSTANCES, INSTANCE, "an instance", "instances"),
         (ACCOUNTS, ACCOUNT, "an account", "accounts"),
         (DOMAINS, DOMAIN, "a domain", "domains"),
+        (WEBHOOKS, WEBHOOK, "a webhook", "webhooks"),
         (DKIM_KEYS, DKIM_KEY, "a DKIM key", "DKIM keys"),
         (api_client.VERSIONS, VERSION, "a version", "versions"),
     ):

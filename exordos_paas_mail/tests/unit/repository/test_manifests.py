@@ -131,12 +131,14 @@ def test_the_owner_role_gets_what_the_controllers_ask_for(element: dict[str, tp.
         *(controllers.MailEventController, controllers.MailMessageEventController),
         *(controllers.MailMessageController, controllers.MailStatController),
         *(controllers.MailQueueItemController, controllers.MailQueueDomainController),
-        controllers.MailOperationController,
+        *(controllers.MailOperationController, controllers.MailWebhookDeliveryController),
     )
     # By the action `erase` of an instance.
     erased = {"exordos_mail.message.delete"}
     # By the actions on the queue.
     queue = {f"exordos_mail.queue.{verb}" for verb in ("retry", "bounce", "delete", "suspend")}
+    # And on a webhook.
+    webhook = {f"exordos_mail.webhook.{verb}" for verb in ("rotate", "test", "replay")}
     asked = {
         f"{controller.__policy_service_name__}.{controller.__policy_name__}.{verb}"
         for controller in vars(controllers).values()
@@ -145,7 +147,8 @@ def test_the_owner_role_gets_what_the_controllers_ask_for(element: dict[str, tp.
     }
     permissions = element["resources"]["$core.iam.permissions"]
     bindings = element["resources"]["$core.iam.permissionbinding"]
-    assert {permission["name"] for permission in permissions.values()} == asked | erased | queue
+    names = {permission["name"] for permission in permissions.values()}
+    assert names == asked | erased | queue | webhook
     owners = {
         name: binding["permission"]
         for name, binding in bindings.items()
