@@ -96,6 +96,10 @@ benchmark-agent: venv ## What a settled pass of a node's agent costs, 10,000 and
 benchmark-events: venv ## What telling of a message costs a node, CPU and memory; has bounds
 	@$(BIN)/python -m benchmarks.events
 
+.PHONY: benchmark-webhooks
+benchmark-webhooks: venv ## What an event costs a node that is sent to a webhook, CPU and memory; has bounds
+	@$(BIN)/python -m benchmarks.webhooks
+
 # Not in the gate, which reads some thousands: minutes of each core. ARGUMENTS are those of the program.
 .PHONY: fuzz-log
 fuzz-log: venv ## A million hostile lines of exim's log, each read as what it is

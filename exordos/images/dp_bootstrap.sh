@@ -98,7 +98,7 @@ main() {
   # All are ordered after exordos-bootstrap.service, which is this script:
   # waiting for them would never end.
   systemctl --no-block restart exordos-metapaas-mail-configure.service
-  systemctl --no-block start exordos-mail-events.service exordos-mail-queue.service
+  systemctl --no-block start exordos-mail-events.service exordos-mail-queue.service exordos-mail-webhooks.service
   [[ $grown == yes ]] || die 'data disk in place, but it could not be grown'
   say 'data disk in place'
 }

@@ -55,7 +55,8 @@ FINISHED = [
     "runuser --user=Debian-exim -- find /var/spool/exim4 -maxdepth 2 -path */db/* -type f"
     " ! -name *.lockfile -delete",
     CONFIGURE,
-    "systemctl --no-block start exordos-mail-events.service exordos-mail-queue.service",
+    "systemctl --no-block start"
+    " exordos-mail-events.service exordos-mail-queue.service exordos-mail-webhooks.service",
 ]
 # Of a container: its data disk is a directory, which does not grow.
 DONE = [*PREPARED, GROWTH[0], *MIGRATED, *FINISHED]

@@ -46,6 +46,7 @@ def agent() -> configparser.ConfigParser:
         constants.KEEPER_UNIT,
         constants.EVENTS_UNIT,
         constants.QUEUE_UNIT,
+        constants.WEBHOOKS_UNIT,
     ],
 )
 def test_a_unit_of_ours_runs_a_program_of_the_wheel(name: str) -> None:
@@ -106,6 +107,29 @@ def test_events_are_told_for_as_long_as_a_node_lives_and_mail_never_waits_for_it
         if path.is_file() and path.stem != constants.EVENTS_UNIT
     ]
     assert [path.name for path in others if constants.EVENTS_UNIT in path.read_text()] == []
+
+
+def test_webhooks_are_sent_for_as_long_as_a_node_lives_and_nothing_waits_for_it() -> None:
+    settings = unit(f"{constants.WEBHOOKS_UNIT}.service")
+    events = unit(f"{constants.EVENTS_UNIT}.service")
+    assert settings["Unit", "AssertPathIsMountPoint"] == [constants.EVENTS_DIR]
+    assert pathlib.Path(constants.WEBHOOKS_FILE).is_relative_to(constants.EVENTS_DIR)
+    # Of mail itself it sees nothing.
+    assert settings["Service", "InaccessiblePaths"] == [f"{MOUNTS[0]} {MOUNTS[3]}"]
+    own = {
+        *("AssertPathIsMountPoint", "Description", "ExecStart", "InaccessiblePaths", "UMask"),
+        *("RuntimeDirectory", "RuntimeDirectoryMode", "RuntimeDirectoryPreserve", "TasksMax"),
+    }
+    # It may what who tells of events may.
+    assert {key: value for key, value in settings.items() if key[1] not in own} == {
+        key: value for key, value in events.items() if key[1] not in own
+    }
+    others = [
+        path
+        for path in SYSTEMD.rglob("*.*")
+        if path.is_file() and path.stem != constants.WEBHOOKS_UNIT
+    ]
+    assert [path.name for path in others if constants.WEBHOOKS_UNIT in path.read_text()] == []
 
 
 def test_the_queue_is_told_with_the_rights_that_exims_queue_runner_has() -> None:
