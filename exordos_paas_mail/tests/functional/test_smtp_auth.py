@@ -130,45 +130,78 @@ def test_a_disabled_account_logs_in_again_when_it_is_enabled(
     accounts.wait_login(account, submission.REFUSED)
 
 
-@pytest.mark.parametrize(
-    "secret",
-    [
-        pytest.param(lambda password: {"password": password}, id="password"),
-        pytest.param(lambda password: {"password_hash": crypt(password)}, id="crypt hash"),
-        pytest.param(
-            lambda password: {"password_hash": "{SHA512-CRYPT}" + crypt(password)},
-            id="Dovecot prefix",
-        ),
-    ],
+SECRETS: tp.Final[dict[str, tp.Callable[[str], rest.Json]]] = {
+    "password": lambda password: {"password": password},
+    "crypt hash": lambda password: {"password_hash": crypt(password)},
+    "Dovecot prefix": lambda password: {"password_hash": "{SHA512-CRYPT}" + crypt(password)},
+}
+VERBS: tp.Final = ("PATCH", "PUT")
+PREFIXES: tp.Final = ("", "{SHA512-CRYPT}", "{CRYPT}")
+PASSWORDS: tp.Final = (
+    "pass:word with spaces",
+    "$6$looks$like$a$hash",
+    "пароль-ключ-ünï",
+    "\\quo\"te'${lc:A}",
 )
-@pytest.mark.parametrize("verb", ["PATCH", "PUT"])
+
+
+# A node learns of all that is asked for at once in the time of one.
+@pytest.fixture(scope="module")
+def changed(
+    owner: rest.Api, accounts: provisioning.Accounts
+) -> dict[tuple[str, str], tuple[provisioning.Account, str]]:
+    """Return accounts by verb and secret, just given their password, with the one before."""
+    made = {(verb, secret): accounts.make() for verb in VERBS for secret in SECRETS}
+    before = {}
+    for account in made.values():
+        accounts.wait_login(account)
+    for (verb, secret), account in made.items():
+        before[verb, secret] = account, account.password
+        account.password = uuid.uuid4().hex
+        owner.expect(200, verb, account.path, SECRETS[secret](account.password))
+    return before
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+@pytest.mark.parametrize("verb", VERBS)
 def test_after_a_change_the_new_password_works_and_the_old_one_is_dead(
-    owner: rest.Api,
     accounts: provisioning.Accounts,
     relay: submission.Relay,
+    changed: dict[tuple[str, str], tuple[provisioning.Account, str]],
     verb: str,
-    secret: tp.Callable[[str], rest.Json],
+    secret: str,
 ) -> None:
-    account = accounts.ready()
-    old, account.password = account.password, uuid.uuid4().hex
-    owner.expect(200, verb, account.path, secret(account.password))
+    account, old = changed[verb, secret]
     accounts.wait_login(account)
     assert relay.login(account.address, old) == submission.REFUSED
 
 
-@pytest.mark.parametrize("prefix", ["", "{SHA512-CRYPT}", "{CRYPT}"])
+@pytest.fixture(scope="module")
+def hashed(accounts: provisioning.Accounts) -> dict[str, provisioning.Account]:
+    """Return accounts just made with a hash, by its prefix."""
+    made = {}
+    for prefix in PREFIXES:
+        password = uuid.uuid4().hex
+        made[prefix] = accounts.make(password_hash=prefix + crypt(password))
+        made[prefix].password = password
+    return made
+
+
+@pytest.mark.parametrize("prefix", PREFIXES)
 def test_an_account_made_with_a_hash_logs_in_with_what_was_hashed(
-    accounts: provisioning.Accounts, prefix: str
+    accounts: provisioning.Accounts, hashed: dict[str, provisioning.Account], prefix: str
 ) -> None:
-    password = uuid.uuid4().hex
-    account = accounts.make(password_hash=prefix + crypt(password))
-    account.password = password
-    accounts.wait_login(account)
+    accounts.wait_login(hashed[prefix])
 
 
-@pytest.mark.parametrize(
-    "password",
-    ["pass:word with spaces", "$6$looks$like$a$hash", "пароль-ключ-ünï", "\\quo\"te'${lc:A}"],
-)
-def test_a_password_is_any_text(accounts: provisioning.Accounts, password: str) -> None:
-    accounts.wait_login(accounts.make(password=password))
+@pytest.fixture(scope="module")
+def odd(accounts: provisioning.Accounts) -> dict[str, provisioning.Account]:
+    """Return accounts just made, by their passwords."""
+    return {password: accounts.make(password=password) for password in PASSWORDS}
+
+
+@pytest.mark.parametrize("password", PASSWORDS)
+def test_a_password_is_any_text(
+    accounts: provisioning.Accounts, odd: dict[str, provisioning.Account], password: str
+) -> None:
+    accounts.wait_login(odd[password])
