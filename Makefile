@@ -100,6 +100,10 @@ benchmark-events: venv ## What telling of a message costs a node, CPU and memory
 benchmark-webhooks: venv ## What an event costs a node that is sent to a webhook, CPU and memory; has bounds
 	@$(BIN)/python -m benchmarks.webhooks
 
+.PHONY: benchmark-queue
+benchmark-queue: venv ## What 20,000 waiting messages cost a node, CPU and memory; has bounds
+	@$(BIN)/python -m benchmarks.queue
+
 # Not in the gate, which reads some thousands: minutes of each core. ARGUMENTS are those of the program.
 .PHONY: fuzz-log
 fuzz-log: venv ## A million hostile lines of exim's log, each read as what it is

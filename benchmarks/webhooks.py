@@ -22,7 +22,7 @@ import time
 import typing as tp
 import uuid
 
-from benchmarks import events as events_
+from benchmarks import node_daemons
 from exordos_paas_mail.codecs import mail_events, webhook_config
 from exordos_paas_mail.node.events import store as store_
 from exordos_paas_mail.tests.unit.node import webhook_stage
@@ -90,8 +90,8 @@ def happen(store: store_.Store, number: int) -> None:
 def measure(folder: pathlib.Path, pipe: connection.Connection) -> dict[str, float]:
     """Return CPU in ms an event, memory in MB, and how many events have not arrived."""
     url, hanging, certificate = pipe.recv()
-    (folder / "node-uuid").write_text(str(events_.NODE))
-    (folder / "node-key").write_text(base64.b64encode(events_.KEY).decode())
+    (folder / "node-uuid").write_text(str(node_daemons.NODE))
+    (folder / "node-key").write_text(base64.b64encode(node_daemons.KEY).decode())
     # Nobody is there: how webhooks fare is a part of what they cost, and told in vain.
     (folder / "agent.conf").write_text("[universal_agent]\nstatus_endpoint = http://127.0.0.1:9\n")
     (folder / "certificate").write_bytes(certificate)
@@ -121,7 +121,7 @@ def measure(folder: pathlib.Path, pipe: connection.Connection) -> dict[str, floa
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as daemon:
         happen(store, 0)
         wait_for(RATE)
-        before = events_.cpu_ms(daemon.pid)
+        before = node_daemons.cpu_ms(daemon.pid)
         for number in range(1, SECONDS + 1):
             begun = time.monotonic()
             happen(store, number)
@@ -129,8 +129,8 @@ def measure(folder: pathlib.Path, pipe: connection.Connection) -> dict[str, floa
         # What is left when the last second is over has not kept up.
         late = RATE * (SECONDS + 1) - arrived()
         missing = wait_for(RATE * (SECONDS + 1))
-        cpu = (events_.cpu_ms(daemon.pid) - before) / (RATE * SECONDS)
-        memory = events_.memory_mb(daemon.pid)
+        cpu = (node_daemons.cpu_ms(daemon.pid) - before) / (RATE * SECONDS)
+        memory = node_daemons.memory_mb(daemon.pid)
         daemon.kill()
     store.close()
     return {
