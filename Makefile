@@ -30,6 +30,7 @@ PACKAGES_DISK := $(PACKAGES_STAND) e2fsprogs fdisk
 PACKAGES_VM := openssh-client qemu-system-x86 qemu-utils zstd
 PACKAGES_LINT := shellcheck shfmt
 ACTIONLINT := .cache/actionlint
+STANDARD_WEBHOOKS := .cache/standardwebhooks
 
 # A test often waits for a database or a process of its own.
 WORKERS := $(shell echo $$((2 * $$(nproc))))
@@ -69,6 +70,16 @@ coverage: venv ## The unit tests, and the lines that none of them runs
 test-metrics: venv ## Each query of dashboard and alert rules, asked of a Prometheus that watches nodes
 	@tools/system-packages.sh $(PACKAGES_METRICS)
 	@$(BIN)/pytest -q exordos_paas_mail/tests/metrics
+
+$(STANDARD_WEBHOOKS)/.ready: $(addprefix exordos_paas_mail/tests/webhooks/package, .json -lock.json) | venv
+	@mkdir -p $(@D)
+	@cp $^ $(@D)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/npm ci --prefix $(@D) --silent --ignore-scripts --no-audit --no-fund
+	@touch $@
+
+.PHONY: test-webhooks
+test-webhooks: venv $(STANDARD_WEBHOOKS)/.ready ## What is sent to webhooks, verified by the reference library of npm
+	@$(BIN)/pytest -q exordos_paas_mail/tests/webhooks
 
 .PHONY: benchmark-control-plane
 benchmark-control-plane: venv ## What an account change costs gservice, 10,000 accounts; has a bound

@@ -33,7 +33,7 @@ if tp.TYPE_CHECKING:
 CPU_MS_MAX = 2.0
 MEMORY_MB_MAX = 64.0
 RATE = 100
-SECONDS = 30
+SECONDS = 20
 DAEMON = """
 import ipaddress, ssl, sys
 from exordos_paas_mail.node.commands import webhooks

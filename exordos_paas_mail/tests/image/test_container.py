@@ -8,12 +8,14 @@ import base64
 import json
 import pathlib
 import typing as tp
+import uuid
 
 import pytest
 from prometheus_client import parser
 
 from clients import waiting
 from exordos_paas_mail import constants
+from exordos_paas_mail.codecs import webhook_config
 from exordos_paas_mail.tests.image import guests
 
 if tp.TYPE_CHECKING:
@@ -222,6 +224,47 @@ def test_the_queue_is_looked_at_while_nobody_hears_of_it(
     assert container.run("stat", "--format=%U", f"{constants.EVENTS_DIR}/queue.sqlite").split() == [
         constants.EXIM_USER
     ]
+
+
+# Why the last attempt of a webhook has failed.
+LAST_ERROR = """
+import json, sqlite3, sys
+for (standing,) in sqlite3.connect(sys.argv[1]).execute("SELECT standing FROM hooks"):
+    print(json.loads(standing)["last_error"])
+"""
+
+
+def test_events_are_sent_to_webhooks_within_the_rights_of_their_unit(
+    container: containers.Container,
+) -> None:
+    """As far as to the resolver, which nobody is here."""
+    guests.deliver_mail_env(container)
+    hook = webhook_config.Hook(
+        uuid.UUID(int=1),
+        "https://hooks.example.org/",
+        ("message.accepted",),
+        (webhook_config.new_secret(),),
+    )
+    document = webhook_config.render(webhook_config.Config(uuid.UUID(int=2), (hook,)))
+    owner = ("-o", constants.EXIM_USER, "-g", constants.EXIM_GROUP)
+    folders = [f"{constants.EVENTS_DIR}/documents", f"{constants.EVENTS_DIR}/documents/webhooks"]
+    container.run("install", "-d", "-m", "0700", *owner, *folders)
+    container.run(
+        *("install", "-m", "0600", *owner, "/dev/stdin", constants.WEBHOOKS_FILE),
+        stdin=document.decode(),
+    )
+    guests.set_account(container)
+    guests.send(container)
+    outbox = f"{constants.EVENTS_DIR}/webhooks.sqlite"
+    program = ("/opt/exordos_paas_mail/bin/python", "-c", LAST_ERROR, outbox)
+    error = waiting.until(
+        "an attempt has failed", lambda: container.run(*program, check=False).strip(), 60
+    )
+    unit = f"{constants.WEBHOOKS_UNIT}.service"
+
+    assert error == "its name cannot be resolved"
+    assert guests.unit_states(container, unit) == {unit: "active"}
+    assert container.run("stat", "--format=%U %a", outbox).split() == [constants.EXIM_USER, "600"]
 
 
 def test_a_power_cut_costs_nothing(container: containers.Container) -> None:

@@ -17,7 +17,11 @@ FILE = (
     "*:hour=500 size=10\napp@example.com:hour=100 day=1000 size=5 on=hold\n"
     "big@example.com:minute=7 size=10\nweb@example.com:size=10 on=reject\n.:4\n"
 )
-INSTANCE: tp.Final[dict[str, int | None]] = {"recipients_per_hour": 500, "message_size_mb": 10, "recipients_per_day": None}
+INSTANCE: tp.Final[dict[str, int | None]] = {
+    "recipients_per_hour": 500,
+    "message_size_mb": 10,
+    "recipients_per_day": None,
+}
 ACCOUNTS: tp.Final[list[tuple[str, dict[str, int | None], str]]] = [
     ("web", {}, "reject"),
     ("app", {"recipients_per_day": 1000, "recipients_per_hour": 100, "message_size_mb": 5}, "hold"),

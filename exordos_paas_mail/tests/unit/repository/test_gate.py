@@ -22,10 +22,12 @@ PARTS = {
     "workflows": ["test-workflows"],
     "agent": [
         "test-metrics",
+        "test-webhooks",
         "benchmark-agent",
         "benchmark-control-plane",
         "benchmark-dns",
         "benchmark-events",
+        "benchmark-webhooks",
     ],
     "relay": ["test-relay", "benchmark-relay"],
     "image": ["test-image", "test-vm"],
@@ -39,12 +41,13 @@ EVERYTHING = [target for targets in PARTS.values() for target in targets]
 # In the order in which they begin; those of a lane by themselves.
 FIRST = ["lint", "typecheck"]
 STAND = ["functional", "stand-down"]
-OTHERS = ["test", "test-workflows", "test-metrics", "test-relay", "test-image"]
+OTHERS = ["test", "test-workflows", "test-metrics", "test-webhooks", "test-relay", "test-image"]
 ALONE = [
     "benchmark-agent",
     "benchmark-control-plane",
     "benchmark-dns",
     "benchmark-events",
+    "benchmark-webhooks",
     "benchmark-relay",
     "test-vm",
 ]
