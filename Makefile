@@ -125,6 +125,12 @@ benchmark-relay: venv ## What a login and a message cost exim by the number of a
 	@tools/system-packages.sh $(PACKAGES_RELAY)
 	@exordos_paas_mail/tests/relay/enter.sh $(BIN)/python -m benchmarks.relay
 
+# Not in the gate: a quarter of an hour, most of it waiting for exim's retry time.
+.PHONY: benchmark-waiting
+benchmark-waiting: venv ## What MESSAGES (20,000) cost that wait for a server, and how fast they leave; has bounds (root)
+	@tools/system-packages.sh $(PACKAGES_RELAY)
+	@exordos_paas_mail/tests/relay/enter.sh $(BIN)/python -m benchmarks.waiting $(or $(MESSAGES),20000)
+
 # Not in the gate: it takes half an hour, and has no bound. ARGUMENTS are those of the benchmark.
 .PHONY: benchmark-peers
 benchmark-peers: venv ## The relay beside Postfix, Dovecot and OpenDKIM: rates, CPU, latencies (root)

@@ -123,10 +123,13 @@ AGENT_UNIT: tp.Final = "exordos-metapaas-mail-agent"
 KEEPER_UNIT: tp.Final = "exordos-metapaas-mail-keeper"
 EVENTS_UNIT: tp.Final = "exordos-mail-events"
 QUEUE_UNIT: tp.Final = "exordos-mail-queue"
+QUEUE_RUN_UNIT: tp.Final = "exim4-queue-run"
 # Where the control plane is, as the node's agent knows it.
 AGENT_CONFIG_FILE: tp.Final = "/etc/exordos_metapaas/metapaas_mail_agent.conf"
 # Events that the control plane does not have yet; on the data disk, exim's user's.
 EVENTS_DIR: tp.Final = "/var/lib/exordos/mail_events"
+# Touched by exordos-mail-queue whenever it has had what is due be tried.
+QUEUE_SCHEDULED_FILE: tp.Final = "/var/lib/exordos/mail_events/scheduled"
 # What exordos-mail-events has counted, for the keeper, which writes the metrics.
 EVENT_FIGURES_FILE: tp.Final = "/run/exordos-mail-events/figures.json"
 # The textfile directory of the base image's node exporter, and what the keeper writes there.

@@ -13,7 +13,7 @@ import re
 import typing as tp
 
 if tp.TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Container, Iterator, Mapping
 
 # The key, which is a stranger's in part, goes before the first pair of numbers.
 _WHAT = re.compile(r"  (?P<key>[RT]:.*?) -?\d+ -?\d+ .*")
@@ -48,6 +48,11 @@ class Attempt(tp.NamedTuple):
 def due(hints: Mapping[str, int], attempt: Attempt) -> int:
     """Return when *attempt* is made again, 0 where nothing holds it back."""
     return max(hints.get(key, 0) for key in _keys(attempt))
+
+
+def is_of(keys: Container[str], attempt: Attempt) -> bool:
+    """Return whether one of *keys* is of *attempt*."""
+    return any(key in keys for key in _keys(attempt))
 
 
 def _keys(attempt: Attempt) -> Iterator[str]:

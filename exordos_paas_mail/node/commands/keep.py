@@ -28,6 +28,9 @@ PERIOD: tp.Final = 2.0
 # The agent writes its report at each pass, every three seconds while all is well.
 _REPORT_AGE = 6.0
 _REPORT_FILE = f"{constants.AGENT_STATE_DIR}/{constants.AGENT_REPORT_FILE}"
+# Of a queue of 100,000 messages the first look takes a minute, next to much else.
+_UNSCHEDULED_TIME = 180.0
+_QUEUE_RUN_PERIOD = 60.0
 _FAILURES = (ValueError, OSError, machine.MachineError)
 
 
@@ -51,10 +54,15 @@ class Keeper:
         self._metrics = metrics.Metrics(node, self._health, domains.Domains(node))
         self._report = watched.Watched(node, _REPORT_FILE, _is_report)
         self._condition: health.Condition | None = None
+        # A boot: who sees to the queue reads it first.
+        self._next_queue_run = time.monotonic() + _UNSCHEDULED_TIME
 
     def turn(self) -> list[str]:
         """Repair what is not as it was told; returns what was done or could not be, in words."""
-        steps = (self._keep_parts, self._keep_relay, self._keep_report, self._tell_metrics)
+        steps = (
+            *(self._keep_parts, self._keep_relay, self._keep_queue),
+            *(self._keep_report, self._tell_metrics),
+        )
         return [line for step in steps for line in self._try(step)]
 
     def _try(self, step: tp.Callable[[], list[str]]) -> list[str]:
@@ -86,6 +94,19 @@ class Keeper:
         self._condition = condition
         self._health.repair(condition)
         return [condition.error] if condition.error else []
+
+    def _keep_queue(self) -> list[str]:
+        """Have exim try the whole queue, each minute, while nobody has what is due be tried."""
+        if self._condition is None or not self._condition.configured:
+            return []
+        scheduled = self._node.signature(constants.QUEUE_SCHEDULED_FILE)
+        # Either way: a clock that is set back leaves a time that is still to come.
+        age = abs(time.time() - scheduled.mtime) if scheduled else float("inf")
+        if age <= _UNSCHEDULED_TIME or time.monotonic() < self._next_queue_run:
+            return []
+        self._next_queue_run = time.monotonic() + _QUEUE_RUN_PERIOD
+        self._node.start_unit(f"{constants.QUEUE_RUN_UNIT}.service")
+        return [f"{constants.QUEUE_UNIT} does not see to the queue: exim tries all of it"]
 
     def _keep_report(self) -> list[str]:
         """Remove a report that cannot be read: the agent would fail on it at each pass."""

@@ -133,7 +133,18 @@ class Services:
 
     def begin_delivery(self, queue_ids: Sequence[str]) -> Delivery:
         """Have exim try messages, one after the other, whatever their next time is."""
-        command = ("exim4", "-M", *queue_ids)
+        return self._begin("exim4", "-M", *queue_ids)
+
+    def begin_due_delivery(self, queue_ids: Sequence[str]) -> Delivery:
+        """Have exim try messages, one after the other, where it does not know a later time."""
+        return self._begin("exim4", "-Mc", *queue_ids)
+
+    def begin_queue_run(self) -> Delivery:
+        """Have exim try each message of the queue, as ``begin_due_delivery``."""
+        return self._begin("exim4", "-q")
+
+    def _begin(self, *command: str) -> Delivery:
+        """Begin a delivery, which nobody waits for."""
         try:
             return Delivery(
                 subprocess.Popen(
@@ -148,7 +159,8 @@ class Services:
                 )
             )
         except OSError as error:
-            raise errors.MachineError(f"exim4 -M: {error.strerror}") from error
+            words = " ".join(command[:2])
+            raise errors.MachineError(f"{words}: {error.strerror}") from error
 
     def _check_relay_runs(self) -> None:
         if failure := self.relay_failure():

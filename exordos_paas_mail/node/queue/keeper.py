@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The mailaas authors
 # SPDX-License-Identifier: Apache-2.0
-"""Looks at the queue, tells of it and does what it is told, each in its own time."""
+"""Looks at the queue, has what is due be tried, tells of it and does what it is told."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from exordos_paas_mail.node.queue import actions as actions_
 from exordos_paas_mail.node.queue import attempts as attempts_
 from exordos_paas_mail.node.queue import journal as journal_
 from exordos_paas_mail.node.queue import listing as listing_
+from exordos_paas_mail.node.queue import scheduler as scheduler_
 from exordos_paas_mail.node.queue import spool as spool_
 from exordos_paas_mail.node.queue import suspended as suspended_
 from exordos_paas_mail.node.queue import teller as teller_
@@ -23,7 +24,7 @@ from exordos_paas_mail.node.queue import teller as teller_
 if tp.TYPE_CHECKING:
     import pathlib
     import uuid
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Container, Iterable, Mapping
 
 LOOK_PERIOD: tp.Final = 5.0
 POLL_PERIOD: tp.Final = 3.0
@@ -32,6 +33,14 @@ SHARE_MAX: tp.Final = 0.03
 """Of a core, for looking: what costs more is done more seldom."""
 PAUSE_MAX: tp.Final = 30.0
 """Seconds between two attempts to reach a control plane that does not answer."""
+BUSY_PERIOD: tp.Final = 0.5
+"""Seconds until deliveries under way are looked after."""
+SETTLING_TIME: tp.Final = 1.0
+"""Seconds after deliveries until what came of them is looked at."""
+WARNED_AT: tp.Final = (4 * 3600, 24 * 3600)
+"""Ages in seconds at which exim tells a sender of a delay, when it has the message in hand."""
+SERVERS_MAX: tp.Final = 10_000
+"""Domains whose server is remembered; then it is learnt anew."""
 _PAUSE_MIN = 1.0
 _RETRY_HINTS = f"{constants.EXIM_SPOOL_DIR}/db/retry"
 
@@ -61,7 +70,11 @@ class Keeper:
             node, self._journal, self._spool, self._suspended, finished
         )
         self._documents = holder_.Holder(api, directory)
+        self._scheduled = node.path(constants.QUEUE_SCHEDULED_FILE)
+        self._scheduler = scheduler_.Scheduler(node.begin_due_delivery)
+        self._servers: dict[str, tuple[str, str]] = {}
         self._open: set[uuid.UUID] = set()
+        self._tried: set[str] = set()
         self._held: Mapping[str, tp.Any] = {}
         self._hints: Mapping[str, int] = {}
         self._hints_seen: machine.Signature | None = None
@@ -86,6 +99,11 @@ class Keeper:
         """Whether the control plane has answered the last time that it was asked."""
         return not self._pause
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether something is being tried."""
+        return self._scheduler.is_busy
+
     def turn(self) -> float:
         """Do what is due; returns for how many seconds there is nothing to do.
 
@@ -93,17 +111,23 @@ class Keeper:
         something refuses; the other things have been done, or are by the next turns.
         """
         ended = self._actions.turn()
-        if ended or time.monotonic() >= self._next_look:
+        is_due = ended or time.monotonic() >= self._next_look
+        if is_due:
             self._look()
         try:
             if time.monotonic() >= self._next_ask:
                 self._speak()
         finally:
-            # What is held is repaired without the control plane, too.
-            more = self._hold()
+            # Whether the control plane is there or not.
+            try:
+                self._schedule(looked=is_due)
+            finally:
+                more = self._hold()
         if more:
             return 0.0
         due = min(max(self._next_poll, self._next_ask), self._next_look)
+        if self._scheduler.is_busy:
+            due = min(due, time.monotonic() + BUSY_PERIOD)
         return max(due - time.monotonic(), 0.0)
 
     def _speak(self) -> None:
@@ -114,6 +138,15 @@ class Keeper:
             raise
         self._pause = 0.0
         self.refused_since = None
+
+    def _schedule(self, *, looked: bool) -> None:
+        """Have what is due be tried. What comes of it is looked at once exim has written it."""
+        if tried := self._scheduler.turn():
+            self._tried |= tried
+            self._next_look = min(self._next_look, time.monotonic() + SETTLING_TIME)
+        if looked:
+            self._scheduler.start(time.time(), time.monotonic())
+            self._scheduled.touch()
 
     def _ask(self) -> None:
         """Speak to the control plane: fetch commands, and tell what is due."""
@@ -156,17 +189,19 @@ class Keeper:
         now = time.time()
         changed = self._spool.look(now)
         deferred = self._attempts.read(self._spool.messages)
-        changed |= deferred
+        changed |= deferred | (self._tried & self._spool.messages.keys())
         held, young = dict(self._suspended.now(now)), self._spool.young
         differs = bool(changed) or held != self._held or young != self._young
-        if self._read_hints() or held != self._held:
-            changed |= self._spool.messages.keys()
-        if deferred:
+        if deferred or self._tried:
             # exim writes when it tries again after the line of its log: by the next look.
             self._next_hints = min(self._next_hints, self._hints_may)
+        self._tried = set()
+        changed |= self._put_off(self._read_hints()) | self._of_servers(self._learn(deferred))
+        if held != self._held:
+            changed |= self._spool.messages.keys()
         self._held, self._young = held, young
         for queue_id in changed:
-            self._take_in(queue_id)
+            self._take_in(queue_id, now)
         for shard in {queue_reports.shard_of(queue_id) for queue_id in changed}:
             self._contents[shard] = self._listing.content(shard)
         if changed or differs:
@@ -175,32 +210,70 @@ class Keeper:
         cost = time.thread_time() - begun
         self._next_look = time.monotonic() + max(LOOK_PERIOD, cost / SHARE_MAX)
 
-    def _take_in(self, queue_id: str) -> None:
+    def _take_in(self, queue_id: str, now: float) -> None:
         message = self._spool.messages.get(queue_id)
         if message is None:
             self._listing.drop(queue_id)
+            self._scheduler.drop(queue_id)
             return
-        waits = listing_.waits(message, self._attempts.of(queue_id), self._hints, self._held)
+        attempts = self._attempts.of(queue_id)
+        waits = listing_.waits(message, attempts, self._hints, self._held, self._servers)
         self._listing.put(message, waits)
+        ages = (message.arrived_at + age + 1 for age in WARNED_AT)
+        at = min([waits.due_at, *(at for at in ages if at > now)])
+        due = scheduler_.Due(at, waits.server, waits.item.attempts)
+        self._scheduler.put(queue_id, due)
 
-    def _read_hints(self) -> bool:
-        """Read when exim tries again, if that has changed; returns whether it has."""
+    def _learn(self, deferred: Iterable[str]) -> set[str]:
+        """Note by what servers messages were put off; returns the domains that are new to it."""
+        domains: set[str] = set()
+        if len(self._servers) > SERVERS_MAX:
+            self._servers.clear()
+        for queue_id in deferred:
+            for recipient, known in self._attempts.of(queue_id).items():
+                domain = recipient.rpartition("@")[2]
+                server = known.mx, known.mx_address
+                if known.mx and self._servers.get(domain) != server:
+                    self._servers[domain] = server
+                    domains.add(domain)
+        return domains
+
+    def _of_servers(self, domains: Container[str]) -> set[str]:
+        """Return the messages to *domains*."""
+        return {
+            queue_id
+            for queue_id, message in self._spool.messages.items()
+            if domains
+            and any(one.rpartition("@")[2].lower() in domains for one in message.recipients)
+        }
+
+    def _put_off(self, keys: Container[str]) -> set[str]:
+        """Return the messages that hints of *keys* are about."""
+        return {
+            queue_id
+            for queue_id, message in self._spool.messages.items()
+            if keys
+            and listing_.is_put_off_by(keys, message, self._attempts.of(queue_id), self._servers)
+        }
+
+    def _read_hints(self) -> set[str]:
+        """Read when exim tries again; returns the keys of what is another time now."""
         if time.monotonic() < self._next_hints:
-            return False
+            return set()
         self._next_hints = time.monotonic() + HINTS_PERIOD
         signature = self._node.signature(_RETRY_HINTS)
         if signature == self._hints_seen:
-            return False
+            return set()
         begun = time.monotonic()
         try:
             hints = retry_hints.parse(self._node.retry_hints()) if signature else {}
         except machine.MachineError:
             # exim makes the database anew just now; the queue is told with the times it had.
-            return False
+            return set()
         now = time.monotonic()
         self._hints_may = now + (now - begun) / SHARE_MAX
         self._hints_seen = signature
-        changed = hints != self._hints
+        changed = {key for key, _ in hints.items() ^ self._hints.items()}
         self._hints = hints
         return changed
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import functools
+import types
 import typing as tp
 
 from exordos_paas_mail.codecs import (
@@ -18,17 +19,22 @@ from exordos_paas_mail.codecs import (
     queue_reports,
     retry_hints,
     rules,
+    spool_headers,
 )
 from exordos_paas_mail.codecs import suspensions as suspensions_
 
 if tp.TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Container, Iterable, Mapping, Sequence
 
+    from exordos_paas_mail.node.events import deferrals
     from exordos_paas_mail.node.queue import attempts as attempts_
     from exordos_paas_mail.node.queue import spool as spool_
 
     Suspensions = Mapping[str, suspensions_.Suspension]
+    Servers = Mapping[str, tuple[str, str]]
+    """Name and address of the server that a domain, in lower case, was reached at last."""
 
+_NO_SERVERS: tp.Final[Servers] = types.MappingProxyType({})
 _NAMED_DOMAINS_MAX = queue_reports.DOMAINS_MAX - suspensions_.MAX
 
 
@@ -105,6 +111,10 @@ class Waits(tp.NamedTuple):
 
     item: queue_reports.Item
     domains: list[_Waiting]
+    due_at: int
+    """When it is tried, in seconds since 1970; 0 where nothing holds it back."""
+    server: str
+    """The server that it is tried at first, or the domain where none is known."""
 
 
 def waits(
@@ -112,11 +122,18 @@ def waits(
     attempts: attempts_.Of,
     hints: Mapping[str, int],
     suspensions: Suspensions,
+    servers: Servers = _NO_SERVERS,
 ) -> Waits:
-    """Return what is told of *message*: for whom it waits, why, and until when."""
+    """Return what is told of *message*: for whom it waits, why, and until when.
+
+    exim names the server of a message that it tried, and not of one that it has put
+    off because the server had just failed. *servers* says what that waits for.
+    """
     by_domain: dict[str, list[_Recipient]] = collections.defaultdict(list)
     for recipient in message.recipients:
-        one = _recipient(message, recipient, attempts, hints, suspensions)
+        known = attempts.get(spool_headers.key(recipient))
+        attempt = _attempt(message, recipient, known, servers)
+        one = _recipient(attempt, known, hints, suspensions)
         by_domain[one.domain].append(one)
     everybody = [one for each in by_domain.values() for one in each]
     last = max(everybody, key=lambda one: one.at, default=_Recipient())
@@ -142,7 +159,8 @@ def waits(
         retry_at = _first(one.retry_at for one in each)
         of_it = queue_reports.Domain(domain, 1, arrived_at, last.text, last.reason, retry_at)
         told.append(_Waiting(last.at, of_it))
-    return Waits(item, told)
+    soonest = min(everybody, key=lambda one: one.retry_at, default=_Recipient())
+    return Waits(item, told, soonest.retry_at // 1000, soonest.server)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -153,31 +171,46 @@ class _Recipient:
     text: str = ""
     reason: str = ""
     retry_at: int = 0
+    server: str = ""
 
 
 def _recipient(
-    message: spool_.Message,
-    recipient: str,
-    attempts: attempts_.Of,
+    attempt: retry_hints.Attempt,
+    known: deferrals.Deferral | None,
     hints: Mapping[str, int],
     suspensions: Suspensions,
 ) -> _Recipient:
-    local_part, _, name = recipient.rpartition("@")
-    domain = _spelled(name)
-    known = attempts.get(f"{local_part}@{name.lower()}")
+    domain = _spelled(attempt.recipient.rpartition("@")[2])
     suspension = suspensions.get(domain)
-    if suspension is not None:
-        retry_at = suspension.until * 1000
-    else:
-        mx, mx_address = (known.mx, known.mx_address) if known else ("", "")
-        attempt = retry_hints.Attempt(message.queue_id, message.sender, recipient, mx, mx_address)
-        retry_at = retry_hints.due(hints, attempt) * 1000
+    retry_at = suspension.until if suspension else retry_hints.due(hints, attempt)
+    server = attempt.mx or domain
     if known is None:
         text = mail_events.HELD if suspension else ""
         reason = answers.Class.OTHER.value if suspension else ""
-        return _Recipient(domain, text=text, reason=reason, retry_at=retry_at)
+        return _Recipient(domain, 0, 0, text, reason, retry_at * 1000, server)
     text = known.text or (mail_events.HELD if known.held else "")
-    return _Recipient(domain, known.attempts, known.at, text, known.reason, retry_at)
+    return _Recipient(domain, known.attempts, known.at, text, known.reason, retry_at * 1000, server)
+
+
+def _attempt(
+    message: spool_.Message, recipient: str, known: deferrals.Deferral | None, servers: Servers
+) -> retry_hints.Attempt:
+    mx, mx_address = (known.mx, known.mx_address) if known else ("", "")
+    if not mx:
+        mx, mx_address = servers.get(recipient.rpartition("@")[2].lower(), ("", ""))
+    return retry_hints.Attempt(message.queue_id, message.sender, recipient, mx, mx_address)
+
+
+def is_put_off_by(
+    keys: Container[str], message: spool_.Message, attempts: attempts_.Of, servers: Servers
+) -> bool:
+    """Return whether one of *keys*, of retry hints, is of a recipient of *message*."""
+    return any(
+        retry_hints.is_of(
+            keys, _attempt(message, one, attempts.get(spool_headers.key(one)), servers)
+        )
+        for one in message.recipients
+    )
 
 
 def domains_of(recipients: Iterable[str]) -> list[str]:

@@ -32,6 +32,8 @@ BROKEN_TLS_ADDRESS = "203.0.113.27"
 PUBLIC_IPV6_ADDRESS = "2001:db8::25"
 PRIVATE_ADDRESS = "10.80.0.25"
 HANGING_ADDRESS = "203.0.113.28"
+# Nobody's
+GONE_ADDRESS = "203.0.113.99"
 DOMAIN = "tenant.example"
 
 ZONE: dict[tuple[str, str], list[str]] = {
@@ -62,6 +64,8 @@ ZONE: dict[tuple[str, str], list[str]] = {
     ("null.example", "MX"): ["0 ."],
     ("hanging.example", "MX"): ["10 mx.hanging.example."],
     ("mx.hanging.example", "A"): [HANGING_ADDRESS],
+    ("gone.example", "MX"): ["10 mx.gone.example."],
+    ("mx.gone.example", "A"): [GONE_ADDRESS],
     ("signed.example", "MX"): ["10 mx.signed.example."],
     ("mx.signed.example", "A"): [TLS_ADDRESS],
     ("forged.signed.example", "MX"): ["10 mx.forged.signed.example."],

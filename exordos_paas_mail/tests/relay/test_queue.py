@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import fcntl
 import pathlib
@@ -18,12 +19,14 @@ import pytest
 from exordos_paas_mail import constants
 from exordos_paas_mail.codecs import node_commands, queue_reports, retry_hints
 from exordos_paas_mail.codecs.node_commands import Action, Command
-from exordos_paas_mail.node import machine
+from exordos_paas_mail.node import machine, status_api
 from exordos_paas_mail.node.events import recorder as recorder_
 from exordos_paas_mail.node.queue import actions as actions_
 from exordos_paas_mail.node.queue import attempts as attempts_
 from exordos_paas_mail.node.queue import journal as journal_
+from exordos_paas_mail.node.queue import keeper as keeper_
 from exordos_paas_mail.node.queue import listing as listing_
+from exordos_paas_mail.node.queue import scheduler as scheduler_
 from exordos_paas_mail.node.queue import spool as spool_
 from exordos_paas_mail.node.queue import suspended as suspended_
 from exordos_paas_mail.tests.relay import relay as relay_
@@ -240,6 +243,73 @@ def test_what_is_being_delivered_cannot_be_ended(relay: relay_.Relay, queue: Que
             result = queue.do(action, queue_ids=(name,))
             assert outcome(result) == ((), {name: actions_.DELIVERED_NOW}, "")
     assert outcome(queue.do(Action.DELETE, queue_ids=(name,))) == ((name,), {}, "")
+
+
+@pytest.fixture
+def keeper(queue: Queue, tmp_path: pathlib.Path) -> Iterator[keeper_.Keeper]:
+    """Give who sees to the queue, on a node whose control plane is away."""
+    api = status_api.StatusApi("http://127.0.0.1:9", uuid.uuid4(), bytes(32))
+    keeper = keeper_.Keeper(queue.node, api, tmp_path)
+    yield keeper
+    keeper.close()
+    pathlib.Path(constants.QUEUE_SCHEDULED_FILE).unlink(missing_ok=True)
+
+
+def keep(keeper: keeper_.Keeper, queue: Queue, seconds: float) -> None:
+    """See to the queue for some seconds, and let what was begun end."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline or keeper.is_busy:
+        assert time.monotonic() < deadline + 60
+        while queue.recorder.turn():
+            pass
+        queue.recorder._keep()
+        with contextlib.suppress(status_api.StatusError):
+            keeper.turn()
+        time.sleep(0.2)
+
+
+def test_what_is_due_is_tried_and_nothing_else(
+    relay: relay_.Relay, queue: Queue, keeper: keeper_.Keeper
+) -> None:
+    name = submit(relay, LATER)
+    queue.wait_for(lambda items: bool(items[name].attempts))
+    relay.wait_until_idle()
+    keep(keeper, queue, 13)
+    # Neither tried, nor begun and put off again.
+    assert len(relay.log_lines(f"{name} == ")) == 1
+    assert pathlib.Path(constants.QUEUE_SCHEDULED_FILE).exists()
+
+    relay.forget_counts()
+    keeper._next_hints = 0.0
+    keep(keeper, queue, 7)
+    assert len(relay.log_lines(f"{name} == .*: 451 4.2.0 Try again later")) == 2
+    keep(keeper, queue, 7)
+    assert len(relay.log_lines(f"{name} == ")) == 2
+
+
+def test_of_the_mail_of_a_server_that_is_away_a_few_messages_are_begun(
+    relay: relay_.Relay, queue: Queue, keeper: keeper_.Keeper
+) -> None:
+    recipient = "someone@gone.example"
+    first = submit(relay, recipient)
+    relay.wait_for_log(f"{first} == .* No route to host", seconds=30)
+    others = [submit(relay, recipient) for _ in range(11)]
+    relay.wait_for_log(f"{others[-1]} == .* retry time not reached for any host")
+    relay.wait_until_idle()
+    keep(keeper, queue, 13)
+    assert len(relay.log_lines(" == ")) == 12
+
+    relay.forget_counts()
+    keeper._next_hints = 0.0
+    keep(keeper, queue, 20)
+    tried = relay.log_lines(" == ")[12:]
+    assert 0 < len(tried) <= scheduler_.SCOUTS, tried
+    # Who was put off untried waits for the same.
+    shard = queue_reports.shard_of(others[-1])
+    told = queue_reports.parse_items(keeper._contents[shard], shard)
+    (item,) = [one for one in told if one.queue_id == others[-1]]
+    assert item.attempts == 0
+    assert item.retry_at > time.time() * 1000
 
 
 def test_mail_for_a_suspended_domain_waits_untried_and_leaves_when_it_is_resumed(

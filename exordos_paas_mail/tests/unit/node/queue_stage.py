@@ -69,11 +69,16 @@ class Exim(machine.Machine):
 
     locked: set[str] = dataclasses.field(default_factory=set)
     tried: list[str] = dataclasses.field(default_factory=list)
+    begun: list[list[str]] = dataclasses.field(default_factory=list)
     reported: list[str] = dataclasses.field(default_factory=list)
     hints: dict[str, str] = dataclasses.field(default_factory=dict)
 
     def begin_delivery(self, queue_ids: Sequence[str]) -> machine.Delivery:
         self.tried.extend(queue_ids)
+        return tp.cast("machine.Delivery", _Over())
+
+    def begin_due_delivery(self, queue_ids: Sequence[str]) -> machine.Delivery:
+        self.begun.append(list(queue_ids))
         return tp.cast("machine.Delivery", _Over())
 
     def delete_messages(self, queue_ids: Sequence[str]) -> None:

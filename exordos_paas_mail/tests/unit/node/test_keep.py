@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 import typing as tp
 
 import pytest
@@ -255,3 +256,50 @@ def test_what_was_told_for_another_domain_is_not_kept(settled: agent_stage.Stage
 
     kept = kept_target.parse(settled.fake.path(constants.KEPT_TARGET_FILE).read_text())
     assert kept == kept_target.Target("other.example", {})
+
+
+QUEUE_RUN = f"systemctl --no-block start {constants.QUEUE_RUN_UNIT}.service"
+
+
+class _Clock:
+    """time.monotonic and time.time, which go on when they are told to."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._at, self._now = time.monotonic(), time.time()
+        monkeypatch.setattr(time, "monotonic", lambda: self._at)
+        monkeypatch.setattr(time, "time", lambda: self._now)
+
+    def pass_(self, seconds: float, *, set_by: float = 0.0) -> None:
+        self._at += seconds
+        self._now += seconds + set_by
+
+
+def test_the_queue_is_run_each_minute_while_nobody_sees_to_it(
+    settled: agent_stage.Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = _Clock(monkeypatch)
+    keeper = keep.Keeper(settled.fake.machine)
+    scheduled = settled.fake.path(constants.QUEUE_SCHEDULED_FILE)
+    scheduled.parent.mkdir(parents=True, exist_ok=True)
+
+    def runs() -> int:
+        keeper.turn()
+        return settled.fake.calls().count(QUEUE_RUN)
+
+    # It may be a boot.
+    assert runs() == 0
+    clock.pass_(181)
+    assert [runs(), runs()] == [1, 0]
+    clock.pass_(61)
+    assert runs() == 1
+
+    scheduled.touch()
+    os.utime(scheduled, (time.time(), time.time()))
+    clock.pass_(120)
+    assert runs() == 0
+    clock.pass_(120)
+    assert runs() == 1
+
+    # Nor is a time that is still to come a sign that anybody does.
+    clock.pass_(60, set_by=-2 * 86_400)
+    assert runs() == 1

@@ -43,7 +43,7 @@ def test_the_last_delay_says_why_and_the_first_time_when() -> None:
     known = [deferral(BOB, 2, 5000, "busy"), deferral(EVE, 7, 4000, "full")]
     attempts = {one.recipient: one for one in known}
     hints = {"T:mx.example:192.0.2.1": 30, "R:two.example": 40}
-    item, domains = listing_.waits(message(BOB, EVE), attempts, hints, {})
+    item, domains, *_ = listing_.waits(message(BOB, EVE), attempts, hints, {})
     arrived = ARRIVED * 1000
     assert item == Item(
         *(NAME, ALICE, ALICE, (BOB, EVE), 2, 9, arrived),
@@ -61,7 +61,7 @@ def test_the_last_delay_says_why_and_the_first_time_when() -> None:
 
 
 def test_of_what_nothing_is_known_nothing_is_told() -> None:
-    item, _ = listing_.waits(message(BOB), {}, {}, {})
+    item, *_ = listing_.waits(message(BOB), {}, {}, {})
     told = (item.attempts, item.last_error, item.reason, item.last_attempt_at, item.retry_at)
     assert told == (0, "", "", 0, 0)
 
@@ -121,7 +121,7 @@ def test_the_most_common_domains_are_told_by_name_and_the_rest_as_one() -> None:
 def test_domains_are_told_as_the_api_spells_them() -> None:
     umlaut = "\N{LATIN SMALL LETTER U WITH DIAERESIS}"
     one = message(f"a@M{umlaut}ller.example", "b@xn--mller-kva.EXAMPLE", "c@[192.0.2.1]", "d")
-    _, domains = listing_.waits(one, {}, {}, {})
+    _, domains, *_ = listing_.waits(one, {}, {}, {})
     assert [each.told.domain for each in domains] == ["xn--mller-kva.example", "[192.0.2.1]", "d"]
 
 

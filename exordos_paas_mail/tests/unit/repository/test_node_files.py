@@ -67,7 +67,13 @@ def test_the_relay_is_configured_on_the_data_disk_or_not_at_all() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["exim4.service", "exim4-queue.service", "exim4@.service", "exim4@.socket"],
+    [
+        "exim4.service",
+        "exim4-queue.service",
+        f"{constants.QUEUE_RUN_UNIT}.service",
+        "exim4@.service",
+        "exim4@.socket",
+    ],
     ids=lambda name: name,
 )
 def test_no_part_of_the_relay_starts_without_configuration_and_data_disk(name: str) -> None:
@@ -147,6 +153,20 @@ def test_the_queue_is_told_with_the_rights_that_exims_queue_runner_has() -> None
     del sandbox["TimeoutStopSec"], kept["TimeoutStopSec"]
     assert {name: value for name, value in kept.items() if value != sandbox[name]} == {}
     assert str(pathlib.PurePath(constants.SUSPENSIONS_FILE).parent) == constants.EVENTS_DIR
+
+
+def test_a_queue_run_by_the_keeper_has_the_sandbox_of_exims_queue_runner() -> None:
+    run, runner = unit(f"{constants.QUEUE_RUN_UNIT}.service"), unit("exim4-queue.service")
+    # One that runs is not begun again, and takes its time.
+    own = {"Type", "ExecStart", "Restart", "RestartSec", "TimeoutStartSec"}
+    assert run["Service", "Type"] == ["oneshot"]
+    assert {
+        key: value for key, value in run.items() if key[1] not in own and key[0] == "Service"
+    } == {key: value for key, value in runner.items() if key[1] not in own and key[0] == "Service"}
+    assert ("Unit", "PartOf") not in run
+    assert pathlib.PurePath(constants.QUEUE_SCHEDULED_FILE).parent == pathlib.PurePath(
+        constants.EVENTS_DIR
+    )
 
 
 def test_the_daemon_of_events_reads_where_others_write() -> None:

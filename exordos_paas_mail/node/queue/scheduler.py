@@ -1,0 +1,167 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""Has exim try what is due, and only that.
+
+A queue runner of exim's begins a process for each message that waits, whether its
+time has come or not. Here the times are known (``codecs.retry_hints``), so a queue
+that waits costs nothing. exim stays the one that delivers, and still looks at its
+retry times itself: what is begun too soon is put off again, and costs a process.
+
+What waits for the same server shares its fate. A few of its messages go first;
+when they have ended, the times are read again. If the server still does not answer,
+exim has put all of its mail off, and nothing else was begun. If it does, four times as
+many go, and so on: the slow start of Postfix's scheduler and of TCP.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as tp
+
+if tp.TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from exordos_paas_mail.node import machine
+
+SCOUTS: tp.Final = 2
+"""Messages that go first where it is not known whether a server answers."""
+ROUND_MAX: tp.Final = 512
+"""Messages of one server between two looks at the times."""
+PROCESSES_MAX: tp.Final = 16
+"""Deliveries at a time. Most of them wait for a server."""
+OF_SERVER_MAX: tp.Final = 4
+"""Deliveries to one server at a time: it must not hold up mail to all others."""
+AGAIN: tp.Final = 60.0
+"""Seconds until a message may be begun once more, whatever is known of its time."""
+
+
+class Due(tp.NamedTuple):
+    """When a message is tried, and what is learnt by it."""
+
+    at: int
+    """Seconds since 1970; 0 where nothing holds it back."""
+    server: str
+    """The server that it waits for, or its domain where none was reached."""
+    attempts: int
+    """How often it was tried: by a change it is seen that exim has done so."""
+
+
+@dataclasses.dataclass
+class _Server:
+    """What is under way for one server."""
+
+    size: int = SCOUTS
+    """Of the next round."""
+    running: list[machine.Delivery] = dataclasses.field(default_factory=list)
+    waiting: list[Sequence[str]] = dataclasses.field(default_factory=list)
+    round: dict[str, Due] = dataclasses.field(default_factory=dict)
+    """The messages of the round that is under way, as they were."""
+    begun_at: float = 0.0
+    not_before: float = 0.0
+
+
+class Scheduler:
+    """Messages by when they are due. *begin* has exim try some, one after the other.
+
+    Times of the clock are seconds since 1970, and those of *at* of ``time.monotonic``,
+    which a clock that is set does not move.
+    """
+
+    def __init__(self, begin: Callable[[Sequence[str]], machine.Delivery]) -> None:
+        self._begin = begin
+        self._messages: dict[str, Due] = {}
+        self._begun: dict[str, float] = {}
+        self._servers: dict[str, _Server] = {}
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether something is under way."""
+        return any(map(_is_busy, self._servers.values()))
+
+    def put(self, queue_id: str, due: Due) -> None:
+        """Take in a message, or what is new of it."""
+        self._messages[queue_id] = due
+
+    def drop(self, queue_id: str) -> None:
+        """Take out a message; one that is not there is none."""
+        self._messages.pop(queue_id, None)
+        self._begun.pop(queue_id, None)
+
+    def turn(self) -> set[str]:
+        """Begin what there is room for of the rounds; returns the messages of those that ended.
+
+        What they have come to has to be looked at, and ``start`` called.
+        Raises MachineError when exim cannot be started.
+        """
+        ended: set[str] = set()
+        for server in self._servers.values():
+            was_running = bool(server.running)
+            server.running = [one for one in server.running if not one.is_over()]
+            if was_running and not _is_busy(server):
+                ended |= server.round.keys()
+        self._fill()
+        return ended
+
+    def start(self, now: float, at: float) -> None:
+        """Judge the rounds that have ended, and begin new ones of what is due *now*.
+
+        Raises MachineError when exim cannot be started.
+        """
+        due = self._due(now, at)
+        for name in [one for one, server in self._servers.items() if not _is_busy(server)]:
+            server = self._servers[name]
+            if server.round:
+                self._judge(server)
+            elif name not in due and at >= server.not_before:
+                del self._servers[name]
+        for name, queue_ids in due.items():
+            server = self._servers.setdefault(name, _Server())
+            if _is_busy(server) or at < server.not_before:
+                continue
+            queue_ids.sort(key=self._order)
+            self._plan(server, queue_ids[: server.size], at)
+        self._fill()
+
+    def _due(self, now: float, at: float) -> dict[str, list[str]]:
+        """Return what is due by its server."""
+        due: dict[str, list[str]] = {}
+        for queue_id, message in self._messages.items():
+            if message.at <= now and at - self._begun.get(queue_id, at - AGAIN) >= AGAIN:
+                due.setdefault(message.server, []).append(queue_id)
+        return due
+
+    def _order(self, queue_id: str) -> tuple[float, int, str]:
+        """Return what sorts by turns: what was begun already comes after what was not."""
+        return self._begun.get(queue_id, 0.0), self._messages[queue_id].at, queue_id
+
+    def _judge(self, server: _Server) -> None:
+        """Learn from a round: if exim tried none of it, the server's time is not known here."""
+        tried = any(self._messages.get(name) != due for name, due in server.round.items())
+        server.round = {}
+        if tried:
+            server.size = min(4 * server.size, ROUND_MAX)
+        else:
+            server.size = SCOUTS
+            server.not_before = server.begun_at + AGAIN
+
+    def _plan(self, server: _Server, queue_ids: list[str], at: float) -> None:
+        server.round = {one: self._messages[one] for one in queue_ids}
+        server.begun_at = at
+        self._begun.update(dict.fromkeys(queue_ids, at))
+        size = -(-len(queue_ids) // OF_SERVER_MAX)
+        server.waiting = [queue_ids[i : i + size] for i in range(0, len(queue_ids), size)]
+
+    def _fill(self) -> None:
+        """Begin what waits, in turns: a delivery of each server before a second of one."""
+        room = PROCESSES_MAX - sum(len(server.running) for server in self._servers.values())
+        while room > 0:
+            open_ = [server for server in self._servers.values() if server.waiting]
+            if not open_:
+                return
+            server = min(open_, key=lambda one: len(one.running))
+            server.running.append(self._begin(server.waiting.pop(0)))
+            room -= 1
+
+
+def _is_busy(server: _Server) -> bool:
+    return bool(server.running or server.waiting)

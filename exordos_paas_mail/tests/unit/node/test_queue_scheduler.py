@@ -1,0 +1,191 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""What is due is tried, and only that."""
+
+from __future__ import annotations
+
+import typing as tp
+
+import pytest
+
+from exordos_paas_mail.node.queue import scheduler as scheduler_
+
+if tp.TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from exordos_paas_mail.node import machine
+
+NOW: tp.Final = 1_800_000_000
+
+
+class _Delivery:
+    def __init__(self, queue_ids: Sequence[str]) -> None:
+        self.queue_ids = queue_ids
+        self.over = False
+
+    def is_over(self) -> bool:
+        return self.over
+
+
+class Stage:
+    """A scheduler, the deliveries that it begins, and a clock."""
+
+    def __init__(self) -> None:
+        self.begun: list[_Delivery] = []
+        self.scheduler = scheduler_.Scheduler(self._begin)
+        self.at = 1000.0
+
+    def _begin(self, queue_ids: Sequence[str]) -> machine.Delivery:
+        self.begun.append(_Delivery(queue_ids))
+        return tp.cast("machine.Delivery", self.begun[-1])
+
+    def put(self, *names: str, at: int = 0, server: str = "mx.example", attempts: int = 1) -> None:
+        for name in names:
+            self.scheduler.put(name, scheduler_.Due(at, server, attempts))
+
+    def start(self, seconds: float = 0.0) -> list[str]:
+        """Return what is begun now that *seconds* have passed."""
+        before = len(self.begun)
+        self.at += seconds
+        self.scheduler.start(NOW, self.at)
+        return [name for one in self.begun[before:] for name in one.queue_ids]
+
+    def end(self) -> set[str]:
+        """Have all that is under way end; returns the messages of the rounds that are over."""
+        over: set[str] = set()
+        while self.scheduler.is_busy:
+            for delivery in self.begun:
+                delivery.over = True
+            over |= self.scheduler.turn()
+        return over
+
+
+@pytest.fixture
+def stage() -> Stage:
+    return Stage()
+
+
+def names(count: int, letter: str = "a") -> list[str]:
+    return [f"{letter}{number:05}" for number in range(count)]
+
+
+def test_what_is_not_due_is_left_alone(stage: Stage) -> None:
+    stage.put("later", at=NOW + 1)
+    stage.put("now", at=NOW)
+
+    assert stage.start() == ["now"]
+
+
+def test_what_has_waited_longest_goes_first(stage: Stage) -> None:
+    stage.put("c", at=NOW - 1)
+    stage.put("b", at=NOW - 3)
+    stage.put("a", at=NOW - 2)
+
+    assert stage.start() == ["b", "a"]
+
+
+def test_of_a_server_a_few_go_first_and_more_once_it_answers(stage: Stage) -> None:
+    waiting = names(1000)
+    stage.put(*waiting)
+    rounds = []
+    while waiting:
+        begun = stage.start(1)
+        rounds.append(len(begun))
+        assert stage.end() == set(begun)
+        for name in begun:
+            stage.scheduler.drop(name)
+        waiting = [name for name in waiting if name not in begun]
+
+    assert rounds == [2, 8, 32, 128, 512, 318]
+
+
+def test_a_round_ends_before_the_next_begins(stage: Stage) -> None:
+    stage.put(*names(10))
+    assert len(stage.start()) == 2
+    stage.begun[0].over = True
+
+    assert stage.scheduler.turn() == set()
+    assert stage.start(1) == []
+
+
+def test_a_server_that_fails_puts_off_all_of_its_mail(stage: Stage) -> None:
+    waiting = names(100)
+    stage.put(*waiting)
+    stage.start()
+    stage.end()
+    # What the look at the hints says of all of them.
+    stage.put(*waiting, at=NOW + 300, attempts=2)
+
+    assert stage.start(1) == []
+    assert stage.start(3600) == []
+
+
+def test_what_exim_puts_off_for_a_reason_that_is_not_known_costs_a_few_a_minute(
+    stage: Stage,
+) -> None:
+    stage.put(*names(100))
+    begun = set()
+    for _ in range(60):
+        begun |= set(stage.start(10))
+        stage.end()
+
+    assert len(begun) == 2 * 10
+
+
+def test_what_fails_for_a_reason_of_its_own_does_not_hold_up_the_others(stage: Stage) -> None:
+    waiting = names(42)
+    stage.put(*waiting)
+    rounds = []
+    while waiting:
+        begun = stage.start(1)
+        rounds.append(len(begun))
+        stage.end()
+        # Each mailbox is full.
+        stage.put(*begun, at=NOW + 300, attempts=2)
+        waiting = [name for name in waiting if name not in begun]
+
+    assert rounds == [2, 8, 32]
+
+
+def test_a_message_is_not_begun_twice_within_a_minute(stage: Stage) -> None:
+    stage.put("a")
+    assert stage.start() == ["a"]
+    stage.end()
+    # Tried, and nothing says until when to wait.
+    stage.put("a", attempts=2)
+
+    assert stage.start(scheduler_.AGAIN - 1) == []
+    assert stage.start(1) == ["a"]
+
+
+def test_a_server_that_hangs_holds_up_no_other(stage: Stage) -> None:
+    stage.put(*names(100, "h"), server="hangs.example")
+    stage.start()
+    stage.put(*names(2), server="mx.example")
+
+    assert stage.start(1) == names(2)
+
+
+def test_no_more_is_under_way_than_may_be(stage: Stage) -> None:
+    for number in range(50):
+        stage.put(*names(10, f"s{number}-"), server=f"mx{number}.example")
+    stage.start()
+    assert len(stage.begun) == scheduler_.PROCESSES_MAX
+    # One of each server before a second of one.
+    assert len({name.split("-")[0] for one in stage.begun for name in one.queue_ids}) == 16
+
+    stage.begun[0].over = True
+    stage.scheduler.turn()
+    assert len(stage.begun) == scheduler_.PROCESSES_MAX + 1
+
+
+def test_a_server_without_mail_is_forgotten(stage: Stage) -> None:
+    stage.put("a")
+    stage.start()
+    stage.end()
+    stage.scheduler.drop("a")
+    stage.start(1)
+    stage.start(1)
+    stage.put(*names(20))
+
+    assert len(stage.start(1)) == scheduler_.SCOUTS
