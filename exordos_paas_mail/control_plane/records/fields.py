@@ -123,7 +123,7 @@ class Time(types.UTCDateTimeZ):
     """A time as a client spells it; one without a zone is UTC's."""
 
     def check(self, value: tp.Any) -> datetime.datetime:
-        """Return the time that the text *value* is; RuleError if it is none."""
+        """Return the time that the text *value* is, as UTC has it; RuleError if it is none."""
         if not isinstance(value, str):
             raise rules.RuleError(_TIME_RULE)
         try:
@@ -135,7 +135,12 @@ class Time(types.UTCDateTimeZ):
             raise rules.RuleError(_TIME_RULE) from None
         if parsed.year not in _YEARS:
             raise rules.RuleError(_TIME_RULE)
-        return parsed if parsed.tzinfo else parsed.replace(tzinfo=datetime.timezone.utc)
+        aware = parsed if parsed.tzinfo else parsed.replace(tzinfo=datetime.timezone.utc)
+        moment = aware.astimezone(datetime.timezone.utc)
+        # The first hours of 1970 are 1969 in UTC, where they are said with another zone.
+        if moment.year not in _YEARS:
+            raise rules.RuleError(_TIME_RULE)
+        return moment
 
 
 class _AnyText(types.String):

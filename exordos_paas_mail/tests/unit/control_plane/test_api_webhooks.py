@@ -308,7 +308,21 @@ def test_a_replay_has_a_time(api: api_client.Client) -> None:
     ):
         refused = api.refused("POST", where, body)
         assert refused == (400, "from: must be before to, which is now if it is not given")
-    assert api.refused("POST", where, {"from": "yesterday"})[1].startswith("from: must be a time")
+    for moment in ("yesterday", "1970-01-01T00:00:00+14:00"):
+        assert api.refused("POST", where, {"from": moment})[1].startswith("from: must be a time")
+
+
+def test_the_time_of_a_replay_may_be_said_in_any_zone(api: api_client.Client) -> None:
+    instance = api.instance()
+    path, _ = create(api, instance)
+    body = {"from": "2026-01-01T05:00:00+05:00", "to": "2026-01-01T05:00:00"}
+    replay = act(api, path, "replay", body)
+    assert (replay["from"], replay["to"]) == (
+        "2026-01-01T00:00:00.000000Z",
+        "2026-01-01T05:00:00.000000Z",
+    )
+    (request,) = told(instance).requests
+    assert request.until - request.since == 5 * 3600 * 1000
 
 
 def test_what_nobody_answers_is_not_asked_for_any_more(api: api_client.Client) -> None:
