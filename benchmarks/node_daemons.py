@@ -62,11 +62,15 @@ class _StatusApi(http.server.BaseHTTPRequestHandler):
 
 @contextlib.contextmanager
 def running(
-    command: str, folder: pathlib.Path, taken: Callable[[tp.Any], None], *options: str
+    command: str,
+    folder: pathlib.Path,
+    taken: Callable[[tp.Any], None],
+    *options: str,
+    program: str = "",
 ) -> Iterator[int]:
     """Give the process id of a module of ``node.commands``, whose store is *folder*.
 
-    Each row that it tells goes to *taken*.
+    Each row that it tells goes to *taken*. *program* runs in place of its ``main``.
     """
     handler = type("StatusApi", (_StatusApi,), {"taken": staticmethod(taken)})
     server = http.server.HTTPServer(("127.0.0.1", 0), handler)
@@ -77,7 +81,7 @@ def running(
     (folder / "agent.conf").write_text(f"[universal_agent]\nstatus_endpoint = {endpoint}\n")
     main = f"from exordos_paas_mail.node.commands import {command} as c; raise SystemExit(c.main())"
     own = [f"--store={folder}", f"--credentials={folder}", f"--configuration={folder}/agent.conf"]
-    with subprocess.Popen([sys.executable, "-c", main, *own, *options]) as daemon:
+    with subprocess.Popen([sys.executable, "-c", program or main, *own, *options]) as daemon:
         try:
             yield daemon.pid
         finally:

@@ -12,10 +12,8 @@ is broken: 2 ms of CPU an event, 64 MB of memory, or an event that has not arriv
 
 from __future__ import annotations
 
-import base64
 import multiprocessing
 import pathlib
-import subprocess
 import sys
 import tempfile
 import time
@@ -39,11 +37,11 @@ import ipaddress, ssl, sys
 from exordos_paas_mail.node.commands import webhooks
 from exordos_paas_mail.node.webhooks import connections
 context = ssl.create_default_context()
-context.load_verify_locations(sys.argv[1])
+context.load_verify_locations({certificate!r})
 context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
 here = ipaddress.ip_address("127.0.0.1")
 opener = connections.Opener(lambda *_: [here], lambda address: address != here, context)
-raise SystemExit(webhooks.run(webhooks.parser().parse_args(sys.argv[2:]), opener))
+raise SystemExit(webhooks.run(webhooks.parser().parse_args(), opener))
 """
 
 
@@ -90,10 +88,6 @@ def happen(store: store_.Store, number: int) -> None:
 def measure(folder: pathlib.Path, pipe: connection.Connection) -> dict[str, float]:
     """Return CPU in ms an event, memory in MB, and how many events have not arrived."""
     url, hanging, certificate = pipe.recv()
-    (folder / "node-uuid").write_text(str(node_daemons.NODE))
-    (folder / "node-key").write_text(base64.b64encode(node_daemons.KEY).decode())
-    # Nobody is there: how webhooks fare is a part of what they cost, and told in vain.
-    (folder / "agent.conf").write_text("[universal_agent]\nstatus_endpoint = http://127.0.0.1:9\n")
     (folder / "certificate").write_bytes(certificate)
     hooks = tuple(
         webhook_config.Hook(
@@ -115,13 +109,13 @@ def measure(folder: pathlib.Path, pipe: connection.Connection) -> dict[str, floa
             time.sleep(0.2)
         return count - found
 
-    options = [f"--store={folder}", f"--webhooks={folder / 'webhooks'}"]
-    options += [f"--configuration={folder / 'agent.conf'}", f"--credentials={folder}"]
-    command = [sys.executable, "-c", DAEMON, str(folder / "certificate"), *options]
-    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as daemon:
+    program = DAEMON.format(certificate=str(folder / "certificate"))
+    option = f"--webhooks={folder / 'webhooks'}"
+    running = node_daemons.running("webhooks", folder, lambda _: None, option, program=program)
+    with running as process:
         happen(store, 0)
         wait_for(RATE)
-        before = node_daemons.cpu_ms(daemon.pid)
+        before = node_daemons.cpu_ms(process)
         for number in range(1, SECONDS + 1):
             begun = time.monotonic()
             happen(store, number)
@@ -129,9 +123,8 @@ def measure(folder: pathlib.Path, pipe: connection.Connection) -> dict[str, floa
         # What is left when the last second is over has not kept up.
         late = RATE * (SECONDS + 1) - arrived()
         missing = wait_for(RATE * (SECONDS + 1))
-        cpu = (node_daemons.cpu_ms(daemon.pid) - before) / (RATE * SECONDS)
-        memory = node_daemons.memory_mb(daemon.pid)
-        daemon.kill()
+        cpu = (node_daemons.cpu_ms(process) - before) / (RATE * SECONDS)
+        memory = node_daemons.memory_mb(process)
     store.close()
     return {
         f"CPU an event at {RATE} a second, ms": cpu,
