@@ -8,7 +8,9 @@ own process. The cases take turns login by login, so that whatever else a busy
 machine does befalls all of them alike; a ratio is the median of the rounds'
 ratios. Exit status 1 when a bound is broken: 100,000 accounts with the index at
 most 1.1 times 100 accounts without, and an unknown login at most 1.1 times a
-wrong password, and the other way round.
+wrong password, and the other way round. A login by a credential at most 0.6 times one
+by a password, with 1,000,000 credentials at most 1.1 times with 100, and one that is
+refused at most 1.1 times another that is, whatever the reason.
 
 CPU of a well-formed message from MAIL to its delivery, of all processes concerned, as
 it is and with exim's own check of the header (verify = header_syntax) where the
@@ -36,7 +38,14 @@ import time
 import typing as tp
 
 from benchmarks import cpu_groups
-from exordos_paas_mail.codecs import cdb, dkim, domain_table, exim_conf, senders
+from exordos_paas_mail.codecs import (
+    cdb,
+    credentials,
+    dkim,
+    domain_table,
+    exim_conf,
+    senders,
+)
 from exordos_paas_mail.tests.relay import domains
 from exordos_paas_mail.tests.relay import internet as internet_
 from exordos_paas_mail.tests.relay import relay as relay_
@@ -47,6 +56,7 @@ if tp.TYPE_CHECKING:
 ROUNDS = 150
 MESSAGES = 150
 RATIO_MAX = 1.1
+CREDENTIAL_RATIO_MAX = 0.6
 WELL_FORMED_ROUNDS = 40
 WELL_FORMED_RATIO_MAX = 1.03
 # One series is right to some 2 % on a quiet machine, and to 4 % beside other work: what seems
@@ -88,6 +98,28 @@ def link(folder: pathlib.Path, *paths: pathlib.Path) -> None:
     for path in paths:
         path.unlink(missing_ok=True)
         path.hardlink_to(folder / path.name)
+
+
+def prepare_credentials(folder: pathlib.Path, count: int) -> None:
+    """Make so many credentials in *folder*, those of alice in the middle; 1,000 have an index."""
+    folder.mkdir()
+    others = (
+        credentials.Credential(f"mlk_{'0z'[number % 2]}{number:07}", "others", SECRET.digest)
+        for number in range(count - len(OF_ALICE))
+    )
+    text = credentials.render([*OF_ALICE.values(), *others], relay_.DOMAIN)
+    path = folder / relay_.CREDENTIALS.name
+    if count > FEW:
+        install_indexed(path, text)
+    else:
+        relay_.install(path, text)
+
+
+def put_credentials_in_place(folder: pathlib.Path) -> None:
+    """Have exim know the credentials in *folder*."""
+    has_index = (folder / relay_.CREDENTIALS_INDEX.name).exists()
+    relay_.CREDENTIALS_INDEX.unlink(missing_ok=True)
+    link(folder, relay_.CREDENTIALS, *([relay_.CREDENTIALS_INDEX] if has_index else []))
 
 
 def put_in_place(folder: pathlib.Path, *, index: bool) -> None:
@@ -138,6 +170,47 @@ CASES = (
     Case("wrong password", 100, index=False, word="wrong", answer=535),
     Case("unknown login", 100, index=False, login=UNKNOWN, word="wrong", answer=535),
 )
+
+
+def of_alice(secret: credentials.Secret, **more: tp.Any) -> credentials.Credential:
+    return credentials.Credential(secret.prefix, "alice", secret.digest)._replace(**more)
+
+
+SECRET = credentials.make()
+EXPIRED, FOREIGN = credentials.make(), credentials.make()
+OF_ALICE = {
+    SECRET: of_alice(SECRET),
+    EXPIRED: of_alice(EXPIRED, ends=1),
+    FOREIGN: of_alice(FOREIGN, networks=("192.0.2.0/24",)),
+}
+WRONG = f"{SECRET.secret_key[:-1]}{'ab'[SECRET.secret_key[-1] == 'a']}"
+FEW, MANY = 100, 1_000_000
+CREDENTIAL_CASES = (
+    Case("password", FEW, index=False),
+    Case("credential", FEW, index=False, word=SECRET.secret_key),
+    Case("of 1,000,000", MANY, index=True, word=SECRET.secret_key),
+    Case("wrong", FEW, index=False, word=WRONG, answer=535),
+    Case("expired", FEW, index=False, word=EXPIRED.secret_key, answer=535),
+    Case("foreign network", FEW, index=False, word=FOREIGN.secret_key, answer=535),
+    Case("unknown account", FEW, index=False, login=UNKNOWN, word=SECRET.secret_key, answer=535),
+)
+REFUSED = ("wrong", "expired", "foreign network", "unknown account")
+
+
+def measure_credentials(relay: relay_.Relay) -> dict[str, list[float]]:
+    put_in_place(folder_of(100), index=False)
+    folders = {count: relay_.PASSWD.with_name(f"credentials{count}") for count in (FEW, MANY)}
+    for count, folder in folders.items():
+        prepare_credentials(folder, count)
+    costs: dict[str, list[float]] = {case.name: [] for case in CREDENTIAL_CASES}
+    for number in range(ROUNDS):
+        start = number % len(CREDENTIAL_CASES)
+        for case in CREDENTIAL_CASES[start:] + CREDENTIAL_CASES[:start]:
+            put_credentials_in_place(folders[case.count])
+            costs[case.name].append(login_cost(relay, case.login, case.word, case.answer))
+    relay_.CREDENTIALS_INDEX.unlink(missing_ok=True)
+    relay_.CREDENTIALS.unlink()
+    return costs
 
 
 def folder_of(count: int) -> pathlib.Path:
@@ -339,6 +412,7 @@ def main() -> int:
         relay.units.start()
         stack.callback(relay.units.stop)
         costs = measure_logins(relay)
+        by_credential = measure_credentials(relay)
         well_formed = measure_well_formed(relay, internet)
         pairs = measure_senders(relay, internet)
         rates = {clients: measure_messages(relay, internet, clients) for clients in (1, 10)}
@@ -351,6 +425,19 @@ def main() -> int:
     print(f"100,000 accounts to 100, with the index: {indexed:.2f} (at most {RATIO_MAX})")
     print(f"100,000 accounts to 100, without:        {searched:.2f}")
     print(f"unknown login to wrong password:         {unknown:.2f} (at most {RATIO_MAX})")
+    print("the same with 100 accounts, by a credential of 100 and more:")
+    for name, turns in by_credential.items():
+        print(f"  {name:16} {statistics.median(turns):6.2f} ms")
+    cheaper = ratio(by_credential, "credential", "password")
+    flat = ratio(by_credential, "of 1,000,000", "credential")
+    refused = [
+        ratio(by_credential, one, other) for one in REFUSED for other in REFUSED if one != other
+    ]
+    print(
+        f"credential to password:                  {cheaper:.2f} (at most {CREDENTIAL_RATIO_MAX})"
+    )
+    print(f"1,000,000 credentials to 100:            {flat:.2f} (at most {RATIO_MAX})")
+    print(f"one that is refused to another, at most: {max(refused):.2f} (at most {RATIO_MAX})")
     for name, (cost, above) in well_formed.items():
         print(
             f"a well-formed message, {name}: {cost:.2f} ms accepted and delivered, "
@@ -368,6 +455,9 @@ def main() -> int:
     good = (
         indexed <= RATIO_MAX
         and 1 / RATIO_MAX <= unknown <= RATIO_MAX
+        and cheaper <= CREDENTIAL_RATIO_MAX
+        and flat <= RATIO_MAX
+        and max(refused) <= RATIO_MAX
         and with_senders <= SENDERS_RATIO_MAX
         and all(above <= WELL_FORMED_RATIO_MAX for _, above in well_formed.values())
     )

@@ -11,6 +11,7 @@ from restalchemy.api import controllers
 from exordos_paas_mail import constants
 from exordos_paas_mail.control_plane.api import (
     accounts,
+    credentials,
     dkim_keys,
     dns_records,
     domains,
@@ -29,6 +30,7 @@ from exordos_paas_mail.control_plane.api import (
 MailVersionController = versions.MailVersionController
 MailInstanceController = instances.MailInstanceController
 MailAccountController = accounts.MailAccountController
+MailCredentialController = credentials.MailCredentialController
 MailDomainController = domains.MailDomainController
 MailDkimKeyController = dkim_keys.MailDkimKeyController
 MailDnsRecordController = dns_records.MailDnsRecordController

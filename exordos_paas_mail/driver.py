@@ -48,6 +48,7 @@ class MailInstanceNode(meta.MetaDataPlaneModel):
     name = properties.property(ra_types.String(max_length=512), default="")
     domain = properties.property(ra_types.String(max_length=253), required=True)
     passwd = properties.property(ra_types.AllowNone(ra_types.String()), default=None)
+    credentials = properties.property(ra_types.AllowNone(ra_types.String()), default=None)
     domains = properties.property(ra_types.AllowNone(ra_types.String()), default=None)
     senders = properties.property(ra_types.AllowNone(ra_types.String()), default=None)
     limits = properties.property(ra_types.AllowNone(ra_types.String()), default=None)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from exordos_paas_mail.control_plane.records import (
     accounts,
+    credentials,
     dkim_keys,
     dns_records,
     domains,
@@ -22,6 +23,7 @@ from exordos_paas_mail.control_plane.records import (
 MailVersion = versions.MailVersion
 MailInstance = instances.MailInstance
 MailAccount = accounts.MailAccount
+MailCredential = credentials.MailCredential
 MailDomain = domains.MailDomain
 MailDkimKey = dkim_keys.MailDkimKey
 MailDnsRecord = dns_records.MailDnsRecord

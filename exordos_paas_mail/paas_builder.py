@@ -11,10 +11,11 @@ from gcl_sdk.agents.universal.dm import models as ua_models
 from gcl_sdk.paas.services import builder
 from restalchemy.dm import filters
 
-from exordos_paas_mail import constants, paas_models
+from exordos_paas_mail import constants, paas_models, utils
 from exordos_paas_mail.codecs import dkim_values
 from exordos_paas_mail.control_plane import targets
 from exordos_paas_mail.control_plane.reconcile import heartbeats, instances, status
+from exordos_paas_mail.control_plane.records import credential_rows
 
 if tp.TYPE_CHECKING:
     import uuid as sys_uuid
@@ -109,6 +110,11 @@ class MailPaaSBuilder(builder.PaaSBuilder):
         for actual in paas_collection.actuals():
             if actual is not None and actual.uuid in agents:
                 self._take_over_keys(instance, actual)
+                if actual.credentials:
+                    with utils.transaction() as session:
+                        credential_rows.take_over(
+                            session, instance.uuid, instance.domain, actual.credentials
+                        )
         instance.observe(status.infra_status(node_set_status), nodes)
 
     def _take_over_keys(

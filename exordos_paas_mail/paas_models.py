@@ -30,6 +30,7 @@ class MailInstanceNode(
     # The whole file: one long leaf costs less than ten thousand keys, and
     # is compared whole, so a line added by hand on the node is a difference.
     passwd = properties.property(types.AllowNone(types.String()), default=None)
+    credentials = properties.property(types.AllowNone(types.String()), default=None)
     domains = properties.property(types.AllowNone(types.String()), default=None)
     senders = properties.property(types.AllowNone(types.String()), default=None)
     limits = properties.property(types.AllowNone(types.String()), default=None)

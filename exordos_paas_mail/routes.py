@@ -11,6 +11,7 @@ from restalchemy.api import routes
 from exordos_paas_mail import controllers
 from exordos_paas_mail.control_plane.api import (
     accounts,
+    credentials,
     dkim_keys,
     dns_records,
     domains,
@@ -26,6 +27,12 @@ from exordos_paas_mail.control_plane.api import (
     webhook_deliveries,
     webhooks,
 )
+
+
+class MailAccountRoute(accounts.MailAccountRoute):
+    """Route /v1/types/mail/instances/<uuid>/accounts/[<uuid>], with what belongs to an account."""
+
+    credentials = routes.route(credentials.MailCredentialRoute, resource_route=True)
 
 
 class MailDomainRoute(domains.MailDomainRoute):
@@ -55,7 +62,7 @@ class MailInstanceRoute(instances.MailInstanceRoute):
         **queue_actions.SUMMARIES,
     }
 
-    accounts = routes.route(accounts.MailAccountRoute, resource_route=True)
+    accounts = routes.route(MailAccountRoute, resource_route=True)
     domains = routes.route(MailDomainRoute, resource_route=True)
     messages = routes.route(MailMessageRoute, resource_route=True)
     events = routes.route(events.MailEventRoute, resource_route=True)

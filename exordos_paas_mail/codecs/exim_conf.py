@@ -15,7 +15,14 @@ import unicodedata
 import idna
 import jinja2
 
-from exordos_paas_mail.codecs import dkim, domain_table, domains, header_repair, senders
+from exordos_paas_mail.codecs import (
+    credentials,
+    dkim,
+    domain_table,
+    domains,
+    header_repair,
+    senders,
+)
 
 _NUMBER_MAX = 1_000_000_000
 # exim counts a message's octets in 31 bits: a larger limit is none, or another
@@ -110,6 +117,8 @@ def render(settings: Settings) -> str:
     return _template().render(
         {**dataclasses.asdict(settings), "hostname": hostname},
         index_tie_key=INDEX_TIE_KEY,
+        credential_pattern=credentials.PATTERN,
+        credential_start=credentials.START,
         spellings=_spellings(settings.domain),
         seconds_each=_seconds_each,
         domain_expression=re.escape(settings.domain),

@@ -102,6 +102,8 @@ class Event:
     """Its Message-ID, without the angle brackets; of a report that of the message it is about."""
     tags: tuple[str, ...] = ()
     """Its X-Mail-Tag fields, one each."""
+    credential: str = ""
+    """The prefix of the credential that a message was submitted with, from ``client``."""
     count: int = 1
     """How many equal ones this event stands for; 0 of a gap where nobody knows."""
 
@@ -193,6 +195,8 @@ def _submitted(at: int, queue_id: str, entry: main_log.Accepted) -> Event:
         header_from=_unfolded(entry.header_from),
         message_id=_unfolded(entry.message_id).removeprefix("<").removesuffix(">"),
         tags=tuple(_tags(entry.tags)),
+        credential=entry.credential,
+        client=entry.client,
     )
 
 

@@ -58,6 +58,10 @@ class Accepted(tp.NamedTuple):
     message_id: str = ""
     tags: tuple[str, ...] = ()
     """What its fields X-Mail-Tag say."""
+    credential: str = ""
+    """The prefix of the credential that it was sent with; empty where a password was."""
+    client: str = ""
+    """The address that it was sent from, where there is a credential."""
 
 
 class Reported(tp.NamedTuple):
@@ -230,6 +234,8 @@ _ACCEPTED = re.compile(
     # Not in the log of an image before this field
     rf"(?: from=(?P<header_from>{_BASE64}) message_id=(?P<message_id>{_BASE64})"
     rf" tags=(?P<tags>{_BASE64}))?"
+    # Of a session that a password has opened there are none
+    rf"(?: credential=(?P<credential>mlk_[0-9a-z]{{8}}) client=(?P<client>{_IP}))?"
     rf" id={_ID}"
 )
 _REPORTED = re.compile(
@@ -372,6 +378,8 @@ def _accepted(rest: str) -> Entry | None:
         header_from,
         message_id,
         tuple(filter(None, _NEXT_FIELD.split(tags))),
+        match["credential"] or "",
+        match["client"] or "",
     )
 
 

@@ -13,7 +13,7 @@ import typing as tp
 from passlib import exc
 from passlib import hash as schemes
 
-from exordos_paas_mail.codecs import crypt_strings, rules
+from exordos_paas_mail.codecs import credentials, crypt_strings, rules
 
 # With a Dovecot prefix, if there is one: the column is as long.
 MAX_LENGTH: tp.Final = crypt_strings.MAX_LENGTH
@@ -99,6 +99,8 @@ def check_plaintext(plaintext: str) -> str:
         or len(plaintext.encode()) > PLAINTEXT_MAX_BYTES
     ):
         raise rules.RuleError(PLAINTEXT_RULE)
+    if credentials.looks_like_one(plaintext):
+        raise rules.RuleError("must not look like the secret of a credential")
     return plaintext
 
 

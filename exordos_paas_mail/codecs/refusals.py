@@ -32,7 +32,7 @@ class Reason(str, enum.Enum):
 
 _PHRASES: tp.Final = (
     (r"Authentication required|Start TLS first|Relaying denied", Reason.LOGIN),
-    (r"Account is disabled|Password was changed", Reason.ACCOUNT),
+    (r"Account is disabled|Password was changed|credential cannot be used", Reason.ACCOUNT),
     (r"is not an address of the login|cannot be sent as by|Sender beyond ASCII", Reason.SENDER),
     (
         r"Restricted characters in address|names in ASCII only|which has no such mailbox"

@@ -8,7 +8,7 @@ import typing as tp
 
 from exordos_paas_mail import constants
 from exordos_paas_mail.control_plane.api import base, resources, routing
-from exordos_paas_mail.control_plane.records import accounts
+from exordos_paas_mail.control_plane.records import accounts, errors
 
 
 class MailAccountController(base.OfInstance):
@@ -23,11 +23,20 @@ class MailAccountController(base.OfInstance):
         read_only=("error",),
         set_once=("instance", "username"),
         write_only=("password", "password_hash"),
-        nullable=("senders",),
+        nullable=("senders", "password", "password_hash"),
     )
 
+    def create(self, parent_resource: tp.Any, **kwargs: tp.Any) -> tp.Any:
+        # What is not there cannot be taken away.
+        for name in ("password", "password_hash"):
+            if kwargs.get(name, name) is None:
+                raise errors.FieldError(name, "must not be null")
+        return super().create(parent_resource, **kwargs)
+
     def update(self, parent_resource: tp.Any, uuid: tp.Any, **kwargs: tp.Any) -> tp.Any:
-        accounts.refuse_both(kwargs.get("password"), kwargs.get("password_hash"))
+        # A null is a way to say it as well.
+        if kwargs.keys() >= {"password", "password_hash"}:
+            raise errors.FieldError("password", accounts.EITHER)
         return super().update(parent_resource, uuid, **kwargs)
 
 

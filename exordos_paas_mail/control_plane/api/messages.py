@@ -9,11 +9,13 @@ import typing as tp
 from restalchemy.api import routes
 
 from exordos_paas_mail import constants
+from exordos_paas_mail.codecs import credentials
 from exordos_paas_mail.control_plane.api import logs, resources, routing
 from exordos_paas_mail.control_plane.records import message_statuses, messages
 
 _FILTERS: tp.Final = {
     "account": logs.uuid(messages.Messages.of_account),
+    "credential": logs.text(messages.Messages.by_credential, credentials.PREFIX_LENGTH),
     "sender": logs.text(messages.Messages.of_sender, 320),
     "recipient": logs.text(messages.Messages.to_recipient, 320),
     "recipient_domain": logs.text(messages.Messages.to_domain, 255),

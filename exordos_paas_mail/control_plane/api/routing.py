@@ -94,9 +94,10 @@ class Route(routes.Route):
                     content = {"text/plain": {"schema": {"type": "string"}}}
                     _describe_answer(operation, "A text", content)
                 if action.__answer__:
-                    reference = f"#/components/schemas/{action.__answer__}_Get"
+                    model, _, form = action.__answer__.partition("_")
+                    reference = f"#/components/schemas/{model}_{form or 'Get'}"
                     content = {"application/json": {"schema": {"$ref": reference}}}
-                    _describe_answer(operation, action.__answer__, content)
+                    _describe_answer(operation, model, content)
 
 
 def _describe_answer(operation: dict[str, tp.Any], what: str, content: tp.Any) -> None:
@@ -115,7 +116,8 @@ class Action(routes.Action):
 
     __fields__: tp.ClassVar[tp.Mapping[str, tp.Any]] = {}
     __optional__: tp.ClassVar[tp.Collection[str]] = ()
-    # The model of the answer, if it is another one than that of the record.
+    # The model of the answer, if it is another one than that of the record, and, after an
+    # underscore, the method whose answer it is like, if that is not a GET.
     __answer__: tp.ClassVar[str] = ""
 
     def do(self, resource: tp.Any, **kwargs: tp.Any) -> tp.Any:

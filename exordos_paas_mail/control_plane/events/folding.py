@@ -34,6 +34,7 @@ class Message:
     header_message_id: str = ""
     tags: tuple[str, ...] = ()
     client: str = ""
+    credential: str = ""
     size: int = 0
     recipients_count: int = 0
     completed_at: datetime.datetime | None = None
@@ -87,6 +88,6 @@ class Message:
         if event.type is _Type.SUBMITTED:
             self.recipients_count = event.recipients
             self.header_from, self.header_message_id = event.header_from, event.message_id
-            self.tags = event.tags
+            self.tags, self.credential = event.tags, event.credential
         else:
             self.sender, self.client = event.sender, event.client

@@ -24,7 +24,7 @@ import psycopg
 from exordos_paas_mail import utils
 from exordos_paas_mail.codecs import event_batches, mail_events
 from exordos_paas_mail.control_plane.events import keeping, rows, stats, streams, taking
-from exordos_paas_mail.control_plane.records import instance_logs
+from exordos_paas_mail.control_plane.records import credential_rows, instance_logs
 
 if tp.TYPE_CHECKING:
     import threading
@@ -237,6 +237,7 @@ class Ingester:
         rows.write_messages(session, taken.instance, taken.messages.values())
         rows.write_events(session, taken.events)
         stats.write(session, taken.instance, taken.figures)
+        credential_rows.note(session, taken.uses)
         rows.advance(session, taken.last)
 
     def _make_partition(self, session: tp.Any, table: str, day: datetime.date) -> None:

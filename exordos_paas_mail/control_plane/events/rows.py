@@ -153,6 +153,7 @@ def _message(row: Mapping[str, tp.Any]) -> folding.Message:
         header_message_id=row["header_message_id"],
         tags=tuple(row["tags"]),
         client=row["client"],
+        credential=row["credential"],
         size=row["size"],
         recipients_count=row["recipients_count"],
     )
@@ -191,6 +192,7 @@ def write_messages(
             "header_message_id": message.header_message_id,
             "tags": list(message.tags),
             "client": message.client,
+            "credential": message.credential,
             "size": message.size,
             "recipients_count": message.recipients_count,
             "status": message.settle(),

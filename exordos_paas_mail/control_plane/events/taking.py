@@ -9,10 +9,11 @@ import secrets
 import typing as tp
 
 from exordos_paas_mail import utils
-from exordos_paas_mail.codecs import log_ids, mail_events
+from exordos_paas_mail.codecs import credentials, log_ids, mail_events
 from exordos_paas_mail.control_plane.events import folding, rows, stats
 from exordos_paas_mail.control_plane.records import (
     account_logins,
+    credential_rows,
     instance_logs,
     message_statuses,
 )
@@ -28,6 +29,8 @@ _REPORTS: tp.Final = frozenset({_Type.BOUNCED, _Type.DELAY_REPORTED, _Type.DELIV
 # An index has room for these; RFC 5321 4.5.3.1 and RFC 5322 2.1.1 allow less.
 _ADDRESS_SIZE_MAX: tp.Final = 320
 _MESSAGE_ID_SIZE_MAX: tp.Final = 500
+# An address of IPv6, with an IPv4 one in it.
+_CLIENT_SIZE_MAX: tp.Final = 45
 _CODE_MAX: tp.Final = 999
 
 
@@ -52,6 +55,8 @@ class Taken:
     """Events of accounts that are gone, or of messages that nobody sent here."""
     figures: stats.Figures
     """All that happened, what is left out too."""
+    uses: Collection[credential_rows.Use] = ()
+    """The last use of each credential."""
     settled: Collection[sys_uuid.UUID] = ()
     """Messages that are not kept, because they went well."""
 
@@ -119,8 +124,21 @@ class _Taking:
             last=number if values else last,
             left_out=left_out,
             figures=figures,
+            uses=self._uses(events),
             settled=settled,
         )
+
+    def _uses(self, events: Iterable[mail_events.Event]) -> list[credential_rows.Use]:
+        uses: dict[tuple[str, str], credential_rows.Use] = {}
+        for event in events:
+            account = self._accounts.get(event.account)
+            if account is None or not credentials.is_prefix(event.credential):
+                continue
+            at = min(self._at(event), self._now)
+            use = credential_rows.Use(str(account), event.credential, at, event.client)
+            key = (use.account, use.prefix)
+            uses[key] = max(uses.get(key, use), use, key=lambda each: each.at)
+        return list(uses.values())
 
     def _settled(self) -> set[sys_uuid.UUID]:
         """Return the messages that are to be forgotten: where failures are kept, what went well."""
@@ -234,6 +252,8 @@ def _bounded(event: mail_events.Event) -> mail_events.Event:
         recipient=event.recipient[:_ADDRESS_SIZE_MAX],
         message_id=event.message_id[:_MESSAGE_ID_SIZE_MAX],
         code=min(event.code, _CODE_MAX),
+        credential=event.credential if credentials.is_prefix(event.credential) else "",
+        client=event.client[:_CLIENT_SIZE_MAX],
     )
 
 

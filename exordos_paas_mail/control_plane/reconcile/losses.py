@@ -29,6 +29,14 @@ def _accounts(session: tp.Any, instance: sys_uuid.UUID) -> str:
     return "let its accounts log in" if row["needed"] else ""
 
 
+def _credentials(session: tp.Any, instance: sys_uuid.UUID) -> str:
+    (row,) = session.execute(
+        "SELECT EXISTS (SELECT FROM mail_credentials WHERE instance = %s AND active) AS needed",
+        (str(instance),),
+    ).fetchall()
+    return "let its accounts log in by their credentials" if row["needed"] else ""
+
+
 def _hostname(session: tp.Any, instance: sys_uuid.UUID) -> str:
     rows = session.execute(
         "SELECT hostname FROM mail_instances WHERE uuid = %s AND hostname <> domain",
@@ -82,6 +90,7 @@ LOSSES: tp.Final[Mapping[str, Callable[[tp.Any, sys_uuid.UUID], str]]] = types.M
         "domains": _domains,
         "senders": _senders,
         "limits": _limits,
+        "credentials": _credentials,
     }
 )
 

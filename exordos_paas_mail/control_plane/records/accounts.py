@@ -14,6 +14,7 @@ from exordos_paas_mail.codecs import crypt_strings, password_hashes, rules
 from exordos_paas_mail.codecs import limits as limits_
 from exordos_paas_mail.control_plane.records import (
     base,
+    credential_rows,
     erasures,
     errors,
     fields,
@@ -21,6 +22,7 @@ from exordos_paas_mail.control_plane.records import (
     sender_rows,
 )
 
+EITHER: tp.Final = "give either password or password_hash, not both"
 # Of an instance. The change of one account sends the whole file to the node, which the platform
 # stores and hashes in the one thread that serves all plugins.
 ACCOUNTS_MAX: tp.Final = 100_000
@@ -49,7 +51,8 @@ class AccountRecord(base.Record, models.ModelWithProject, base.Stored):
     name = properties.property(fields.Text(0, 255), default="")
     instance = relationships.relationship(instances.MailInstance, required=True, read_only=True)
     username = properties.property(fields.Username(), required=True, read_only=True)
-    password_hash = properties.property(fields.PasswordHash())
+    # None: its credentials are all that it can log in with.
+    password_hash = properties.property(types.AllowNone(fields.PasswordHash()), default=None)
     active = properties.property(fields.Boolean(), default=True)
     # None is what the instance's ``sender_policy`` says.
     senders = properties.property(types.AllowNone(fields.Senders()), default=None)
@@ -63,13 +66,14 @@ class AccountRecord(base.Record, models.ModelWithProject, base.Stored):
     def active_pairs(cls, instance_uuid: tp.Any, session: tp.Any = None) -> list[tuple[str, str]]:
         """Return (username, hash) of each active account of the instance, sorted.
 
-        Ten thousand of these cost milliseconds; as models, seconds.
+        An account without a password has what is no hash of any. Ten thousand of
+        these cost milliseconds; as models, seconds.
         """
         with utils.transaction(session) as active:
             rows = active.execute(
-                "SELECT username, password_hash FROM mail_accounts"
+                "SELECT username, coalesce(password_hash, %s) AS password_hash FROM mail_accounts"
                 " WHERE instance = %s AND active ORDER BY username",
-                (str(instance_uuid),),
+                (crypt_strings.NO_PASSWORD, str(instance_uuid)),
             ).fetchall()
         return [(row["username"], row["password_hash"]) for row in rows]
 
@@ -79,15 +83,24 @@ class AccountRecord(base.Record, models.ModelWithProject, base.Stored):
     def _check(self) -> None:
         if self.project_id != self.instance.project_id:
             raise errors.FieldError("project_id", "must be the project of the instance")
-        if not self.password_hash:
-            raise errors.FieldError("password", "either password or password_hash is required")
         self._check_cost(self.instance.ram)
 
     def _check_cost(self, ram: int) -> None:
+        if self.password_hash is None:
+            return
         try:
             crypt_strings.check_cost(self.password_hash, ram)
         except rules.RuleError as error:
             raise errors.FieldError(self._secret_field, str(error)) from None
+
+    def _check_credential(self, session: tp.Any) -> None:
+        if self.password_hash is None and not credential_rows.is_usable(
+            session, self.uuid, utils.now()
+        ):
+            raise errors.FieldError(
+                self._secret_field,
+                "can be taken away when the account has a credential that can be used",
+            )
 
     def _lock_instance(self, session: tp.Any) -> tuple[int, int]:
         """Touch the instance; return its ram and the number of its accounts.
@@ -111,6 +124,8 @@ class AccountRecord(base.Record, models.ModelWithProject, base.Stored):
 
         Raises ConflictRecords if the instance has as many as it can have.
         """
+        if not self.password_hash:
+            raise errors.FieldError("password", "either password or password_hash is required")
         self._check()
         with utils.transaction(session) as active:
             ram, accounts = self._lock_instance(active)
@@ -130,6 +145,8 @@ class AccountRecord(base.Record, models.ModelWithProject, base.Stored):
             self._check()
         with utils.transaction(session) as active:
             if has_new_hash:
+                # Without the lock: a credential may go the moment after, too.
+                self._check_credential(active)
                 ram, _ = self._lock_instance(active)
                 self._check_cost(ram)
             elif any(self.properties[name].is_dirty() for name in self._ON_NODE):
@@ -174,13 +191,15 @@ class MailAccount(AccountRecord, models.CustomPropertiesMixin):
         return
 
     @password.setter
-    def password(self, value: str) -> None:
+    def password(self, value: str | None) -> None:
         self._secret_field = "password"  # noqa: S105
-        if not password_hashes.means(value, self.password_hash):
+        if value is None:
+            self.password_hash = None
+        elif self.password_hash is None or not password_hashes.means(value, self.password_hash):
             self.password_hash = password_hashes.to_hash(value)
 
 
 def refuse_both(password: str | None, password_hash: str | None) -> None:
     """Raise the API's error if both ways to say a password are used at once."""
     if password is not None and password_hash is not None:
-        raise errors.FieldError("password", "give either password or password_hash, not both")
+        raise errors.FieldError("password", EITHER)

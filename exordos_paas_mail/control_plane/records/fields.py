@@ -21,10 +21,12 @@ import typing as tp
 from restalchemy.dm import types
 
 from exordos_paas_mail.codecs import (
+    credentials,
     crypt_strings,
     domains,
     limits,
     log_ids,
+    networks,
     node_commands,
     password_hashes,
     rules,
@@ -143,6 +145,23 @@ class Time(types.UTCDateTimeZ):
         return moment
 
 
+class Instant(Time):
+    """A time as a client spells it, or as the record has it."""
+
+    def check(self, value: tp.Any) -> datetime.datetime:
+        """Return the time that *value* is; RuleError if it is none."""
+        if isinstance(value, datetime.datetime):
+            return value
+        return super().check(value)
+
+
+class Deadline(Moment):
+    """A time that a client may set, or null."""
+
+    def __init__(self) -> None:
+        types.AllowNone.__init__(self, Instant())
+
+
 class _AnyText(types.String):
     """What every stored text is read as."""
 
@@ -239,6 +258,34 @@ class Senders(types.TypedList):
     def example(self) -> list[str]:
         """Return what the API document shows."""
         return ["own", "noreply@example.com", "*@news.example.com"]
+
+
+class Networks(types.TypedList):
+    """Networks of clients, in their one spelling."""
+
+    def __init__(self) -> None:
+        super().__init__(types.String())
+
+    def check(self, value: tp.Any) -> list[str]:
+        """Return the networks of *value*; RuleError names one that is none, or is there twice."""
+        if not isinstance(value, list) or len(value) > credentials.NETWORKS_MAX:
+            raise rules.RuleError(f"must be a list of {credentials.NETWORKS_MAX} networks at most")
+        found: list[str] = []
+        for number, entry in enumerate(value, start=1):
+            try:
+                network = networks.normalise(entry)
+            except rules.RuleError as error:
+                raise rules.RuleError(f"entry {number}: {error}") from None
+            if network in found:
+                first = found.index(network) + 1
+                raise rules.RuleError(f"entry {number}: is the same as entry {first}")
+            found.append(network)
+        return found
+
+    @property
+    def example(self) -> list[str]:
+        """Return what the API document shows."""
+        return ["192.0.2.0/24", "2001:db8::/32"]
 
 
 class WebhookUrl(_Normalised):

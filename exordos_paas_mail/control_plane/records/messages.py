@@ -37,6 +37,8 @@ class MailMessage(models.ModelWithUUID, orm.SQLStorableMixin):
     header_message_id = properties.property(types.String(), default="")
     tags = properties.property(types.TypedList(types.String()), default=list)
     client = properties.property(types.String(), default="")
+    # The prefix of the credential that it was sent with; empty where a password was.
+    credential = properties.property(types.String(), default="")
     size = properties.property(types.Integer(), default=0)
     recipients_count = properties.property(types.Integer(), default=0)
     status = properties.property(
@@ -61,6 +63,10 @@ class Messages(log_pages.Page):
     def of_account(self, account: sys_uuid.UUID) -> None:
         """Have those of an account."""
         self.where("account = %s", str(account))
+
+    def by_credential(self, prefix: str) -> None:
+        """Have those that were sent with a credential."""
+        self.where("credential = %s", prefix)
 
     def of_sender(self, address: str) -> None:
         """Have those of an envelope sender, whatever its case."""

@@ -19,10 +19,11 @@ from restalchemy.api.middlewares import logging as middleware
 from restalchemy.storage.sql import sessions
 
 from exordos_paas_mail import constants
+from exordos_paas_mail.codecs import credentials
 
 NOT_LOGGED: tp.Final = "<not logged>"
 _TABLES: tp.Final = (
-    *("mail_accounts", "ua_node_encryption_keys"),
+    *("mail_accounts", "mail_credentials", "ua_node_encryption_keys"),
     *("mail_messages", "mail_events", "mail_erasures", "mail_stats"),
     *("mail_queue_items", "mail_queue_domains", "mail_operations"),
     "mail_webhooks",
@@ -36,6 +37,7 @@ _PATH: tp.Final = f"/types/{constants.SLUG}/"
 _QUERY: tp.Final = re.compile(rf"({re.escape(_PATH)}[^\s?\"]*)\?[^\s\"]*")
 _BODY: tp.Final = re.compile(r"(?<= body=).*\Z", re.DOTALL)
 _REQUEST: tp.Final = "API > "
+_SECRET: tp.Final = re.compile(credentials.PATTERN)
 # An answer that repeats a name, or a part of an expression, that a client sent; or that shows a
 # secret, once.
 _REPEATS: tp.Final = re.compile(r"no such field|\"message\": ?\"q: |\"secret_key\": ?\"")
@@ -45,7 +47,15 @@ class NoBodies(logging.Filter):
     """Takes queries, and bodies with what a client sent, out of what is logged of this plugin."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Return True; bodies and queries are replaced."""
+        """Return True; bodies and queries are replaced, and secrets of credentials."""
+        # One that a client put into a path is repeated by each line about the request.
+        if _is_told(record.msg):
+            record.msg = _SECRET.sub(NOT_LOGGED, str(record.msg))
+        if isinstance(record.args, tuple) and any(map(_is_told, record.args)):
+            record.args = tuple(
+                _SECRET.sub(NOT_LOGGED, str(each)) if _is_told(each) else each
+                for each in record.args
+            )
         message = str(record.msg)
         if not record.args:
             if _PATH in message:
@@ -60,6 +70,11 @@ class NoBodies(logging.Filter):
                 shown = (*shown[:-1], NOT_LOGGED)
             record.args = shown
         return True
+
+
+def _is_told(value: object) -> bool:
+    """Return whether there is a secret of a credential in *value*."""
+    return isinstance(value, str | bytes) and _SECRET.search(str(value)) is not None
 
 
 def _without_secrets(line: str) -> str:

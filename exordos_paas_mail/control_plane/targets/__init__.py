@@ -7,7 +7,13 @@ from __future__ import annotations
 import types
 import typing as tp
 
-from exordos_paas_mail.control_plane.targets import accounts, domains, limits, senders
+from exordos_paas_mail.control_plane.targets import (
+    accounts,
+    credentials,
+    domains,
+    limits,
+    senders,
+)
 
 if tp.TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -19,6 +25,7 @@ PARTS: tp.Final[Mapping[str, Callable[[tp.Any, instances.MailInstance], str]]] =
     types.MappingProxyType(
         {
             "passwd": accounts.text,
+            "credentials": credentials.text,
             "domains": domains.text,
             "senders": senders.text,
             "limits": limits.text,

@@ -13,7 +13,14 @@ from __future__ import annotations
 import types
 import typing as tp
 
-from exordos_paas_mail.node.parts import accounts, base, domains, limits, senders
+from exordos_paas_mail.node.parts import (
+    accounts,
+    base,
+    credentials,
+    domains,
+    limits,
+    senders,
+)
 
 if tp.TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -24,12 +31,14 @@ Part = base.Part
 Telling = base.Telling
 
 # In this order: no account that can log in before it is known what it may send as, and how
-# much. Exim takes a table of domains without a senders file for one that was lost.
+# much. Exim takes a table of domains without a senders file for one that was lost. A password
+# is taken away after the credential in its place has come.
 PARTS: tp.Final[Mapping[str, Callable[[machine.Machine], Part]]] = types.MappingProxyType(
     {
         "senders": senders.Senders,
         "limits": limits.Limits,
         "domains": domains.Domains,
+        "credentials": credentials.Credentials,
         "passwd": accounts.Accounts,
     }
 )

@@ -59,7 +59,10 @@ def relay(relay_session: relay_.Relay, internet: internet_.Internet) -> tp.Itera
     yield relay_session
     lines = [line for line in relay_session.log().splitlines() if _EVENT.search(line)]
     unread = [line for line in lines if main_log.parse(line) is None]
-    for path in (relay_.SENDERS, relay_.SENDERS_INDEX):
+    for path in (
+        *(relay_.SENDERS, relay_.SENDERS_INDEX),
+        *(relay_.CREDENTIALS, relay_.CREDENTIALS_INDEX),
+    ):
         path.unlink(missing_ok=True)
     panic = relay_.PANIC_LOG
     said = panic.read_text() if panic.exists() else ""

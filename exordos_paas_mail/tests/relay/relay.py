@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from passlib import hash as passlib_hash
 
 from exordos_paas_mail.codecs import certificates as pairs
-from exordos_paas_mail.codecs import exim_conf, senders
+from exordos_paas_mail.codecs import credentials, exim_conf, senders
 from exordos_paas_mail.tests.relay import certificates, internet, units
 
 DOMAIN: tp.Final = internet.DOMAIN
@@ -34,6 +34,8 @@ TLS: tp.Final = pathlib.Path("/etc/exim4/tls")
 DKIM: tp.Final = pathlib.Path("/etc/exim4/dkim")
 PASSWD: tp.Final = pathlib.Path("/etc/exim4/passwd")
 INDEX: tp.Final = pathlib.Path("/etc/exim4/passwd.cdb")
+CREDENTIALS: tp.Final = pathlib.Path("/etc/exim4/credentials")
+CREDENTIALS_INDEX: tp.Final = pathlib.Path("/etc/exim4/credentials.cdb")
 SENDERS: tp.Final = pathlib.Path("/etc/exim4/senders")
 SENDERS_INDEX: tp.Final = pathlib.Path("/etc/exim4/senders.cdb")
 CONFIG: tp.Final = pathlib.Path("/etc/exim4/exim4.conf")
@@ -119,6 +121,10 @@ class Relay:
     def set_accounts(self, accounts: dict[str, str]) -> None:
         """Replace the passwd file: login to hash."""
         install(PASSWD, "".join(f"{login}:{word}\n" for login, word in sorted(accounts.items())))
+
+    def set_credentials(self, *known: credentials.Credential) -> None:
+        """Replace the file of credentials."""
+        install(CREDENTIALS, credentials.render(known, DOMAIN))
 
     def set_senders(self, policy: str, **entries: tp.Collection[str]) -> None:
         """Replace the senders file: a policy, and the entries of accounts by user name."""

@@ -59,6 +59,14 @@ ROUTES = [
     Route("PUT", "{account}", "account", "update", {"password": SECRET}),
     Route("PATCH", "{account}", "account", "update", {"active": False}),
     Route("DELETE", "{account}", "account", "delete"),
+    Route("GET", "{account}/credentials/", "credential", "read"),
+    Route("POST", "{account}/credentials/", "credential", "create", {"name": "printer"}),
+    Route("GET", "{credential}", "credential", "read"),
+    Route("PUT", "{credential}", "credential", "update", {"active": False}),
+    Route("PATCH", "{credential}", "credential", "update", {"networks": []}),
+    Route("POST", "{credential}/actions/rotate/invoke", "credential", "update"),
+    Route("POST", "{credential}/actions/rotate/invoke", "credential", "create"),
+    Route("DELETE", "{credential}", "credential", "delete"),
     Route("GET", "{instance}/domains/", "domain", "read"),
     Route("POST", "{instance}/domains/", "domain", "create", {"domain": "new.example"}),
     Route("GET", "{domain}", "domain", "read"),
@@ -125,6 +133,8 @@ class World:
         self.version = api.version()
         self.instance = api.instance(version=self.version)
         self.account = api.account(self.instance, password_hash=api_client.HASH)
+        made = api.post(f"{self.account}/credentials/", {})
+        self.credential = f"{self.account}/credentials/{made['uuid']}"
         self.domain = api.domain(self.instance)
         (key,) = api.dkim_keys(self.domain).values()
         self.dkim_key = f"{self.domain}/dkim_keys/{key['uuid']}"
@@ -169,6 +179,7 @@ class World:
             "version": self.version,
             "instance": self.instance,
             "account": self.account,
+            "credential": self.credential,
             "domain": self.domain,
             "dkim_key": self.dkim_key,
             "dns_record": self.dns_record,
@@ -193,6 +204,7 @@ class World:
         """Return the paths of the records as they would be under another instance."""
         records = {
             "account": self.account,
+            "credential": self.credential,
             "domain": self.domain,
             "dkim_key": self.dkim_key,
             "dns_record": self.dns_record,
@@ -281,7 +293,10 @@ def test_another_project_sees_nothing(world: World, route: Route) -> None:
     assert (status, answer["type"], world.is_untouched()) == (404, "RecordNotFound", True)
 
 
-_RECORDS = r"\{(account|domain|dkim_key|dns_record|message|queue_item|operation|webhook|delivery)\}"
+_RECORDS = (
+    r"\{(account|credential|domain|dkim_key|dns_record|message|queue_item|operation|webhook"
+    r"|delivery)\}"
+)
 OF_AN_INSTANCE = [r for r in ROUTES if re.match(_RECORDS, r.path)]
 
 
@@ -290,6 +305,16 @@ def test_a_record_is_not_found_under_another_instance(world: World, route: Route
     other = world.api.instance()
     before = gservice.row_versions()
     status, answer = world.answer(world.api, route, **world.under(other))
+    assert (status, answer["type"]) == (404, "RecordNotFound")
+    assert gservice.row_versions() == before
+
+
+@pytest.mark.parametrize("route", [r for r in ROUTES if "{credential}" in r.path], ids=str)
+def test_a_credential_is_not_found_under_another_account(world: World, route: Route) -> None:
+    other = world.api.account(world.instance, f"u{uuid.uuid4().hex}")
+    before = gservice.row_versions()
+    credential = f"{other}/credentials/{world.credential.rpartition('/')[2]}"
+    status, answer = world.answer(world.api, route, credential=credential)
     assert (status, answer["type"]) == (404, "RecordNotFound")
     assert gservice.row_versions() == before
 
@@ -311,8 +336,8 @@ def test_a_record_is_not_found_under_an_instance_of_mine(world: World, route: Ro
     paths = world.under(mine)
     # The key's domain is what is looked for first.
     first = re.match(r"\{(account|message|queue_item|operation|webhook)\}", route.path)
-    of_another = "webhook" if route.path == "{delivery}" else "domain"
-    kind = first[1] if first else of_another
+    of_another = {"{delivery}": "webhook", "{credential}": "account"}
+    kind = first[1] if first else of_another.get(re.split("(?<=})", route.path)[0], "domain")
     status, answer = world.answer(stranger, route, **paths)
     assert (status, answer) == (
         404,
@@ -334,12 +359,14 @@ def test_a_foreign_project_in_the_body_is_a_403(world: World) -> None:
     stranger = world.api.of_other_project()
     instance = world.api.instance_body(world.version, project_id=stranger.project_id)
     assert world.api.refused("POST", api_client.INSTANCES, instance)[0] == 403
-    for record in (world.instance, world.account, world.domain, world.webhook):
+    records = (world.instance, world.account, world.credential, world.domain, world.webhook)
+    for record in records:
         assert world.api.refused("PATCH", record, {"project_id": stranger.project_id})[0] == 403
     for collection, body in (
         (f"{world.instance}/accounts/", _ACCOUNT),
         (f"{world.instance}/domains/", {"domain": "new.example"}),
         (f"{world.instance}/webhooks/", _WEBHOOK),
+        (f"{world.account}/credentials/", {}),
         (f"{world.domain}/dkim_keys/", {"algorithm": "ed25519"}),
     ):
         foreign = {**body, "project_id": stranger.project_id}

@@ -88,6 +88,7 @@ def test_messages_are_told_newest_first_with_all_that_is_known(log: Log) -> None
         "header_message_id": "1@x",
         "tags": ["a", "b"],
         "client": "192.0.2.7",
+        "credential": "",
         "size": 1000,
         "recipients_count": 1,
         "status": "DELIVERED",

@@ -181,6 +181,7 @@ def test_a_part_that_the_image_of_a_node_lacks_is_not_sent_and_told(stage: stage
         "domains": "mail.example.com:send:platform/rsa/sign\n",
         "senders": "*:domain\n.:1\n",
         "limits": "*:\n.:1\n",
+        "credentials": "",
     }
     assert stage.shown("status", "error") == lost
     before = gservice.row_versions()

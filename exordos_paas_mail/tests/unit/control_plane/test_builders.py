@@ -133,6 +133,7 @@ def test_a_late_agent_is_waited_for_without_an_error(
         "domains": "mail.example.com:send:platform/rsa/sign\n",
         "senders": "*:domain\n.:1\n",
         "limits": "*:\n.:1\n",
+        "credentials": "",
     }
 
 

@@ -15,6 +15,9 @@ INSTANCE = api_client.INSTANCES + "{MailInstanceUuid}"
 VERSION = api_client.VERSIONS + "{MailVersionUuid}"
 ACCOUNTS = INSTANCE + "/accounts/"
 ACCOUNT = ACCOUNTS + "{MailAccountUuid}"
+CREDENTIALS = ACCOUNT + "/credentials/"
+CREDENTIAL = CREDENTIALS + "{MailCredentialUuid}"
+ROTATE_CREDENTIAL = CREDENTIAL + "/actions/rotate/invoke"
 DOMAINS = INSTANCE + "/domains/"
 DOMAIN = DOMAINS + "{MailDomainUuid}"
 ROTATE = DOMAIN + "/actions/rotate/invoke"
@@ -80,6 +83,9 @@ def test_the_document_lists_every_route_and_method(document: dict[str, tp.Any]) 
         ERASE: {"post"},
         ACCOUNTS: COLLECTION,
         ACCOUNT: RECORD,
+        CREDENTIALS: COLLECTION,
+        CREDENTIAL: RECORD,
+        ROTATE_CREDENTIAL: {"post"},
         DOMAINS: COLLECTION,
         DOMAIN: RECORD,
         ROTATE: {"post"},
@@ -137,6 +143,19 @@ def test_no_answer_has_a_secret_and_bodies_do(document: dict[str, tp.Any]) -> No
             assert schemas[name]["properties"][field]["writeOnly"] is True
 
 
+def test_the_secret_of_a_credential_is_in_the_answers_that_make_one(
+    document: dict[str, tp.Any],
+) -> None:
+    schemas = document["components"]["schemas"]
+    with_secret = {n for n, one in schemas.items() if "secret_key" in one.get("properties", {})}
+    assert with_secret == {"MailCredential_Create", "MailWebhook_Create"}
+    assert schemas["MailCredential_Create"]["properties"]["secret_key"]["readOnly"] is True
+    for path, status in ((CREDENTIALS, "201"), (ROTATE_CREDENTIAL, "200")):
+        answer = document["paths"][path]["post"]["responses"][status]["content"]
+        reference = answer["application/json"]["schema"]["$ref"]
+        assert reference == "#/components/schemas/MailCredential_Create"
+
+
 def test_facts_are_read_only(document: dict[str, tp.Any]) -> None:
     properties = document["components"]["schemas"]["MailInstance_Update"]["properties"]
     read_only = {name for name, schema in properties.items() if schema.get("readOnly")}
@@ -168,7 +187,11 @@ def test_a_body_may_name_the_uuid_and_has_a_null_where_it_says_so(
             for name, field in (*made.items(), *changed.items())
             if field.get("nullable") or "null" in field.get("type", ())
         }
-        expected = {"MailInstance": {"hostname"}, "MailAccount": {"senders"}}
+        expected = {
+            "MailInstance": {"hostname"},
+            "MailAccount": {"senders", "password", "password_hash"},
+            "MailCredential": {"expires_at"},
+        }
         assert nullable == expected.get(resource, set())
 
 
@@ -184,10 +207,11 @@ def test_a_body_must_have_what_the_request_does_not_say_otherwise(
             schema = schemas[schema["$ref"].rpartition("/")[2]]
         return set(schema.get("required", ()))
 
-    collections = (api_client.INSTANCES, ACCOUNTS, DOMAINS, DKIM_KEYS, WEBHOOKS)
+    collections = (api_client.INSTANCES, ACCOUNTS, CREDENTIALS, DOMAINS, DKIM_KEYS, WEBHOOKS)
     assert {path: required(path, "post") for path in collections} == {
         api_client.INSTANCES: {"name", "domain", "cpu", "ram", "disk_size", "version"},
         ACCOUNTS: {"username"},
+        CREDENTIALS: set(),
         DOMAINS: {"domain"},
         DKIM_KEYS: set(),
         WEBHOOKS: {"url", "events"},
@@ -236,6 +260,7 @@ def test_operations_are_told_in_plain_words(document: dict[str, tp.Any]) -> None
         (f"{api_client.ROOT}/", "get"): "List the resources",
         (ROTATE, "post"): "Replace the DKIM keys of a domain",
         (CHECK, "post"): "Check the DNS records of a domain now",
+        (ROTATE_CREDENTIAL, "post"): "Replace a credential by a new one, and end it",
         (ZONE_FILE, "get"): "Get the DNS records of a domain as a zone file",
         (DNS_RECORDS, "get"): "List DNS records",
         (DNS_RECORD, "get"): "Get a DNS record",
@@ -260,6 +285,7 @@ def test_operations_are_told_in_plain_words(document: dict[str, tp.Any]) -> None
     for collection, path, one, many in (
         (api_client.INSTANCES, INSTANCE, "an instance", "instances"),
         (ACCOUNTS, ACCOUNT, "an account", "accounts"),
+        (CREDENTIALS, CREDENTIAL, "a credential", "credentials"),
         (DOMAINS, DOMAIN, "a domain", "domains"),
         (WEBHOOKS, WEBHOOK, "a webhook", "webhooks"),
         (DKIM_KEYS, DKIM_KEY, "a DKIM key", "DKIM keys"),

@@ -49,6 +49,7 @@ def test_the_first_target_is_written_reloaded_and_reported_with_all_facts(
         "domains": None,
         "senders": None,
         "limits": None,
+        "credentials": None,
         "dkim_keys": "",
     }
     assert (stage.fact["status"], stage.settled) == ("ACTIVE", True)
