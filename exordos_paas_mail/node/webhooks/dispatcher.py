@@ -87,7 +87,8 @@ class Dispatcher:
                 self._configure()
         except (OSError, ValueError) as error:
             wrong = f"the webhooks cannot be read: {error}"
-        if self._lanes:
+        config = self._configuration.current
+        if self._lanes or (config and config.requests):
             try:
                 self._take()
                 self._ask()
@@ -118,7 +119,12 @@ class Dispatcher:
         told = self._box.report()
         if told is None:
             return {}
-        return {hook.id: hook.deliveries for hook in webhook_reports.parse_report(told).hooks}
+        try:
+            hooks = webhook_reports.parse_report(told).hooks
+        except ValueError:
+            # Another release has told it; of deliveries nothing else follows.
+            return {}
+        return {hook.id: hook.deliveries for hook in hooks}
 
     def _configure(self) -> None:
         config = self._configuration.current

@@ -26,6 +26,8 @@ CONCURRENCY: tp.Final = 10
 """Attempts of one webhook at a time."""
 WAITING_MAX: tp.Final = 2 * event_batches.EVENTS_MAX
 """Events of one webhook that are in the outbox; the others are in the store of events."""
+OCTETS_MAX: tp.Final = 2 * 2**20
+"""Octets of these events, but for those of the last batch: they are in memory, too."""
 RETRIES: tp.Final = tuple(
     seconds * 1000
     for seconds in (5, 60, 300, 1800, 7200, 6 * 3600, 12 * 3600, 24 * 3600, 24 * 3600)
@@ -51,6 +53,7 @@ class Lane:
         self._sent: set[int] = set()
         """The serials of the rows that are being sent."""
         self._rows: dict[int, outbox.Row] = {}
+        self._octets = 0
         self._queues: dict[str, collections.deque[outbox.Row]] = {}
         """By what events are about; the first of each queue is sent next, or being sent."""
         self._retries: list[tuple[int, int]] = []
@@ -69,7 +72,8 @@ class Lane:
     @property
     def has_room(self) -> bool:
         """Whether a batch more may wait."""
-        return len(self._rows) + event_batches.EVENTS_MAX <= WAITING_MAX
+        is_short = len(self._rows) + event_batches.EVENTS_MAX <= WAITING_MAX
+        return is_short and self._octets < OCTETS_MAX
 
     @property
     def waiting(self) -> int:
@@ -86,6 +90,7 @@ class Lane:
         """Have *rows* wait."""
         for row in rows:
             self._rows[row.serial] = row
+            self._octets += len(row.event.body)
             queue = self._queues.setdefault(_key(row), collections.deque())
             queue.append(row)
             if len(queue) == 1:
@@ -193,6 +198,7 @@ class Lane:
     def _leave(self, row: outbox.Row) -> None:
         self._sent.discard(row.serial)
         del self._rows[row.serial]
+        self._octets -= len(row.event.body)
         queue = self._queues[_key(row)]
         queue.popleft()
         if queue:

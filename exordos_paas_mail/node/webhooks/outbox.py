@@ -78,6 +78,9 @@ class Replay:
     count: int = 0
 
 
+_Kept = tp.TypeVar("_Kept", Standing, Replay)
+
+
 class Event(tp.NamedTuple):
     """An event that is to be sent."""
 
@@ -139,7 +142,7 @@ class Outbox:
     def standings(self) -> dict[sys_uuid.UUID, Standing]:
         """Return how each webhook fares."""
         rows = self._db.execute("SELECT id, standing FROM hooks")
-        return {sys_uuid.UUID(hook): Standing(**json.loads(text)) for hook, text in rows}
+        return {sys_uuid.UUID(hook): _loaded(Standing, text) for hook, text in rows}
 
     def save(self, hook: sys_uuid.UUID, standing: Standing) -> None:
         """Keep how a webhook fares."""
@@ -192,7 +195,7 @@ class Outbox:
     def replays(self) -> dict[sys_uuid.UUID, Replay]:
         """Return the replays that are under way."""
         rows = self._db.execute("SELECT id, replay FROM replays")
-        return {sys_uuid.UUID(request): Replay(**json.loads(text)) for request, text in rows}
+        return {sys_uuid.UUID(request): _loaded(Replay, text) for request, text in rows}
 
     def save_replay(self, request: sys_uuid.UUID, replay: Replay) -> None:
         """Keep how far a replay is."""
@@ -235,6 +238,12 @@ class Outbox:
             (now, report),
         ).fetchall()
         return int(revision)
+
+
+def _loaded(kind: type[_Kept], text: str) -> _Kept:
+    """Return the record of *text*; what a later release has put into it is passed over."""
+    known = {field.name for field in dataclasses.fields(kind)}
+    return kind(**{name: value for name, value in json.loads(text).items() if name in known})
 
 
 def _opened(path: pathlib.Path) -> sqlite3.Connection:

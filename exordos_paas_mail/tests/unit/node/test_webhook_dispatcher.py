@@ -7,6 +7,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
+import sqlite3
 import threading
 import time
 import typing as tp
@@ -527,3 +528,26 @@ def test_the_outbox_goes_aside_where_it_is_damaged(node: Node, tmp_path: pathlib
         # Once more, rather than never.
         node.until(lambda: len(receiver.requests) == 6)
     assert len(set(receiver.ids)) == 3
+
+
+def test_what_another_release_has_kept_is_passed_over(node: Node, tmp_path: pathlib.Path) -> None:
+    with webhook_stage.receiving() as receiver:
+        hook = node.hook(receiver.url())
+        node.keep(events(3))
+        node.until(lambda: len(receiver.requests) == 3 and not node.state(hook).waiting)
+        node.stop()
+        with sqlite3.connect(tmp_path / outbox.FILE_NAME) as database:
+            database.execute("UPDATE state SET report = x'5b5d'")
+            database.execute("UPDATE hooks SET standing = json_set(standing, '$.colour', 'red')")
+        database.close()
+        node.start()
+        node.keep(events(1, at=5000))
+        node.until(lambda: len(receiver.requests) == 4)
+    assert len(set(receiver.ids)) == 4
+
+
+def test_a_request_for_a_webhook_that_is_gone_is_answered_where_it_was_the_last(node: Node) -> None:
+    gone = webhook_config.Hook(uuid.uuid4(), "https://hooks.example.org/", (), (SECRET,))
+    request = node.ask(gone, "test")
+    node.until(lambda: node.result(request))
+    assert node.result(request) == webhook_reports.Result(request, "the node knows no such webhook")

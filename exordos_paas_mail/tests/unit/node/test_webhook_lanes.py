@@ -77,6 +77,19 @@ def test_a_lane_has_its_bounds() -> None:
     assert not lane.has_room
 
 
+def test_what_is_large_takes_the_room_of_many() -> None:
+    lane = lanes.Lane(HOOK, outbox.Standing("", 0), mock.Mock())
+    body = b"x" * (lanes.OCTETS_MAX // 2)
+    rows = [outbox.Row(n, outbox.Event(uuid.UUID(int=n), "", str(n), body)) for n in (1, 2)]
+    lane.add(rows[:1])
+    found = [lane.has_room]
+    lane.add(rows[1:])
+    found.append(lane.has_room)
+    assert lane.next(NOW) is rows[0]
+    lane.arrived(rows[0], NOW)
+    assert [*found, lane.has_room] == [True, False, True]
+
+
 def test_while_nothing_arrives_one_event_a_minute_is_tried_first() -> None:
     lane, rows = made(*map(str, range(100)))
     first = begun(lane, NOW)
