@@ -127,6 +127,10 @@ KEEPER_UNIT: tp.Final = "exordos-metapaas-mail-keeper"
 EVENTS_UNIT: tp.Final = "exordos-mail-events"
 QUEUE_UNIT: tp.Final = "exordos-mail-queue"
 QUEUE_RUN_UNIT: tp.Final = "exim4-queue-run"
+POLICY_UNIT: tp.Final = "exordos-mail-policy"
+# Where exim asks whether a recipient may be sent to, and the sign of life of who answers.
+POLICY_SOCKET: tp.Final = "/run/exordos-mail-policy.socket"
+POLICY_ALIVE_FILE: tp.Final = "/run/exordos-mail-policy/alive"
 # Where the control plane is, as the node's agent knows it.
 AGENT_CONFIG_FILE: tp.Final = "/etc/exordos_metapaas/metapaas_mail_agent.conf"
 # Events that the control plane does not have yet; on the data disk, exim's user's.

@@ -21,6 +21,7 @@ from exordos_paas_mail.codecs import (
     domain_table,
     domains,
     header_repair,
+    limits,
     senders,
 )
 
@@ -128,6 +129,7 @@ def render(settings: Settings) -> str:
         default_key=senders.DEFAULT_KEY,
         end_key=senders.END_KEY,
         sends=_SENDS,
+        instance_key=limits.INSTANCE_KEY,
     )
 
 

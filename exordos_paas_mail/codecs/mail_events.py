@@ -15,7 +15,14 @@ import enum
 import types
 import typing as tp
 
-from exordos_paas_mail.codecs import answers, bounded, delivery_reports, log_ids, main_log
+from exordos_paas_mail.codecs import (
+    answers,
+    bounded,
+    delivery_reports,
+    limit_signals,
+    log_ids,
+    main_log,
+)
 
 if tp.TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -57,6 +64,9 @@ class Type(str, enum.Enum):
     """Another server reports that it has delivered a message, or handed it on."""
     REJECTED = "rejected"
     LOGIN_FAILED = "login_failed"
+    LIMIT_NEAR = "limit_near"
+    """Four fifths of a limit are used: of an account, or without one, of the instance."""
+    LIMIT_REACHED = "limit_reached"
     GAP = "gap"
     """Events are missing here: ``text`` says why, ``count`` how many."""
 
@@ -113,6 +123,8 @@ def of(line: main_log.Line) -> list[Event]:
     at = _milliseconds(line.at)
     if isinstance(line.entry, main_log.Reported):
         return _reports(at, line.entry)
+    if isinstance(line.entry, main_log.LimitSigns):
+        return [_limit(at, line.entry.account, signal) for signal in line.entry.signals]
     return [_MAKERS[type(line.entry)](at, line.queue_id, line.entry)]
 
 
@@ -326,6 +338,13 @@ def _rejected(at: int, queue_id: str, entry: main_log.Refusal) -> Event:  # noqa
 
 def _login_failed(at: int, queue_id: str, entry: main_log.FailedLogin) -> Event:  # noqa: ARG001
     return Event(at, Type.LOGIN_FAILED, account=bounded.plain(entry.account), client=entry.client)
+
+
+def _limit(at: int, account: str, signal: limit_signals.Signal) -> Event:
+    kind = Type.LIMIT_REACHED if signal.what == limit_signals.REACHED else Type.LIMIT_NEAR
+    own = signal.scope == limit_signals.ACCOUNT
+    text = limit_signals.said(signal)
+    return Event(at, kind, account=bounded.plain(account) if own else "", text=text)
 
 
 def _remote(remote: main_log.Remote | None) -> dict[str, tp.Any]:

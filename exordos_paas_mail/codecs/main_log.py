@@ -20,6 +20,8 @@ import re
 import string
 import typing as tp
 
+from exordos_paas_mail.codecs import limit_signals
+
 # Longer than exim writes (LOG_BUFFER_SIZE): who follows the log need not hold more of one.
 LINE_SIZE_MAX: tp.Final = 8192
 
@@ -153,6 +155,13 @@ class Refusal(tp.NamedTuple):
     """The command's argument and the reason; the first is the client's."""
 
 
+class LimitSigns(tp.NamedTuple):
+    """Limits that are near or reached, by a recipient of an account."""
+
+    account: str
+    signals: tuple[limit_signals.Signal, ...]
+
+
 class FailedLogin(tp.NamedTuple):
     """A wrong name or password."""
 
@@ -172,6 +181,7 @@ Entry = (
     | Removal
     | Refusal
     | FailedLogin
+    | LimitSigns
 )
 
 
@@ -277,6 +287,10 @@ _FAILED_LOGIN = re.compile(
     r"[a-z]+ authenticator failed for (?:[^\s()\[\]]+ )?(?:\(.*?\) )?"
     rf"\[(?P<client>{_IP})\](?::\d+)?: 535 .*?(?: \(set_id=(?P<account>{_LOGIN})\))?"
 )
+_LIMIT_SIGNS = re.compile(
+    rf"limits account=(?P<account>{_LOGIN})"
+    rf" signals=(?P<signals>{limit_signals.PATTERN}(?:;{limit_signals.PATTERN}){{0,7}})"
+)
 _UNITS = {"w": 604_800, "d": 86_400, "h": 3600, "m": 60, "s": 1}
 
 
@@ -294,7 +308,7 @@ def parse(line: str) -> Line | None:
     if make is None:
         make = next((make for start, make in _BY_WORD if rest.startswith(start)), _failed_login)
     entry = make(rest)
-    of_message = not isinstance(entry, Refusal | FailedLogin)
+    of_message = not isinstance(entry, Refusal | FailedLogin | LimitSigns)
     # exim names the message of a refusal after DATA as well: it is not one that is there.
     if entry is None or (of_message and match["id"] is None):
         return None
@@ -489,6 +503,16 @@ def _failed_login(rest: str) -> Entry | None:
     return None if match is None else FailedLogin(match["client"], match["account"] or "")
 
 
+def _limit_signs(rest: str) -> Entry | None:
+    match = _LIMIT_SIGNS.fullmatch(rest)
+    if match is None:
+        return None
+    try:
+        return LimitSigns(match["account"], tuple(limit_signals.parse(match["signals"])))
+    except ValueError:
+        return None
+
+
 _BY_START: tp.Final = {
     "<=": _arrival,
     "=>": _delivery,
@@ -500,6 +524,7 @@ _BY_START: tp.Final = {
 _BY_WORD: tp.Final = (
     ("accepted ", _accepted),
     ("reported ", _reported),
+    ("limits ", _limit_signs),
     ("Completed", _completed),
     ("removed by ", _removal),
     ("cancelled by ", _removal),

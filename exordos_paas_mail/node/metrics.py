@@ -32,6 +32,8 @@ if tp.TYPE_CHECKING:
 
 PERIOD: tp.Final = 15.0
 _MODE: tp.Final = 0o644
+# The sign of life of exordos-mail-policy comes each second.
+_SILENCE: tp.Final = 15.0
 _PACKAGE: tp.Final = "exordos_paas_mail"
 
 
@@ -109,6 +111,11 @@ class Metrics:
         figures = _parse_figures(self._node.read(constants.EVENT_FIGURES_FILE))
         if figures is not None:
             yield from event_figures.families(figures, time.time())
+        yield metric_text.gauge(
+            "mailaas_limits_counted",
+            "1 while exordos-mail-policy answers: else mail is taken, and no limit counts.",
+            int(self._is_counting()),
+        )
         yield metric_text.Family(
             "mailaas_build_info",
             "gauge",
@@ -137,6 +144,10 @@ class Metrics:
             "Age of the oldest message in the queue, 0 where there is none.",
             queue.oldest_seconds,
         )
+
+    def _is_counting(self) -> bool:
+        alive = self._node.signature(constants.POLICY_ALIVE_FILE)
+        return alive is not None and time.time() - alive.mtime < _SILENCE
 
     def _tls(self, hostname: str) -> Iterator[metric_text.Family]:
         _, served = self._certificate.read()

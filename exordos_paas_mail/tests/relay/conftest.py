@@ -15,7 +15,7 @@ from exordos_paas_mail.tests.relay import relay as relay_
 
 # What events are made of; whatever a test has exim write there has to be understood.
 _EVENT = re.compile(
-    r"\[\d+\] (?:\S{16} )?(?:<= |[=-]> |== |\*\* |Completed|accepted "
+    r"\[\d+\] (?:\S{16} )?(?:<= |[=-]> |== |\*\* |Completed|accepted |limits account="
     r"|H=(?:\(.*\) )?\[[^]]*\]:\d+ .*rejected |\w+ authenticator failed .*: 535 )"
 )
 

@@ -177,6 +177,8 @@ def test_each_event_travels() -> None:
     others = (log_lines.REPORT.replace("failed", action) for action in ("delayed", "relayed"))
     events += [_of(log_lines.report(said, log_lines.OTHER_ID, "")) for said in others]
     events += [Event(AT_MS, Type.GAP, text="lost", count=n) for n in (0, 1, 2)]
+    # The lines of these are in test_limit_signals.
+    events += [Event(AT_MS, kind, text="used") for kind in (Type.LIMIT_NEAR, Type.LIMIT_REACHED)]
     assert mail_events.parse(mail_events.render(events)) == events
     assert {event.type for event in events} == set(Type)
 

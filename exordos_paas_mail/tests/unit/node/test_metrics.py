@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 import typing as tp
 import uuid
@@ -90,8 +91,19 @@ def test_a_node_that_is_well_says_so(node: fake_node.FakeNode) -> None:
         "mailaas_certificate_state installed": 0,
         "mailaas_certificate_state unfit": 0,
         "mailaas_panic_log_bytes": 0,
+        "mailaas_limits_counted": 0,
         version: 1,
     }
+
+
+def test_it_shows_whether_recipients_are_counted(node: fake_node.FakeNode) -> None:
+    alive = node.path(constants.POLICY_ALIVE_FILE)
+    alive.parent.mkdir(parents=True)
+    alive.write_bytes(b"")
+    assert told(node)["mailaas_limits_counted"] == 1
+    long_ago = time.time() - 60
+    os.utime(alive, (long_ago, long_ago))
+    assert told(node)["mailaas_limits_counted"] == 0
 
 
 def test_what_is_wrong_shows(node: fake_node.FakeNode) -> None:
@@ -158,6 +170,7 @@ def test_a_node_that_is_not_configured_tells_what_it_knows(fake: fake_node.FakeN
         "mailaas_relay_ok",
         "mailaas_spool_free_bytes",
         "mailaas_panic_log_bytes",
+        "mailaas_limits_counted",
         "mailaas_build_info",
         "mailaas_metrics_timestamp_seconds",
     ]

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from exordos_paas_mail import constants
+from exordos_paas_mail.codecs import exim_conf
 
 ROOT = pathlib.Path(__file__).parents[4]
 SYSTEMD = ROOT / "etc/systemd"
@@ -47,6 +48,7 @@ def agent() -> configparser.ConfigParser:
         constants.EVENTS_UNIT,
         constants.QUEUE_UNIT,
         constants.WEBHOOKS_UNIT,
+        constants.POLICY_UNIT,
     ],
 )
 def test_a_unit_of_ours_runs_a_program_of_the_wheel(name: str) -> None:
@@ -167,6 +169,27 @@ def test_a_queue_run_by_the_keeper_has_the_sandbox_of_exims_queue_runner() -> No
     assert pathlib.PurePath(constants.QUEUE_SCHEDULED_FILE).parent == pathlib.PurePath(
         constants.EVENTS_DIR
     )
+
+
+def test_who_counts_recipients_is_asked_by_a_socket_that_outlives_him() -> None:
+    service = unit(f"{constants.POLICY_UNIT}.service")
+    held = unit(f"{constants.POLICY_UNIT}.socket")
+    asked = exim_conf.render(exim_conf.Settings(domain="mail.example.com"))
+    assert f"${{readsocket{{{constants.POLICY_SOCKET}}}" in asked
+    assert f"${{stat:{constants.POLICY_ALIVE_FILE}}}" in asked
+    assert held["Socket", "ListenStream"] == [constants.POLICY_SOCKET]
+    assert held["Socket", "SocketUser"] == service["Service", "User"] == [constants.EXIM_USER]
+    # It goes where the data disk is not, and is started by the service alone.
+    mounts = [constants.EVENTS_DIR]
+    assert held["Unit", "AssertPathIsMountPoint"] == mounts
+    assert service["Unit", "AssertPathIsMountPoint"] == mounts
+    assert ("Install", "WantedBy") not in held
+    assert service["Unit", "Requires"] == [f"{constants.POLICY_UNIT}.socket"]
+    assert service["Service", "ReadWritePaths"] == mounts
+    (directory,) = service["Service", "RuntimeDirectory"]
+    assert f"/run/{directory}" == str(pathlib.PurePath(constants.POLICY_ALIVE_FILE).parent)
+    assert service["Unit", "StartLimitIntervalSec"] == ["0"]
+    assert service["Service", "Restart"] == ["always"]
 
 
 def test_the_daemon_of_events_reads_where_others_write() -> None:
