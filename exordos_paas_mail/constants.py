@@ -42,6 +42,7 @@ QUEUE_POLICY: tp.Final = "queue"
 OPERATION_POLICY: tp.Final = "operation"
 WEBHOOK_POLICY: tp.Final = "webhook"
 WEBHOOK_DELIVERY_POLICY: tp.Final = "webhook_delivery"
+SUPPRESSION_POLICY: tp.Final = "suppression"
 VERSION_POLICY: tp.Final = "mail_version"
 
 # DKIM

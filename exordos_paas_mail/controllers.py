@@ -22,6 +22,7 @@ from exordos_paas_mail.control_plane.api import (
     queue,
     queue_domains,
     stats,
+    suppressions,
     versions,
     webhook_deliveries,
     webhooks,
@@ -43,6 +44,7 @@ MailQueueDomainController = queue_domains.MailQueueDomainController
 MailOperationController = operations.MailOperationController
 MailWebhookController = webhooks.MailWebhookController
 MailWebhookDeliveryController = webhook_deliveries.MailWebhookDeliveryController
+MailSuppressionController = suppressions.MailSuppressionController
 
 
 class MailController(controllers.RoutesListController):

@@ -16,6 +16,7 @@ from exordos_paas_mail.control_plane.records import (
     operations,
     queues,
     stats,
+    suppressions,
     versions,
     webhooks,
 )
@@ -35,3 +36,4 @@ MailQueueDomain = queues.MailQueueDomain
 MailOperation = operations.MailOperation
 MailWebhook = webhooks.MailWebhook
 MailWebhookDelivery = webhooks.MailWebhookDelivery
+MailSuppression = suppressions.MailSuppression

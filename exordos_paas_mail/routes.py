@@ -23,6 +23,7 @@ from exordos_paas_mail.control_plane.api import (
     queue_actions,
     queue_domains,
     stats,
+    suppressions,
     versions,
     webhook_deliveries,
     webhooks,
@@ -71,6 +72,7 @@ class MailInstanceRoute(instances.MailInstanceRoute):
     queue_domains = routes.route(queue_domains.MailQueueDomainRoute, resource_route=True)
     operations = routes.route(operations.MailOperationRoute, resource_route=True)
     webhooks = routes.route(MailWebhookRoute, resource_route=True)
+    suppressions = routes.route(suppressions.MailSuppressionRoute, resource_route=True)
 
     queue_retry = routes.action(queue_actions.RetryAction, invoke=True)
     queue_bounce = routes.action(queue_actions.BounceAction, invoke=True)

@@ -7,14 +7,20 @@ from __future__ import annotations
 import types
 import typing as tp
 
+from exordos_paas_mail.codecs import suppressions as suppressions_
 from exordos_paas_mail.codecs import webhook_config
-from exordos_paas_mail.control_plane.documents import webhooks
+from exordos_paas_mail.control_plane.documents import suppressions, webhooks
 
 if tp.TYPE_CHECKING:
     import uuid as sys_uuid
     from collections.abc import Callable, Mapping
 
 RENDERERS: tp.Final[Mapping[str, Callable[[tp.Any, sys_uuid.UUID, str], bytes]]] = (
-    types.MappingProxyType({webhook_config.COLLECTION: webhooks.content})
+    types.MappingProxyType(
+        {
+            webhook_config.COLLECTION: webhooks.content,
+            suppressions_.COLLECTION: suppressions.content,
+        }
+    )
 )
 """Each reads what a shard of an instance holds, with a session that does not hold the instance."""

@@ -23,7 +23,14 @@ import psycopg
 
 from exordos_paas_mail import utils
 from exordos_paas_mail.codecs import event_batches, mail_events
-from exordos_paas_mail.control_plane.events import keeping, rows, stats, streams, taking
+from exordos_paas_mail.control_plane.events import (
+    keeping,
+    rows,
+    stats,
+    streams,
+    suppressing,
+    taking,
+)
 from exordos_paas_mail.control_plane.records import credential_rows, instance_logs
 
 if tp.TYPE_CHECKING:
@@ -217,6 +224,7 @@ class Ingester:
             if instance is not None:
                 taken = taking.take(session, instance, events, last, now)
                 self.write(session, taken)
+                suppressing.take(session, instance.uuid, events, taken, now)
                 if taken.left_out:
                     LOG.info(
                         "%d events of the instance %s are of nobody and left out",

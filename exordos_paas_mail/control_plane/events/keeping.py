@@ -15,7 +15,7 @@ from psycopg import errors as pg_errors
 from psycopg import sql
 
 from exordos_paas_mail import utils
-from exordos_paas_mail.control_plane.events import rows, stats
+from exordos_paas_mail.control_plane.events import rows, stats, suppressing
 from exordos_paas_mail.control_plane.records import erasures, instance_logs
 
 if tp.TYPE_CHECKING:
@@ -67,6 +67,7 @@ class Keeper:
         for row in found:
             self._trim(row["uuid"], row["log"], now)
         stats.keep_in_bounds(now)
+        suppressing.keep_in_bounds(now)
         self._measure()
         return has_dropped
 

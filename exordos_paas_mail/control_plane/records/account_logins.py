@@ -31,3 +31,13 @@ def find(
         (str(instance), list(usernames)),
     ).fetchall()
     return {login: row["uuid"] for row in found for login in usernames[row["username"]]}
+
+
+def of_account(session: tp.Any, instance: sys_uuid.UUID, account: sys_uuid.UUID) -> str | None:
+    """Return the login of *account*, which stays until the transaction ends; None if it is none."""
+    found = session.execute(
+        "SELECT a.username, i.domain FROM mail_accounts a JOIN mail_instances i"
+        " ON i.uuid = a.instance WHERE a.instance = %s AND a.uuid = %s FOR KEY SHARE OF a",
+        (str(instance), str(account)),
+    ).fetchall()
+    return f"{found[0]['username']}@{found[0]['domain']}" if found else None

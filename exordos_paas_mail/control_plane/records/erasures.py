@@ -13,6 +13,8 @@ import typing as tp
 import uuid as sys_uuid
 
 from exordos_paas_mail import utils
+from exordos_paas_mail.codecs import rules, suppressions
+from exordos_paas_mail.control_plane.records import suppression_rows
 
 # Events taken out at a time.
 _ROUND: tp.Final = 2_000
@@ -104,8 +106,13 @@ def carry_out(session: tp.Any, erasure: Erasure) -> bool:
     for statement in (_EVENTS, _MESSAGES) if erasure.account else (_EVENTS, _MESSAGES, _STATS):
         left |= len(_delete(session, statement.format(condition), erasure)) == _ROUND
     if erasure.account is not None:
+        left |= (
+            suppression_rows.erase_account(session, erasure.instance, erasure.account, _ROUND)
+            == _ROUND
+        )
         _execute(session, _QUEUE_OF_ACCOUNT, erasure)
     else:
+        left |= suppression_rows.erase_instance(session, erasure.instance, _ROUND) == _ROUND
         session.execute(
             "DELETE FROM mail_event_streams WHERE instance = %s", (str(erasure.instance),)
         )
@@ -119,6 +126,7 @@ def forget(session: tp.Any, erasure: Erasure) -> None:
 
 def _erase_recipient(session: tp.Any, erasure: Erasure) -> bool:
     _execute(session, _QUEUE_OF_RECIPIENT, erasure)
+    _erase_suppression(session, erasure)
     about = _delete(session, _EVENTS.format(_RECIPIENT), erasure)
     # The words of a refusal begin with the command's argument.
     said = "type = 'rejected' AND position(lower(%(recipient)s) IN lower(text)) > 0"
@@ -127,6 +135,15 @@ def _erase_recipient(session: tp.Any, erasure: Erasure) -> bool:
     if touched:
         _forget_messages(session, touched)
     return _ROUND not in {len(about), len(refused)}
+
+
+def _erase_suppression(session: tp.Any, erasure: Erasure) -> None:
+    try:
+        address = suppressions.normalise(erasure.recipient)
+    except rules.RuleError:
+        # There can be none.
+        return
+    suppression_rows.erase_recipient(session, erasure.instance, address)
 
 
 def _forget_messages(session: tp.Any, uuids: list[str]) -> None:

@@ -31,10 +31,11 @@ from exordos_paas_mail.codecs import (
     password_hashes,
     rules,
     senders,
+    suppressions,
     usernames,
     webhook_config,
 )
-from exordos_paas_mail.control_plane.records import instance_logs
+from exordos_paas_mail.control_plane.records import instance_logs, suppression_policies
 
 PUBLISH_NOWHERE: tp.Final = "none"
 PUBLISH_IN_CORE: tp.Final = "core"
@@ -162,6 +163,13 @@ class Deadline(Moment):
         types.AllowNone.__init__(self, Instant())
 
 
+class OptionalTime(Moment):
+    """A time as a client spells it, or null."""
+
+    def __init__(self) -> None:
+        types.AllowNone.__init__(self, Time())
+
+
 class _AnyText(types.String):
     """What every stored text is read as."""
 
@@ -230,6 +238,13 @@ class Username(_Normalised):
 
     def __init__(self) -> None:
         super().__init__(usernames.normalise, usernames.MAX_LENGTH, "noreply")
+
+
+class Recipient(_Normalised):
+    """An address that mail is sent to: lower-cased, its domain in A-labels."""
+
+    def __init__(self) -> None:
+        super().__init__(suppressions.normalise, 320, "bob@elsewhere.example")
 
 
 class Senders(types.TypedList):
@@ -434,6 +449,29 @@ class Limits(types.Dict):
             "properties": numbers,
             "additionalProperties": False,
             "example": {"recipients_per_hour": 500, "message_size_mb": 10},
+        }
+
+
+class SuppressionPolicy(types.Dict):
+    """When an instance suppresses a recipient by itself; what a body leaves out has its default."""
+
+    def check(self, value: tp.Any) -> dict[str, tp.Any]:
+        """Return *value* with all fields; RuleError names what is wrong."""
+        return suppression_policies.check(value)
+
+    def to_openapi_spec(self, prop_kwargs: tp.Any) -> dict[str, tp.Any]:
+        numbers = {
+            name: {"type": "integer", "minimum": lowest, "maximum": highest}
+            for name, (lowest, highest) in suppression_policies.BOUNDS.items()
+        }
+        return {
+            **super().to_openapi_spec(prop_kwargs),
+            "properties": {
+                "on_hard_bounce": {"type": "boolean"},
+                **numbers,
+                "action": {"type": "string", "enum": list(suppression_policies.ACTIONS)},
+            },
+            "additionalProperties": False,
         }
 
 

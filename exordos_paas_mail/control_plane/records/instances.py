@@ -12,7 +12,7 @@ from restalchemy.dm import models, properties, relationships, types
 from restalchemy.storage import exceptions as storage_exceptions
 
 from exordos_paas_mail import constants, utils
-from exordos_paas_mail.codecs import crypt_strings, senders
+from exordos_paas_mail.codecs import crypt_strings, senders, suppressions
 from exordos_paas_mail.codecs import limits as limits_
 from exordos_paas_mail.control_plane.records import (
     base,
@@ -24,6 +24,8 @@ from exordos_paas_mail.control_plane.records import (
     locks,
     primary_domains,
     statuses,
+    suppression_policies,
+    suppression_rows,
     versions,
 )
 
@@ -68,6 +70,10 @@ class MailInstance(base.Record, models.ModelWithProject, base.Stored):
     dns = properties.property(fields.Publishing(), default=lambda: {"kind": fields.PUBLISH_NOWHERE})
     # How much of what became of its mail is kept.
     log = properties.property(fields.InstanceLog(), default=lambda: dict(instance_logs.DEFAULT))
+    # When it suppresses a recipient by itself.
+    suppression = properties.property(
+        fields.SuppressionPolicy(), default=lambda: dict(suppression_policies.DEFAULT)
+    )
     status = properties.property(types.Enum(list(statuses.ALL)), default=statuses.NEW)
     error = properties.property(types.String(), default="")
     # Why the manifest that declares the instance is not applied. A fact of its own, because the
@@ -134,7 +140,7 @@ class MailInstance(base.Record, models.ModelWithProject, base.Stored):
                 " LIMIT 1",
                 {"uuid": str(self.uuid), "kinds": list(_REMAINS)},
             ).fetchall()
-            if left:
+            if left or suppression_rows.is_left(active, self.uuid):
                 raise errors.ConflictRecords(
                     "uuid", "belongs to an instance that is still being deleted"
                 )
@@ -145,7 +151,10 @@ class MailInstance(base.Record, models.ModelWithProject, base.Stored):
             self.image = self.version.image
         with utils.transaction(session) as active:
             has_dns = self.properties["dns"].is_dirty()
+            has_policy = self.properties["suppression"].is_dirty()
             super().update(session=active, force=force)
+            if has_policy:
+                suppression_rows.mark(active, self.uuid, [suppressions.SETTINGS])
             if has_dns:
                 primary_domains.write_dns(active, self.uuid)
 

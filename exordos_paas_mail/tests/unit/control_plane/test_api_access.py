@@ -110,6 +110,10 @@ ROUTES = [
     Route("DELETE", "{webhook}", "webhook", "delete"),
     Route("GET", "{webhook}/deliveries/", "webhook_delivery", "read"),
     Route("GET", "{delivery}", "webhook_delivery", "read"),
+    Route("GET", "{instance}/suppressions/", "suppression", "read"),
+    Route("POST", "{instance}/suppressions/", "suppression", "create", {"address": "x@b.example"}),
+    Route("GET", "{suppression}", "suppression", "read"),
+    Route("DELETE", "{suppression}", "suppression", "delete"),
     Route("GET", "{domain}/dkim_keys/", "dkim_key", "read"),
     Route("POST", "{domain}/dkim_keys/", "dkim_key", "create", {"algorithm": "ed25519"}),
     Route("GET", "{dkim_key}", "dkim_key", "read"),
@@ -171,6 +175,8 @@ class World:
             webhook_tables.tell(session, instance, state)
         (delivery,) = api.get(f"{self.webhook}/deliveries/")
         self.delivery = f"{self.webhook}/deliveries/{delivery['uuid']}"
+        made = api.post(f"{self.instance}/suppressions/", {"address": "a@b.example"})
+        self.suppression = f"{self.instance}/suppressions/{made['uuid']}"
 
     def path(self, route: Route, **paths: str) -> str:
         where = {
@@ -189,6 +195,7 @@ class World:
             "operation": self.operation,
             "webhook": self.webhook,
             "delivery": self.delivery,
+            "suppression": self.suppression,
             **paths,
         }
         return route.path.format(**where)
@@ -213,6 +220,7 @@ class World:
             "operation": self.operation,
             "webhook": self.webhook,
             "delivery": self.delivery,
+            "suppression": self.suppression,
         }
         return {name: path.replace(self.instance, instance) for name, path in records.items()}
 
@@ -295,7 +303,7 @@ def test_another_project_sees_nothing(world: World, route: Route) -> None:
 
 _RECORDS = (
     r"\{(account|credential|domain|dkim_key|dns_record|message|queue_item|operation|webhook"
-    r"|delivery)\}"
+    r"|delivery|suppression)\}"
 )
 OF_AN_INSTANCE = [r for r in ROUTES if re.match(_RECORDS, r.path)]
 
@@ -335,7 +343,7 @@ def test_a_record_is_not_found_under_an_instance_of_mine(world: World, route: Ro
     mine = stranger.instance(version=world.version)
     paths = world.under(mine)
     # The key's domain is what is looked for first.
-    first = re.match(r"\{(account|message|queue_item|operation|webhook)\}", route.path)
+    first = re.match(r"\{(account|message|queue_item|operation|webhook|suppression)\}", route.path)
     of_another = {"{delivery}": "webhook", "{credential}": "account"}
     kind = first[1] if first else of_another.get(re.split("(?<=})", route.path)[0], "domain")
     status, answer = world.answer(stranger, route, **paths)

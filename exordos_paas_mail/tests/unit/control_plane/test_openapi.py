@@ -36,6 +36,8 @@ QUEUE_ITEM = QUEUE + "{MailQueueItemUuid}"
 QUEUE_DOMAINS = INSTANCE + "/queue_domains/"
 OPERATIONS = INSTANCE + "/operations/"
 OPERATION = OPERATIONS + "{MailOperationUuid}"
+SUPPRESSIONS = INSTANCE + "/suppressions/"
+SUPPRESSION = SUPPRESSIONS + "{MailSuppressionUuid}"
 QUEUE_ACTIONS = {
     f"{QUEUE_ITEM}/actions/retry/invoke": "Try to deliver a message now",
     f"{QUEUE_ITEM}/actions/bounce/invoke": "End a message in the queue with a report to its sender",
@@ -110,6 +112,8 @@ def test_the_document_lists_every_route_and_method(document: dict[str, tp.Any]) 
         WEBHOOK: RECORD,
         DELIVERIES: {"get"},
         DELIVERY: {"get"},
+        SUPPRESSIONS: COLLECTION,
+        SUPPRESSION: {"get", "delete"},
         DKIM_KEYS: COLLECTION,
         DKIM_KEY: {"get", "delete"},
         api_client.VERSIONS: COLLECTION,
@@ -178,7 +182,7 @@ def test_a_body_may_name_the_uuid_and_has_a_null_where_it_says_so(
     facts |= {"MailQueueDomain", "MailOperation", "MailWebhookDelivery"}
     for resource in sorted(resources - facts):
         made = schemas[f"{resource}_Create"]["properties"]
-        # A DKIM key is never updated.
+        # DKIM keys and suppressions are never updated.
         update = schemas.get(f"{resource}_Update", {"properties": {"uuid": {"readOnly": True}}})
         changed = update["properties"]
         assert ("readOnly" in made["uuid"], "readOnly" in changed["uuid"]) == (False, True)
@@ -191,6 +195,7 @@ def test_a_body_may_name_the_uuid_and_has_a_null_where_it_says_so(
             "MailInstance": {"hostname"},
             "MailAccount": {"senders", "password", "password_hash"},
             "MailCredential": {"expires_at"},
+            "MailSuppression": {"account", "expires_at"},
         }
         assert nullable == expected.get(resource, set())
 
@@ -289,11 +294,13 @@ def test_operations_are_told_in_plain_words(document: dict[str, tp.Any]) -> None
         (DOMAINS, DOMAIN, "a domain", "domains"),
         (WEBHOOKS, WEBHOOK, "a webhook", "webhooks"),
         (DKIM_KEYS, DKIM_KEY, "a DKIM key", "DKIM keys"),
+        (SUPPRESSIONS, SUPPRESSION, "a suppression", "suppressions"),
         (api_client.VERSIONS, VERSION, "a version", "versions"),
     ):
         expected[(collection, "get")] = f"List {many}"
         expected[(collection, "post")] = f"Create {one}"
         expected |= {(path, verb): text.format(one) for verb, text in record.items()}
-    # A DKIM key is never updated.
-    del expected[(DKIM_KEY, "put")], expected[(DKIM_KEY, "patch")]
+    # Neither is ever updated.
+    for path in (DKIM_KEY, SUPPRESSION):
+        del expected[(path, "put")], expected[(path, "patch")]
     assert summaries == expected

@@ -1,0 +1,395 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""Recipients that nothing is sent to: asked for, found in events, and told to the node."""
+
+from __future__ import annotations
+
+import datetime
+import typing as tp
+import urllib.parse
+import uuid as sys_uuid
+
+import pytest
+
+from exordos_paas_mail import utils
+from exordos_paas_mail.codecs import log_ids, node_documents, suppressions
+from exordos_paas_mail.control_plane.documents import writer
+from exordos_paas_mail.control_plane.events import suppressing
+from exordos_paas_mail.control_plane.records import suppression_rows
+from exordos_paas_mail.tests.unit.control_plane import api_client, sealed
+from exordos_paas_mail.tests.unit.control_plane import stage as stages
+from exordos_paas_mail.tests.unit.control_plane.sealed import Type
+
+BOB = "bob@elsewhere.example"
+GONE = {"code": 550, "enhanced": "5.1.1", "text": "No such user", "reason": "recipient_unknown"}
+DAY = datetime.timedelta(days=1)
+
+
+def query(statement: str, *values: tp.Any) -> list[tuple[tp.Any, ...]]:
+    with utils.transaction() as session:
+        found = session.execute(statement, values)
+        return [tuple(row.values()) for row in found.fetchall()] if found.description else []
+
+
+class World:
+    """An instance with an account, whose node tells events."""
+
+    def __init__(self, stage: stages.Stage) -> None:
+        self.stage, self.api, self.path = stage, stage.api, f"{stage.path}/suppressions/"
+        self.node = stage.serving()
+        self.account = stage.api.account(stage.path).rpartition("/")[2]
+        self.writer = sealed.Writer(self.node)
+        self._number = 0
+
+    def listed(self, query: str = "") -> list[str]:
+        return [each["address"] for each in self.api.get(f"{self.path}{query}")]
+
+    def fail(self, recipient: str = BOB, kind: Type = Type.FAILED, **fields: tp.Any) -> str:
+        """Tell of a message that did not reach *recipient*; return its queue id."""
+        self._number += 1
+        queue = sealed.queue_id(self._number)
+        failure = sealed.event(kind, queue, recipient=recipient, **{**GONE, **fields})
+        self.tell(*sealed.arrival(queue), failure, *sealed.end(queue))
+        return queue
+
+    def tell(self, *events: tp.Any) -> None:
+        self.writer.write(events)
+        sealed.take_in()
+
+    def policy(self, **changes: tp.Any) -> None:
+        self.api.patch(self.stage.path, {"suppression": changes})
+
+    def told(self) -> dict[str, list[suppressions.Entry]]:
+        """Return what the node is told, by shard."""
+        writer.Writer().run_once()
+        key, documents = self.writer.key(), {}
+        for (value,) in query(
+            "SELECT value FROM ua_actual_resources WHERE kind = %s", node_documents.KIND
+        ):
+            row = node_documents.parse(value)
+            raw = node_documents.unseal(key, self.node.uuid, row)
+            documents[row.shard] = raw
+        self.settings = documents.pop(suppressions.SETTINGS, b"")
+        return {shard: suppressions.parse(raw, shard) for shard, raw in documents.items()}
+
+
+@pytest.fixture
+def world(stage: stages.Stage) -> World:
+    return World(stage)
+
+
+def test_what_a_user_suppresses_is_shown_and_told(world: World) -> None:
+    made = world.api.post(world.path, {"address": "Bob@Elsewhere.Example", "detail": "asked to"})
+    shown = world.api.get(f"{world.path}{made['uuid']}")
+    assert made == shown
+    assert api_client.TIME.fullmatch(shown.pop("created_at"))
+    assert shown == {
+        "uuid": made["uuid"],
+        "address": BOB,
+        "scope": "instance",
+        "account": None,
+        "reason": "MANUAL",
+        "origin": "USER",
+        "detail": "asked to",
+        "message": None,
+        "hits": 0,
+        "last_hit_at": None,
+        "expires_at": None,
+    }
+    shard = suppressions.shard_of(BOB)
+    ((entry,),) = world.told().values()
+    assert (entry.address, entry.until, entry.reason, entry.login) == (BOB, 0, "MANUAL", "")
+    world.api.delete(f"{world.path}{made['uuid']}")
+    assert world.listed() == []
+    assert world.told() == {shard: []}
+    assert world.api.refused("GET", f"{world.path}{made['uuid']}")[0] == 404
+    assert world.api.refused("DELETE", f"{world.path}{made['uuid']}")[0] == 404
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("BOB@ELSEWHERE.EXAMPLE", BOB),
+        ('"bob"@elsewhere.example', BOB),
+        ("bob+Tag@elsewhere.example", "bob+tag@elsewhere.example"),
+        ("bob@b\u00fccher.example", "bob@xn--bcher-kva.example"),
+    ],
+)
+def test_an_address_has_one_spelling(world: World, given: str, kept: str) -> None:
+    world.api.post(world.path, {"address": given})
+    assert world.listed() == [kept]
+    assert world.api.refused("POST", world.path, {"address": kept})[0] == 409
+    assert world.listed(f"?address={urllib.parse.quote(given)}") == [kept]
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({}, "address"),
+        ({"address": "bob"}, "address"),
+        ({"address": "bob@elsewhere.example."}, "address"),
+        ({"address": "a\tb@elsewhere.example"}, "address"),
+        ({"address": None}, "address"),
+        ({"address": BOB, "reason": "BORED"}, "reason"),
+        ({"address": BOB, "expires_at": "2020-01-01T00:00:00Z"}, "expires_at"),
+        ({"address": BOB, "expires_at": "soon"}, "expires_at"),
+        ({"address": BOB, "scope": "account"}, "account"),
+        ({"address": BOB, "scope": "galaxy"}, "scope"),
+        ({"address": BOB, "account": str(sys_uuid.uuid4())}, "account"),
+        ({"address": BOB, "account": "x"}, "account"),
+        ({"address": BOB, "detail": "x" * 513}, "detail"),
+        ({"address": BOB, "detail": "a\nb"}, "detail"),
+    ],
+)
+def test_what_cannot_be_suppressed_is_refused_by_its_field(
+    world: World, body: dict[str, tp.Any], field: str
+) -> None:
+    status, message = world.api.refused("POST", world.path, body)
+    assert (status, message.split(":")[0]) == (400, field)
+    assert world.listed() == []
+
+
+def test_facts_are_not_a_users_to_say(world: World) -> None:
+    for field, value in (("origin", "AUTO"), ("hits", 7), ("shard", "00"), ("size", 1)):
+        body = {"address": BOB, field: value}
+        assert world.api.refused("POST", world.path, body)[0] in {400, 403}
+    assert world.listed() == []
+
+
+def test_an_entry_may_be_of_one_account(world: World) -> None:
+    body = {"address": BOB, "scope": "account", "account": world.account}
+    made = world.api.post(world.path, body)
+    assert (made["scope"], made["account"]) == ("account", world.account)
+    world.api.post(world.path, {"address": BOB})
+    assert world.api.refused("POST", world.path, body) == (
+        409,
+        "address: is already suppressed in this scope",
+    )
+    (entries,) = world.told().values()
+    assert [entry.login for entry in entries] == ["", sealed.LOGIN]
+    assert world.listed(f"?account={world.account}") == world.listed("?scope=instance") == [BOB]
+
+
+def test_a_list_is_filtered(world: World) -> None:
+    for number in range(3):
+        world.api.post(world.path, {"address": f"a{number}@one.example", "reason": "COMPLAINT"})
+    world.api.post(world.path, {"address": BOB})
+    assert len(world.listed("?domain=One.example&reason=COMPLAINT&origin=USER")) == 3
+    first = world.api.get(f"{world.path}?page_limit=2")
+    rest = world.api.get(f"{world.path}?page_limit=2&page_marker={first[-1]['uuid']}")
+    assert [each["address"] for each in first + rest] == world.listed()
+    assert world.listed("?origin=AUTO") == []
+
+
+def test_one_that_is_over_is_none(world: World) -> None:
+    later = utils.now() + DAY
+    body = {"address": BOB, "expires_at": f"{later:%Y-%m-%dT%H:%M:%SZ}"}
+    made = world.api.post(world.path, body)
+    assert world.told() != {}
+    query("UPDATE mail_suppressions SET expires_at = expires_at - interval '1 day 1 second'")
+    assert world.listed() == []
+    assert world.api.refused("GET", f"{world.path}{made['uuid']}")[0] == 404
+    world.api.post(world.path, {"address": BOB})
+    assert query("SELECT entries FROM mail_suppression_shards") == [(1,)]
+    ((entry,),) = world.told().values()
+    assert entry.until == 0
+    query("UPDATE mail_suppressions SET expires_at = now() - interval '1 day'")
+    suppressing.keep_in_bounds(utils.now())
+    assert query("SELECT * FROM mail_suppressions") == []
+    assert query("SELECT entries, size FROM mail_suppression_shards") == [(0, 0)]
+
+
+@pytest.mark.parametrize("reason", ["recipient_unknown", "recipient_disabled", "domain_unknown"])
+def test_a_mailbox_that_does_not_exist_is_suppressed_with_its_evidence(
+    world: World, reason: str
+) -> None:
+    queue = world.fail("Bob@Elsewhere.example", reason=reason)
+    (shown,) = world.api.get(world.path)
+    instance = sys_uuid.UUID(world.stage.uuid)
+    assert (shown["address"], shown["reason"], shown["origin"]) == (BOB, "HARD_BOUNCE", "AUTO")
+    assert shown["detail"] == "550 5.1.1 No such user"
+    assert shown["message"] == str(log_ids.message_uuid(instance, queue))
+    until = datetime.datetime.fromisoformat(shown["expires_at"].replace("Z", "+00:00"))
+    assert abs(until - utils.now() - 90 * DAY) < datetime.timedelta(minutes=5)
+    ((entry,),) = world.told().values()
+    assert (entry.address, entry.reason) == (BOB, "HARD_BOUNCE")
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        *("mailbox_full", "policy", "reputation", "content", "rate", "auth", "tls", "network"),
+        *("expired", "other", ""),
+    ],
+)
+def test_what_is_not_about_the_mailbox_suppresses_nobody(world: World, reason: str) -> None:
+    world.fail(reason=reason)
+    world.fail(kind=Type.DEFERRED)
+    assert world.listed() == []
+    assert world.told() == {}
+
+
+def test_a_removal_beats_what_happened_before_it(world: World) -> None:
+    world.fail()
+    (shown,) = world.api.get(world.path)
+    before = sealed.now()
+    world.api.delete(f"{world.path}{shown['uuid']}")
+    world.fail(at=before - 1000)
+    assert world.listed() == []
+    query("UPDATE mail_suppression_history SET removed_at = removed_at - interval '1 minute'")
+    world.fail()
+    assert world.listed() == [BOB]
+
+
+def test_an_entry_of_a_users_is_left_alone_by_events(world: World) -> None:
+    made = world.api.post(world.path, {"address": BOB})
+    world.fail()
+    assert world.api.get(world.path) == [made]
+
+
+def test_it_may_take_several_failures_without_a_delivery(world: World) -> None:
+    world.policy(after=3, expires_days=0)
+    world.fail()
+    world.fail()
+    queue = sealed.queue_id(900)
+    world.tell(*sealed.whole(queue, BOB))
+    world.fail()
+    world.fail()
+    assert world.listed() == []
+    world.fail()
+    (shown,) = world.api.get(world.path)
+    assert (shown["address"], shown["expires_at"]) == (BOB, None)
+
+
+def test_an_instance_may_have_no_automatic_entries(world: World) -> None:
+    world.policy(on_hard_bounce=False)
+    world.fail()
+    assert world.listed() == []
+
+
+def test_nothing_kept_of_the_log_suppresses_all_the_same(world: World) -> None:
+    world.api.patch(world.stage.path, {"log": {"level": "none"}})
+    world.fail()
+    assert world.listed() == [BOB]
+
+
+def test_a_report_suppresses_whom_the_message_had_reached_alone(world: World) -> None:
+    queue = sealed.queue_id(1)
+    world.tell(*sealed.arrival(queue), *sealed.delivery(queue, BOB), *sealed.end(queue))
+    report = {**GONE, "message_id": ""}
+    world.tell(sealed.event(Type.BOUNCED, queue, recipient="eve@elsewhere.example", **report))
+    stranger = sealed.queue_id(7)
+    world.tell(sealed.event(Type.BOUNCED, stranger, recipient=BOB, **report))
+    assert world.listed() == []
+    world.tell(sealed.event(Type.BOUNCED, queue, recipient="bob@ELSEWHERE.example", **report))
+    assert world.listed() == [BOB]
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        {"after": 0},
+        {"after": 6},
+        {"after": True},
+        {"expires_days": -1},
+        {"expires_days": 3651},
+        {"on_hard_bounce": 1},
+        {"action": "explode"},
+        {"colour": "red"},
+        [],
+    ],
+)
+def test_a_policy_that_is_none_is_refused(world: World, policy: tp.Any) -> None:
+    status, message = world.api.refused("PATCH", world.stage.path, {"suppression": policy})
+    assert (status, message.split(":")[0]) == (400, "suppression")
+
+
+def test_the_node_is_told_what_to_answer(world: World) -> None:
+    world.policy(action="accept_and_drop")
+    assert world.api.get(world.stage.path)["suppression"] == {
+        "on_hard_bounce": True,
+        "after": 1,
+        "expires_days": 90,
+        "action": "accept_and_drop",
+    }
+    assert world.told() == {}
+    told = suppressions.parse_settings(world.settings)
+    assert told.action is suppressions.Action.ACCEPT_AND_DROP
+
+
+def test_an_account_takes_its_entries_along(world: World) -> None:
+    world.api.post(world.path, {"address": BOB, "account": world.account})
+    world.api.post(world.path, {"address": "a@one.example"})
+    assert len(world.told()) == 2
+    world.api.delete(f"{world.stage.path}/accounts/{world.account}")
+    sealed.take_in()
+    assert world.listed() == ["a@one.example"]
+    assert sorted(map(len, world.told().values())) == [0, 1]
+
+
+def test_an_instance_takes_its_entries_along(world: World) -> None:
+    body = world.api.get(world.stage.path)
+    world.api.post(world.path, {"address": BOB})
+    world.fail("a@one.example")
+    (shown,) = world.api.get(f"{world.path}?origin=AUTO")
+    world.api.delete(f"{world.path}{shown['uuid']}")
+    world.api.delete(world.stage.path)
+    again = world.api.instance_body(body["version"], uuid=world.stage.uuid)
+    query("DELETE FROM ua_target_resources")
+    query("DELETE FROM ua_actual_resources")
+    assert world.api.refused("POST", api_client.INSTANCES, again)[0] == 409
+    sealed.take_in()
+    for table in ("suppressions", "suppression_shards", "suppression_history"):
+        assert query(f"SELECT * FROM mail_{table}") == []  # noqa: S608
+    world.api.post(api_client.INSTANCES, again)
+
+
+def test_whoever_is_erased_leaves_a_users_wish_alone(world: World) -> None:
+    world.fail()
+    world.api.post(world.path, {"address": BOB, "account": world.account, "detail": "by phone"})
+    world.api.call(
+        "POST", f"{world.stage.path}/actions/erase/invoke", {"recipient": "BOB@elsewhere.example"}
+    )
+    (shown,) = world.api.get(world.path)
+    assert (shown["account"], shown["detail"], shown["origin"]) == (world.account, "", "USER")
+    ((entry,),) = world.told().values()
+    assert entry.login == sealed.LOGIN
+
+
+def test_no_other_project_sees_or_writes_them(world: World) -> None:
+    made = world.api.post(world.path, {"address": BOB})
+    other = world.api.of_other_project()
+    for method, path in (
+        ("GET", world.path),
+        ("POST", world.path),
+        ("GET", f"{world.path}{made['uuid']}"),
+        ("DELETE", f"{world.path}{made['uuid']}"),
+    ):
+        assert other.refused(method, path, {"address": "a@b.example"})[0] in {403, 404}
+    sibling = stages.Stage(world.api, world.stage.core, world.stage.services)
+    elsewhere = f"{sibling.path}/suppressions/{made['uuid']}"
+    assert world.api.refused("GET", elsewhere)[0] == 404
+    assert world.api.refused("DELETE", elsewhere)[0] == 404
+    assert world.listed() == [BOB]
+
+
+def test_there_is_room_for_so_many(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.api.post(world.path, {"address": BOB})
+    for limit in ("ENTRIES_MAX", "SHARD_ENTRIES_MAX"):
+        with monkeypatch.context() as patch:
+            patch.setattr(suppression_rows, limit, 1)
+            body = {"address": BOB, "account": world.account}
+            status, message = world.api.refused("POST", world.path, body)
+            assert (status, message.split(":")[0]) == (409, "address")
+    monkeypatch.setattr(suppressions, "SIZE_MAX", 150)
+    assert world.api.refused("POST", world.path, body)[0] == 409
+    assert world.listed() == [BOB]
+
+
+def test_an_entry_needs_no_more_room_than_is_counted() -> None:
+    address, login = f"{'a' * 60}@{'b' * 60}.example", f"{'c' * 64}@{'d' * 60}.example"
+    for of_account in ("", login):
+        last = 2**40 - 1
+        entry = suppressions.Entry(address, last, last, suppressions.Reason.HARD_BOUNCE, of_account)
+        counted = suppression_rows.Entry(address, "HARD_BOUNCE", "AUTO", login=of_account)
+        assert len(suppressions.render([entry])) <= counted.size
