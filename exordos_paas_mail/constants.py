@@ -73,6 +73,8 @@ SENDERS_FILE: tp.Final = "/etc/exim4/senders"
 SENDERS_INDEX_FILE: tp.Final = "/etc/exim4/senders.cdb"
 LIMITS_FILE: tp.Final = "/etc/exim4/limits"
 LIMITS_INDEX_FILE: tp.Final = "/etc/exim4/limits.cdb"
+HOLDS_FILE: tp.Final = "/etc/exim4/holds"
+HOLDS_INDEX_FILE: tp.Final = "/etc/exim4/holds.cdb"
 # There from before the account file is replaced until exim4 has reloaded.
 RELOAD_PENDING_FILE: tp.Final = "/etc/exim4/passwd.reload-pending"
 DOMAINS_FILE: tp.Final = "/etc/exim4/domains"
@@ -93,6 +95,11 @@ EXIM_SPOOL_DIR: tp.Final = "/var/spool/exim4"
 # Below these exim refuses mail: check_spool_space, check_spool_inodes.
 EXIM_SPOOL_FREE_BYTES_MIN: tp.Final = 200 * 2**20
 EXIM_SPOOL_FREE_FILES_MIN: tp.Final = 1000
+# exim's named queue of what is apart (codecs.holds): once it is there, a node that cannot know
+# who is on hold takes and delivers nothing of any account.
+HOLD_SPOOL_DIR: tp.Final = "/var/spool/exim4/hold"
+# The accounts that have as much apart as one may have.
+HOLD_FULL_FILE: tp.Final = "/var/spool/exim4/hold/full"
 EXIM_MAIN_LOG: tp.Final = "/var/log/exim4/mainlog"
 EXIM_PANIC_LOG: tp.Final = "/var/log/exim4/paniclog"
 # What exim is started with, and what that is made of: one that has changed is

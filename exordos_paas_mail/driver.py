@@ -52,6 +52,7 @@ class MailInstanceNode(meta.MetaDataPlaneModel):
     domains = properties.property(ra_types.AllowNone(ra_types.String()), default=None)
     senders = properties.property(ra_types.AllowNone(ra_types.String()), default=None)
     limits = properties.property(ra_types.AllowNone(ra_types.String()), default=None)
+    holds = properties.property(ra_types.AllowNone(ra_types.String()), default=None)
     status = properties.property(
         ra_types.Enum([status.value for status in _Status]), default=_Status.IN_PROGRESS.value
     )

@@ -34,6 +34,7 @@ class MailInstanceNode(
     domains = properties.property(types.AllowNone(types.String()), default=None)
     senders = properties.property(types.AllowNone(types.String()), default=None)
     limits = properties.property(types.AllowNone(types.String()), default=None)
+    holds = properties.property(types.AllowNone(types.String()), default=None)
 
     status = properties.property(types.String(), default=statuses.NEW)
     error = properties.property(types.String(), default="")

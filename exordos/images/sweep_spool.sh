@@ -8,25 +8,33 @@
 # A message is a data file (-D) and a header file (-H). Exim acknowledges it
 # once both are in place and removes both when it is done, so a lone half is a
 # message that was never accepted, or one that is already delivered. Only
-# halves older than a day go: a message that is being received has one half.
+# halves older than a day go: a message that is being received has one half. A journal
+# (-J) stays as long as its message is in either of the queues: that which is run, and
+# that of accounts on hold.
 set -Eeuo pipefail
 shopt -s inherit_errexit
 
 readonly AGE_MINUTES=1440
 
 main() {
-  local input=${1:-/var/spool/exim4}/input file base removed=0
-  [[ -d $input ]] || return 0
+  local spool=${1:-/var/spool/exim4} input file base name removed=0
+  local -a inputs=()
+  for input in "$spool/input" "$spool/hold/input"; do
+    [[ ! -d $input ]] || inputs+=("$input")
+  done
+  ((${#inputs[@]} > 0)) || return 0
   while IFS= read -r -d '' file; do
     base=${file%-[DHJ]}
+    name=${base#"$spool"/}
     case $file in
-    *-D | *-J) [[ ! -e $base-H ]] || continue ;;
+    *-D) [[ ! -e $base-H ]] || continue ;;
+    *-J) [[ ! -e $base-H && ! -e $spool/hold/$name-H ]] || continue ;;
     *-H) [[ ! -e $base-D ]] || continue ;;
     esac
     rm -f -- "$file"
     removed=$((removed + 1))
-    printf 'removed %s\n' "${file#"$input"/}"
-  done < <(find "$input" -type f -mmin "+$AGE_MINUTES" \
+    printf 'removed %s\n' "${file#"$spool"/}"
+  done < <(find "${inputs[@]}" -type f -mmin "+$AGE_MINUTES" \
     \( -name '*-D' -o -name '*-H' -o -name '*-J' -o -name 'hdr.*' \) -print0)
   ((removed == 0)) || printf '%d orphan spool files removed\n' "$removed"
 }

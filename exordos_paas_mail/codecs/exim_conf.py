@@ -21,6 +21,7 @@ from exordos_paas_mail.codecs import (
     domain_table,
     domains,
     header_repair,
+    holds,
     limits,
     senders,
 )
@@ -130,6 +131,10 @@ def render(settings: Settings) -> str:
         end_key=senders.END_KEY,
         sends=_SENDS,
         instance_key=limits.INSTANCE_KEY,
+        hold_states=holds.State,
+        held_states="|".join(state.value for state in holds.HELD),
+        hold_account=holds.ACCOUNT,
+        hold_queue=holds.QUEUE,
     )
 
 

@@ -19,6 +19,7 @@ from exordos_paas_mail.codecs import (
     answers,
     bounded,
     delivery_reports,
+    holds,
     limit_signals,
     log_ids,
     main_log,
@@ -31,6 +32,8 @@ TEXT_SIZE_MAX: tp.Final = 512
 """Characters of the other server's words that are kept."""
 
 HELD: tp.Final = "Delivery to the domain is suspended"
+"""Why a recipient waits whose domain the control plane has suspended."""
+HELD_BACK: tp.Final = "Delivery to the domain is suspended, or the account is on hold"
 """The text of a delay that the control plane has asked for."""
 THE_CONTROL_PLANE: tp.Final = "the control plane"
 """The text of a deletion that it has asked for."""
@@ -69,6 +72,12 @@ class Type(str, enum.Enum):
     LIMIT_REACHED = "limit_reached"
     GAP = "gap"
     """Events are missing here: ``text`` says why, ``count`` how many."""
+    HELD = "held"
+    """A message was put apart, or an account on hold: ``text`` says why."""
+    RELEASED = "released"
+    """A message is to be delivered after all, or an account is not on hold any more."""
+    REPUTATION_LOW = "reputation_low"
+    """Of what an account sends, more fails than should: it is put on hold if that goes on."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,6 +134,10 @@ def of(line: main_log.Line) -> list[Event]:
         return _reports(at, line.entry)
     if isinstance(line.entry, main_log.LimitSigns):
         return [_limit(at, line.entry.account, signal) for signal in line.entry.signals]
+    if isinstance(line.entry, main_log.Accepted) and line.entry.hold:
+        submitted = _submitted(at, line.queue_id, line.entry)
+        held = Event(at, Type.HELD, line.queue_id, account=submitted.account, text=line.entry.hold)
+        return [submitted, held]
     return [_MAKERS[type(line.entry)](at, line.queue_id, line.entry)]
 
 
@@ -140,16 +153,17 @@ def render(events: Iterable[Event]) -> bytes:
 def parse(data: bytes) -> list[Event]:
     """Return the events of *data*.
 
-    Raises ValueError, without a word of it, when one of them is none. Fields of a
-    later release are passed over.
+    Raises ValueError, without a word of it, when one of them is none. Types and fields
+    of a later release are passed over.
     """
     values = bounded.load(data, "the list of events")
     if not isinstance(values, list):
         raise ValueError("the events are no list")  # noqa: TRY004 - codecs raise ValueError
-    return [_event(value) for value in values]
+    events = [_event(value) for value in values]
+    return [event for event in events if event is not None]
 
 
-def _event(value: object) -> Event:
+def _event(value: object) -> Event | None:
     if not isinstance(value, dict):
         raise ValueError("an event is no object")  # noqa: TRY004 - as above
     fields = {name: field for name, field in value.items() if name in _FIELDS}
@@ -157,6 +171,9 @@ def _event(value: object) -> Event:
         if not _is_sound(field, _FIELDS[name]):
             raise ValueError(f"{name} of an event is out of its bounds")
     tags = tuple(fields.get("tags", ()))
+    kind = fields.get("type")
+    if isinstance(kind, str) and kind not in _TYPES:
+        return None
     try:
         return Event(**{**fields, "at": fields["at"], "type": Type(fields["type"]), "tags": tags})
     except (KeyError, ValueError) as error:
@@ -181,6 +198,7 @@ def _is_sound(field: object, kind: str) -> bool:
     return bounded.is_plain(field)
 
 
+_TYPES: tp.Final = frozenset(kind.value for kind in Type)
 _FIELDS: tp.Final[Mapping[str, str]] = types.MappingProxyType(
     {field.name: tp.cast("str", field.type) for field in dataclasses.fields(Event)}
 )
@@ -273,7 +291,7 @@ def _delivered(at: int, queue_id: str, entry: main_log.Delivery) -> Event:
 
 def _deferred(at: int, queue_id: str, entry: main_log.Deferral) -> Event:
     reason = answers.classify(entry.words, entry.errno).value
-    held = answers.Answer(0, "", HELD) if entry.errno == main_log.HELD else None
+    held = answers.Answer(0, "", HELD_BACK) if entry.errno == main_log.HELD else None
     said = held or _quoted(entry.words)
     return _attempt(at, Type.DEFERRED, queue_id, entry, said, reason=reason)
 
@@ -322,6 +340,12 @@ def _deleted(at: int, queue_id: str, entry: main_log.Removal) -> Event:
     return Event(at, Type.DELETED, queue_id, text=bounded.plain(by, TEXT_SIZE_MAX))
 
 
+def _moved(at: int, queue_id: str, entry: main_log.Move) -> Event:
+    if entry.queue == holds.QUEUE:
+        return Event(at, Type.HELD, queue_id, text=holds.ACCOUNT)
+    return Event(at, Type.RELEASED, queue_id)
+
+
 def _rejected(at: int, queue_id: str, entry: main_log.Refusal) -> Event:  # noqa: ARG001
     # The message of a refusal after DATA is none that is there.
     return Event(
@@ -366,6 +390,7 @@ _MAKERS: tp.Final[Mapping[type, Callable[[int, str, tp.Any], Event]]] = types.Ma
         main_log.Failure: _failed,
         main_log.Completed: _completed,
         main_log.Removal: _deleted,
+        main_log.Move: _moved,
         main_log.Refusal: _rejected,
         main_log.FailedLogin: _login_failed,
     }

@@ -64,6 +64,8 @@ class Accepted(tp.NamedTuple):
     """The prefix of the credential that it was sent with; empty where a password was."""
     client: str = ""
     """The address that it was sent from, where there is a credential."""
+    hold: str = ""
+    """Why it is put apart, in a word (``acl_m_hold``); empty where it is not."""
 
 
 class Reported(tp.NamedTuple):
@@ -142,6 +144,13 @@ class Removal(tp.NamedTuple):
     by: str
 
 
+class Move(tp.NamedTuple):
+    """A message was moved from one of exim's queues to another (``exim -MG``)."""
+
+    queue: str
+    """Where it is now; empty for the queue that is run."""
+
+
 class Refusal(tp.NamedTuple):
     """A command that an ACL refused."""
 
@@ -179,6 +188,7 @@ Entry = (
     | Failure
     | Completed
     | Removal
+    | Move
     | Refusal
     | FailedLogin
     | LimitSigns
@@ -246,6 +256,7 @@ _ACCEPTED = re.compile(
     rf" tags=(?P<tags>{_BASE64}))?"
     # Of a session that a password has opened there are none
     rf"(?: credential=(?P<credential>mlk_[0-9a-z]{{8}}) client=(?P<client>{_IP}))?"
+    r"(?: hold=(?P<hold>[a-z_]*))?"
     rf" id={_ID}"
 )
 _REPORTED = re.compile(
@@ -276,6 +287,9 @@ _FAILURE = re.compile(
 )
 _COMPLETED = re.compile(rf"Completed(?: QT={_DURATION})?")
 _REMOVAL = re.compile(r"(?:removed|cancelled) by (?P<by>.*)")
+_MOVE = re.compile(
+    rf"moved from (?:\({_NAME}\) )?input, msglog to (?:\((?P<queue>{_NAME})\) )?input, msglog"
+)
 _REFUSAL = re.compile(
     rf"{_CLIENT}(?: U=\S+)?{_TLS} "
     rf"(?:F=<(?P<sender>{_PATH})>(?: A=[a-z]+(?::(?P<account>{_LOGIN}))?)? )?"
@@ -394,6 +408,7 @@ def _accepted(rest: str) -> Entry | None:
         tuple(filter(None, _NEXT_FIELD.split(tags))),
         match["credential"] or "",
         match["client"] or "",
+        match["hold"] or "",
     )
 
 
@@ -484,6 +499,11 @@ def _removal(rest: str) -> Entry | None:
     return None if match is None else Removal(match["by"])
 
 
+def _move(rest: str) -> Entry | None:
+    match = _MOVE.fullmatch(rest)
+    return None if match is None else Move(match["queue"] or "")
+
+
 def _refusal(rest: str) -> Entry | None:
     match = _REFUSAL.fullmatch(rest)
     if match is None:
@@ -528,4 +548,5 @@ _BY_WORD: tp.Final = (
     ("Completed", _completed),
     ("removed by ", _removal),
     ("cancelled by ", _removal),
+    ("moved from ", _move),
 )

@@ -81,6 +81,8 @@ class Item:
     """Its class (``answers.Class``)."""
     last_attempt_at: int = 0
     retry_at: int = 0
+    held: bool = False
+    """Whether it is apart (``holds``), and not tried."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -254,6 +256,7 @@ def _item(value: object) -> Item:
         reason=fields.text("reason"),
         last_attempt_at=fields.number("last_attempt_at"),
         retry_at=fields.number("retry_at"),
+        held=fields.flag("held"),
     )
 
 

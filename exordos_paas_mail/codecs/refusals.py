@@ -32,7 +32,10 @@ class Reason(str, enum.Enum):
 
 _PHRASES: tp.Final = (
     (r"Authentication required|Start TLS first|Relaying denied", Reason.LOGIN),
-    (r"Account is disabled|Password was changed|credential cannot be used", Reason.ACCOUNT),
+    (
+        r"Account is disabled|Password was changed|credential cannot be used|account is on hold",
+        Reason.ACCOUNT,
+    ),
     (r"is not an address of the login|cannot be sent as by|Sender beyond ASCII", Reason.SENDER),
     (
         r"Restricted characters in address|names in ASCII only|which has no such mailbox"
@@ -52,7 +55,7 @@ _PHRASES: tp.Final = (
         Reason.CONTENT,
     ),
     (
-        r"is lost|has no end mark|is not known now|are free: mail without a login"
+        r"is lost|has no end mark|is not known now|are free: (?:mail without a login|try later)"
         r"|cannot repair the message|repair that cannot be made now",
         Reason.NODE,
     ),

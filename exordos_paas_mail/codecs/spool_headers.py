@@ -16,6 +16,7 @@ from exordos_paas_mail.codecs import bounded
 # A `-` more says that the value is a stranger's; from 4.97 on, in brackets, how it is quoted.
 _VARIABLE = re.compile(rb"--?(?:\([^)]*\))?(?P<name>[a-z_]+)(?: (?P<value>.*))?", re.DOTALL)
 _ACL_VARIABLES: tp.Final = frozenset({b"aclc", b"aclm"})
+_HOLD: tp.Final = (b"aclm", b"_hold")
 _RECEIVED = re.compile(rb"(?P<seconds>\d{1,12}) \d+")
 _WITH_OPTIONS = re.compile(
     rb"(?P<before>.*) (?P<original_size>\d+),-?\d+ (?P<errors>.*)(?P<errors_size>\d+),-?\d+#3",
@@ -38,6 +39,8 @@ class Envelope(tp.NamedTuple):
     """Those that had not been delivered or given up when the file was written."""
     size: int
     """Octets of the message's header."""
+    hold: str = ""
+    """Why it was put apart as it came (``acl_m_hold``), in a word."""
 
 
 def parse(data: bytes) -> Envelope:
@@ -73,9 +76,11 @@ class _Lines:
         self._at = end + 1
         return line
 
-    def skip(self, size: int) -> None:
-        """Pass over a value of *size* octets and the end of its line."""
+    def take(self, size: int) -> bytes:
+        """Return a value of *size* octets, and pass over the end of its line."""
+        value = self._data[self._at : self._at + size]
         self._at += size + 1
+        return value
 
     @property
     def left(self) -> int:
@@ -89,14 +94,16 @@ def _parse(lines: _Lines) -> Envelope:
     received = _RECEIVED.fullmatch(lines.next())
     if not (sender.startswith(b"<") and sender.endswith(b">")) or received is None:
         raise ValueError("the envelope has no sender or no time")
-    account, frozen = "", False
+    account, frozen, hold = "", False, ""
     line = lines.next()
     while line.startswith(b"-"):
         variable = _VARIABLE.fullmatch(line)
         if variable is not None:
             value = variable["value"] or b""
             if variable["name"] in _ACL_VARIABLES:
-                lines.skip(_number(value.rpartition(b" ")[2]))
+                text = lines.take(_number(value.rpartition(b" ")[2]))
+                if (variable["name"], value.partition(b" ")[0]) == _HOLD:
+                    hold = _text(text)
             elif variable["name"] == b"auth_id":
                 account = _text(value)
             elif variable["name"] == b"frozen":
@@ -114,6 +121,7 @@ def _parse(lines: _Lines) -> Envelope:
         frozen=frozen,
         recipients=tuple(one for one in dict.fromkeys(recipients) if key(one) not in done),
         size=lines.left,
+        hold=hold,
     )
 
 

@@ -6,9 +6,12 @@ from __future__ import annotations
 
 import typing as tp
 
+from restalchemy.api import actions, routes
+from restalchemy.dm import filters
+
 from exordos_paas_mail import constants
 from exordos_paas_mail.control_plane.api import base, resources, routing
-from exordos_paas_mail.control_plane.records import accounts, errors
+from exordos_paas_mail.control_plane.records import account_holds, accounts, errors, fields
 
 
 class MailAccountController(base.OfInstance):
@@ -20,7 +23,7 @@ class MailAccountController(base.OfInstance):
     __resource__ = resources.ResourceWithCustomProps(
         accounts.MailAccount,
         # The path says which instance; clients of the platform repeat it.
-        read_only=("error",),
+        read_only=("error", "hold"),
         set_once=("instance", "username"),
         write_only=("password", "password_hash"),
         nullable=("senders", "password", "password_hash"),
@@ -39,9 +42,60 @@ class MailAccountController(base.OfInstance):
             raise errors.FieldError("password", accounts.EITHER)
         return super().update(parent_resource, uuid, **kwargs)
 
+    @actions.post
+    def hold(self, resource: accounts.MailAccount, reason: str = "") -> accounts.MailAccount:
+        # The platform asks for the right to read the account only.
+        self._enforce("hold")
+        if not reason:
+            raise errors.FieldError("reason", "is required")
+        resource.put_on_hold(reason)
+        return self._again(resource)
+
+    @actions.post
+    def release(self, resource: accounts.MailAccount, messages: str = "") -> accounts.MailAccount:
+        self._enforce("release")
+        if not messages:
+            raise errors.FieldError("messages", "is required")
+        resource.release(messages)
+        return self._again(resource)
+
+    @staticmethod
+    def _again(resource: accounts.MailAccount) -> accounts.MailAccount:
+        found = accounts.MailAccount.objects.get_one_or_none(
+            filters={"uuid": filters.EQ(resource.uuid)}
+        )
+        if found is None:
+            raise errors.RecordNotFound(resource.uuid)
+        return tp.cast("accounts.MailAccount", found)
+
+
+class HoldAction(routing.Action):
+    """Action /v1/types/mail/instances/<uuid>/accounts/<uuid>/actions/hold/invoke."""
+
+    __controller__ = MailAccountController
+    __allow_methods__: tp.ClassVar[list[str]] = [routes.POST]
+    __fields__: tp.ClassVar[tp.Mapping[str, tp.Any]] = {
+        "reason": fields.Text(1, account_holds.REASON_SIZE_MAX)
+    }
+
+
+class ReleaseAction(routing.Action):
+    """Action /v1/types/mail/instances/<uuid>/accounts/<uuid>/actions/release/invoke."""
+
+    __controller__ = MailAccountController
+    __allow_methods__: tp.ClassVar[list[str]] = [routes.POST]
+    __fields__: tp.ClassVar[tp.Mapping[str, tp.Any]] = {"messages": fields.HoldRelease()}
+
 
 class MailAccountRoute(routing.Route):
     """Route /v1/types/mail/instances/<uuid>/accounts/[<uuid>]."""
 
     __one__, __many__ = "an account", "accounts"
+    __actions__: tp.ClassVar[tp.Mapping[str, str]] = {
+        "hold": "Put an account on hold",
+        "release": "Release an account that is on hold",
+    }
     __controller__ = MailAccountController
+
+    hold = routes.action(HoldAction, invoke=True)
+    release = routes.action(ReleaseAction, invoke=True)

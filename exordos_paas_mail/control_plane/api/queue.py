@@ -19,6 +19,7 @@ _FILTERS: tp.Final = {
     "recipient": logs.text(queues.QueueItems.to_recipient, 320),
     "recipient_domain": logs.text(queues.QueueItems.to_domain, 255),
     "queue_id": logs.queue_id(queues.QueueItems.with_queue_id),
+    "held": logs.choice(queues.QueueItems.that_is_held, ("true", "false")),
 }
 
 

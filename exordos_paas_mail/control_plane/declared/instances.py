@@ -15,7 +15,7 @@ from exordos_paas_mail.control_plane.records import instances, queues, stats
 class DeclaredInstance(base.Declared, instances.MailInstance):
     """An instance that a manifest declares."""
 
-    _SPELLED = ("domain", "hostname", "version", "limits")
+    _SPELLED = ("domain", "hostname", "version", "limits", "reputation")
     _ERROR = "declaration_error"
 
     declared = properties.property(types.Dict(), default=dict)

@@ -43,6 +43,9 @@ class Message:
     ranks: dict[str, int] = dataclasses.field(default_factory=dict)
     attempts: dict[str, int] = dataclasses.field(default_factory=dict)
     last_end: datetime.datetime | None = None
+    held_at: datetime.datetime | None = None
+    """When it was put apart at last."""
+    released_at: datetime.datetime | None = None
 
     def add(self, event: mail_events.Event, at: datetime.datetime) -> None:
         """Take in an event of the message that happened at *at*."""
@@ -54,6 +57,7 @@ class Message:
         self.is_deleted |= event.type is _Type.DELETED
         if event.type in ENDS:
             self.end(at)
+        self.place(event.type, at)
 
     def attempt(self, kind: mail_events.Type, recipient: str, times: int) -> None:
         """Take in that *times* attempts for *recipient* ended so."""
@@ -64,6 +68,20 @@ class Message:
         """Take in that something of the message ended at *at*."""
         self.last_end = at if self.last_end is None else max(self.last_end, at)
 
+    def place(self, kind: mail_events.Type, at: datetime.datetime) -> None:
+        """Take in that the message was put apart at *at*, or was taken back."""
+        if kind is _Type.HELD:
+            self.held_at = max(at, self.held_at or at)
+        elif kind is _Type.RELEASED:
+            self.released_at = max(at, self.released_at or at)
+
+    @property
+    def is_held(self) -> bool:
+        """Whether it is apart, unless it has ended."""
+        return self.held_at is not None and (
+            self.released_at is None or self.released_at < self.held_at
+        )
+
     def settle(self) -> str:
         """Return the status; ``completed_at`` is set as soon as nothing is left to do."""
         ranks = list(self.ranks.values())
@@ -72,6 +90,8 @@ class Message:
         is_done = not deferred and 0 < self.recipients_count <= delivered + failed
         is_over = self.is_completed or self.is_deleted or is_done
         self.completed_at = self.last_end if is_over else None
+        if not is_over and self.is_held:
+            return statuses.HELD
         if not is_over:
             return statuses.DEFERRED if deferred else statuses.ACCEPTED
         if self.is_deleted and not is_done:

@@ -24,6 +24,7 @@ import psycopg
 from exordos_paas_mail import utils
 from exordos_paas_mail.codecs import event_batches, mail_events
 from exordos_paas_mail.control_plane.events import (
+    account_events,
     keeping,
     rows,
     stats,
@@ -83,6 +84,7 @@ class Ingester:
 
     def keep(self) -> None:
         """Take out of the log what is not to be in it any more."""
+        self._tell_account_events()
         level = self._keeper.level
         if self._keeper.run_once():
             self._partitions.clear()
@@ -225,6 +227,7 @@ class Ingester:
                 taken = taking.take(session, instance, events, last, now)
                 self.write(session, taken)
                 suppressing.take(session, instance.uuid, events, taken, now)
+                account_events.hold_by_limits(session, instance.uuid, taken.events)
                 if taken.left_out:
                     LOG.info(
                         "%d events of the instance %s are of nobody and left out",
@@ -247,6 +250,21 @@ class Ingester:
         stats.write(session, taken.instance, taken.figures)
         credential_rows.note(session, taken.uses)
         rows.advance(session, taken.last)
+
+    def _tell_account_events(self) -> None:
+        """Give the events that the control plane has made their place among the others."""
+        with utils.transaction() as session:
+            if not account_events.any_waits(session):
+                return
+        with utils.transaction() as session:
+            last = rows.lock(session)
+            values = account_events.take(session, last, utils.now())
+            for value in values:
+                day = rows.day_of(sys_uuid.UUID(value["uuid"]))
+                self._make_partition(session, rows.EVENTS, day)
+            rows.write_events(session, values)
+            if values:
+                rows.advance(session, account_events.number_of(values[-1]))
 
     def _make_partition(self, session: tp.Any, table: str, day: datetime.date) -> None:
         if (table, day) not in self._partitions:

@@ -15,7 +15,7 @@ from psycopg import errors as pg_errors
 from psycopg import sql
 
 from exordos_paas_mail import utils
-from exordos_paas_mail.control_plane.events import rows, stats, suppressing
+from exordos_paas_mail.control_plane.events import reputation, rows, stats, suppressing
 from exordos_paas_mail.control_plane.records import erasures, instance_logs
 
 if tp.TYPE_CHECKING:
@@ -52,6 +52,7 @@ class Keeper:
         if time.monotonic() >= self._next_figures:
             self._next_figures = time.monotonic() + FIGURES_PERIOD
             stats.tell_last_day(utils.now())
+            reputation.judge(utils.now())
         if time.monotonic() < self._next:
             return False
         self._next = time.monotonic() + PERIOD

@@ -167,6 +167,7 @@ def _remember(message: folding.Message, row: Mapping[str, tp.Any]) -> None:
     message.is_deleted |= kind is mail_events.Type.DELETED
     if kind in folding.ENDS:
         message.end(at)
+    message.place(kind, at)
 
 
 def delete_messages(session: tp.Any, uuids: Collection[sys_uuid.UUID]) -> None:

@@ -84,6 +84,7 @@ def replace_items(
             "size": item.size,
             "arrived_at": _timestamp(item.arrived_at) or utils.timestamp(utils.EPOCH),
             "frozen": item.frozen,
+            "held": item.held,
             "attempts": item.attempts,
             "last_error": item.last_error,
             "reason": _class(item.reason),

@@ -81,6 +81,15 @@ def _limits(session: tp.Any, instance: sys_uuid.UUID) -> str:
     return "hold its accounts to their limits" if row["needed"] else ""
 
 
+def _holds(session: tp.Any, instance: sys_uuid.UUID) -> str:
+    (row,) = session.execute(
+        "SELECT EXISTS (SELECT FROM mail_accounts WHERE instance = %s"
+        " AND (hold->>'active')::boolean) AS needed",
+        (str(instance),),
+    ).fetchall()
+    return "keep accounts on hold" if row["needed"] else ""
+
+
 # By the field of a part, see ``targets``, or of a fact: what an image without it
 # cannot do for an instance, empty if the instance does not need it.
 LOSSES: tp.Final[Mapping[str, Callable[[tp.Any, sys_uuid.UUID], str]]] = types.MappingProxyType(
@@ -91,6 +100,7 @@ LOSSES: tp.Final[Mapping[str, Callable[[tp.Any, sys_uuid.UUID], str]]] = types.M
         "senders": _senders,
         "limits": _limits,
         "credentials": _credentials,
+        "holds": _holds,
     }
 )
 

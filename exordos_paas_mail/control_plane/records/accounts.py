@@ -13,6 +13,7 @@ from exordos_paas_mail import utils
 from exordos_paas_mail.codecs import crypt_strings, password_hashes, rules
 from exordos_paas_mail.codecs import limits as limits_
 from exordos_paas_mail.control_plane.records import (
+    account_holds,
     base,
     credential_rows,
     erasures,
@@ -170,9 +171,22 @@ class MailAccount(AccountRecord, models.CustomPropertiesMixin):
     those made here are. Without a ``name`` the account has that of its user.
     """
 
+    # A fact to whoever writes the account: actions and machines change it.
+    hold = properties.property(fields.AccountHold(), default=lambda: dict(account_holds.NEVER))
+
     __custom_properties__: tp.ClassVar[dict[str, tp.Any]] = {
         "password": types.AllowNone(fields.Password())
     }
+
+    def put_on_hold(self, reason: str) -> None:
+        """Have the account be on hold, as a user asks."""
+        with utils.transaction() as session:
+            account_holds.hold(session, self.instance.uuid, self.uuid, account_holds.USER, reason)
+
+    def release(self, messages: str) -> None:
+        """Have the account be on hold no more, as a user asks (``account_holds.release``)."""
+        with utils.transaction() as session:
+            account_holds.release(session, self.instance.uuid, self.uuid, messages)
 
     def __init__(self, password: str | None = None, **kwargs: tp.Any) -> None:
         refuse_both(password, kwargs.get("password_hash"))

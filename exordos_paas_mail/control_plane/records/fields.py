@@ -24,6 +24,7 @@ from exordos_paas_mail.codecs import (
     credentials,
     crypt_strings,
     domains,
+    holds,
     limits,
     log_ids,
     networks,
@@ -35,10 +36,16 @@ from exordos_paas_mail.codecs import (
     usernames,
     webhook_config,
 )
-from exordos_paas_mail.control_plane.records import instance_logs, suppression_policies
+from exordos_paas_mail.control_plane.records import (
+    instance_logs,
+    reputations,
+    suppression_policies,
+)
 
 PUBLISH_NOWHERE: tp.Final = "none"
 PUBLISH_IN_CORE: tp.Final = "core"
+HOLDERS: tp.Final = ("USER", "LIMIT", "REPUTATION")
+HOLD_RELEASES: tp.Final = (holds.State.DELIVER.value, holds.State.DELETE.value)
 PUBLISHING_KINDS: tp.Final = (PUBLISH_NOWHERE, PUBLISH_IN_CORE)
 _TIME_RULE: tp.Final = "must be a time such as 2026-01-31T12:00:00Z"
 _YEARS: tp.Final = range(1970, 3000)
@@ -392,6 +399,40 @@ class Publishing(types.Dict):
         }
 
 
+class HoldRelease(types.Enum):
+    """What becomes of what an account has apart when it is released."""
+
+    def __init__(self) -> None:
+        super().__init__(list(HOLD_RELEASES))
+
+    def check(self, value: tp.Any) -> str:
+        """Return *value*; RuleError names the words."""
+        if value not in HOLD_RELEASES:
+            raise rules.RuleError(f"must be one of {', '.join(HOLD_RELEASES)}")
+        return str(value)
+
+
+class AccountHold(types.Dict):
+    """Whether an account is on hold, why, since when and by whom; a fact."""
+
+    def to_openapi_spec(self, prop_kwargs: tp.Any) -> dict[str, tp.Any]:
+        kinds = {
+            "active": types.Boolean(),
+            "reason": types.String(),
+            "since": Moment(),
+            "by": types.AllowNone(types.String()),
+            "release": types.AllowNone(types.String()),
+            "released_at": Moment(),
+        }
+        openapi = {"openapi": prop_kwargs.get("openapi")}
+        return {
+            **super().to_openapi_spec(prop_kwargs),
+            "properties": {
+                name: kind.to_openapi_spec(dict(openapi)) for name, kind in kinds.items()
+            },
+        }
+
+
 class InstanceLog(types.Dict):
     """How much of its log an instance keeps; what is left out is the default."""
 
@@ -449,6 +490,44 @@ class Limits(types.Dict):
             "properties": numbers,
             "additionalProperties": False,
             "example": {"recipients_per_hour": 500, "message_size_mb": 10},
+        }
+
+
+class Reputation(types.Dict):
+    """When an account is warned of and put on hold; what is left out is the default."""
+
+    def check(self, value: tp.Any) -> dict[str, tp.Any]:
+        """Return *value* with its defaults; RuleError names what is wrong."""
+        if not isinstance(value, dict) or value.keys() - reputations.DEFAULT.keys():
+            raise rules.RuleError(f"must be an object of {', '.join(reputations.DEFAULT)}")
+        whole = {**reputations.DEFAULT, **value}
+        if not isinstance(whole["enabled"], bool):
+            raise rules.RuleError("enabled must be true or false")
+        for name, (lowest, highest) in reputations.BOUNDS.items():
+            number = whole[name]
+            if type(number) is not int or not lowest <= number <= highest:
+                raise rules.RuleError(f"{name} must be an integer from {lowest} to {highest}")
+        for name in reputations.PERCENTS:
+            number = whole[name]
+            is_number = isinstance(number, int | float) and not isinstance(number, bool)
+            if not is_number or not 0 < number <= reputations.PERCENT_MAX:
+                raise rules.RuleError(f"{name} must be a number above 0, up to 100")
+        return whole
+
+    def to_openapi_spec(self, prop_kwargs: tp.Any) -> dict[str, tp.Any]:
+        numbers = {
+            name: {"type": "integer", "minimum": lowest, "maximum": highest}
+            for name, (lowest, highest) in reputations.BOUNDS.items()
+        }
+        percent = {"type": "number", "maximum": reputations.PERCENT_MAX}
+        return {
+            **super().to_openapi_spec(prop_kwargs),
+            "properties": {
+                "enabled": {"type": "boolean"},
+                **numbers,
+                **dict.fromkeys(reputations.PERCENTS, percent),
+            },
+            "additionalProperties": False,
         }
 
 

@@ -23,6 +23,7 @@ from exordos_paas_mail.control_plane.records import (
     instance_logs,
     locks,
     primary_domains,
+    reputations,
     statuses,
     suppression_policies,
     suppression_rows,
@@ -74,6 +75,8 @@ class MailInstance(base.Record, models.ModelWithProject, base.Stored):
     suppression = properties.property(
         fields.SuppressionPolicy(), default=lambda: dict(suppression_policies.DEFAULT)
     )
+    # When an account of it is put on hold for what it sends.
+    reputation = properties.property(fields.Reputation(), default=lambda: dict(reputations.DEFAULT))
     status = properties.property(types.Enum(list(statuses.ALL)), default=statuses.NEW)
     error = properties.property(types.String(), default="")
     # Why the manifest that declares the instance is not applied. A fact of its own, because the

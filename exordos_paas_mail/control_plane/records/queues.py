@@ -39,6 +39,8 @@ class MailQueueItem(models.ModelWithUUID, orm.SQLStorableMixin):
     size = properties.property(_NUMBER, default=0)
     arrived_at = properties.property(types.UTCDateTimeZ(), required=True)
     frozen = properties.property(types.Boolean(), default=False)
+    # Apart, because its account is on hold, and not tried.
+    held = properties.property(types.Boolean(), default=False)
     attempts = properties.property(_NUMBER, default=0)
     last_error = properties.property(types.String(), default="")
     reason = properties.property(_TEXT, default=None)
@@ -61,6 +63,10 @@ class QueueItems(log_pages.Page):
     def of_sender(self, address: str) -> None:
         """Have those of an envelope sender, whatever its case."""
         self.where("lower(sender) = lower(%s)", address)
+
+    def that_is_held(self, held: str) -> None:
+        """Have those that are apart, or those that are not."""
+        self.where("held = %s", held == "true")
 
     def to_recipient(self, address: str) -> None:
         """Have those that wait for an address, whatever its case."""

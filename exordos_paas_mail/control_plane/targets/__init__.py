@@ -11,6 +11,7 @@ from exordos_paas_mail.control_plane.targets import (
     accounts,
     credentials,
     domains,
+    holds,
     limits,
     senders,
 )
@@ -29,6 +30,7 @@ PARTS: tp.Final[Mapping[str, Callable[[tp.Any, instances.MailInstance], str]]] =
             "domains": domains.text,
             "senders": senders.text,
             "limits": limits.text,
+            "holds": holds.text,
         }
     )
 )

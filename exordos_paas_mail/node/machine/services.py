@@ -123,9 +123,16 @@ class Services:
         """Return when exim tries again, see ``codecs.retry_hints``."""
         return self._run_as_exim("exim_dumpdb", "-z", constants.EXIM_SPOOL_DIR, "retry")
 
-    def delete_messages(self, queue_ids: Sequence[str]) -> None:
-        """End messages without a word; MachineError where one of them is being delivered."""
-        self._run_as_exim("exim4", "-Mrm", *queue_ids)
+    def delete_messages(self, queue_ids: Sequence[str], queue: str = "") -> None:
+        """End messages without a word; MachineError where one of them is being delivered.
+
+        They are in *queue*; the empty one is that which exim runs.
+        """
+        self._run_as_exim("exim4", *_source(queue), "-Mrm", *queue_ids)
+
+    def move_messages(self, queue_ids: Sequence[str], source: str, queue: str) -> None:
+        """Move messages from one queue to another; MachineError where one is being delivered."""
+        self._run_as_exim("exim4", *_source(source), "-MG", queue, *queue_ids)
 
     def bounce_messages(self, queue_ids: Sequence[str]) -> None:
         """End messages with a report to their sender, but for those that are being delivered."""
@@ -206,6 +213,10 @@ class Services:
             said = " ".join((done.stderr or done.stdout).split())
             raise errors.MachineError(f"{words}: exit status {done.returncode}: {said[-400:]}")
         return done.stdout
+
+
+def _source(queue: str) -> tuple[str, ...]:
+    return (f"-qG{queue}",) if queue else ()
 
 
 def _environment() -> dict[str, str]:

@@ -11,6 +11,7 @@ import tempfile
 import typing as tp
 
 from exordos_paas_mail import constants
+from exordos_paas_mail.codecs import holds
 
 if tp.TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -54,6 +55,10 @@ def body(message_id: str, root: str = "/") -> Iterator[Body]:
     """
     spool = pathlib.Path(root, constants.EXIM_SPOOL_DIR.lstrip("/"))
     # split_spool_directory: by the last character of the time
-    folder = spool / "input" / message_id[5]
-    with (folder / f"{message_id}-D").open("r+b") as file:
-        yield Body(file, folder)
+    name = pathlib.Path("input", message_id[5], f"{message_id}-D")
+    path = spool / name
+    if not path.exists():
+        # Of a message that is put apart
+        path = spool / holds.QUEUE / name
+    with path.open("r+b") as file:
+        yield Body(file, path.parent)

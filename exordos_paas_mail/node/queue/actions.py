@@ -7,11 +7,13 @@ from __future__ import annotations
 import collections
 import concurrent.futures
 import dataclasses
+import time
 import typing as tp
 
-from exordos_paas_mail.codecs import bounded, node_commands, queue_reports
+from exordos_paas_mail.codecs import bounded, holds, node_commands, queue_reports
 from exordos_paas_mail.codecs import suspensions as suspensions_
 from exordos_paas_mail.node import machine
+from exordos_paas_mail.node.queue import holding as holding_
 from exordos_paas_mail.node.queue import listing as listing_
 from exordos_paas_mail.node.queue import suspended as suspended_
 
@@ -27,6 +29,7 @@ DELIVERIES_MAX: tp.Final = 4
 """Deliveries by hand at a time, each of one message after the other."""
 NOT_THERE: tp.Final = "not in the queue"
 MIXED: tp.Final = "it waits for other domains too: name it by its id"
+ON_HOLD: tp.Final = "its account is on hold: release that"
 DELIVERED_NOW: tp.Final = "it is being delivered: try again"
 
 # Messages of one command of exim's: a report is written for each that bounces.
@@ -84,6 +87,8 @@ class Actions:
         self._suspended = suspended
         self._finished = finished
         self._deliveries = Deliveries(node)
+        self.holding = holding_.Holding(node, self._try_now, finished)
+        """What accounts have apart."""
         self._workers = concurrent.futures.ThreadPoolExecutor(_WORKERS)
         self._running: dict[concurrent.futures.Future[_Outcome], node_commands.Command] = {}
         for command in journal.interrupted():
@@ -125,6 +130,7 @@ class Actions:
     def close(self) -> None:
         """Wait for what is under way."""
         self._workers.shutdown()
+        self.holding.close()
 
     def _begin(self, command: node_commands.Command, listing: listing_.Listing, now: float) -> None:
         try:
@@ -143,28 +149,71 @@ class Actions:
             self._journal.end(queue_reports.Result(command.id, error=_said(error)))
 
     def _retry(self, command: node_commands.Command, listing: listing_.Listing, now: float) -> None:
-        held = self._suspended.now(now)
         outcome = _Outcome()
+        holds_ = self.holding.now()
+        apart = []
         for queue_id in self._named(command, listing, outcome):
             message = self._spool.messages.get(queue_id) or self._spool.read(queue_id)
-            waited_for = listing_.domains_of(message.recipients) if message else ()
-            domain = next((one for one in waited_for if one in held), None)
-            if domain is None:
-                outcome.done.append(queue_id)
-            else:
+            hold = holds_.get(message.account) if message else None
+            if hold is not None and hold.state.is_held:
+                outcome.failed[queue_id] = ON_HOLD
+            elif domain := self._suspended_domain(message, now):
                 outcome.failed[queue_id] = f"delivery to {domain} is suspended"
+            else:
+                outcome.done.append(queue_id)
+                if message is not None and message.held:
+                    apart.append(queue_id)
+        for start in range(0, len(apart), _CHUNK):
+            self._node.move_messages(apart[start : start + _CHUNK], holds.QUEUE, "")
         self._deliveries.add(outcome.done)
         self._deliveries.turn()
         self._journal.end(_result(command, outcome))
+
+    def _try_now(self, queue_ids: Iterable[str]) -> None:
+        """Have messages be tried, but for those whose domain is suspended."""
+        now = time.time()
+        self._deliveries.add(
+            queue_id
+            for queue_id in queue_ids
+            if not self._suspended_domain(self._spool.read(queue_id), now)
+        )
+        self._deliveries.turn()
+
+    def _suspended_domain(self, message: spool_.Message | None, now: float) -> str:
+        """Return a domain that *message* waits for and that is suspended; empty for none."""
+        suspended = self._suspended.now(now)
+        waited_for = listing_.domains_of(message.recipients) if message and suspended else ()
+        return next((one for one in waited_for if one in suspended), "")
 
     def _end(self, command: node_commands.Command, listing: listing_.Listing) -> None:
         outcome = _Outcome()
         queue_ids = self._named(command, listing, outcome)
         bounce = command.action is Action.BOUNCE
-        act = self._node.bounce_messages if bounce else self._node.delete_messages
+        act = self._bounce if bounce else self._delete
         future = self._workers.submit(_end, act, self._spool.read, queue_ids, outcome)
         self._running[future] = command
         future.add_done_callback(lambda _: self._finished())
+
+    def _delete(self, queue_ids: Sequence[str]) -> None:
+        apart = [queue_id for queue_id in queue_ids if self._is_apart(queue_id)]
+        others = [queue_id for queue_id in queue_ids if queue_id not in apart]
+        try:
+            if apart:
+                self._node.delete_messages(apart, holds.QUEUE)
+        finally:
+            if others:
+                self._node.delete_messages(others)
+
+    def _bounce(self, queue_ids: Sequence[str]) -> None:
+        apart = [queue_id for queue_id in queue_ids if self._is_apart(queue_id)]
+        if apart:
+            # exim would put the report apart as well.
+            self._node.move_messages(apart, holds.QUEUE, "")
+        self._node.bounce_messages(queue_ids)
+
+    def _is_apart(self, queue_id: str) -> bool:
+        message = self._spool.read(queue_id)
+        return message is not None and message.held
 
     def _named(
         self, command: node_commands.Command, listing: listing_.Listing, outcome: _Outcome

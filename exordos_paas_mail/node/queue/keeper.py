@@ -111,6 +111,7 @@ class Keeper:
         something refuses; the other things have been done, or are by the next turns.
         """
         ended = self._actions.turn()
+        ended |= self._actions.holding.end()
         is_due = ended or time.monotonic() >= self._next_look
         if is_due:
             self._look()
@@ -206,6 +207,7 @@ class Keeper:
             self._contents[shard] = self._listing.content(shard)
         if changed or differs:
             self._state = self._listing.state(young, held)
+        self._actions.holding.begin(self._spool.messages)
         self._journal.forget(int(now * 1000))
         cost = time.thread_time() - begun
         self._next_look = time.monotonic() + max(LOOK_PERIOD, cost / SHARE_MAX)
@@ -219,6 +221,10 @@ class Keeper:
         attempts = self._attempts.of(queue_id)
         waits = listing_.waits(message, attempts, self._hints, self._held, self._servers)
         self._listing.put(message, waits)
+        if message.held:
+            # Nobody tries it until it is moved back.
+            self._scheduler.drop(queue_id)
+            return
         ages = (message.arrived_at + age + 1 for age in WARNED_AT)
         at = min([waits.due_at, *(at for at in ages if at > now)])
         due = scheduler_.Due(at, waits.server, waits.item.attempts)

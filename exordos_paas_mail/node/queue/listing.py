@@ -147,16 +147,17 @@ def waits(
         size=message.size,
         arrived_at=arrived_at,
         frozen=message.frozen,
+        held=message.held,
         attempts=max((one.attempts for one in everybody), default=0),
         last_error=last.text,
         reason=last.reason,
         last_attempt_at=last.at,
-        retry_at=_first(one.retry_at for one in everybody),
+        retry_at=0 if message.held else _first(one.retry_at for one in everybody),
     )
     told = []
     for domain, each in by_domain.items():
         last = max(each, key=lambda one: one.at)
-        retry_at = _first(one.retry_at for one in each)
+        retry_at = 0 if message.held else _first(one.retry_at for one in each)
         of_it = queue_reports.Domain(domain, 1, arrived_at, last.text, last.reason, retry_at)
         told.append(_Waiting(last.at, of_it))
     soonest = min(everybody, key=lambda one: one.retry_at, default=_Recipient())

@@ -9,11 +9,12 @@ renames them; a -J file, which is written to in place, has its directory looked 
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import typing as tp
 
-from exordos_paas_mail.codecs import log_ids, spool_headers
+from exordos_paas_mail.codecs import holds, log_ids, spool_headers
 
 if tp.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,6 +45,12 @@ class Message(tp.NamedTuple):
     """Those that do not have it yet."""
     size: int
     """Octets."""
+    held: bool = False
+    """Whether it is apart, in the queue that nothing runs (``codecs.holds``)."""
+    hold: str = ""
+    """Why it was put apart as it came, in a word."""
+    has_journal: bool = False
+    """Whether a delivery has been under way, or is: nothing else takes its journal along."""
 
 
 @dataclasses.dataclass
@@ -53,13 +60,18 @@ class _Directory:
     stamps: dict[str, tuple[_Stamp, _Stamp | None]] = dataclasses.field(default_factory=dict)
     """Of the -H and the -J file of each message that was read."""
     young: set[str] = dataclasses.field(default_factory=set)
+    messages: dict[str, Message] = dataclasses.field(default_factory=dict)
 
 
 class Spool:
     """The spool at *path*. Raises OSError when it cannot be read."""
 
     def __init__(self, path: str) -> None:
-        self._input = os.path.join(path, "input")  # noqa: PTH118 - a look makes thousands
+        # A message that is being moved is in both; it is apart until it is not any more.
+        self._inputs = (
+            os.path.join(path, holds.QUEUE, "input"),  # noqa: PTH118 - a look makes thousands
+            os.path.join(path, "input"),  # noqa: PTH118
+        )
         self._directories: dict[str, _Directory] = {}
         self.messages: dict[str, Message] = {}
 
@@ -71,30 +83,45 @@ class Spool:
     def look(self, now: float) -> set[str]:
         """Bring ``messages`` up to date; returns the ids of what came, changed or went."""
         changed: set[str] = set()
-        names = {self._input, *self._subdirectories()}
+        names = {*self._inputs, *self._subdirectories()}
         for name in self._directories.keys() - names:
-            changed |= self._gone(self._directories.pop(name).stamps)
+            changed.update(self._directories.pop(name).stamps)
         for name in sorted(names):
             changed |= self._look_at(name, self._directories.setdefault(name, _Directory()), now)
+        for queue_id in changed:
+            found = (self._directories.get(name) for name in self._folders(queue_id))
+            message = next(
+                (one.messages[queue_id] for one in found if one and queue_id in one.messages), None
+            )
+            if message is None:
+                self.messages.pop(queue_id, None)
+            else:
+                self.messages[queue_id] = message
         return changed
 
     def read(self, queue_id: str) -> Message | None:
         """Return a message as it is now, None where it is not in the spool."""
-        # split_spool_directory: by the last character of the time
-        for name in (os.path.join(self._input, queue_id[5]), self._input):  # noqa: PTH118
-            message = _read(name, queue_id)
+        for name in self._folders(queue_id):
+            message = _read(name, queue_id, held=self._is_apart(name))
             if message is not None:
                 return message
         return None
 
+    def _folders(self, queue_id: str) -> Iterator[str]:
+        """Return where a message may be."""
+        for name in self._inputs:
+            # split_spool_directory: by the last character of the time
+            yield from (os.path.join(name, queue_id[5]), name)  # noqa: PTH118
+
+    def _is_apart(self, name: str) -> bool:
+        return name.startswith(self._inputs[0])
+
     def _subdirectories(self) -> Iterator[str]:
-        try:
-            with os.scandir(self._input) as entries:
+        for name in self._inputs:
+            with contextlib.suppress(FileNotFoundError), os.scandir(name) as entries:
                 for entry in entries:
                     if len(entry.name) == 1 and entry.is_dir(follow_symlinks=False):
                         yield entry.path
-        except FileNotFoundError:
-            return
 
     def _look_at(self, name: str, directory: _Directory, now: float) -> set[str]:
         try:
@@ -105,30 +132,25 @@ class Spool:
         except FileNotFoundError:
             stamp, headers, journals = -1, {}, {}
         directory.young = {one for one in headers if now - log_ids.arrived(one) < YOUNG}
-        changed = self._gone(directory.stamps.keys() - headers.keys())
+        changed = directory.stamps.keys() - headers.keys()
         for queue_id in changed:
             del directory.stamps[queue_id]
+            directory.messages.pop(queue_id, None)
         for queue_id in headers.keys() - directory.young:
             stamps = headers[queue_id], journals.get(queue_id)
             if directory.stamps.get(queue_id) == stamps:
                 continue
             changed.add(queue_id)
-            message = _read(name, queue_id)
+            message = _read(name, queue_id, held=self._is_apart(name))
             if message is None:
-                self.messages.pop(queue_id, None)
+                directory.messages.pop(queue_id, None)
                 directory.stamps.pop(queue_id, None)
             else:
-                self.messages[queue_id] = message
+                directory.messages[queue_id] = message
                 directory.stamps[queue_id] = stamps
         settled = now * 1e9 - stamp > _SETTLING_TIME
         directory.changed_at = stamp if settled and not directory.young and not journals else -1
         return changed
-
-    def _gone(self, queue_ids: tp.Iterable[str]) -> set[str]:
-        gone = set(queue_ids)
-        for queue_id in gone:
-            self.messages.pop(queue_id, None)
-        return gone
 
 
 def _files(directory: str) -> tuple[dict[str, _Stamp], dict[str, _Stamp]]:
@@ -147,14 +169,16 @@ def _files(directory: str) -> tuple[dict[str, _Stamp], dict[str, _Stamp]]:
     return found["-H"], found["-J"]
 
 
-def _read(directory: str, queue_id: str) -> Message | None:
+def _read(directory: str, queue_id: str, *, held: bool) -> Message | None:
     """Return the message, None where it has gone."""
     path = os.path.join(directory, queue_id)  # noqa: PTH118
+    done: frozenset[str] = frozenset()
+    has_journal = True
     try:
         # Before the envelope: exim removes the journal once the envelope says as much.
         done = spool_headers.journalled(_content(f"{path}-J", _JOURNAL_SIZE_MAX))
     except FileNotFoundError:
-        done = frozenset()
+        has_journal = False
     try:
         envelope = spool_headers.parse(_content(f"{path}-H", _HEADER_SIZE_MAX))
         body = max(os.stat(f"{path}-D").st_size - _NAME_LINE_SIZE, 0)  # noqa: PTH116
@@ -163,7 +187,7 @@ def _read(directory: str, queue_id: str) -> Message | None:
     except ValueError:
         # exim cannot read it either, and says so in its panic log.
         arrived_at = log_ids.arrived(queue_id)
-        return Message(queue_id, "", "", arrived_at, frozen=False, recipients=(), size=0)
+        return Message(queue_id, "", "", arrived_at, frozen=False, recipients=(), size=0, held=held)
     return Message(
         queue_id,
         envelope.sender,
@@ -172,6 +196,9 @@ def _read(directory: str, queue_id: str) -> Message | None:
         envelope.frozen,
         tuple(one for one in envelope.recipients if spool_headers.key(one) not in done),
         envelope.size + body,
+        held=held,
+        hold=envelope.hold,
+        has_journal=has_journal,
     )
 
 

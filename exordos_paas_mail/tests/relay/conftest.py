@@ -15,7 +15,7 @@ from exordos_paas_mail.tests.relay import relay as relay_
 
 # What events are made of; whatever a test has exim write there has to be understood.
 _EVENT = re.compile(
-    r"\[\d+\] (?:\S{16} )?(?:<= |[=-]> |== |\*\* |Completed|accepted |limits account="
+    r"\[\d+\] (?:\S{16} )?(?:<= |[=-]> |== |\*\* |Completed|accepted |limits account=|moved from "
     r"|H=(?:\(.*\) )?\[[^]]*\]:\d+ .*rejected |\w+ authenticator failed .*: 535 )"
 )
 
@@ -62,6 +62,7 @@ def relay(relay_session: relay_.Relay, internet: internet_.Internet) -> tp.Itera
     for path in (
         *(relay_.SENDERS, relay_.SENDERS_INDEX),
         *(relay_.CREDENTIALS, relay_.CREDENTIALS_INDEX),
+        *(relay_.HOLDS, relay_.HOLDS_INDEX),
     ):
         path.unlink(missing_ok=True)
     panic = relay_.PANIC_LOG

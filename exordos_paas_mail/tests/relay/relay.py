@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from passlib import hash as passlib_hash
 
 from exordos_paas_mail.codecs import certificates as pairs
-from exordos_paas_mail.codecs import credentials, exim_conf, senders
+from exordos_paas_mail.codecs import credentials, exim_conf, holds, senders
 from exordos_paas_mail.tests.relay import certificates, internet, units
 
 DOMAIN: tp.Final = internet.DOMAIN
@@ -38,11 +38,14 @@ CREDENTIALS: tp.Final = pathlib.Path("/etc/exim4/credentials")
 CREDENTIALS_INDEX: tp.Final = pathlib.Path("/etc/exim4/credentials.cdb")
 SENDERS: tp.Final = pathlib.Path("/etc/exim4/senders")
 SENDERS_INDEX: tp.Final = pathlib.Path("/etc/exim4/senders.cdb")
+HOLDS: tp.Final = pathlib.Path("/etc/exim4/holds")
+HOLDS_INDEX: tp.Final = pathlib.Path("/etc/exim4/holds.cdb")
 CONFIG: tp.Final = pathlib.Path("/etc/exim4/exim4.conf")
 LOG: tp.Final = pathlib.Path("/var/log/exim4/mainlog")
 PANIC_LOG: tp.Final = pathlib.Path("/var/log/exim4/paniclog")
 REPAIR: tp.Final = pathlib.Path("/usr/local/sbin/exordos-mail-repair")
 SPOOL: tp.Final = pathlib.Path("/var/spool/exim4")
+APART: tp.Final = SPOOL / holds.QUEUE
 
 
 def crypt(password: str) -> str:
@@ -130,6 +133,12 @@ class Relay:
         """Replace the senders file: a policy, and the entries of accounts by user name."""
         lines = [(username, senders.line(listed)) for username, listed in entries.items()]
         install(SENDERS, senders.render(policy, lines, DOMAIN))
+
+    def set_holds(self, **states: str) -> None:
+        """Replace the file of holds: what becomes of the mail of accounts, by user name."""
+        at = int(time.time() * 1000)
+        lines = [(name, holds.Hold(holds.State(state), at)) for name, state in states.items()]
+        install(HOLDS, holds.render(lines, DOMAIN))
 
     @contextlib.contextmanager
     def configured(self, **settings: tp.Any) -> tp.Iterator[None]:
@@ -274,6 +283,7 @@ class Relay:
         for path in (SPOOL / "input").rglob("*"):
             if path.is_file():
                 path.unlink()
+        shutil.rmtree(APART, ignore_errors=True)
 
     def hints(self, database: str) -> str:
         """Return what exim_dumpdb shows of a database."""

@@ -175,6 +175,23 @@ LINES: list[tuple[str, main_log.Entry]] = [
             ("welcome", "campaign 7"),
         ),
     ),
+    (
+        f"{ID} accepted account={ALICE} recipients=1 size=381 from= message_id= tags= hold="
+        f" id={ID}",
+        main_log.Accepted(ALICE, 1, 381),
+    ),
+    (
+        f"{ID} accepted account={ALICE} recipients=1 size=381 from= message_id= tags="
+        f" hold=account id={ID}",
+        main_log.Accepted(ALICE, 1, 381, hold="account"),
+    ),
+    (
+        f"{ID} <= {ALICE} H=(client.example.net) [192.0.2.1]:36734 P=esmtpsa X={CIPHER} CV=no"
+        f" A=plain:{ALICE} S=516 Q=hold id=17.24@example.com from <{ALICE}> for bob@example.net",
+        main_log.Arrival(ALICE, "192.0.2.1", "esmtpsa", ALICE, TLS, 516, ""),
+    ),
+    (f"{ID} moved from input, msglog to (hold) input, msglog", main_log.Move("hold")),
+    (f"{ID} moved from (hold) input, msglog to input, msglog", main_log.Move("")),
     (f"{ID} removed by root", main_log.Removal("root")),
     (f"{ID} cancelled by root", main_log.Removal("root")),
     (

@@ -34,7 +34,8 @@ def _of(text: str) -> Event:
 
 
 def test_the_events_of_a_message() -> None:
-    assert [_of(text) for text, _ in log_lines.LINES if text.startswith(ID)][:2] == [
+    texts = [text for text, _ in log_lines.LINES if text.startswith(ID)]
+    assert [_of(text) for text in texts[:2]] == [
         Event(AT_MS, Type.SUBMITTED, ID, account=ALICE, recipients=1, size=381),
         Event(
             AT_MS,
@@ -144,7 +145,7 @@ def test_a_refusal_is_of_no_message() -> None:
 
 
 def test_a_message_has_the_fields_its_sender_gave_it() -> None:
-    (text,) = (text for text, _ in log_lines.LINES if " tags=" in text)
+    (text,) = (text for text, _ in log_lines.LINES if " tags=d" in text)
     assert _of(text) == Event(
         AT_MS,
         Type.SUBMITTED,
@@ -172,14 +173,39 @@ def test_the_fields_a_sender_gives_are_bounded() -> None:
     assert mail_events.parse(mail_events.render([event])) == [event]
 
 
+def test_a_message_that_is_put_apart_says_why() -> None:
+    texts = [text for text, entry in log_lines.LINES if getattr(entry, "hold", "")]
+    line = main_log.parse(f"{log_lines.AT} [7] {texts[0]}")
+    assert line is not None
+    submitted, held = mail_events.of(line)
+    assert (submitted.type, submitted.account) == (Type.SUBMITTED, ALICE)
+    assert held == Event(AT_MS, Type.HELD, ID, account=ALICE, text="account")
+
+
+def test_a_message_that_is_moved_is_held_or_released() -> None:
+    apart = _of(f"{ID} moved from input, msglog to (hold) input, msglog")
+    assert apart == Event(AT_MS, Type.HELD, ID, text="account")
+    back = _of(f"{ID} moved from (hold) input, msglog to input, msglog")
+    assert back == Event(AT_MS, Type.RELEASED, ID)
+
+
+def test_types_of_a_later_release_are_passed_over() -> None:
+    known, later = ({"at": AT_MS, "type": kind} for kind in ("completed", "invented"))
+    assert mail_events.parse(json.dumps([later, known, later]).encode()) == [
+        Event(AT_MS, Type.COMPLETED)
+    ]
+
+
 def test_each_event_travels() -> None:
-    events = [_of(text) for text, _ in log_lines.LINES]
+    texts = [text for text, entry in log_lines.LINES if not getattr(entry, "hold", "")]
+    events = [_of(text) for text in texts]
     others = (log_lines.REPORT.replace("failed", action) for action in ("delayed", "relayed"))
     events += [_of(log_lines.report(said, log_lines.OTHER_ID, "")) for said in others]
     events += [Event(AT_MS, Type.GAP, text="lost", count=n) for n in (0, 1, 2)]
     # The lines of these are in test_limit_signals.
     events += [Event(AT_MS, kind, text="used") for kind in (Type.LIMIT_NEAR, Type.LIMIT_REACHED)]
     assert mail_events.parse(mail_events.render(events)) == events
+    events.append(Event(AT_MS, Type.REPUTATION_LOW, text="5 %"))
     assert {event.type for event in events} == set(Type)
 
 
@@ -200,7 +226,6 @@ def test_what_others_write_is_bounded_and_printable(words: str) -> None:
         {"at": 1.5},
         {"at": 2**60},
         {"at": True},
-        {"type": "invented"},
         {"type": None},
         {"type": ["failed"]},
         {"text": "x" * 2000},

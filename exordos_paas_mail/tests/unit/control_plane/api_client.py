@@ -24,12 +24,14 @@ ACTIONS = ("create", "read", "update", "delete")
 POLICIES = [value for name, value in vars(constants).items() if name.endswith("_POLICY")]
 # Of the queue's own actions.
 QUEUE_ACTIONS = ("retry", "bounce", "delete", "suspend")
+ACCOUNT_ACTIONS = ("hold", "release")
 # And of webhooks.
 WEBHOOK_ACTIONS = ("rotate", "test", "replay")
 OWNER = (
     *(f"exordos_mail.{policy}.{action}" for policy in POLICIES for action in ACTIONS),
     *(f"exordos_mail.{constants.QUEUE_POLICY}.{action}" for action in QUEUE_ACTIONS),
     *(f"exordos_mail.{constants.WEBHOOK_POLICY}.{action}" for action in WEBHOOK_ACTIONS),
+    *(f"exordos_mail.{constants.ACCOUNT_POLICY}.{action}" for action in ACCOUNT_ACTIONS),
 )
 IMAGE = "https://repository.example.com/exordos-metapaas-mail-dp.raw.zst"
 HASH = "$6$saltsalt$" + "h" * 86

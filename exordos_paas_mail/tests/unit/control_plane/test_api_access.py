@@ -46,6 +46,7 @@ _WAITING = {"recipient_domain": "example.org"}
 _SUSPENSION = {**_WAITING, "until": "2999-01-01T00:00:00Z", "reason": "r"}
 _WEBHOOK = {"url": "https://hooks.example.com/mail", "events": ["message.delivered"]}
 _REPLAY = {"from": "2026-01-01T00:00:00Z"}
+_RELEASE = {"messages": "deliver"}
 ROUTES = [
     Route("GET", "{instances}", "mail_instance", "read"),
     Route("POST", "{instances}", "mail_instance", "create", "instance"),
@@ -58,6 +59,8 @@ ROUTES = [
     Route("GET", "{account}", "account", "read"),
     Route("PUT", "{account}", "account", "update", {"password": SECRET}),
     Route("PATCH", "{account}", "account", "update", {"active": False}),
+    Route("POST", "{account}/actions/hold/invoke", "account", "hold", {"reason": "r"}),
+    Route("POST", "{account}/actions/release/invoke", "account", "release", _RELEASE),
     Route("DELETE", "{account}", "account", "delete"),
     Route("GET", "{account}/credentials/", "credential", "read"),
     Route("POST", "{account}/credentials/", "credential", "create", {"name": "printer"}),
@@ -139,6 +142,8 @@ class World:
         self.account = api.account(self.instance, password_hash=api_client.HASH)
         made = api.post(f"{self.account}/credentials/", {})
         self.credential = f"{self.account}/credentials/{made['uuid']}"
+        held = api.call("POST", f"{self.account}/actions/hold/invoke", {"reason": "r"})
+        assert held.status_code == 200, held.text
         self.domain = api.domain(self.instance)
         (key,) = api.dkim_keys(self.domain).values()
         self.dkim_key = f"{self.domain}/dkim_keys/{key['uuid']}"

@@ -67,6 +67,7 @@ def test_what_waits_is_told_with_its_reason(stage: stages.Stage, queue: queue_ro
         recipients=("a@example.org", "b@example.net"),
         recipients_count=2,
         frozen=True,
+        held=True,
     )
     queue.tell(told, messages=3, oldest_at=told.arrived_at, recipients=4)
     queue_rows.follow()
@@ -84,6 +85,7 @@ def test_what_waits_is_told_with_its_reason(stage: stages.Stage, queue: queue_ro
         "size": 900,
         "arrived_at": moment(told.arrived_at),
         "frozen": True,
+        "held": True,
         "attempts": 2,
         "last_error": "Connection refused",
         "class": "network",

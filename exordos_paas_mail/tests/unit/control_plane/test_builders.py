@@ -134,6 +134,7 @@ def test_a_late_agent_is_waited_for_without_an_error(
         "senders": "*:domain\n.:1\n",
         "limits": "*:\n.:1\n",
         "credentials": "",
+        "holds": ".:0\n",
     }
 
 

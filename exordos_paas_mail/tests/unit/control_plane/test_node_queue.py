@@ -14,7 +14,7 @@ import pytest
 from gcl_sdk.agents.universal.dm import models as sdk_models
 
 from exordos_paas_mail import constants
-from exordos_paas_mail.codecs import mail_events, node_commands, queue_reports
+from exordos_paas_mail.codecs import holds, mail_events, node_commands, queue_reports
 from exordos_paas_mail.codecs.node_commands import Action, Command
 from exordos_paas_mail.node import status_api
 from exordos_paas_mail.node.commands import queue as command
@@ -136,6 +136,27 @@ def test_the_queue_is_told_and_told_again_when_it_changes(node: Node) -> None:
     node.stage.remove(A)
     node.turn()
     assert node.items().keys() == {B}
+
+
+def test_what_is_apart_is_told_and_not_tried(node: Node) -> None:
+    node.stage.write(A, BOB, queue=holds.QUEUE)
+    node.stage.write(B, BOB)
+    node.turn()
+    assert {name: (item.held, item.retry_at) for name, item in node.items().items()} == {
+        A: (True, 0),
+        B: (False, 0),
+    }
+    assert node.exim.begun == [[B]]
+    held = holds.render([("alice", holds.Hold(holds.State.DELIVER, 1))], "tenant.example")
+    file = node.exim.path(constants.HOLDS_FILE)
+    file.parent.mkdir(parents=True)
+    file.write_text(held)
+    deadline = time.perf_counter() + 10
+    while not node.exim.tried:
+        assert time.perf_counter() < deadline
+        node.turn()
+        node.stage.settle()
+    assert (node.exim.tried, node.exim.moved) == ([A], [((A,), "")])
 
 
 def test_what_has_not_changed_is_told_seldom(node: Node) -> None:

@@ -61,6 +61,10 @@ WEBHOOK_ACTIONS = {
     f"{WEBHOOK}/actions/test/invoke": "Send a test event to a webhook",
     f"{WEBHOOK}/actions/replay/invoke": "Send the events of a time to a webhook again",
 }
+ACCOUNT_ACTIONS = {
+    f"{ACCOUNT}/actions/hold/invoke": "Put an account on hold",
+    f"{ACCOUNT}/actions/release/invoke": "Release an account that is on hold",
+}
 DKIM_KEYS = DOMAIN + "/dkim_keys/"
 DKIM_KEY = DKIM_KEYS + "{MailDkimKeyUuid}"
 COLLECTION, RECORD = {"get", "post"}, {"get", "put", "patch", "delete"}
@@ -107,7 +111,7 @@ def test_the_document_lists_every_route_and_method(document: dict[str, tp.Any]) 
         QUEUE_DOMAINS: {"get"},
         OPERATIONS: {"get"},
         OPERATION: {"get"},
-        **{path: {"post"} for path in (*QUEUE_ACTIONS, *WEBHOOK_ACTIONS)},
+        **{path: {"post"} for path in (*QUEUE_ACTIONS, *WEBHOOK_ACTIONS, *ACCOUNT_ACTIONS)},
         WEBHOOKS: COLLECTION,
         WEBHOOK: RECORD,
         DELIVERIES: {"get"},
@@ -286,6 +290,7 @@ def test_operations_are_told_in_plain_words(document: dict[str, tp.Any]) -> None
         **{(path, "post"): summary for path, summary in WEBHOOK_ACTIONS.items()},
         (DELIVERIES, "get"): "List deliveries",
         (DELIVERY, "get"): "Get a delivery",
+        **{(path, "post"): summary for path, summary in ACCOUNT_ACTIONS.items()},
     }
     for collection, path, one, many in (
         (api_client.INSTANCES, INSTANCE, "an instance", "instances"),

@@ -32,17 +32,29 @@ class Spool:
         self.now = ARRIVED + 3600.0
         """A long time after the last change."""
 
-    def write(self, name: str, *recipients: str, frozen: bool = False) -> None:
-        """Have a message be in the spool, or be another."""
+    def write(
+        self,
+        name: str,
+        *recipients: str,
+        frozen: bool = False,
+        queue: str = "",
+        hold: str = "",
+        account: str = ALICE,
+    ) -> None:
+        """Have a message be in a queue of the spool, or be another."""
+        folder = self.path / queue / "input" / name[5]
+        folder.mkdir(parents=True, exist_ok=True)
+        variable = [f"-aclm _hold {len(hold)}", hold] if hold else []
         lines = [
             *(f"{name}-H", "Debian-exim 1 1", f"<{ALICE}>", f"{ARRIVED} 0"),
-            *(f"--auth_id {ALICE}", *(["-frozen 5"] if frozen else []), "XX"),
+            *variable,
+            *(f"--auth_id {account}", *(["-frozen 5"] if frozen else []), "XX"),
             *(str(len(recipients)), *recipients, "", "010  To: x@y"),
         ]
-        aside = self.folder / f"hdr.{name}"
+        aside = folder / f"hdr.{name}"
         aside.write_text("".join(f"{line}\n" for line in lines))
-        aside.rename(self.folder / f"{name}-H")
-        (self.folder / f"{name}-D").write_text(f"{name}-D\nHello.\n")
+        aside.rename(folder / f"{name}-H")
+        (folder / f"{name}-D").write_text(f"{name}-D\nHello.\n")
         self.settle()
 
     def remove(self, name: str) -> None:
@@ -70,6 +82,7 @@ class Exim(machine.Machine):
     locked: set[str] = dataclasses.field(default_factory=set)
     tried: list[str] = dataclasses.field(default_factory=list)
     begun: list[list[str]] = dataclasses.field(default_factory=list)
+    moved: list[tuple[tuple[str, ...], str]] = dataclasses.field(default_factory=list)
     reported: list[str] = dataclasses.field(default_factory=list)
     hints: dict[str, str] = dataclasses.field(default_factory=dict)
 
@@ -81,10 +94,22 @@ class Exim(machine.Machine):
         self.begun.append(list(queue_ids))
         return tp.cast("machine.Delivery", _Over())
 
-    def delete_messages(self, queue_ids: Sequence[str]) -> None:
-        self._end(queue_ids)
+    def delete_messages(self, queue_ids: Sequence[str], queue: str = "") -> None:
+        self._end(queue_ids, queue)
         if self.locked & set(queue_ids):
             raise machine.MachineError("exim4 -Mrm: exit status 1: Message x is locked")
+
+    def move_messages(self, queue_ids: Sequence[str], source: str, queue: str) -> None:
+        target = self._folder(queue)
+        target.mkdir(parents=True, exist_ok=True)
+        for queue_id in queue_ids:
+            for kind in "DH" if queue_id not in self.locked else "":
+                file = self._folder(source) / f"{queue_id}-{kind}"
+                if file.exists():
+                    file.rename(target / file.name)
+        self.moved.append((tuple(queue_ids), queue))
+        if self.locked & set(queue_ids):
+            raise machine.MachineError("exim4 -MG: exit status 1: Message x is locked")
 
     def bounce_messages(self, queue_ids: Sequence[str]) -> None:
         self._end(queue_ids)
@@ -98,8 +123,13 @@ class Exim(machine.Machine):
             f"  {key} 111 0 Refused\n{time}  {time}  {due} \n" for key, due in self.hints.items()
         )
 
-    def _end(self, queue_ids: Sequence[str]) -> None:
-        folder = pathlib.Path(self.root, constants.EXIM_SPOOL_DIR.lstrip("/"), "input", NAME[5])
+    def _folder(self, queue: str) -> pathlib.Path:
+        return pathlib.Path(
+            self.root, constants.EXIM_SPOOL_DIR.lstrip("/"), queue, "input", NAME[5]
+        )
+
+    def _end(self, queue_ids: Sequence[str], queue: str = "") -> None:
+        folder = self._folder(queue)
         for queue_id in queue_ids:
             if queue_id not in self.locked:
                 for kind in "HD":

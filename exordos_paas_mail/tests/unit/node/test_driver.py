@@ -50,6 +50,7 @@ def test_the_first_target_is_written_reloaded_and_reported_with_all_facts(
         "senders": None,
         "limits": None,
         "credentials": None,
+        "holds": None,
         "dkim_keys": "",
     }
     assert (stage.fact["status"], stage.settled) == ("ACTIVE", True)

@@ -12,7 +12,8 @@ import uuid
 
 import pytest
 
-from exordos_paas_mail.codecs import queue_reports, suspensions
+from exordos_paas_mail import constants
+from exordos_paas_mail.codecs import holds, queue_reports, suspensions
 from exordos_paas_mail.codecs.node_commands import Action, Command
 from exordos_paas_mail.codecs.queue_reports import Result
 from exordos_paas_mail.node.queue import actions as actions_
@@ -104,6 +105,34 @@ def test_messages_are_ended(node: Node, action: Action) -> None:
     by_domain = command(action, domain="two.example")
     assert node.do(by_domain) == Result(*(by_domain.id, "", (C,), 1, {B: actions_.MIXED}, 1))
     assert node.spool.read(C) is None
+
+
+def test_what_is_apart_is_tried_only_when_its_account_is_not_on_hold(node: Node) -> None:
+    held = holds.render([("alice", holds.Hold(holds.State.HOLD, 1))], "tenant.example")
+    file = node.exim.path(constants.HOLDS_FILE)
+    file.parent.mkdir(parents=True)
+    file.write_text(held)
+    node.exim.move_messages([A], "", holds.QUEUE)
+    one = command(Action.RETRY, A, B)
+    failed = dict.fromkeys((A, B), actions_.ON_HOLD)
+    assert node.do(one) == Result(one.id, failed=failed, failed_count=2)
+    assert node.exim.tried == []
+    file.unlink()
+    assert node.do(command(Action.RETRY, A, B)).done == (A, B)
+    assert node.exim.moved[1:] == [((A,), "")]
+    assert node.exim.tried == [A, B]
+
+
+@pytest.mark.parametrize("action", [Action.DELETE, Action.BOUNCE])
+def test_what_is_apart_is_ended(node: Node, action: Action) -> None:
+    node.exim.move_messages([A, B], "", holds.QUEUE)
+    one = command(action, A, C)
+    assert node.do(one) == Result(one.id, done=(A, C), count=2)
+    # The report is to be sent.
+    assert node.exim.moved[1:] == ([((A,), "")] if action is Action.BOUNCE else [])
+    apart = node.spool.read(B)
+    assert apart is not None
+    assert apart.held
 
 
 def test_a_command_is_done_once(node: Node) -> None:

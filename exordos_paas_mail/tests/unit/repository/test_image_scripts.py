@@ -121,7 +121,7 @@ def files_in(home: pathlib.Path) -> set[str]:
 def test_the_half_of_a_message_goes_after_a_day(tmp_path: pathlib.Path, half: str) -> None:
     spool(tmp_path, half, days=1.1)
 
-    assert sweep(tmp_path) == f"removed {half}\n1 orphan spool files removed\n"
+    assert sweep(tmp_path) == f"removed input/{half}\n1 orphan spool files removed\n"
     assert files_in(tmp_path) == set()
     assert sweep(tmp_path) == ""
 
@@ -138,6 +138,18 @@ def test_a_message_stays(tmp_path: pathlib.Path, files: list[str], days: float) 
     spool(tmp_path, *files, days=days)
 
     assert (sweep(tmp_path), files_in(tmp_path)) == ("", set(files))
+
+
+def test_the_queue_of_accounts_on_hold_is_swept_too(tmp_path: pathlib.Path) -> None:
+    spool(tmp_path, "../hold/input/a/1vM-A-1-D", days=2)
+    removed = "removed hold/input/a/1vM-A-1-D\n1 orphan spool files removed\n"
+    assert (sweep(tmp_path), sweep(tmp_path)) == (removed, "")
+
+
+def test_the_journal_of_a_message_that_was_put_apart_stays(tmp_path: pathlib.Path) -> None:
+    apart = [f"../hold/input/a/1vM-A-1-{kind}" for kind in "DH"]
+    spool(tmp_path, "a/1vM-A-1-J", *apart, days=30)
+    assert sweep(tmp_path) == ""
 
 
 def test_halves_in_different_directories_are_not_a_message(tmp_path: pathlib.Path) -> None:

@@ -139,6 +139,8 @@ def test_the_owner_role_gets_what_the_controllers_ask_for(element: dict[str, tp.
     queue = {f"exordos_mail.queue.{verb}" for verb in ("retry", "bounce", "delete", "suspend")}
     # And on a webhook.
     webhook = {f"exordos_mail.webhook.{verb}" for verb in ("rotate", "test", "replay")}
+    # By the actions of an account.
+    account = {f"exordos_mail.account.{verb}" for verb in ("hold", "release")}
     asked = {
         f"{controller.__policy_service_name__}.{controller.__policy_name__}.{verb}"
         for controller in vars(controllers).values()
@@ -148,7 +150,7 @@ def test_the_owner_role_gets_what_the_controllers_ask_for(element: dict[str, tp.
     permissions = element["resources"]["$core.iam.permissions"]
     bindings = element["resources"]["$core.iam.permissionbinding"]
     names = {permission["name"] for permission in permissions.values()}
-    assert names == asked | erased | queue | webhook
+    assert names == asked | erased | queue | webhook | account
     owners = {
         name: binding["permission"]
         for name, binding in bindings.items()

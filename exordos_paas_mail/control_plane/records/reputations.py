@@ -1,0 +1,29 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""When what an account sends is bad enough to warn of it, and to put the account on hold."""
+
+from __future__ import annotations
+
+import typing as tp
+
+from exordos_paas_mail.codecs import answers
+
+# What says that there is no such address: nothing else counts against an account.
+BOUNCES: tp.Final = (
+    answers.Class.RECIPIENT_UNKNOWN.value,
+    answers.Class.RECIPIENT_DISABLED.value,
+    answers.Class.DOMAIN_UNKNOWN.value,
+)
+BOUNDS: tp.Final[tp.Mapping[str, tuple[int, int]]] = {
+    "days": (1, 30),
+    "recipients_min": (1, 1_000_000),
+}
+PERCENT_MAX: tp.Final = 100
+PERCENTS: tp.Final = ("bounce_warn_percent", "bounce_hold_percent")
+DEFAULT: tp.Final[tp.Mapping[str, tp.Any]] = {
+    "enabled": True,
+    "days": 7,
+    "recipients_min": 200,
+    "bounce_warn_percent": 4,
+    "bounce_hold_percent": 8,
+}

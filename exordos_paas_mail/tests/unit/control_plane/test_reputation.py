@@ -1,0 +1,145 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""Accounts that are put on hold for what they send, by the figures of hours."""
+
+from __future__ import annotations
+
+import datetime
+import typing as tp
+
+import pytest
+from restalchemy.storage.sql import engines
+
+from exordos_paas_mail import utils
+from exordos_paas_mail.control_plane.events import reputation, stats
+from exordos_paas_mail.control_plane.records import reputations
+from exordos_paas_mail.tests.unit.control_plane import api_client, sealed
+from exordos_paas_mail.tests.unit.control_plane import stage as stages
+
+HOUR = datetime.timedelta(hours=1)
+
+
+class Account:
+    """An account, and the figures of its mail."""
+
+    def __init__(self, stage: stages.Stage) -> None:
+        stage.serving()
+        self.stage = stage
+        self.path = stage.api.account(stage.path)
+
+    def sent(
+        self, delivered: int, failed: int, *, reason: str = "recipient_unknown", hours_ago: int = 1
+    ) -> None:
+        hour = utils.now().replace(minute=0, second=0, microsecond=0) - hours_ago * HOUR
+        with engines.engine_factory.get_engine().session_manager() as session:
+            for column, count, why in (("delivered", delivered, ""), ("failed", failed, reason)):
+                session.execute(
+                    f"INSERT INTO mail_stats (instance, hour, account, reason, {column})"  # noqa: S608
+                    f" VALUES (%s, %s, %s, %s, %s) ON CONFLICT ON CONSTRAINT mail_stats_key"
+                    f" DO UPDATE SET {column} = mail_stats.{column} + EXCLUDED.{column}",
+                    (
+                        *(self.stage.uuid, utils.timestamp(hour)),
+                        *(self.path.rpartition("/")[2], why, count),
+                    ),
+                )
+
+    def judged(self) -> tuple[str | None, list[str]]:
+        """Return who has put the account on hold, and the events of it."""
+        now = utils.now()
+        stats.tell_last_day(now)
+        reputation.judge(now)
+        sealed.take_in()
+        hold = self.stage.api.get(self.path)["hold"]
+        shown = self.stage.api.get(f"{self.stage.path}/events/")
+        return hold["by"] if hold["active"] else None, [one["type"] for one in shown]
+
+
+@pytest.fixture
+def account(stage: stages.Stage) -> Account:
+    return Account(stage)
+
+
+def test_an_account_is_warned_of_once_and_then_put_on_hold(account: Account) -> None:
+    account.sent(193, 7)
+    assert account.judged() == (None, [])
+    account.sent(0, 2)
+    assert account.judged() == (None, ["reputation_low"])
+    assert account.judged() == (None, ["reputation_low"])
+    account.sent(0, 20)
+    assert account.judged() == ("REPUTATION", ["reputation_low", "held"])
+    hold = account.stage.api.get(account.path)["hold"]
+    assert hold["reason"] == (
+        "29 of 222 recipients in 7 days do not exist: 13.1 %, and 8 % are allowed"
+    )
+    assert account.judged() == ("REPUTATION", ["reputation_low", "held"])
+
+
+def test_it_is_warned_of_again_when_it_was_well_meanwhile(account: Account) -> None:
+    account.sent(190, 10)
+    account.judged()
+    account.sent(1000, 0)
+    assert account.judged() == (None, ["reputation_low"])
+    account.sent(0, 50)
+    assert account.judged() == (None, ["reputation_low"] * 2)
+
+
+@pytest.mark.parametrize("reason", ["policy", "reputation", "content", "rate", "other", "expired"])
+def test_what_says_nothing_of_the_address_does_not_count(account: Account, reason: str) -> None:
+    account.sent(100, 100, reason=reason)
+    assert account.judged() == (None, [])
+
+
+def test_few_recipients_say_nothing(account: Account) -> None:
+    account.sent(0, 199)
+    assert account.judged() == (None, [])
+
+
+def test_what_is_long_ago_does_not_count(account: Account) -> None:
+    account.sent(200, 0)
+    account.sent(0, 100, hours_ago=24 * 8)
+    assert account.judged() == (None, [])
+
+
+def test_a_release_is_final_until_there_is_new_evidence(account: Account) -> None:
+    account.sent(100, 100)
+    assert account.judged()[0] == "REPUTATION"
+    api = account.stage.api
+    answer = api.call("POST", f"{account.path}/actions/release/invoke", {"messages": "deliver"})
+    assert answer.status_code == 200
+    assert account.judged()[0] is None
+    # What follows within the hour of the release is not told apart from what was before.
+    account.sent(0, 200, hours_ago=0)
+    assert account.judged()[0] is None
+    account.sent(0, 200, hours_ago=-1)
+    assert account.judged()[0] == "REPUTATION"
+
+
+def test_an_instance_has_numbers_of_its_own(account: Account) -> None:
+    api, path = account.stage.api, account.stage.path
+    assert api.get(path)["reputation"] == dict(reputations.DEFAULT)
+    own = {"recipients_min": 10, "bounce_warn_percent": 0.5, "bounce_hold_percent": 50, "days": 1}
+    assert api.patch(path, {"reputation": own})["reputation"] == {"enabled": True, **own}
+    account.sent(9, 1)
+    assert account.judged() == (None, ["reputation_low"])
+    api.patch(path, {"reputation": {"enabled": False}})
+    account.sent(0, 500)
+    assert account.judged() == (None, ["reputation_low"])
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (1, "must be an object of enabled, days"),
+        ({"complaints": 1}, "must be an object of enabled, days"),
+        ({"enabled": 1}, "enabled must be true or false"),
+        ({"days": 0}, "days must be an integer from 1 to 30"),
+        ({"recipients_min": True}, "recipients_min must be an integer from 1 to"),
+        ({"bounce_warn_percent": 0}, "bounce_warn_percent must be a number above 0"),
+        ({"bounce_hold_percent": 101}, "bounce_hold_percent must be a number above 0"),
+        ({"bounce_hold_percent": "8"}, "bounce_hold_percent must be a number above 0"),
+        ({"bounce_hold_percent": True}, "bounce_hold_percent must be a number above 0"),
+    ],
+)
+def test_what_is_no_rule_is_refused(api: api_client.Client, value: tp.Any, said: str) -> None:
+    status, text = api.refused("PATCH", api.instance(), {"reputation": value})
+    assert (status, text.startswith(f"reputation: {said}")) == (400, True), text
