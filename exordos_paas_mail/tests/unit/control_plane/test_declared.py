@@ -451,6 +451,28 @@ def test_the_declared_password_wins_over_a_change_by_hand(
     assert manager.is_settled("instances.accounts", ACCOUNT)
 
 
+@pytest.mark.parametrize("secret", ["password", "password_hash"])
+def test_a_declared_password_that_was_taken_away_comes_back(
+    manager: ElementManager, api: api_client.Client, secret: str
+) -> None:
+    fields = account()
+    if secret == "password_hash":
+        del fields["password"]
+        fields["password_hash"] = api_client.HASH
+    manager.declare("instances.accounts", ACCOUNT, **fields)
+    manager.loop()
+    path = f"{api_client.INSTANCES}{INSTANCE}/accounts/{ACCOUNT}"
+    api.admin().post(f"{path}/credentials/", {})
+    api.admin().patch(path, {secret: None})
+    assert stored().password_hash is None
+    manager.loop(2)
+    if secret == "password":
+        assert password_hashes.verify(PASSWORD, stored().password_hash)
+    else:
+        assert stored().password_hash == api_client.HASH
+    assert manager.is_settled("instances.accounts", ACCOUNT)
+
+
 def test_an_account_of_the_api_has_no_envelope(
     manager: ElementManager, api: api_client.Client
 ) -> None:
