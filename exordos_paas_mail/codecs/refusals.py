@@ -44,7 +44,7 @@ _PHRASES: tp.Final = (
         Reason.RECIPIENT,
     ),
     (
-        r"sending limit reached|has reached its limit|recipients at most"
+        r"limit reached|has reached its limit|recipients at most|MB at most"
         r"|messages an hour from|reports an hour from|failed logins in",
         Reason.LIMIT,
     ),

@@ -17,6 +17,9 @@ BY_OTHERS = [
     "${extract{refused}{$acl_m_answer}}",
     "$acl_m_refusal",
     "$acl_m_refusal",
+    # exordos-mail-policy's words; what is logged of them has a class.
+    "550 5.7.1 ${extract{said}{$acl_c_answer}}",
+    "451 4.7.1 ${extract{said}{$acl_c_answer}}",
     "501 5.5.2 Use a host name or an address in brackets",
     "local submission is for root",
 ]
