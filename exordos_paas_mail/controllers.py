@@ -23,6 +23,7 @@ from exordos_paas_mail.control_plane.api import (
     queue_domains,
     stats,
     suppressions,
+    usage,
     versions,
     webhook_deliveries,
     webhooks,
@@ -42,6 +43,8 @@ MailStatController = stats.MailStatController
 MailQueueItemController = queue.MailQueueItemController
 MailQueueDomainController = queue_domains.MailQueueDomainController
 MailOperationController = operations.MailOperationController
+MailInstanceUsageController = usage.MailInstanceUsageController
+MailAccountUsageController = usage.MailAccountUsageController
 MailWebhookController = webhooks.MailWebhookController
 MailWebhookDeliveryController = webhook_deliveries.MailWebhookDeliveryController
 MailSuppressionController = suppressions.MailSuppressionController

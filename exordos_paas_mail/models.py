@@ -17,6 +17,7 @@ from exordos_paas_mail.control_plane.records import (
     queues,
     stats,
     suppressions,
+    usage,
     versions,
     webhooks,
 )
@@ -34,6 +35,7 @@ MailStat = stats.MailStat
 MailQueueItem = queues.MailQueueItem
 MailQueueDomain = queues.MailQueueDomain
 MailOperation = operations.MailOperation
+MailUsage = usage.MailUsage
 MailWebhook = webhooks.MailWebhook
 MailWebhookDelivery = webhooks.MailWebhookDelivery
 MailSuppression = suppressions.MailSuppression

@@ -24,6 +24,7 @@ from exordos_paas_mail.control_plane.api import (
     queue_domains,
     stats,
     suppressions,
+    usage,
     versions,
     webhook_deliveries,
     webhooks,
@@ -34,6 +35,7 @@ class MailAccountRoute(accounts.MailAccountRoute):
     """Route /v1/types/mail/instances/<uuid>/accounts/[<uuid>], with what belongs to an account."""
 
     credentials = routes.route(credentials.MailCredentialRoute, resource_route=True)
+    usage = routes.route(usage.MailAccountUsageRoute, resource_route=True)
 
 
 class MailDomainRoute(domains.MailDomainRoute):
@@ -64,6 +66,7 @@ class MailInstanceRoute(instances.MailInstanceRoute):
     }
 
     accounts = routes.route(MailAccountRoute, resource_route=True)
+    usage = routes.route(usage.MailInstanceUsageRoute, resource_route=True)
     domains = routes.route(MailDomainRoute, resource_route=True)
     messages = routes.route(MailMessageRoute, resource_route=True)
     events = routes.route(events.MailEventRoute, resource_route=True)

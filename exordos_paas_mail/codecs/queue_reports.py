@@ -37,12 +37,17 @@ TEXT_SIZE_MAX: tp.Final = 512
 DOMAINS_MAX: tp.Final = 200
 """Domains of a state: those with the most messages, and those that are suspended."""
 RESULTS_MAX: tp.Final = 100
+USAGE_MAX: tp.Final = 500
+"""Logins whose usage is told: those that sent last, and all together."""
 IDS_MAX: tp.Final = 500
 """Messages that a result names; it counts all."""
 WHY_SIZE_MAX: tp.Final = 200
 """Characters of why a command did not do with a message what it was to do."""
 
 Shard = int | tp.Literal["state"]
+
+TIME_MAX: tp.Final = 253_370_764_800_000
+"""Of what is computed with: of the year 9999, the last that there is a datetime of."""
 
 _VERSION: tp.Final = 1
 _SEAL: tp.Final = sealing.Seal("the report", b"mailaas-queue", RAW_SIZE_MAX)
@@ -120,6 +125,20 @@ class Result:
 
 
 @dataclasses.dataclass(frozen=True)
+class Usage:
+    """How many recipients a login has sent to."""
+
+    login: str
+    """``*`` for all of them together."""
+    at: int = 0
+    """When it sent last: the windows are those that this is in."""
+    minute: int = 0
+    hour: int = 0
+    day: int = 0
+    month: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
 class State:
     """What the queue comes to."""
 
@@ -138,6 +157,7 @@ class State:
     """Of the commands that the control plane still asks for, the oldest first."""
     documents: Mapping[str, int] = dataclasses.field(default_factory=dict)
     """By collection, the largest revision of an index all of whose shards the node has."""
+    usage: tuple[Usage, ...] = ()
 
 
 def row_uuid(node: sys_uuid.UUID, shard: Shard) -> sys_uuid.UUID:
@@ -213,6 +233,7 @@ def render_state(state: State) -> bytes:
             "domains": [bounded.told(domain) for domain in state.domains],
             "others": bounded.told(state.others),
             "results": [{**bounded.told(one), "id": str(one.id)} for one in state.results],
+            "usage": [bounded.told(one) for one in state.usage],
         }
     )
 
@@ -234,6 +255,7 @@ def parse_state(data: bytes) -> State:
         others=dataclasses.replace(_domain(fields.object("others")), domain=""),
         results=results,
         documents=fields.numbers("documents", node_documents.COLLECTIONS_MAX),
+        usage=tuple(_usage(value) for value in fields.list("usage", USAGE_MAX)),
     )
 
 
@@ -272,6 +294,17 @@ def _domain(value: object) -> Domain:
         suspended_until=fields.number("suspended_until"),
         suspended_for=fields.text("suspended_for", TEXT_SIZE_MAX),
     )
+
+
+def _usage(value: object) -> Usage:
+    fields = bounded.Fields(value, "usage")
+    login = fields.text("login")
+    if not login:
+        raise fields.error("login")
+    numbers = {name: fields.number(name) for name in ("at", "minute", "hour", "day", "month")}
+    if numbers["at"] > TIME_MAX:
+        raise fields.error("at")
+    return Usage(login, **numbers)
 
 
 def _result(value: object) -> Result:

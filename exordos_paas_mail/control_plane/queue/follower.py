@@ -20,7 +20,7 @@ import psycopg
 from exordos_paas_mail import utils
 from exordos_paas_mail.codecs import queue_reports
 from exordos_paas_mail.control_plane.queue import tables
-from exordos_paas_mail.control_plane.records import command_boxes, locks, nodes, operations
+from exordos_paas_mail.control_plane.records import command_boxes, locks, nodes, operations, usage
 
 if tp.TYPE_CHECKING:
     import threading
@@ -154,6 +154,7 @@ def _replace(
         tables.replace_domains(session, node.instance, content)
         tables.tell(session, node.instance, content, at)
         operations.finish(session, node.instance, content.results)
+        usage.take(session, node.instance, content.usage)
     else:
         tables.replace_items(session, node.instance, int(row.shard), content)
     tables.advance(session, node, row)

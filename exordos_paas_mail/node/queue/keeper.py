@@ -20,6 +20,7 @@ from exordos_paas_mail.node.queue import scheduler as scheduler_
 from exordos_paas_mail.node.queue import spool as spool_
 from exordos_paas_mail.node.queue import suspended as suspended_
 from exordos_paas_mail.node.queue import teller as teller_
+from exordos_paas_mail.node.queue import usage as usage_
 
 if tp.TYPE_CHECKING:
     import pathlib
@@ -28,6 +29,7 @@ if tp.TYPE_CHECKING:
 
 LOOK_PERIOD: tp.Final = 5.0
 POLL_PERIOD: tp.Final = 3.0
+USAGE_PERIOD: tp.Final = 5.0
 HINTS_PERIOD: tp.Final = 30.0
 SHARE_MAX: tp.Final = 0.03
 """Of a core, for looking: what costs more is done more seldom."""
@@ -66,6 +68,8 @@ class Keeper:
         self._attempts = attempts_.Attempts(directory)
         self._listing = listing_.Listing()
         self._teller = teller_.Teller(api)
+        self._usage = usage_.Usage(directory)
+        self._next_usage = 0.0
         self._actions = actions_.Actions(
             node, self._journal, self._spool, self._suspended, finished
         )
@@ -80,6 +84,7 @@ class Keeper:
         self._hints_seen: machine.Signature | None = None
         self._contents: dict[int, bytes] = {}
         self._state = queue_reports.State(at=0)
+        self._used: tuple[queue_reports.Usage, ...] = ()
         self._young: set[str] = set()
         self._next_look = self._next_poll = self._next_hints = self._next_ask = 0.0
         self._next_documents = 0.0
@@ -286,7 +291,12 @@ class Keeper:
     def _tell(self) -> None:
         """Tell the rows that are due, the state first: somebody waits for a result."""
         now = time.monotonic()
-        state = dataclasses.replace(self._state, documents=dict(self._documents.applied))
+        if now >= self._next_usage:
+            self._next_usage = now + USAGE_PERIOD
+            self._used = self._usage.read()
+        state = dataclasses.replace(
+            self._state, documents=dict(self._documents.applied), usage=self._used
+        )
         state = _bounded(state, self._journal.results(self._open))
         told = queue_reports.render_state(state)
         rows: list[tuple[queue_reports.Shard, bytes, bytes]] = []

@@ -89,6 +89,8 @@ def test_the_document_lists_every_route_and_method(document: dict[str, tp.Any]) 
         ERASE: {"post"},
         ACCOUNTS: COLLECTION,
         ACCOUNT: RECORD,
+        ACCOUNT + "/usage/": {"get"},
+        INSTANCE + "/usage/": {"get"},
         CREDENTIALS: COLLECTION,
         CREDENTIAL: RECORD,
         ROTATE_CREDENTIAL: {"post"},
@@ -184,6 +186,7 @@ def test_a_body_may_name_the_uuid_and_has_a_null_where_it_says_so(
     # Nobody writes these.
     facts = {"MailDnsRecord", "MailMessage", "MailEvent", "MailStat", "MailQueueItem"}
     facts |= {"MailQueueDomain", "MailOperation", "MailWebhookDelivery"}
+    facts |= {"MailUsage"}
     for resource in sorted(resources - facts):
         made = schemas[f"{resource}_Create"]["properties"]
         # DKIM keys and suppressions are never updated.
@@ -284,6 +287,8 @@ def test_operations_are_told_in_plain_words(document: dict[str, tp.Any]) -> None
         (QUEUE, "get"): "List messages in the queue",
         (QUEUE_ITEM, "get"): "Get a message in the queue",
         (QUEUE_DOMAINS, "get"): "List recipient domains of the queue",
+        (INSTANCE + "/usage/", "get"): "List what is used of the limits of an instance",
+        (ACCOUNT + "/usage/", "get"): "List what is used of the limits of an account",
         (OPERATIONS, "get"): "List operations",
         (OPERATION, "get"): "Get an operation",
         **{(path, "post"): summary for path, summary in QUEUE_ACTIONS.items()},
