@@ -78,6 +78,8 @@ class Type(str, enum.Enum):
     """A message is to be delivered after all, or an account is not on hold any more."""
     REPUTATION_LOW = "reputation_low"
     """Of what an account sends, more fails than should: it is put on hold if that goes on."""
+    SUPPRESSED = "suppressed"
+    """A recipient gets nothing, because it is suppressed: refused, or taken out of a message."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -304,6 +306,34 @@ def _failed(at: int, queue_id: str, entry: main_log.Failure) -> Event:
     )
 
 
+def _withheld(at: int, queue_id: str, entry: main_log.Withheld) -> Event:
+    said = answers.parse(entry.words) or answers.Answer(0, "", entry.words)
+    return Event(
+        at,
+        Type.SUPPRESSED,
+        queue_id,
+        sender=bounded.plain(entry.sender),
+        recipient=bounded.plain(entry.recipient),
+        code=said.code,
+        enhanced=said.enhanced,
+        text=bounded.plain(said.text, TEXT_SIZE_MAX),
+    )
+
+
+def _suppressed(at: int, queue_id: str, entry: main_log.Suppressed) -> Event:  # noqa: ARG001
+    return Event(
+        at,
+        Type.SUPPRESSED,
+        account=bounded.plain(entry.account),
+        sender=bounded.plain(entry.sender),
+        recipient=bounded.plain(entry.recipient),
+        client=entry.client,
+        code=550,
+        enhanced="5.7.1",
+        text=bounded.plain(f"since {entry.since} ({entry.reason})", TEXT_SIZE_MAX),
+    )
+
+
 def _attempt(
     at: int,
     kind: Type,
@@ -388,10 +418,12 @@ _MAKERS: tp.Final[Mapping[type, Callable[[int, str, tp.Any], Event]]] = types.Ma
         main_log.Delivery: _delivered,
         main_log.Deferral: _deferred,
         main_log.Failure: _failed,
+        main_log.Withheld: _withheld,
         main_log.Completed: _completed,
         main_log.Removal: _deleted,
         main_log.Move: _moved,
         main_log.Refusal: _rejected,
+        main_log.Suppressed: _suppressed,
         main_log.FailedLogin: _login_failed,
     }
 )

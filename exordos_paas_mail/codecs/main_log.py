@@ -134,6 +134,15 @@ class Failure(tp.NamedTuple):
     words: str
 
 
+class Withheld(tp.NamedTuple):
+    """A recipient of a message gets nothing, because it is suppressed (the router of that name)."""
+
+    recipient: str
+    sender: str
+    words: str
+    """What its sender is told; empty where nobody is."""
+
+
 class Completed(tp.NamedTuple):
     """A message has left the spool."""
 
@@ -171,6 +180,19 @@ class LimitSigns(tp.NamedTuple):
     signals: tuple[limit_signals.Signal, ...]
 
 
+class Suppressed(tp.NamedTuple):
+    """A recipient that is refused because nothing is sent to it; of no message yet."""
+
+    account: str
+    client: str
+    sender: str
+    recipient: str
+    """As it was sent, but for its case and quotes."""
+    since: str
+    """The day."""
+    reason: str
+
+
 class FailedLogin(tp.NamedTuple):
     """A wrong name or password."""
 
@@ -186,10 +208,12 @@ Entry = (
     | Delivery
     | Deferral
     | Failure
+    | Withheld
     | Completed
     | Removal
     | Move
     | Refusal
+    | Suppressed
     | FailedLogin
     | LimitSigns
 )
@@ -282,8 +306,15 @@ _DEFERRAL_BY_SYSTEM = re.compile(
 )
 _DEFERRAL_BY_EXIM = re.compile(rf"{_DEFER} \((?P<errno>0|-\d+)\){_WHERE_AND_WHY}")
 _FAILURE = re.compile(
-    rf"(?: F=<(?P<sender>{_PATH})>)?{_QUEUE}(?: R={_NAME})?"
+    rf"(?: F=<(?P<sender>{_PATH})>)?{_QUEUE}(?: R=(?P<router>{_NAME}))?"
     rf"(?: T=(?P<transport>{_NAME}))?{_REMOTE}{_TLS}(?:: (?P<words>.*?))?(?: DT={_DURATION})?"
+)
+_SUPPRESSING = "suppressed"
+_DROPPED = re.compile(rf"=> :blackhole: <(?P<recipient>{_ADDRESS})> R={_SUPPRESSING}")
+_SUPPRESSED = re.compile(
+    rf"suppressed account=(?P<account>{_LOGIN}) client=(?P<client>{_IP})"
+    rf" sender=(?P<sender>{_BASE64}) recipient=(?P<recipient>{_BASE64})"
+    rf" since=(?P<since>\d{{4}}-\d\d-\d\d) reason=(?P<reason>{_BASE64})"
 )
 _COMPLETED = re.compile(rf"Completed(?: QT={_DURATION})?")
 _REMOVAL = re.compile(r"(?:removed|cancelled) by (?P<by>.*)")
@@ -322,7 +353,7 @@ def parse(line: str) -> Line | None:
     if make is None:
         make = next((make for start, make in _BY_WORD if rest.startswith(start)), _failed_login)
     entry = make(rest)
-    of_message = not isinstance(entry, Refusal | FailedLogin | LimitSigns)
+    of_message = not isinstance(entry, Refusal | Suppressed | FailedLogin | LimitSigns)
     # exim names the message of a refusal after DATA as well: it is not one that is there.
     if entry is None or (of_message and match["id"] is None):
         return None
@@ -444,6 +475,8 @@ def _arrival(rest: str) -> Entry | None:
 
 
 def _delivery(rest: str) -> Entry | None:
+    if dropped := _DROPPED.fullmatch(rest):
+        return Withheld(dropped["recipient"], "", "")
     recipient, rest = _recipient(rest[3:])
     match = _DELIVERY.fullmatch(rest) if recipient else None
     if match is None:
@@ -480,6 +513,8 @@ def _failure(rest: str) -> Entry | None:
     match = _FAILURE.fullmatch(rest) if recipient else None
     if match is None:
         return None
+    if match["router"] == _SUPPRESSING:
+        return Withheld(recipient, match["sender"] or "", match["words"] or "")
     return Failure(
         recipient,
         match["sender"],
@@ -488,6 +523,17 @@ def _failure(rest: str) -> Entry | None:
         _tls(match),
         match["words"] or "",
     )
+
+
+def _suppressed(rest: str) -> Entry | None:
+    match = _SUPPRESSED.fullmatch(rest)
+    if match is None:
+        return None
+    try:
+        sender, recipient, reason = map(_decoded, match.group("sender", "recipient", "reason"))
+    except binascii.Error:
+        return None
+    return Suppressed(match["account"], match["client"], sender, recipient, match["since"], reason)
 
 
 def _completed(rest: str) -> Entry | None:
@@ -545,6 +591,7 @@ _BY_WORD: tp.Final = (
     ("accepted ", _accepted),
     ("reported ", _reported),
     ("limits ", _limit_signs),
+    ("suppressed ", _suppressed),
     ("Completed", _completed),
     ("removed by ", _removal),
     ("cancelled by ", _removal),

@@ -16,9 +16,16 @@ if tp.TYPE_CHECKING:
 
 _Type: tp.TypeAlias = mail_events.Type
 # Of a recipient: what is final wins, and a delivery wins over a failure.
-_RANKS: tp.Final = {_Type.DEFERRED: 1, _Type.FAILED: 2, _Type.DELIVERED: 3}
+_RANKS: tp.Final = {
+    _Type.DEFERRED: 1,
+    _Type.FAILED: 2,
+    _Type.SUPPRESSED: 2,
+    _Type.DELIVERED: 3,
+}
 ATTEMPTS: tp.Final = frozenset(_RANKS)
-ENDS: tp.Final = frozenset({_Type.DELIVERED, _Type.FAILED, _Type.COMPLETED, _Type.DELETED})
+ENDS: tp.Final = frozenset(
+    {_Type.DELIVERED, _Type.FAILED, _Type.SUPPRESSED, _Type.COMPLETED, _Type.DELETED}
+)
 
 
 @dataclasses.dataclass

@@ -49,13 +49,14 @@ class Suppressed:
         self._ledger.write(_name(shard), made, revision)
 
     def finish(self, shards: tp.Collection[str]) -> None:
-        """Have sessions open the files anew; without *shards* there is nothing to open."""
+        """Have sessions open the files anew; without entries there is nothing to open."""
+        is_any = bool(set(shards) - {suppressions.SETTINGS})
         names = {_name(shard) for shard in shards}
         for name in self._ledger.present(FOLDER):
-            if name not in names and (name != f"{FOLDER}/{STATE}" or not shards):
+            if name not in names and (name != f"{FOLDER}/{STATE}" or not is_any):
                 self._ledger.remove(name)
                 self._changed = True
-        if not shards:
+        if not is_any:
             self._changed = False
             return
         serial, action = self._read_state()

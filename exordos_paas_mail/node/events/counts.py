@@ -20,7 +20,8 @@ PERIOD: tp.Final = 60_000
 KINDS_MAX: tp.Final = 2000
 """How many different events are counted at a time."""
 
-_COUNTED = frozenset({mail_events.Type.LOGIN_FAILED, mail_events.Type.REJECTED})
+_Type = mail_events.Type
+_COUNTED = frozenset({_Type.LOGIN_FAILED, _Type.REJECTED, _Type.SUPPRESSED})
 
 
 @dataclasses.dataclass

@@ -230,7 +230,9 @@ class Store:
         if self._oldest is None or self._oldest[0] != seq:
             # Of many that wait it is the same each time, and costs to read.
             batch = self.next()
-            first = mail_events.parse(batch[1])[0].at if batch else 0
+            # None of them may be known to an older image.
+            events = mail_events.parse(batch[1]) if batch else []
+            first = events[0].at if events else 0
             self._oldest = (seq, first)
         return self._oldest[1]
 

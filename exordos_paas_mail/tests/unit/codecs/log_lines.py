@@ -198,4 +198,24 @@ LINES: list[tuple[str, main_log.Entry]] = [
         report(REPORT, OTHER_ID, "1@x"),
         main_log.Reported(ALICE, "192.0.2.25", REPORT, OTHER_ID, "1@x"),
     ),
+    (
+        f"suppressed account={ALICE} client=192.0.2.1 sender=YWxpY2VAZXhhbXBsZS5jb20="
+        " recipient=Ym9iQGV4YW1wbGUubmV0 since=2025-11-26 reason=aGFyZCBib3VuY2U=",
+        main_log.Suppressed(
+            ALICE, "192.0.2.1", ALICE, "bob@example.net", "2025-11-26", "hard bounce"
+        ),
+    ),
+    (
+        f"{ID} => :blackhole: <Bob@example.net> R=suppressed",
+        main_log.Withheld("Bob@example.net", "", ""),
+    ),
+    (
+        f"{ID} ** bob@example.net F=<{ALICE}> R=suppressed: 550 5.7.1 The recipient is suppressed"
+        " since 2025-11-26 (hard bounce)",
+        main_log.Withheld(
+            "bob@example.net",
+            ALICE,
+            "550 5.7.1 The recipient is suppressed since 2025-11-26 (hard bounce)",
+        ),
+    ),
 ]
