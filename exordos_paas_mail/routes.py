@@ -23,6 +23,7 @@ from exordos_paas_mail.control_plane.api import (
     queue_actions,
     queue_domains,
     stats,
+    suppression_actions,
     suppressions,
     usage,
     versions,
@@ -63,7 +64,9 @@ class MailInstanceRoute(instances.MailInstanceRoute):
     __actions__: tp.ClassVar[tp.Mapping[str, str]] = {
         **instances.MailInstanceRoute.__actions__,
         **queue_actions.SUMMARIES,
+        **suppression_actions.SUMMARIES,
     }
+    __texts__: tp.ClassVar[tp.Collection[str]] = suppression_actions.TEXTS
 
     accounts = routes.route(MailAccountRoute, resource_route=True)
     usage = routes.route(usage.MailInstanceUsageRoute, resource_route=True)
@@ -82,6 +85,8 @@ class MailInstanceRoute(instances.MailInstanceRoute):
     queue_delete = routes.action(queue_actions.DeleteAction, invoke=True)
     queue_suspend = routes.action(queue_actions.SuspendAction, invoke=True)
     queue_resume = routes.action(queue_actions.ResumeAction, invoke=True)
+    suppressions_import = routes.action(suppression_actions.ImportAction, invoke=True)
+    suppressions_export = routes.action(suppression_actions.ExportAction, invoke=True)
 
 
 class MailRoute(routes.Route):

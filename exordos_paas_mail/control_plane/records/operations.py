@@ -31,7 +31,7 @@ from exordos_paas_mail.control_plane.records import operation_statuses as status
 
 if tp.TYPE_CHECKING:
     import uuid as sys_uuid
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
     from exordos_paas_mail.codecs import queue_reports
 
@@ -39,9 +39,10 @@ WEBHOOK: tp.Final = "webhook_"
 """What actions for a webhook begin with; the rest is the node's word for it."""
 TEST_WEBHOOK: tp.Final = f"{WEBHOOK}{webhook_config.Action.TEST.value}"
 REPLAY_WEBHOOK: tp.Final = f"{WEBHOOK}{webhook_config.Action.REPLAY.value}"
+IMPORT_SUPPRESSIONS: tp.Final = "suppressions_import"
 ACTIONS: tp.Final = (
     *(action.value for action in node_commands.Action),
-    *(TEST_WEBHOOK, REPLAY_WEBHOOK),
+    *(TEST_WEBHOOK, REPLAY_WEBHOOK, IMPORT_SUPPRESSIONS),
 )
 # Of an instance: as many as the node's row has room for, whatever they name.
 OPEN_MAX: tp.Final = 50
@@ -117,8 +118,7 @@ def ask(instance: sys_uuid.UUID, wish: Wish) -> MailOperation:
     the instance is gone.
     """
     now = utils.now()
-    microseconds = int(now.timestamp() * 1_000_000)
-    uuid = log_ids.of_order((microseconds << 12) // 1000, secrets.randbits(64))
+    uuid = _new_uuid(now)
     with utils.transaction() as session:
         if not locks.hold_instance(session, instance):
             raise errors.RecordNotFound(instance)
@@ -144,6 +144,32 @@ def ask(instance: sys_uuid.UUID, wish: Wish) -> MailOperation:
         page.where("uuid = %s", str(uuid))
         (row,) = page.select(session)
     return tp.cast("MailOperation", MailOperation.restore_from_storage(**row))
+
+
+def record(instance: sys_uuid.UUID, action: str, result: Mapping[str, tp.Any]) -> MailOperation:
+    """Keep what the control plane itself has done; return the operation."""
+    now = utils.now()
+    uuid = _new_uuid(now)
+    with utils.transaction() as session:
+        if not locks.hold_instance(session, instance):
+            raise errors.RecordNotFound(instance)
+        session.execute(
+            "INSERT INTO mail_operations (uuid, instance, action, status, result, created_at,"
+            " expires_at, finished_at) VALUES (%s, %s, %s, %s, %s::jsonb, %s, %s, %s)",
+            (
+                *(str(uuid), str(instance), action, statuses.DONE, json.dumps(result)),
+                *(3 * [utils.timestamp(now)]),
+            ),
+        )
+        page = Operations(instance, 1)
+        page.where("uuid = %s", str(uuid))
+        (row,) = page.select(session)
+    return tp.cast("MailOperation", MailOperation.restore_from_storage(**row))
+
+
+def _new_uuid(now: datetime.datetime) -> sys_uuid.UUID:
+    microseconds = int(now.timestamp() * 1_000_000)
+    return log_ids.of_order((microseconds << 12) // 1000, secrets.randbits(64))
 
 
 def _check_room(session: tp.Any, instance: sys_uuid.UUID, action: str) -> None:

@@ -47,6 +47,7 @@ _SUSPENSION = {**_WAITING, "until": "2999-01-01T00:00:00Z", "reason": "r"}
 _WEBHOOK = {"url": "https://hooks.example.com/mail", "events": ["message.delivered"]}
 _REPLAY = {"from": "2026-01-01T00:00:00Z"}
 _RELEASE = {"messages": "deliver"}
+_ACTIONS = "{instance}/actions"
 ROUTES = [
     Route("GET", "{instances}", "mail_instance", "read"),
     Route("POST", "{instances}", "mail_instance", "create", "instance"),
@@ -117,6 +118,8 @@ ROUTES = [
     Route("GET", "{delivery}", "webhook_delivery", "read"),
     Route("GET", "{instance}/suppressions/", "suppression", "read"),
     Route("POST", "{instance}/suppressions/", "suppression", "create", {"address": "x@b.example"}),
+    Route("POST", f"{_ACTIONS}/suppressions_import/invoke", "suppression", "create", {"text": "x"}),
+    Route("POST", f"{_ACTIONS}/suppressions_export/invoke", "suppression", "read"),
     Route("GET", "{suppression}", "suppression", "read"),
     Route("DELETE", "{suppression}", "suppression", "delete"),
     Route("GET", "{domain}/dkim_keys/", "dkim_key", "read"),

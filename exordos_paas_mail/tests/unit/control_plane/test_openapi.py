@@ -56,6 +56,10 @@ WEBHOOKS = INSTANCE + "/webhooks/"
 WEBHOOK = WEBHOOKS + "{MailWebhookUuid}"
 DELIVERIES = WEBHOOK + "/deliveries/"
 DELIVERY = DELIVERIES + "{MailWebhookDeliveryUuid}"
+SUPPRESSION_ACTIONS = {
+    f"{INSTANCE}/actions/suppressions_import/invoke": "Add suppressions, a line each",
+    f"{INSTANCE}/actions/suppressions_export/invoke": "Get suppressions as a text, a line each",
+}
 WEBHOOK_ACTIONS = {
     f"{WEBHOOK}/actions/rotate_secret/invoke": "Make a new secret of a webhook",
     f"{WEBHOOK}/actions/test/invoke": "Send a test event to a webhook",
@@ -113,7 +117,8 @@ def test_the_document_lists_every_route_and_method(document: dict[str, tp.Any]) 
         QUEUE_DOMAINS: {"get"},
         OPERATIONS: {"get"},
         OPERATION: {"get"},
-        **{path: {"post"} for path in (*QUEUE_ACTIONS, *WEBHOOK_ACTIONS, *ACCOUNT_ACTIONS)},
+        **{path: {"post"} for path in (*QUEUE_ACTIONS, *WEBHOOK_ACTIONS)},
+        **{path: {"post"} for path in (*ACCOUNT_ACTIONS, *SUPPRESSION_ACTIONS)},
         WEBHOOKS: COLLECTION,
         WEBHOOK: RECORD,
         DELIVERIES: {"get"},
@@ -293,6 +298,7 @@ def test_operations_are_told_in_plain_words(document: dict[str, tp.Any]) -> None
         (OPERATION, "get"): "Get an operation",
         **{(path, "post"): summary for path, summary in QUEUE_ACTIONS.items()},
         **{(path, "post"): summary for path, summary in WEBHOOK_ACTIONS.items()},
+        **{(path, "post"): summary for path, summary in SUPPRESSION_ACTIONS.items()},
         (DELIVERIES, "get"): "List deliveries",
         (DELIVERY, "get"): "Get a delivery",
         **{(path, "post"): summary for path, summary in ACCOUNT_ACTIONS.items()},

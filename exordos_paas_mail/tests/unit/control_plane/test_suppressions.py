@@ -12,7 +12,7 @@ import uuid as sys_uuid
 import pytest
 
 from exordos_paas_mail import utils
-from exordos_paas_mail.codecs import log_ids, node_documents, suppressions
+from exordos_paas_mail.codecs import log_ids, node_documents, suppression_lists, suppressions
 from exordos_paas_mail.control_plane.documents import writer
 from exordos_paas_mail.control_plane.events import suppressing
 from exordos_paas_mail.control_plane.records import suppression_rows
@@ -371,6 +371,66 @@ def test_no_other_project_sees_or_writes_them(world: World) -> None:
     assert world.api.refused("GET", elsewhere)[0] == 404
     assert world.api.refused("DELETE", elsewhere)[0] == 404
     assert world.listed() == [BOB]
+
+
+def act(world: World, name: str, body: tp.Any = None) -> tp.Any:
+    return world.api.call("POST", f"{world.stage.path}/actions/suppressions_{name}/invoke", body)
+
+
+def test_a_list_is_taken_in_line_by_line(world: World) -> None:
+    world.api.post(world.path, {"address": BOB})
+    text = (
+        "# a comment\r\n\r\nBob@elsewhere.example\r\na@one.example,COMPLAINT\nnobody\n"
+        "b@one.example,,2999-01-31T12:00:00Z\nc@one.example,BORED\nA@one.example\n"
+        "d@one.example,MANUAL,2020-01-31T12:00:00Z\ne@one.example,MANUAL,,x\n"
+    )
+    answer = act(world, "import", {"text": text, "reason": "HARD_BOUNCE"})
+    assert (answer.status_code, answer.json["status"]) == (200, "DONE"), answer.text
+    result = answer.json["result"]
+    assert {number: why.partition(" must")[0] for number, why in result["failed"].items()} == {
+        "5": "must be an address local@domain of at most 254 characters",
+        "7": "reason",
+        "9": "expires_at",
+        "10": "must be address,reason,expires_at",
+    }
+    assert (result["count"], result["existing"], result["failed_count"]) == (2, 1, 4)
+    found = {each["address"]: each for each in world.api.get(world.path)}
+    assert {address: each["reason"] for address, each in found.items()} == {
+        BOB: "MANUAL",
+        "a@one.example": "HARD_BOUNCE",
+        "b@one.example": "HARD_BOUNCE",
+    }
+    assert found["b@one.example"]["expires_at"].startswith("2999-01-31T12:00:00")
+    assert len([e for entries in world.told().values() for e in entries]) == 3
+    assert world.api.get(f"{world.stage.path}/operations/{answer.json['uuid']}") == answer.json
+
+
+def test_a_list_that_is_too_long_is_refused(world: World) -> None:
+    for body in ({}, {"text": ""}, {"text": 7}, {"text": "\n" * 10_001}, {"text": "\x00"}):
+        assert act(world, "import", body).status_code == 400
+    assert act(world, "import", {"text": "a@b.example", "reason": 7}).status_code == 400
+    assert act(world, "import", {"text": "a@b.example", "account": 7}).status_code == 400
+    stranger = str(sys_uuid.uuid4())
+    assert act(world, "import", {"text": "a@b.example", "account": stranger}).status_code == 400
+    assert world.listed() == []
+
+
+def test_what_is_exported_can_be_imported(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "".join(f"a{n}@one.example,COMPLAINT,2999-01-31T12:00:00Z\n" for n in range(25))
+    assert act(world, "import", {"text": text}).json["result"]["count"] == 25
+    world.api.post(world.path, {"address": BOB, "account": world.account})
+    monkeypatch.setattr(suppression_lists, "LINES_MAX", 10)
+    told, after = "", None
+    for _ in range(3):
+        answer = act(world, "export", {"after": after} if after else None)
+        assert answer.content_type == "text/plain"
+        lines, _, after = answer.text.partition("# after: ")
+        told, after = told + lines, after.strip()
+        # What comes meanwhile is told, too, and nothing twice.
+    assert sorted(told.splitlines()) == sorted(text.splitlines())
+    assert after == ""
+    monkeypatch.setattr(suppression_lists, "LINES_MAX", 100)
+    assert act(world, "import", {"text": told}).json["result"]["existing"] == 25
 
 
 def test_there_is_room_for_so_many(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
