@@ -73,7 +73,8 @@ def start_gate(directory: pathlib.Path, *parts: str, **targets: str) -> subproce
     )
     make.chmod(0o755)
     return subprocess.Popen(
-        [GATE, *parts],
+        # As a shell starts what is to run in the background.
+        ["env", "--ignore-signal=INT", GATE, *parts],
         env={"PATH": f"{directory}:{os.environ['PATH']}", "TMPDIR": str(directory)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
