@@ -26,9 +26,10 @@ _MEMORY_SHARE: tp.Final = 8
 # crypt_gensalt(3)'s cost 9, half a second a login; each one more is twice that.
 MEMORY_MAX_MB: tp.Final = 256
 
-# What the account file has in the place of a hash for an account that has no password: it has
-# the cost of a usual one, and is no hash of anything.
-NO_PASSWORD: tp.Final = "$6$nopassword$*"  # noqa: S105 - there is none
+# What is in the place of a hash for an account that has no password, in the account file and
+# in the table: it has the cost of a usual one, is no hash of anything, and is a placeholder to
+# a release that knows of no account without a password.
+NO_PASSWORD: tp.Final = "$6$nopassword$none"  # noqa: S105 - there is none
 
 RULE: tp.Final = "must be a crypt(3) string such as $6$salt$hash, of a scheme that crypt verifies"
 

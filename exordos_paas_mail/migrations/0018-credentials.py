@@ -36,16 +36,11 @@ CREATE TABLE mail_credentials (
     "CREATE INDEX mail_credentials_instance_idx ON mail_credentials (instance)",
     "CREATE INDEX mail_credentials_new_idx ON mail_credentials (instance)"
     " WHERE active AND applied_at IS NULL",
-    # Null: nobody logs in to the account by a password.
-    "ALTER TABLE mail_accounts ALTER COLUMN password_hash DROP NOT NULL",
     "ALTER TABLE mail_messages ADD COLUMN credential TEXT NOT NULL DEFAULT ''",
     "COMMENT ON COLUMN mail_messages.credential IS 'the prefix of what it was sent with'",
 )
 DOWNGRADE = (
     "ALTER TABLE mail_messages DROP COLUMN credential",
-    # What a node has for an account without a password: no hash of anything.
-    "UPDATE mail_accounts SET password_hash = '$6$nopassword$*' WHERE password_hash IS NULL",
-    "ALTER TABLE mail_accounts ALTER COLUMN password_hash SET NOT NULL",
     "DROP TABLE IF EXISTS mail_credentials",
 )
 

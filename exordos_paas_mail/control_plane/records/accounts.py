@@ -53,7 +53,7 @@ class AccountRecord(base.Record, models.ModelWithProject, base.Stored):
     instance = relationships.relationship(instances.MailInstance, required=True, read_only=True)
     username = properties.property(fields.Username(), required=True, read_only=True)
     # None: its credentials are all that it can log in with.
-    password_hash = properties.property(types.AllowNone(fields.PasswordHash()), default=None)
+    password_hash = properties.property(fields.PasswordHashOrNone(), default=None)
     active = properties.property(fields.Boolean(), default=True)
     # None is what the instance's ``sender_policy`` says.
     senders = properties.property(types.AllowNone(fields.Senders()), default=None)
@@ -72,9 +72,9 @@ class AccountRecord(base.Record, models.ModelWithProject, base.Stored):
         """
         with utils.transaction(session) as active:
             rows = active.execute(
-                "SELECT username, coalesce(password_hash, %s) AS password_hash FROM mail_accounts"
+                "SELECT username, password_hash FROM mail_accounts"
                 " WHERE instance = %s AND active ORDER BY username",
-                (crypt_strings.NO_PASSWORD, str(instance_uuid)),
+                (str(instance_uuid),),
             ).fetchall()
         return [(row["username"], row["password_hash"]) for row in rows]
 

@@ -572,6 +572,23 @@ class PasswordHash(_WriteOnlySpec, _Normalised):
         return "PasswordHash"
 
 
+class PasswordHashOrNone(types.AllowNone):
+    """A crypt(3) string, or none: the table has what is no hash of anything then.
+
+    It has no null, for a release before, to which the control plane may go back,
+    cannot read one.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(PasswordHash())
+
+    def to_simple_type(self, value: tp.Any) -> tp.Any:
+        return super().to_simple_type(crypt_strings.NO_PASSWORD if value is None else value)
+
+    def from_simple_type(self, value: tp.Any) -> tp.Any:
+        return super().from_simple_type(None if value == crypt_strings.NO_PASSWORD else value)
+
+
 class Password(_WriteOnlySpec, _Normalised):
     """A password as its user types it, or its hash behind a Dovecot prefix."""
 

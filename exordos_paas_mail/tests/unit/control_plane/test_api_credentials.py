@@ -238,6 +238,11 @@ def test_a_password_is_taken_away_once_there_is_a_credential(
     stage.services.paas_pass()
     lines = node.target()["passwd"].splitlines()
     assert f"printer@mail.example.com:{crypt_strings.NO_PASSWORD}" in lines
+    # A release that knows of no such account has to read it.
+    with utils.transaction() as session:
+        query = "SELECT password_hash FROM mail_accounts WHERE username = 'printer'"
+        (row,) = session.execute(query).fetchall()
+    assert crypt_strings.parse(row["password_hash"])
     # It comes back as it came.
     api.patch(account, {"password_hash": api_client.HASH_2})
     stage.services.paas_pass()
