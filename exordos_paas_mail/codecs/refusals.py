@@ -40,7 +40,8 @@ _PHRASES: tp.Final = (
     (
         r"Restricted characters in address|names in ASCII only|which has no such mailbox"
         r"|takes no mail \(RFC 7505\)|does not exist|has no mail server that mail can go to"
-        r"|No mailbox here takes mail|There is no account|an account takes reports only",
+        r"|No mailbox here takes mail|There is no account|an account takes reports only"
+        r"|is suppressed since",
         Reason.RECIPIENT,
     ),
     (

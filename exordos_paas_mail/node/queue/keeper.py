@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+import pathlib
 import time
 import typing as tp
 
@@ -23,7 +24,6 @@ from exordos_paas_mail.node.queue import teller as teller_
 from exordos_paas_mail.node.queue import usage as usage_
 
 if tp.TYPE_CHECKING:
-    import pathlib
     import uuid
     from collections.abc import Callable, Container, Iterable, Mapping
 
@@ -74,7 +74,7 @@ class Keeper:
             node, self._journal, self._spool, self._suspended, finished
         )
         self._documents = holder_.Holder(api, directory)
-        self._scheduled = node.path(constants.QUEUE_SCHEDULED_FILE)
+        self._scheduled = directory / pathlib.PurePath(constants.QUEUE_SCHEDULED_FILE).name
         self._scheduler = scheduler_.Scheduler(node.begin_due_delivery)
         self._servers: dict[str, tuple[str, str]] = {}
         self._open: set[uuid.UUID] = set()

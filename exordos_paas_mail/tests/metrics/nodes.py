@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 import typing as tp
 import uuid
@@ -67,6 +68,8 @@ class Node:
         self._store.mkdir()
         self._figures = self.fake.path(constants.EVENT_FIGURES_FILE)
         self._figures.parent.mkdir(parents=True)
+        self.counts = True
+        """Whether somebody sees to the limits of its accounts."""
         self.free: int | None = None
         self.read_at: int | None = None
 
@@ -85,6 +88,11 @@ class Node:
     def tell(self, *lines: str) -> None:
         """Have exim log *lines*, the daemon count them and the keeper write the metrics."""
         stamp = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime())
+        if self.counts:
+            alive = self.fake.path(constants.POLICY_ALIVE_FILE)
+            alive.parent.mkdir(parents=True, exist_ok=True)
+            alive.touch()
+            os.utime(alive, (time.time() - self._slow,) * 2)
         with self._clock(), mock.patch.object(recorder, "FLUSH_PERIOD", 0.0):
             reader = recorder.Recorder(self._log, self._store, lambda: 2**40)
             with self._log.open("a") as log:

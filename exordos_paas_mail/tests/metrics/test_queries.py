@@ -73,6 +73,8 @@ def fall_ill(node: nodes.Node) -> None:
     node.free = 300 * 2**20
     node.read_at = int((time.time() - 3600) * 1000)
     node.damage_store()
+    node.counts = False
+    node.fake.path(constants.POLICY_ALIVE_FILE).unlink()
 
 
 @pytest.fixture(scope="module")

@@ -182,6 +182,7 @@ def test_a_part_that_the_image_of_a_node_lacks_is_not_sent_and_told(stage: stage
         "senders": "*:domain\n.:1\n",
         "limits": "*:\n.:1\n",
         "credentials": "",
+        "holds": ".:0\n",
     }
     assert stage.shown("status", "error") == lost
     before = gservice.row_versions()

@@ -147,7 +147,7 @@ def test_what_is_not_the_nodes_is_deleted_and_nobody_waits_for_it(
     elif fault == "node":
         node = sys_uuid.uuid4()
     elif fault == "events":
-        raw = b'[{"at":1,"type":"unheard"}]'
+        raw = b'[{"at":"x","type":"accepted"}]'
     batch = event_batches.seal(key, node, stream, seq + (fault == "number"), raw)
     value = event_batches.render(batch._replace(seq=seq))
     if fault == "stream":

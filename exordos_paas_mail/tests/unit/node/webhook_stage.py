@@ -115,7 +115,12 @@ def receiving(
             self._number = receiver.connections
 
         def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
+            size = int(self.headers["Content-Length"])
+            body = self.rfile.read(size)
+            if len(body) < size:
+                # Whoever sends it was killed: this is no request.
+                self.close_connection = True
+                return
             address = self.request.getsockname()[0]
             request = Request(self.path, dict(self.headers), body, address, self._number)
             code, said = receiver.answer(request)
