@@ -27,7 +27,8 @@ if tp.TYPE_CHECKING:
 LOG = logging.getLogger(__name__)
 _SIZE_MAX: tp.Final = 64 * 2**20
 _CERTIFICATE_DAYS: tp.Final = 825
-# Local parts that get what their name says, so that queues and bounces can be seen.
+# Local parts that get what their name says, with and without a +tag, so that queues and
+# bounces can be seen.
 REFUSED: tp.Final = "refused"
 DEFERRED: tp.Final = "deferred"
 
@@ -49,9 +50,10 @@ class _Handler:
         local, _, domain = address.rpartition("@")
         if not local or not domain:
             return "501 5.1.3 Bad recipient address"
-        if local.lower() == REFUSED:
+        mailbox = local.lower().partition("+")[0]
+        if mailbox == REFUSED:
             return "550 5.1.1 No such mailbox"
-        if local.lower() == DEFERRED:
+        if mailbox == DEFERRED:
             return "451 4.2.1 Mailbox busy, try later"
         envelope.rcpt_tos.append(address)
         return "250 2.1.5 OK"

@@ -220,7 +220,12 @@ def test_starttls_is_offered_and_noted(internet: internet_process.Internet) -> N
 
 @pytest.mark.parametrize(
     ("recipient", "code"),
-    [("refused@example.net", 550), ("deferred@example.net", 451), ("nobody", 501)],
+    [
+        ("refused@example.net", 550),
+        ("Refused+tag@example.net", 550),
+        ("deferred@example.net", 451),
+        ("nobody", 501),
+    ],
 )
 def test_a_recipient_named_for_it_is_refused_or_deferred(
     internet: internet_process.Internet, recipient: str, code: int

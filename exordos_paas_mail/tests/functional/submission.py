@@ -26,6 +26,14 @@ _SECONDS: tp.Final = 30
 _CLIENT: tp.Final = "client.example.net"
 
 
+def unknown_mailbox() -> str:
+    """Return an address that the stand's exchanger refuses, and that nobody has written to.
+
+    The second message to one is the relay's to refuse: the address is suppressed.
+    """
+    return f"refused+{uuid.uuid4()}@example.net"
+
+
 def _context() -> ssl.SSLContext:
     # A relay makes its own certificate until its owner installs one.
     context = ssl.create_default_context()

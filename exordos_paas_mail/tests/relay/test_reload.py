@@ -157,6 +157,9 @@ def test_acknowledged_mail_survives_the_death_of_every_process(
     for thread in threads:
         thread.join()
     assert len(acknowledged) >= 30
+    if relay_.PANIC_LOG.exists():
+        # One that was just started outlives the process that it reports to by a moment.
+        relay.expect_panic(r"Failed writing transport result to pipe .*Broken pipe$|^$")
     relay.units.start()
     relay.run_queue()
     relay.wait_for_queue(0)
