@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import pathlib
 import pwd
 import subprocess
 import typing as tp
@@ -13,7 +14,6 @@ from exordos_paas_mail import constants
 from exordos_paas_mail.node.machine import errors
 
 if tp.TYPE_CHECKING:
-    import pathlib
     from collections.abc import Mapping, Sequence
 
 # systemctl waits for the jobs it starts; exim stalls for 30 s on a name server
@@ -57,6 +57,7 @@ class Delivery:
 class Services:
     """What a machine runs. Every method raises MachineError when a command fails."""
 
+    root: str
     exim_user: str
 
     def check_relay(self, configuration: pathlib.Path) -> None:
@@ -136,6 +137,7 @@ class Services:
 
     def bounce_messages(self, queue_ids: Sequence[str]) -> None:
         """End messages with a report to their sender, but for those that are being delivered."""
+        self._check_configured()
         self._run_as_exim("exim4", "-Mg", *queue_ids)
 
     def begin_delivery(self, queue_ids: Sequence[str]) -> Delivery:
@@ -146,12 +148,9 @@ class Services:
         """Have exim try messages, one after the other, where it does not know a later time."""
         return self._begin("exim4", "-Mc", *queue_ids)
 
-    def begin_queue_run(self) -> Delivery:
-        """Have exim try each message of the queue, as ``begin_due_delivery``."""
-        return self._begin("exim4", "-q")
-
     def _begin(self, *command: str) -> Delivery:
         """Begin a delivery, which nobody waits for."""
+        self._check_configured()
         try:
             return Delivery(
                 subprocess.Popen(
@@ -168,6 +167,11 @@ class Services:
         except OSError as error:
             words = " ".join(command[:2])
             raise errors.MachineError(f"{words}: {error.strerror}") from error
+
+    def _check_configured(self) -> None:
+        """Refuse to have exim deliver by the configuration of its distribution."""
+        if not pathlib.Path(f"{self.root}{constants.EXIM_CONFIG_FILE}").exists():
+            raise errors.MachineError("the relay is not configured yet")
 
     def _check_relay_runs(self) -> None:
         if failure := self.relay_failure():

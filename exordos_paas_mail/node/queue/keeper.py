@@ -146,7 +146,13 @@ class Keeper:
         self.refused_since = None
 
     def _schedule(self, *, looked: bool) -> None:
-        """Have what is due be tried. What comes of it is looked at once exim has written it."""
+        """Have what is due be tried. What comes of it is looked at once exim has written it.
+
+        Nothing is, as long as the relay is not configured: exim would go by the
+        configuration of its distribution, which bounces all mail for others.
+        """
+        if not self._node.exists(constants.EXIM_CONFIG_FILE):
+            return
         if tried := self._scheduler.turn():
             self._tried |= tried
             self._next_look = min(self._next_look, time.monotonic() + SETTLING_TIME)

@@ -127,9 +127,10 @@ def test_a_message_refused_at_its_destination_comes_back_as_a_signed_bounce(
     alice: provisioning.Account,
     internet: internet_client.Client,
 ) -> None:
-    composed = submission.message(alice.address, "refused@example.net")
+    nobody = submission.unknown_mailbox()
+    composed = submission.message(alice.address, nobody)
     with relay.logged_in(alice.address, alice.password) as client:
-        accepted = submission.transact(client, alice.address, "refused@example.net", composed)
+        accepted = submission.transact(client, alice.address, nobody, composed)
         assert accepted == ACCEPTED
     (facts,) = waiting.until(
         "the bounce",

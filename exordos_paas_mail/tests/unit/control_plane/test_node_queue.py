@@ -52,6 +52,9 @@ class Node:
         self.root = root
         self.store = root / constants.EVENTS_DIR.lstrip("/")
         self.store.mkdir(parents=True)
+        self.configuration = root / constants.EXIM_CONFIG_FILE.lstrip("/")
+        self.configuration.parent.mkdir(parents=True)
+        self.configuration.touch()
         self.api = status_api.StatusApi(endpoint, NODE, KEY)
         self.open()
 
@@ -114,6 +117,18 @@ def node(endpoint: str, tmp_path: pathlib.Path, clock: Clock) -> Iterator[Node]:
     node.keeper.close()
 
 
+def test_nothing_is_tried_before_the_relay_is_configured(node: Node) -> None:
+    """Exim has the configuration of its distribution then, which bounces all of it."""
+    node.configuration.unlink()
+    node.stage.write(A, BOB)
+    node.turn()
+    node.turn()
+    assert node.exim.begun == []
+    node.configuration.touch()
+    node.turn()
+    assert node.exim.begun == [[A]]
+
+
 def _command(node: Node, action: Action, *queue_ids: str, **more: tp.Any) -> Command:
     not_after = int(node.clock.now * 1000) + 300_000
     return Command(uuid.uuid4(), action, not_after, queue_ids, **more)
@@ -149,7 +164,6 @@ def test_what_is_apart_is_told_and_not_tried(node: Node) -> None:
     assert node.exim.begun == [[B]]
     held = holds.render([("alice", holds.Hold(holds.State.DELIVER, 1))], "tenant.example")
     file = node.exim.path(constants.HOLDS_FILE)
-    file.parent.mkdir(parents=True)
     file.write_text(held)
     deadline = time.perf_counter() + 10
     while not node.exim.tried:
