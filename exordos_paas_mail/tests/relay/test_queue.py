@@ -252,7 +252,6 @@ def keeper(queue: Queue, tmp_path: pathlib.Path) -> Iterator[keeper_.Keeper]:
     keeper = keeper_.Keeper(queue.node, api, tmp_path)
     yield keeper
     keeper.close()
-    pathlib.Path(constants.QUEUE_SCHEDULED_FILE).unlink(missing_ok=True)
 
 
 def keep(keeper: keeper_.Keeper, queue: Queue, seconds: float) -> None:
@@ -269,7 +268,7 @@ def keep(keeper: keeper_.Keeper, queue: Queue, seconds: float) -> None:
 
 
 def test_what_is_due_is_tried_and_nothing_else(
-    relay: relay_.Relay, queue: Queue, keeper: keeper_.Keeper
+    relay: relay_.Relay, queue: Queue, keeper: keeper_.Keeper, tmp_path: pathlib.Path
 ) -> None:
     name = submit(relay, LATER)
     queue.wait_for(lambda items: bool(items[name].attempts))
@@ -277,7 +276,7 @@ def test_what_is_due_is_tried_and_nothing_else(
     keep(keeper, queue, 13)
     # Neither tried, nor begun and put off again.
     assert len(relay.log_lines(f"{name} == ")) == 1
-    assert pathlib.Path(constants.QUEUE_SCHEDULED_FILE).exists()
+    assert (tmp_path / "scheduled").exists()
 
     relay.forget_counts()
     keeper._next_hints = 0.0
