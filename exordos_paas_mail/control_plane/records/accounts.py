@@ -20,6 +20,7 @@ from exordos_paas_mail.control_plane.records import (
     errors,
     fields,
     instances,
+    pairs,
     sender_rows,
 )
 
@@ -71,12 +72,13 @@ class AccountRecord(base.Record, models.ModelWithProject, base.Stored):
         these cost milliseconds; as models, seconds.
         """
         with utils.transaction(session) as active:
-            rows = active.execute(
-                "SELECT username, password_hash FROM mail_accounts"
-                " WHERE instance = %s AND active ORDER BY username",
+            found = pairs.select(
+                active,
+                "SELECT username AS key, password_hash AS value FROM mail_accounts"
+                " WHERE instance = %s AND active",
                 (str(instance_uuid),),
-            ).fetchall()
-        return [(row["username"], row["password_hash"]) for row in rows]
+            )
+        return sorted(found)
 
     # The field that a client said the hash in.
     _secret_field: str = "password_hash"  # noqa: S105 - a name

@@ -7,7 +7,7 @@ from __future__ import annotations
 import typing as tp
 
 from exordos_paas_mail.codecs import senders
-from exordos_paas_mail.control_plane.records import errors
+from exordos_paas_mail.control_plane.records import errors, pairs
 
 # Of one instance. The whole file travels with each change of an account: beside 10,000 accounts
 # so many make a change and its report cost 1.5 times what they cost without, ten times as many
@@ -62,10 +62,11 @@ def naming(session: tp.Any, instance: tp.Any, domain: str) -> int:
 
 def lines(session: tp.Any, instance: tp.Any) -> list[tuple[str, str]]:
     """Return (username, ``senders.line``) of each active account that has entries of its own."""
-    rows = session.execute(
-        'SELECT username, (SELECT string_agg(DISTINCT e COLLATE "C", \';\' ORDER BY e COLLATE "C")'
-        " FROM unnest(senders) e) AS line FROM mail_accounts"
+    return pairs.select(
+        session,
+        "SELECT username AS key,"
+        ' (SELECT string_agg(DISTINCT e COLLATE "C", \';\' ORDER BY e COLLATE "C")'
+        " FROM unnest(senders) e) AS value FROM mail_accounts"
         " WHERE instance = %s AND active AND senders IS NOT NULL",
         (str(instance),),
-    ).fetchall()
-    return [(row["username"], row["line"]) for row in rows]
+    )
