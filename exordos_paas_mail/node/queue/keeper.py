@@ -153,12 +153,13 @@ class Keeper:
         """
         if not self._node.exists(constants.EXIM_CONFIG_FILE):
             return
+        if looked:
+            # Before what has ended is taken note of: this look has not seen what came of it.
+            self._scheduler.start(time.time(), time.monotonic())
+            self._scheduled.touch()
         if tried := self._scheduler.turn():
             self._tried |= tried
             self._next_look = min(self._next_look, time.monotonic() + SETTLING_TIME)
-        if looked:
-            self._scheduler.start(time.time(), time.monotonic())
-            self._scheduled.touch()
 
     def _ask(self) -> None:
         """Speak to the control plane: fetch commands, and tell what is due."""
@@ -204,11 +205,13 @@ class Keeper:
         changed |= deferred | (self._tried & self._spool.messages.keys())
         held, young = dict(self._suspended.now(now)), self._spool.young
         differs = bool(changed) or held != self._held or young != self._young
-        if deferred or self._tried:
-            # exim writes when it tries again after the line of its log: by the next look.
+        if self._tried:
             self._next_hints = min(self._next_hints, self._hints_may)
         self._tried = set()
         changed |= self._put_off(self._read_hints()) | self._of_servers(self._learn(deferred))
+        if deferred:
+            # exim writes when it tries again after the line of its log: by the next look.
+            self._next_hints = min(self._next_hints, self._hints_may)
         if held != self._held:
             changed |= self._spool.messages.keys()
         self._held, self._young = held, young
@@ -257,20 +260,22 @@ class Keeper:
 
     def _of_servers(self, domains: Container[str]) -> set[str]:
         """Return the messages to *domains*."""
+        if not domains:
+            return set()
         return {
             queue_id
             for queue_id, message in self._spool.messages.items()
-            if domains
-            and any(one.rpartition("@")[2].lower() in domains for one in message.recipients)
+            if any(one.rpartition("@")[2].lower() in domains for one in message.recipients)
         }
 
     def _put_off(self, keys: Container[str]) -> set[str]:
         """Return the messages that hints of *keys* are about."""
+        if not keys:
+            return set()
         return {
             queue_id
             for queue_id, message in self._spool.messages.items()
-            if keys
-            and listing_.is_put_off_by(keys, message, self._attempts.of(queue_id), self._servers)
+            if listing_.is_put_off_by(keys, message, self._attempts.of(queue_id), self._servers)
         }
 
     def _read_hints(self) -> set[str]:
