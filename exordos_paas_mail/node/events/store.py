@@ -21,6 +21,7 @@ import uuid
 import zlib
 
 from exordos_paas_mail.codecs import event_batches, event_figures, mail_events
+from exordos_paas_mail.node import databases
 from exordos_paas_mail.node.events import deferrals as deferrals_
 from exordos_paas_mail.node.events import follower
 
@@ -354,10 +355,7 @@ def open_or_renew(directory: pathlib.Path) -> tuple[Store, str]:
         return Store(directory), ""
     except DamagedError as error:
         why = str(error)
-    stamp = time.time_ns()
-    for path in directory.glob(f"{FILE_NAME}*"):
-        if ".aside-" not in path.name:
-            path.rename(path.with_name(f"{path.name}.aside-{stamp}"))
+    databases.move_aside(directory, FILE_NAME)
     return Store(directory), why
 
 

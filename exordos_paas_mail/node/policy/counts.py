@@ -8,11 +8,10 @@ has lost nothing. A power cut may take back some seconds.
 
 from __future__ import annotations
 
-import sqlite3
-import time
 import typing as tp
 
 from exordos_paas_mail.codecs import limits, windows
+from exordos_paas_mail.node import databases
 
 if tp.TYPE_CHECKING:
     import pathlib
@@ -27,7 +26,6 @@ _CORRECTION: tp.Final = windows.HOUR
 _KEPT: tp.Final = 62 * windows.DAY
 # Seconds for another process to be done with the file: nothing is counted meanwhile.
 _PATIENCE: tp.Final = 0.5
-_VERSION: tp.Final = 1
 _SCHEMA: tp.Final = """
 CREATE TABLE counts (
     login TEXT PRIMARY KEY,
@@ -37,8 +35,12 @@ CREATE TABLE counts (
     day INTEGER NOT NULL,
     month INTEGER NOT NULL,
     told INTEGER NOT NULL
-) WITHOUT ROWID
+) WITHOUT ROWID;
 """
+# A process that is killed loses nothing by it, and no message waits for the disk.
+_DATABASE: tp.Final = databases.Database(
+    FILE_NAME, 1, _SCHEMA, synchronous="NORMAL", timeout=_PATIENCE
+)
 
 
 class Count(tp.NamedTuple):
@@ -72,17 +74,7 @@ class Counts:
     """
 
     def __init__(self, directory: pathlib.Path) -> None:
-        path = directory / FILE_NAME
-        try:
-            self._db = _opened(path)
-        except sqlite3.DatabaseError as error:
-            if isinstance(error, sqlite3.OperationalError):
-                raise
-            stamp = time.time_ns()
-            for damaged in directory.glob(f"{FILE_NAME}*"):
-                if ".aside-" not in damaged.name:
-                    damaged.rename(damaged.with_name(f"{damaged.name}.aside-{stamp}"))
-            self._db = _opened(path)
+        self._db = _DATABASE.opened(directory)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -115,29 +107,3 @@ class Counts:
     def forget(self, now: int) -> None:
         """Forget logins that have counted nothing for two months."""
         self._db.execute("DELETE FROM counts WHERE at < ?", (now - _KEPT,))
-
-
-def _opened(path: pathlib.Path) -> sqlite3.Connection:
-    # Transactions are ours to begin.
-    db = sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None)
-    try:
-        _prepare(db)
-    except sqlite3.Error:
-        db.close()
-        raise
-    return db
-
-
-def _prepare(db: sqlite3.Connection) -> None:
-    db.execute("PRAGMA journal_mode = WAL")
-    # A process that is killed loses nothing by it, and no message waits for the disk.
-    db.execute("PRAGMA synchronous = NORMAL")
-    db.execute("PRAGMA journal_size_limit = 1048576")
-    ((version,),) = db.execute("PRAGMA user_version").fetchall()
-    if version == 0:
-        db.execute("BEGIN IMMEDIATE")
-        db.execute(_SCHEMA)
-        db.execute(f"PRAGMA user_version = {_VERSION}")
-        db.execute("COMMIT")
-    elif version != _VERSION:
-        raise sqlite3.DatabaseError(f"the counts are of version {version}")

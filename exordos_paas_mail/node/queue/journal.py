@@ -4,12 +4,11 @@
 
 from __future__ import annotations
 
-import sqlite3
-import time
 import typing as tp
 import uuid as sys_uuid
 
 from exordos_paas_mail.codecs import queue_reports
+from exordos_paas_mail.node import databases
 
 if tp.TYPE_CHECKING:
     import pathlib
@@ -19,12 +18,15 @@ FILE_NAME: tp.Final = "queue.sqlite"
 KEPT: tp.Final = 3_600_000
 """Milliseconds that a command is remembered after its end: clocks are not one."""
 
-_VERSION = 1
 _SCHEMA = """
 CREATE TABLE state (revision INTEGER NOT NULL);
 CREATE TABLE commands (id TEXT PRIMARY KEY, not_after INTEGER NOT NULL, result BLOB);
 INSERT INTO state (revision) VALUES (0);
 """
+# What was begun must be known after a power cut.
+_DATABASE: tp.Final = databases.Database(
+    FILE_NAME, 1, _SCHEMA, synchronous="FULL", isolation_level="DEFERRED"
+)
 
 
 class Journal:
@@ -35,17 +37,7 @@ class Journal:
     """
 
     def __init__(self, directory: pathlib.Path) -> None:
-        path = directory / FILE_NAME
-        try:
-            self._db = _opened(path)
-        except sqlite3.DatabaseError as error:
-            if isinstance(error, sqlite3.OperationalError):
-                raise
-            stamp = time.time_ns()
-            for damaged in directory.glob(f"{FILE_NAME}*"):
-                if ".aside-" not in damaged.name:
-                    damaged.rename(damaged.with_name(f"{damaged.name}.aside-{stamp}"))
-            self._db = _opened(path)
+        self._db = _DATABASE.opened(directory)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -92,23 +84,6 @@ class Journal:
         """Forget commands that are over for long."""
         with self._db:
             self._db.execute("DELETE FROM commands WHERE not_after < ?", (now - KEPT,))
-
-
-def _opened(path: pathlib.Path) -> sqlite3.Connection:
-    db = sqlite3.connect(path)
-    try:
-        db.execute("PRAGMA journal_mode = WAL")
-        # What was begun must be known after a power cut.
-        db.execute("PRAGMA synchronous = FULL")
-        ((version,),) = db.execute("PRAGMA user_version")
-        if version == 0:
-            db.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {_VERSION}; COMMIT;")
-        elif version != _VERSION:
-            raise sqlite3.DatabaseError(f"{path} is of version {version}")
-    except sqlite3.Error:
-        db.close()
-        raise
-    return db
 
 
 def _packed(result: queue_reports.Result) -> bytes:

@@ -11,12 +11,11 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-import sqlite3
-import time
 import typing as tp
 import uuid as sys_uuid
 
 from exordos_paas_mail.codecs import webhook_reports
+from exordos_paas_mail.node import databases
 
 if tp.TYPE_CHECKING:
     import pathlib
@@ -24,7 +23,6 @@ if tp.TYPE_CHECKING:
 
 FILE_NAME: tp.Final = "webhooks.sqlite"
 
-_VERSION = 1
 _SCHEMA = """
 CREATE TABLE state (revision INTEGER NOT NULL, report BLOB);
 CREATE TABLE hooks (id TEXT PRIMARY KEY, standing BLOB NOT NULL) WITHOUT ROWID;
@@ -44,6 +42,8 @@ CREATE TABLE replays (id TEXT PRIMARY KEY, replay BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE results (id TEXT PRIMARY KEY, error TEXT NOT NULL, count INTEGER NOT NULL);
 INSERT INTO state (revision) VALUES (0);
 """
+# What a power cut takes back is read, or sent, again.
+_DATABASE: tp.Final = databases.Database(FILE_NAME, 1, _SCHEMA, synchronous="NORMAL")
 
 
 @dataclasses.dataclass
@@ -112,17 +112,7 @@ class Outbox:
     """
 
     def __init__(self, directory: pathlib.Path) -> None:
-        path = directory / FILE_NAME
-        try:
-            self._db = _opened(path)
-        except sqlite3.DatabaseError as error:
-            if isinstance(error, sqlite3.OperationalError):
-                raise
-            stamp = time.time_ns()
-            for damaged in directory.glob(f"{FILE_NAME}*"):
-                if ".aside-" not in damaged.name:
-                    damaged.rename(damaged.with_name(f"{damaged.name}.aside-{stamp}"))
-            self._db = _opened(path)
+        self._db = _DATABASE.opened(directory)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -244,22 +234,3 @@ def _loaded(kind: type[_Kept], text: str) -> _Kept:
     """Return the record of *text*; what a later release has put into it is passed over."""
     known = {field.name for field in dataclasses.fields(kind)}
     return kind(**{name: value for name, value in json.loads(text).items() if name in known})
-
-
-def _opened(path: pathlib.Path) -> sqlite3.Connection:
-    # Transactions are ours to begin.
-    db = sqlite3.connect(path, isolation_level=None)
-    try:
-        db.execute("PRAGMA journal_mode = WAL")
-        # What a power cut takes back is read, or sent, again.
-        db.execute("PRAGMA synchronous = NORMAL")
-        db.execute("PRAGMA journal_size_limit = 1048576")
-        ((version,),) = db.execute("PRAGMA user_version")
-        if version == 0:
-            db.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {_VERSION}; COMMIT;")
-        elif version != _VERSION:
-            raise sqlite3.DatabaseError(f"{path} is of version {version}")
-    except sqlite3.Error:
-        db.close()
-        raise
-    return db
