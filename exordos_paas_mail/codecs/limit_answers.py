@@ -63,8 +63,10 @@ def stopped(
     """Return the answer for a recipient that a limit, *reached*, is against."""
     whose = login if reached.scope == limit_signals.ACCOUNT else "all accounts together"
     seconds = max(1, -(-(reached.until - now) // 1000))
+    recipients = "1 recipient" if reached.limit == 1 else f"{reached.limit} recipients"
+    each = "an hour" if reached.period == "hour" else f"a {reached.period}"
     said = (
-        f"The limit of {reached.limit} recipients a {reached.period} of {whose} is reached:"
+        f"The limit of {recipients} {each} of {whose} is reached:"
         f" the next is taken in {seconds} s, at {windows.text(reached.until)}"
     )
     return f'do=stop said="{said}"{_signals(signals)}'

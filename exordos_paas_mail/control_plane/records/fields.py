@@ -254,6 +254,21 @@ class Recipient(_Normalised):
         super().__init__(suppressions.normalise, 320, "bob@elsewhere.example")
 
 
+def _spelled_once(values: tp.Sequence[tp.Any], normalise: tp.Callable[[tp.Any], str]) -> list[str]:
+    """Return *values* in their one spelling; RuleError names one that is none, or twice there."""
+    found: list[str] = []
+    for number, value in enumerate(values, start=1):
+        try:
+            spelled = normalise(value)
+        except rules.RuleError as error:
+            raise rules.RuleError(f"entry {number}: {error}") from None
+        if spelled in found:
+            first = found.index(spelled) + 1
+            raise rules.RuleError(f"entry {number}: is the same as entry {first}")
+        found.append(spelled)
+    return found
+
+
 class Senders(types.TypedList):
     """What an account may send as: 1 to 100 entries, in their one spelling."""
 
@@ -264,17 +279,7 @@ class Senders(types.TypedList):
         """Return the entries of *value*; RuleError names one that is none, or is there twice."""
         if not isinstance(value, list) or not 1 <= len(value) <= senders.ENTRIES_MAX:
             raise rules.RuleError(f"must be null, or a list of 1 to {senders.ENTRIES_MAX} entries")
-        entries: list[str] = []
-        for number, entry in enumerate(value, start=1):
-            try:
-                normalised = senders.normalise(entry)
-            except rules.RuleError as error:
-                raise rules.RuleError(f"entry {number}: {error}") from None
-            if normalised in entries:
-                first = entries.index(normalised) + 1
-                raise rules.RuleError(f"entry {number}: is the same as entry {first}")
-            entries.append(normalised)
-        return entries
+        return _spelled_once(value, senders.normalise)
 
     @property
     def example(self) -> list[str]:
@@ -292,17 +297,7 @@ class Networks(types.TypedList):
         """Return the networks of *value*; RuleError names one that is none, or is there twice."""
         if not isinstance(value, list) or len(value) > credentials.NETWORKS_MAX:
             raise rules.RuleError(f"must be a list of {credentials.NETWORKS_MAX} networks at most")
-        found: list[str] = []
-        for number, entry in enumerate(value, start=1):
-            try:
-                network = networks.normalise(entry)
-            except rules.RuleError as error:
-                raise rules.RuleError(f"entry {number}: {error}") from None
-            if network in found:
-                first = found.index(network) + 1
-                raise rules.RuleError(f"entry {number}: is the same as entry {first}")
-            found.append(network)
-        return found
+        return _spelled_once(value, networks.normalise)
 
     @property
     def example(self) -> list[str]:

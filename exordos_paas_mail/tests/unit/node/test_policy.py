@@ -77,7 +77,7 @@ def test_all_accounts_together_have_what_the_instance_has(stage: Stage) -> None:
     stage.limit({"recipients_per_hour": 6}, alice={"recipients_per_hour": 4})
     assert (stage.passes(9), stage.passes(9, BOB), stage.passes(1, "c@example.com")) == (4, 2, 0)
     assert stage.take(BOB) == (
-        'do=stop said="The limit of 6 recipients a hour of all accounts together is reached:'
+        'do=stop said="The limit of 6 recipients an hour of all accounts together is reached:'
         ' the next is taken in 3600 s, at 2026-11-26T13:00:00Z"'
     )
 
@@ -85,7 +85,7 @@ def test_all_accounts_together_have_what_the_instance_has(stage: Stage) -> None:
 def test_what_is_told_is_the_limit_that_ends_last(stage: Stage) -> None:
     stage.limit({}, alice={"recipients_per_minute": 1, "recipients_per_day": 1})
     stage.take()
-    assert "1 recipients a day of alice@example.com" in stage.take()
+    assert "1 recipient a day of alice@example.com" in stage.take()
 
 
 def test_a_recipient_that_was_stopped_is_not_counted(stage: Stage) -> None:
