@@ -9,8 +9,9 @@ import typing as tp
 from restalchemy.dm import properties, types
 
 from exordos_paas_mail.codecs import password_hashes
-from exordos_paas_mail.control_plane.declared import base, sealing
+from exordos_paas_mail.control_plane.declared import base
 from exordos_paas_mail.control_plane.records import accounts, fields
+from exordos_paas_mail.control_plane.runtime import sealing
 
 if tp.TYPE_CHECKING:
     from gcl_sdk.agents.universal.dm import models as ua_models

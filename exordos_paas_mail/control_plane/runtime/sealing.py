@@ -1,10 +1,10 @@
 # SPDX-FileCopyrightText: 2026 The mailaas authors
 # SPDX-License-Identifier: Apache-2.0
-"""Encrypted envelopes of declared passwords; the key is a file, not in the database.
+"""Encrypted envelopes of what the control plane keeps; the key is a file, not in the database.
 
-A manifest declares a password in plaintext, and the platform compares what it
-declared with what the plugin reports, for as long as the element lives. The
-plaintext has to be answered, so it is kept, but not where the accounts are.
+A secret that has to be told again, a password to the element manager or a private key
+to a node, is kept, but not where everything else is: a dump of the database has
+envelopes alone.
 """
 
 from __future__ import annotations
