@@ -35,10 +35,16 @@ def run(
         capture_output=True,
         text=True,
     )
-    if check and done.returncode:
-        words = (done.stderr or done.stdout).strip().splitlines()[-5:]
-        raise CommandError(f"{' '.join(command)}: exit {done.returncode}: {' | '.join(words)}")
+    if check:
+        require_success(done)
     return done
+
+
+def require_success(done: subprocess.CompletedProcess[str]) -> None:
+    """Raise CommandError unless *done*, a command that ran here, exited with 0."""
+    if done.returncode:
+        words = (done.stderr or done.stdout).strip().splitlines()[-5:]
+        raise CommandError(f"{' '.join(done.args)}: exit {done.returncode}: {' | '.join(words)}")
 
 
 def succeeds(*command: str) -> bool:

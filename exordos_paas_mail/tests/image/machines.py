@@ -13,19 +13,27 @@ from __future__ import annotations
 import base64
 import contextlib
 import os
+import pathlib
 import shlex
 import socket
 import subprocess
 import time
-import typing as tp
 
 from imaging import commands
 
-if tp.TYPE_CHECKING:
-    import pathlib
-
-_BOOT_SECONDS = 420
+# Of the machine's own time; see _Clock.
+_BOOT_SECONDS = 420.0
 _STOP_SECONDS = 90
+# ssh(1): its own status where it does not get there.
+_NO_CONNECTION = 255
+# What the manager says of itself (systemctl(1), is-system-running) before the boot is over.
+_UNDER_WAY = ("initializing", "starting")
+_OVER = ("running", "degraded", "maintenance", "stopping", "offline", "unknown")
+# Of the manager's own socket: is-system-running asks by the system bus, which comes later.
+_STATE = """
+systemctl show --property=SystemState --value
+systemctl list-jobs --plain --no-legend
+"""
 _GUEST_PORTS = (22, 25, 465, 587)
 # Without KVM by default: a machine may show one that no guest runs on.
 _ACCELERATOR = os.environ.get("MAILAAS_VM_ACCELERATOR", "tcg,thread=multi")
@@ -38,6 +46,38 @@ AGENT_KEY = "/var/lib/exordos/universal_agent/private_key"
 def agent_key() -> str:
     """Return a new key as Core writes it."""
     return base64.b64encode(os.urandom(32)).decode()
+
+
+class NoWayInError(RuntimeError):
+    """SSH did not get into the machine; the message is what it says."""
+
+
+class BootError(RuntimeError):
+    """A boot did not end as it should; the message says where it is, and what the machine said."""
+
+
+class _Clock:
+    """A process's own time: what it waits for a processor of this machine does not count.
+
+    An emulated machine needs minutes of a processor, and others may want it as well.
+    """
+
+    def __init__(self, pid: int) -> None:
+        self._threads = pathlib.Path(f"/proc/{pid}/task")
+        self._begun = time.monotonic()
+        self._waited = self._waiting()
+
+    def seconds(self) -> float:
+        """Return the seconds since the clock was made."""
+        return time.monotonic() - self._begun - (self._waiting() - self._waited)
+
+    def _waiting(self) -> float:
+        # Of the thread that waited longest, in ns (Documentation/scheduler/sched-stats.rst).
+        longest = 0
+        for thread in self._threads.iterdir():
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it ended meanwhile
+                longest = max(longest, int((thread / "schedstat").read_text().split()[1]))
+        return longest / 1e9
 
 
 def _free_port() -> int:
@@ -94,7 +134,7 @@ class Machine:
             self._process = subprocess.Popen(
                 [
                     *("qemu-system-x86_64", "-accel", _ACCELERATOR, "-machine", "q35"),
-                    *("-cpu", "max", "-smp", "2", "-m", "1024"),
+                    *("-cpu", "max,la57=off", "-smp", "2", "-m", "1024"),
                     *("-display", "none", "-monitor", "none", "-no-reboot"),
                     *("-serial", f"file:{self._home / 'console.log'}"),
                     *("-drive", f"file={self._home / 'root.qcow2'},if=virtio,format=qcow2"),
@@ -111,27 +151,29 @@ class Machine:
                 stdout=log,
                 stderr=log,
             )
-        end = time.monotonic() + _BOOT_SECONDS
-        while True:
-            if self._process.poll() is not None:
-                raise RuntimeError((self._home / "qemu.log").read_text())
-            with contextlib.suppress(commands.CommandError, subprocess.TimeoutExpired):
-                self.run("true")
-                break
-            if time.monotonic() > end:
-                raise TimeoutError(f"no way in: {self._last_words()}")
+        clock = _Clock(self._process.pid)
+        while (state := self._state()) not in _OVER:
+            if clock.seconds() > _BOOT_SECONDS:
+                raise BootError(f"no boot that is over: {state}\n{self._last_words()}")
             time.sleep(1)
-        state = self.run("systemctl", "is-system-running", "--wait", check=False).strip()
         if state != "running":
-            failed = self.run("systemctl", "--failed", "--plain", "--no-legend")
-            raise RuntimeError(f"the boot ended {state}: {failed}")
+            failed = self.run(
+                *("systemctl", "status", "--state=failed", "--no-pager", "--full", "--lines=20"),
+                check=False,
+            )
+            raise BootError(f"the boot ended {state}:\n{failed}\n{self._last_words()}")
 
     def shut_down(self) -> None:
         """Power the machine off in order."""
         assert self._process is not None
         # The connection ends with the machine.
-        self.run("systemctl", "poweroff", check=False)
-        self._process.wait(_STOP_SECONDS)
+        with contextlib.suppress(NoWayInError):
+            self.run("systemctl", "poweroff")
+        clock = _Clock(self._process.pid)
+        while self._process.poll() is None:
+            if clock.seconds() > _STOP_SECONDS:
+                raise BootError(f"it does not end\n{self._last_words()}")
+            time.sleep(1)
         self._process = None
 
     def destroy(self) -> None:
@@ -141,19 +183,45 @@ class Machine:
             self._process.wait()
 
     def run(self, *command: str, stdin: str = "", check: bool = True) -> str:
-        """Run *command* in the machine as root, return its output."""
-        return commands.run(
-            *("ssh", "-q", "-p", str(self.ports[22]), "-i", str(self._key)),
+        """Run *command* in the machine as root, return its output.
+
+        Raises NoWayInError, and CommandError when the command fails, unless *check* is off.
+        """
+        done = commands.run(
+            *("ssh", "-p", str(self.ports[22]), "-i", str(self._key), "-o", "LogLevel=ERROR"),
             *("-o", "BatchMode=yes", "-o", "ConnectTimeout=20"),
             *("-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null"),
+            # One log-in for all, which costs an emulated machine seconds; it ends with the machine.
+            *("-o", "ControlMaster=auto", "-o", "ControlPersist=yes"),
+            *("-o", f"ControlPath={self._home / 'ssh-%p'}"),
             *(f"root@{self.host}", "--", shlex.join(command)),
             stdin=stdin,
-            check=check,
+            check=False,
             timeout=180,
-        ).stdout
+        )
+        if done.returncode == _NO_CONNECTION:
+            raise NoWayInError(done.stderr.strip())
+        if check:
+            commands.require_success(done)
+        return done.stdout
+
+    def _state(self) -> str:
+        """Return one of _OVER, or what keeps the boot from being over."""
+        assert self._process is not None
+        if self._process.poll() is not None:
+            raise BootError(f"QEMU ended: {(self._home / 'qemu.log').read_text()}")
+        try:
+            state, *jobs = self.run("sh", "-ec", _STATE).splitlines()
+        except (NoWayInError, subprocess.TimeoutExpired) as error:
+            return f"no way in: {error}"
+        except commands.CommandError as error:
+            return f"systemd does not answer: {error}"
+        running = [job.split()[1] for job in jobs if job.endswith(" running")]
+        return f"{state}: {', '.join(running)}" if state in _UNDER_WAY else state
 
     def _last_words(self) -> str:
-        return (self._home / "console.log").read_text(errors="replace")[-2000:]
+        said = (self._home / "console.log").read_text(errors="replace")
+        return f"the console's last words:\n{said[-2000:]}"
 
 
 def unpack(compressed: pathlib.Path, home: pathlib.Path) -> pathlib.Path:
