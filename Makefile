@@ -25,7 +25,7 @@ PACKAGES_DEMO := curl libnet-ssleay-perl swaks
 # named-checkzone is bind9-utils'.
 PACKAGES_TEST := bind9-utils curl jq openssl
 PACKAGES_METRICS := prometheus prometheus-node-exporter
-PACKAGES_STAND := iproute2 mmdebstrap rsync systemd-container util-linux zstd
+PACKAGES_STAND := iproute2 mmdebstrap pebble rsync systemd-container util-linux zstd
 PACKAGES_DISK := $(PACKAGES_STAND) e2fsprogs fdisk
 PACKAGES_VM := openssh-client qemu-system-x86 qemu-utils zstd
 PACKAGES_LINT := shellcheck shfmt

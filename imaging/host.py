@@ -17,7 +17,7 @@ import typing as tp
 
 from imaging import commands
 
-_CA_BUNDLE: tp.Final = pathlib.Path("/etc/ssl/certs/ca-certificates.crt")
+MACHINE_CA_BUNDLE: tp.Final = pathlib.Path("/etc/ssl/certs/ca-certificates.crt")
 _PIP_CONFIGS: tp.Final = tuple(
     pathlib.Path(path).expanduser()
     for path in ("~/.config/pip/pip.conf", "~/.pip/pip.conf", "/etc/pip.conf")
@@ -92,7 +92,7 @@ def binds() -> dict[str, pathlib.Path]:
     """Return the files a build sees of this machine: path inside -> path here."""
     seen = {
         "/etc/resolv.conf": pathlib.Path("/etc/resolv.conf").resolve(),
-        CA_BUNDLE: _CA_BUNDLE,
+        CA_BUNDLE: MACHINE_CA_BUNDLE,
     }
     for config in _PIP_CONFIGS:
         if config.exists():

@@ -23,7 +23,7 @@ from clients import exordos as exordos_client
 from clients import files, iam, waiting
 from imaging import exordos_cli, images
 from imaging.containers import nodes
-from stand import platform_layers, repository, settings
+from stand import platform_layers, repository, settings, trust
 
 if tp.TYPE_CHECKING:
     import pathlib
@@ -90,11 +90,19 @@ def up(site: sites.Site, made: settings.Settings) -> None:
         mac=_MAC,
         data=str(site.volumes / "core"),
         media={_CDROM: str(cdrom)},
+        files=trust.core_files(site),
     )
     machine = node(site, made)
     if machine.exists and machine.spec.layers != spec.layers:
         machine.reimage(spec.layers)
     machine.up(spec)
+
+
+def forget_authority(site: sites.Site, made: settings.Settings) -> None:
+    """Have Core, if it is up, introduce itself to a certificate authority that is new."""
+    machine = node(site, made)
+    if machine.is_up():
+        machine.exec("systemctl", "try-restart", "exordos-universal-agent.service")
 
 
 def administrator(site: sites.Site, made: settings.Settings) -> iam.Session:

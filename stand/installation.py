@@ -25,6 +25,7 @@ from stand import (
     platform_layers,
     repository,
     settings,
+    trust,
 )
 from stand.hypervisor import agent
 
@@ -74,7 +75,10 @@ def up(site: sites.Site, *, bare: bool = False) -> None:
     network.ensure(site)
     repository.ensure(site)
     outside.ensure(site, core.address(site))
-    progress("network, repository and the internet outside are up")
+    is_new = trust.ensure(site)
+    progress("network, repository, the internet outside and its certificate authority are up")
+    if is_new:
+        core.forget_authority(site, made)
     core.up(site, made)
     session = core.wait_ready(site, made)
     progress("Core answers")
@@ -157,6 +161,8 @@ def _write_environment(site: sites.Site, made: settings.Settings, address: str) 
         "METAPAAS_PROJECT_ID": constants.METAPAAS_PROJECT_ID,
         "EXORDOS_MAIL_CP_URL": f"http://{address}:8080",
         "EXORDOS_MAIL_INTERNET_URL": outside.url(site),
+        # What clients verify with that have no list of their own.
+        "SSL_CERT_FILE": str(trust.roots(site)),
         "EXORDOS_CLI": str(exordos_cli.ensure(lambda _: None)),
         "EXORDOS_MAIL_STAND": f"{sys.executable} -m stand",
     }
@@ -198,6 +204,7 @@ def parts(site: sites.Site) -> list[Part]:
         for process in (
             repository.process(site),
             outside.process(site, core.address(site)),
+            trust.process(site),
             agent.process(site),
         )
     ]
