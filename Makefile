@@ -289,10 +289,15 @@ test-image: venv ## The node image's scripts and units, booted under systemd-nsp
 	@tools/system-packages.sh $(PACKAGES_STAND)
 	@$(BIN)/pytest exordos_paas_mail/tests/image --ignore exordos_paas_mail/tests/image/test_machine.py
 
-.PHONY: test-vm
-test-vm: image ## The node image's disk, booted as a virtual machine; KVM is not needed (root)
+# The gate makes the image beside the stand, and boots it alone.
+.PHONY: test-machine
+test-machine: venv ## The disk in output/, booted as a virtual machine; KVM is not needed (root)
 	@tools/system-packages.sh $(PACKAGES_VM)
 	@$(BIN)/pytest exordos_paas_mail/tests/image/test_machine.py
+
+.PHONY: test-vm
+test-vm: image ## The node image's disk, made and booted (root)
+	@$(MAKE) --no-print-directory test-machine
 
 .PHONY: test-build
 test-build: wheel exim ## `make build` by Debian's packer and without KVM, and its disk booted (root)

@@ -30,7 +30,7 @@ PARTS = {
         "benchmark-webhooks",
     ],
     "relay": ["test-relay", "benchmark-relay"],
-    "image": ["test-image", "test-vm"],
+    "image": ["test-image", "image", "test-machine"],
     "stand": ["functional", "stand-down"],
 }
 # What one machine has no time for after all that.
@@ -41,7 +41,15 @@ EVERYTHING = [target for targets in PARTS.values() for target in targets]
 # In the order in which they begin; those of a lane by themselves.
 FIRST = ["lint", "typecheck"]
 STAND = ["functional", "stand-down"]
-OTHERS = ["test", "test-workflows", "test-metrics", "test-webhooks", "test-relay", "test-image"]
+OTHERS = [
+    "test",
+    "test-workflows",
+    "test-metrics",
+    "test-webhooks",
+    "test-relay",
+    "test-image",
+    "image",
+]
 ALONE = [
     "benchmark-agent",
     "benchmark-control-plane",
@@ -49,7 +57,7 @@ ALONE = [
     "benchmark-events",
     "benchmark-webhooks",
     "benchmark-relay",
-    "test-vm",
+    "test-machine",
 ]
 
 
