@@ -98,6 +98,10 @@ test-relay: venv ## The relay's configuration on its real exim4, in name spaces 
 	@tools/system-packages.sh $(PACKAGES_RELAY)
 	@exordos_paas_mail/tests/relay/enter.sh $(BIN)/pytest exordos_paas_mail/tests/relay
 
+.PHONY: benchmark-rest
+benchmark-rest: venv ## What lists of accounts cost the API, beside the platform's plain way; has bounds
+	@$(BIN)/pytest -qs --timeout 1200 --show-capture=no -p exordos_paas_mail.tests.unit.control_plane.conftest benchmarks/rest.py
+
 # By -m: by its path, the folder of a program is searched first, and benchmarks/dns.py found for dnspython.
 .PHONY: benchmark-agent
 benchmark-agent: venv ## What a settled pass of a node's agent costs, 10,000 and 100,000 accounts; has bounds

@@ -16,6 +16,7 @@ from restalchemy.common import contexts, exceptions
 from restalchemy.storage import exceptions as storage_exceptions
 
 from exordos_paas_mail.control_plane.api import decoding, packers, queries
+from exordos_paas_mail.control_plane.records import base as records
 from exordos_paas_mail.control_plane.records import errors
 
 decoding.install()
@@ -140,7 +141,8 @@ class OfParent(
                 for i in (given if isinstance(given, list) else [given])
             ):
                 self._refuse_another_parent()
-        return super().filter(parent_resource, filters, order_by=order_by)
+        with records.children_of(self.__pr_name__, parent_resource):
+            return super().filter(parent_resource, filters, order_by=order_by)
 
     def create(self, parent_resource: tp.Any, **kwargs: tp.Any) -> tp.Any:
         if kwargs.pop(self.__pr_name__, parent_resource).uuid != parent_resource.uuid:

@@ -1,12 +1,13 @@
 # SPDX-FileCopyrightText: 2026 The mailaas authors
 # SPDX-License-Identifier: Apache-2.0
-"""A query or a form that cannot be decoded is a 400.
+"""A query or a form that cannot be decoded is a 400, a body that is too large a 413.
 
 The application builds its RequestContext before it looks for a route, and
 that reads the query, and a form if the body says it is one. What is not UTF-8
-there is a UnicodeDecodeError, which the platform answers with 500. Nothing of a
-plugin runs before, so a subclass takes the place of the platform's class. It
-changes the answers to requests for this plugin, and no other's.
+there is a UnicodeDecodeError, which the platform answers with 500. A body that is
+read holds the one process that answers everybody. Nothing of a plugin runs before,
+so a subclass takes the place of the platform's class. It changes the answers to
+requests for this plugin, and no other's.
 """
 
 from __future__ import annotations
@@ -17,9 +18,16 @@ import urllib.parse
 from restalchemy.api import contexts
 
 from exordos_paas_mail import constants
+from exordos_paas_mail.codecs import suppression_lists
 from exordos_paas_mail.control_plane.records import errors
 
 _PATH: tp.Final = f"/types/{constants.SLUG}/"
+BODY_SIZE_MAX: tp.Final = 1024 * 1024
+"""Octets of a body."""
+# Those of an import are as many as its text may have characters.
+_LARGER: tp.Final = {
+    "/actions/suppressions_import/invoke": BODY_SIZE_MAX + suppression_lists.SIZE_MAX
+}
 
 
 # Another wheel of this package may have put its own in the place.
@@ -29,9 +37,11 @@ _PLATFORM: tp.Any = next(
 
 
 class RequestContext(_PLATFORM):
-    """The platform's, with an error that names the parameter."""
+    """The platform's, with an error that names the parameter, and a bound of the body."""
 
     def __init__(self, request: tp.Any) -> None:
+        if _PATH in request.path:
+            _check_size(request)
         try:
             super().__init__(request)
         # UnicodeDecodeError is one, and so is what a form without a boundary raises.
@@ -39,6 +49,13 @@ class RequestContext(_PLATFORM):
             if _PATH not in request.path:
                 raise
             raise _error(request.environ.get("QUERY_STRING", "")) from None
+
+
+def _check_size(request: tp.Any) -> None:
+    most = next((size for end, size in _LARGER.items() if request.path.endswith(end)), 0)
+    # Without a length the platform reads no body.
+    if (request.content_length or 0) > (most or BODY_SIZE_MAX):
+        raise errors.ContentTooLarge(size=most or BODY_SIZE_MAX)
 
 
 def _error(query: str) -> Exception:

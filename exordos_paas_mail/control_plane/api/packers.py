@@ -35,8 +35,9 @@ class JSONPacker(packers.JSONPackerIncludeNullFields):
             return packed
         if packed.get("error") == "":
             packed["error"] = getattr(obj, "declaration_error", "")
-        hidden = self._resource.write_only
-        return {name: value for name, value in packed.items() if name not in hidden}
+        for name in self._resource.write_only:
+            packed.pop(name, None)
+        return packed
 
     def unpack(self, value: bytes) -> dict[str, tp.Any]:
         """Return the model's values for the fields of the body; FieldError names a bad one."""

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
 import re
 import typing as tp
 
@@ -63,8 +65,36 @@ class Record(
     description = properties.property(fields.Text(0, 255, multiline=True), default="")
 
 
+_parent: tp.Final[contextvars.ContextVar[tuple[str, tp.Any] | None]] = contextvars.ContextVar(
+    "parent", default=None
+)
+
+
+@contextlib.contextmanager
+def children_of(field: str, parent: tp.Any) -> tp.Iterator[None]:
+    """Have records that are read meanwhile have *parent* as their *field*, where it is that.
+
+    The platform would read it once more, with all that it belongs to.
+    """
+    before = _parent.set((field, parent))
+    try:
+        yield
+    finally:
+        _parent.reset(before)
+
+
 class Stored(orm.SQLStorableMixin):
     """Writes the columns that changed, checked, and names the field of a conflict."""
+
+    @classmethod
+    def restore_many_from_storage(cls, rows: tp.Any, session: tp.Any = None) -> tp.Any:
+        rows = list(rows)
+        if known := _parent.get():
+            field, parent = known
+            for row in rows:
+                if row.get(field) == parent.uuid:
+                    row[field] = parent
+        return super().restore_many_from_storage(rows, session)
 
     def insert(self, session: tp.Any = None) -> None:
         """Add the row; FieldError names a value that breaks its rule."""

@@ -48,6 +48,13 @@ class ParseBodyError(exceptions.ParseBodyError):
     message = "The body must be a JSON object."
 
 
+class ContentTooLarge(exceptions.RestAlchemyException):
+    """413: a body has more octets than one may have."""
+
+    message = "The body must have at most %(size)s octets."
+    code = 413
+
+
 class ConflictRecords(storage_exceptions.ConflictRecords):
     """409: *field* would conflict with another record."""
 

@@ -11,6 +11,7 @@ import uuid as sys_uuid
 
 import pytest
 
+from exordos_paas_mail.control_plane.api import decoding
 from exordos_paas_mail.tests.unit.control_plane import api_client, gservice
 
 MISSING = object()
@@ -424,3 +425,23 @@ def test_a_form_is_no_body(api: api_client.Client, content_type: str, body: byte
     answer = api.raw("POST", path, body, **{"Content-Type": content_type})
     assert answer.status_code == 400, answer.text
     assert api.get(path) == []
+
+
+def test_a_body_that_is_too_large_is_not_read(standing_api: api_client.Client) -> None:
+    instance = standing_api.instance()
+    most = decoding.BODY_SIZE_MAX
+    for method, path in (
+        ("POST", api_client.INSTANCES),
+        ("PATCH", instance),
+        ("POST", f"{instance}/accounts/"),
+        ("POST", f"{instance}/actions/erase/invoke"),
+        ("POST", f"{instance}/nowhere"),
+    ):
+        for kind in ("application/json", "multipart/form-data; boundary=x"):
+            answer = standing_api.raw(method, path, b"{" * (most + 1), **{"Content-Type": kind})
+            assert answer.status_code == 413
+            assert answer.json["message"] == f"The body must have at most {most} octets."
+    assert standing_api.raw("POST", f"{instance}/accounts/", b"{" * most).status_code == 400
+    # A list of suppressions may be longer.
+    path = f"{instance}/actions/suppressions_import/invoke"
+    assert standing_api.raw("POST", path, b"{" * (most + 1)).status_code == 400
