@@ -19,6 +19,7 @@ from exordos_paas_mail.control_plane.records import (
     instances,
     queues,
     stats,
+    tls_facts,
 )
 
 
@@ -42,6 +43,7 @@ class MailInstanceController(
             "dns_status",
             "dkim_public_key",
             "dkim_selector",
+            *tls_facts.FACTS,
             *stats.LAST_DAY,
             *queues.SUMMARY,
         ),

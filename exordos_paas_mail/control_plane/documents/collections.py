@@ -8,8 +8,8 @@ import types
 import typing as tp
 
 from exordos_paas_mail.codecs import suppressions as suppressions_
-from exordos_paas_mail.codecs import webhook_config
-from exordos_paas_mail.control_plane.documents import suppressions, webhooks
+from exordos_paas_mail.codecs import tls_document, webhook_config
+from exordos_paas_mail.control_plane.documents import suppressions, tls, webhooks
 
 if tp.TYPE_CHECKING:
     import uuid as sys_uuid
@@ -20,6 +20,7 @@ RENDERERS: tp.Final[Mapping[str, Callable[[tp.Any, sys_uuid.UUID, str], bytes]]]
         {
             webhook_config.COLLECTION: webhooks.content,
             suppressions_.COLLECTION: suppressions.content,
+            tls_document.COLLECTION: tls.content,
         }
     )
 )

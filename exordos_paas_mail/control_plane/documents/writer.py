@@ -25,6 +25,7 @@ from exordos_paas_mail.control_plane.records import (
     locks,
     node_rows,
     nodes,
+    tls_facts,
 )
 
 if tp.TYPE_CHECKING:
@@ -82,6 +83,7 @@ class Writer:
             self._next_round = time.monotonic() + _ROUND
             self._failed.clear()
             _check()
+            tls_facts.settle_ended(utils.now())
         waiting = _due_instances()
         while waiting:
             waiting = [instance for instance in waiting if self._write_some(instance)]
@@ -175,7 +177,11 @@ def _mark_lost(session: tp.Any, instance: sys_uuid.UUID) -> None:
 
 def _due_instances() -> list[sys_uuid.UUID]:
     with utils.transaction() as session:
-        found = session.execute("SELECT DISTINCT instance FROM mail_documents WHERE due").fetchall()
+        # Those of a later release wait for it.
+        found = session.execute(
+            "SELECT DISTINCT instance FROM mail_documents WHERE due AND collection = ANY(%s)",
+            (list(collections.RENDERERS),),
+        ).fetchall()
     return [row["instance"] for row in found]
 
 

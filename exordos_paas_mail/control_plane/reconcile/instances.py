@@ -20,6 +20,7 @@ from exordos_paas_mail.control_plane.records import (
     key_rows,
     primary_domains,
     statuses,
+    tls_pairs,
 )
 
 if tp.TYPE_CHECKING:
@@ -84,6 +85,9 @@ class InstanceFacts(instances.MailInstance):
             )
             if not changed.keys().isdisjoint(primary_domains.FACTS):
                 primary_domains.write_primary(active, self.uuid)
+            if "ipsv4" in changed:
+                # The relay's own certificate names them.
+                tls_pairs.mark(active, self.uuid)
 
     @classmethod
     def get_new_instances(

@@ -33,6 +33,7 @@ from exordos_paas_mail.codecs import (
     rules,
     senders,
     suppressions,
+    tls_pairs,
     usernames,
     webhook_config,
 )
@@ -40,6 +41,7 @@ from exordos_paas_mail.control_plane.records import (
     instance_logs,
     reputations,
     suppression_policies,
+    tls_kinds,
 )
 
 PUBLISH_NOWHERE: tp.Final = "none"
@@ -524,6 +526,51 @@ class Reputation(types.Dict):
             },
             "additionalProperties": False,
         }
+
+
+class Tls(types.Dict):
+    """Where the certificate of a relay comes from; the private key goes in and never out."""
+
+    def check(self, value: tp.Any) -> tls_kinds.Choice:
+        """Return *value* without its private key; RuleError names what is wrong."""
+        return tls_kinds.check(value)
+
+    def to_openapi_spec(self, prop_kwargs: tp.Any) -> dict[str, tp.Any]:
+        kinds = [
+            {
+                "type": "object",
+                "properties": {"kind": {"type": "string", "enum": [kind]}},
+                "required": ["kind"],
+                "additionalProperties": False,
+            }
+            for kind in (tls_kinds.SELF_SIGNED, tls_kinds.ACME)
+        ]
+        core = {
+            "type": "object",
+            "properties": {
+                "kind": {"type": "string", "enum": [tls_kinds.CORE]},
+                "certificate": {"type": "string", "format": "uuid"},
+            },
+            "required": ["kind", "certificate"],
+            "additionalProperties": False,
+        }
+        manual = {
+            "type": "object",
+            "properties": {
+                "kind": {"type": "string", "enum": [tls_kinds.MANUAL]},
+                "certificate": {"type": "string", "maxLength": tls_pairs.CHAIN_SIZE_MAX},
+                "private_key": {
+                    "type": "string",
+                    "maxLength": tls_pairs.KEY_SIZE_MAX,
+                    "writeOnly": True,
+                },
+            },
+            "required": ["kind", "certificate"],
+            "additionalProperties": False,
+        }
+        spec = super().to_openapi_spec(prop_kwargs)
+        del spec["additionalProperties"]
+        return {**spec, "oneOf": [*kinds, core, manual], "example": dict(tls_kinds.DEFAULT)}
 
 
 class SuppressionPolicy(types.Dict):

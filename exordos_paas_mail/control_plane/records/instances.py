@@ -12,7 +12,7 @@ from restalchemy.dm import models, properties, relationships, types
 from restalchemy.storage import exceptions as storage_exceptions
 
 from exordos_paas_mail import constants, utils
-from exordos_paas_mail.codecs import crypt_strings, senders, suppressions
+from exordos_paas_mail.codecs import crypt_strings, rules, senders, suppressions
 from exordos_paas_mail.codecs import limits as limits_
 from exordos_paas_mail.control_plane.records import (
     base,
@@ -27,6 +27,9 @@ from exordos_paas_mail.control_plane.records import (
     statuses,
     suppression_policies,
     suppression_rows,
+    tls_facts,
+    tls_kinds,
+    tls_pairs,
     versions,
 )
 
@@ -77,6 +80,8 @@ class MailInstance(base.Record, models.ModelWithProject, base.Stored):
     )
     # When an account of it is put on hold for what it sends.
     reputation = properties.property(fields.Reputation(), default=lambda: dict(reputations.DEFAULT))
+    # What it serves TLS with; the private key of it is in ``tls_pairs``.
+    tls = properties.property(fields.Tls(), default=lambda: dict(tls_kinds.DEFAULT))
     status = properties.property(types.Enum(list(statuses.ALL)), default=statuses.NEW)
     error = properties.property(types.String(), default="")
     # Why the manifest that declares the instance is not applied. A fact of its own, because the
@@ -95,6 +100,15 @@ class MailInstance(base.Record, models.ModelWithProject, base.Stored):
     queue_messages = properties.property(types.AllowNone(types.Integer()), default=None)
     queue_oldest_at = properties.property(fields.Moment(), default=None)
     queue_reported_at = properties.property(fields.Moment(), default=None)
+    # ``tls_facts``: what its node told that it serves, and how that is.
+    tls_status = properties.property(
+        types.Enum(list(tls_facts.STATUSES)), default=tls_facts.PENDING
+    )
+    tls_error = properties.property(types.String(), default="")
+    tls_certificate = properties.property(types.String(), default="")
+    tls_fingerprint_sha256 = properties.property(types.String(), default="")
+    tls_names = properties.property(types.TypedList(types.String()), default=list)
+    tls_expires_at = properties.property(fields.Moment(), default=None)
     ipsv4 = properties.property(types.TypedList(types.String(max_length=15)), default=list)
     dkim_public_key = properties.property(types.String(), default="")
     dkim_selector = properties.property(
@@ -136,6 +150,7 @@ class MailInstance(base.Record, models.ModelWithProject, base.Stored):
         with utils.transaction(session) as active:
             super().insert(session=active)
             primary_domains.write_primary(active, self.uuid)
+            self._choose_tls(active)
             left = active.execute(
                 "SELECT FROM ua_target_resources WHERE uuid = %(uuid)s AND kind = ANY(%(kinds)s)"
                 " UNION ALL"
@@ -155,7 +170,14 @@ class MailInstance(base.Record, models.ModelWithProject, base.Stored):
         with utils.transaction(session) as active:
             has_dns = self.properties["dns"].is_dirty()
             has_policy = self.properties["suppression"].is_dirty()
+            has_tls = self.properties["tls"].is_dirty() or self._has_private_key()
+            has_hostname = self.properties["hostname"].is_dirty()
             super().update(session=active, force=force)
+            if has_tls:
+                locks.hold_instance(active, self.uuid)
+                self._choose_tls(active)
+            elif has_hostname:
+                self._check_hostname(active)
             if has_policy:
                 suppression_rows.mark(active, self.uuid, [suppressions.SETTINGS])
             if has_dns:
@@ -171,6 +193,22 @@ class MailInstance(base.Record, models.ModelWithProject, base.Stored):
             if columns.get("ram", self.ram) < self.properties["ram"].old_value:
                 self._check_hashes(active)
             self._write_disk_size(columns, active, at_most)
+
+    def _has_private_key(self) -> bool:
+        # A tenant may give the key of the certificate that is there already.
+        return getattr(self.tls, "private_key", None) is not None
+
+    def _choose_tls(self, session: tp.Any) -> None:
+        try:
+            tls_pairs.choose(session, self.uuid, tls_kinds.taken(self.tls))
+        except rules.RuleError as error:
+            raise errors.FieldError("tls", str(error)) from None
+
+    def _check_hostname(self, session: tp.Any) -> None:
+        try:
+            tls_pairs.check_hostname(session, self.uuid)
+        except rules.RuleError as error:
+            raise errors.FieldError("hostname", str(error)) from None
 
     def _check_hashes(self, session: tp.Any) -> None:
         """Raise FieldError if a login of some account would take too much of the ram."""

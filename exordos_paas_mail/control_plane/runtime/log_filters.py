@@ -28,6 +28,7 @@ _TABLES: tp.Final = (
     *("mail_queue_items", "mail_queue_domains", "mail_operations"),
     "mail_webhooks",
     "mail_webhook_deliveries",
+    "mail_tls_pairs",
     *("mail_suppressions", "mail_suppression_history"),
 )
 _KINDS: tp.Final = (

@@ -25,6 +25,7 @@ from exordos_paas_mail.control_plane.declared import accounts as declared_accoun
 from exordos_paas_mail.control_plane.declared import base
 from exordos_paas_mail.control_plane.records import accounts
 from exordos_paas_mail.control_plane.runtime import sealing
+from exordos_paas_mail.tests import issuing
 from exordos_paas_mail.tests.unit.control_plane import api_client, gservice
 from exordos_paas_mail.tests.unit.repository import manifests
 
@@ -362,6 +363,24 @@ def test_declared_senders_settle_once_the_instance_has_their_domain(
     assert models.MailAccount.objects.get_one().senders is None
     assert manager.is_settled("instances.accounts", ACCOUNT)
     assert domain
+
+
+def test_a_declared_certificate_settles_and_its_key_is_nowhere_in_clear(
+    manager: ElementManager,
+) -> None:
+    pair = issuing.Authority().issue("mail.example.com")
+    spelled = {
+        "kind": "manual",
+        "certificate": f"remark\n{pair.chain}",
+        "private_key": pair.key.replace("\n", "\r\n"),
+    }
+    for tls in (spelled, {"kind": "acme"}, {"kind": "core", "certificate": f"/c/{VERSION}"}):
+        manager.declare("instances", INSTANCE, **instance(tls=tls))
+        manager.loop()
+        assert manager.is_settled("instances", INSTANCE)
+        assert manager.reported("instances", INSTANCE)["tls"] == tls
+        # What the element manager has declared and is told is the platform's to keep.
+        assert pair.key.splitlines()[1] not in dump_of_tables()
 
 
 def test_the_tables_hold_no_plaintext(manager: ElementManager) -> None:

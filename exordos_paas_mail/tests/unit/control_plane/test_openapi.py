@@ -178,6 +178,8 @@ def test_facts_are_read_only(document: dict[str, tp.Any]) -> None:
         *("uuid", "created_at", "updated_at", "project_id", "domain"),
         *("image", "status", "error", "ipsv4", "dkim_public_key", "dkim_selector"),
         *("dns_status", "sent_24h", "failed_24h", "deferred_24h"),
+        *("tls_status", "tls_error", "tls_certificate", "tls_fingerprint_sha256"),
+        *("tls_names", "tls_expires_at"),
         *("queue_messages", "queue_oldest_at", "queue_reported_at"),
     }
 

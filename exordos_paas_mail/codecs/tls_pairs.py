@@ -1,0 +1,310 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""A certificate and its private key that somebody gives a relay to serve: PEM, RFC 5280.
+
+``check`` is the one rule of what is served: it is asked when a pair is stored, and
+again on the node.
+"""
+
+from __future__ import annotations
+
+import datetime
+import re
+import typing as tp
+
+from cryptography import exceptions, x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509 import oid
+
+from exordos_paas_mail.codecs import rules
+
+CHAIN_SIZE_MAX: tp.Final = 32 * 1024
+"""Characters of a chain, PEM."""
+KEY_SIZE_MAX: tp.Final = 16 * 1024
+EXPIRING: tp.Final = datetime.timedelta(days=30)
+"""So long before its end a certificate is to be replaced."""
+
+_CERTIFICATES_MAX: tp.Final = 10
+_CERTIFICATE: tp.Final = "CERTIFICATE"
+_RSA_BITS: tp.Final = (2048, 4096)
+_CURVES: tp.Final = (ec.SECP256R1, ec.SECP384R1, ec.SECP521R1)
+_HASHES: tp.Final = (hashes.SHA256, hashes.SHA384, hashes.SHA512)
+_BLOCK: tp.Final = re.compile(
+    r"-----BEGIN (?P<label>[A-Z0-9 ]{1,40})-----(?P<body>.*?)-----END (?P=label)-----", re.DOTALL
+)
+_ENCRYPTED: tp.Final = "ENCRYPTED"
+_KINDS: tp.Final = (
+    f"must be RSA of {_RSA_BITS[0]} to {_RSA_BITS[1]} bits, or EC on P-256, P-384 or P-521:"
+    " mail clients know no others"
+)
+
+Key: tp.TypeAlias = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+
+
+class Pair(tp.NamedTuple):
+    """What is served: PEM of a chain, the server's certificate first, and its key in PKCS#8."""
+
+    chain: str
+    key: str
+
+
+class Names(tp.NamedTuple):
+    """What a certificate may be asked for, in lower case."""
+
+    dns: tuple[str, ...]
+    addresses: tuple[str, ...]
+
+    def covers(self, hostname: str) -> bool:
+        """Return whether a client that connects to *hostname* takes it (RFC 6125)."""
+        _, _, parent = hostname.partition(".")
+        return hostname in self.dns or f"*.{parent}" in self.dns
+
+
+def check_chain(text: str) -> str:
+    """Return the certificates of *text* as PEM and nothing else; RuleError if they are none.
+
+    White space and line ends are as they come. A private key among them is refused: a
+    certificate is shown.
+    """
+    if len(text) > CHAIN_SIZE_MAX:
+        raise rules.RuleError(f"certificate must be {CHAIN_SIZE_MAX} characters at most")
+    blocks = _blocks(text)
+    if any(label.endswith("PRIVATE KEY") for label, _ in blocks):
+        raise rules.RuleError(
+            "certificate has a private key in it: give the key as private_key alone"
+        )
+    found = [body for label, body in blocks if label == _CERTIFICATE]
+    if not found:
+        raise rules.RuleError(
+            "certificate must be PEM: one or more blocks of -----BEGIN CERTIFICATE-----,"
+            " that of the server first"
+        )
+    if len(found) > _CERTIFICATES_MAX:
+        raise rules.RuleError(f"certificate must have {_CERTIFICATES_MAX} blocks at most")
+    return _pem(_load(body, number) for number, body in enumerate(found, start=1))
+
+
+def check_key(text: str) -> str:
+    """Return the private key of *text* in PKCS#8; RuleError, without a word of it, if it is none.
+
+    It may be PKCS#8, PKCS#1 or SEC 1, and parameters of a curve may be before it.
+    """
+    return (
+        _load_key(text)
+        .private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+        .decode("ascii")
+    )
+
+
+def check(chain: str, key: str, hostname: str, now: datetime.datetime) -> Pair:
+    """Return the pair that a relay called *hostname* may serve at *now*, in its one spelling.
+
+    The chain is put into its order, from the server's certificate on. RuleError says what
+    is wrong with it: the key is another's, a certificate between is missing or does not
+    fit, it does not name *hostname*, has ended or has not begun, or clients refuse it.
+    """
+    private_key = _load_key(key)
+    certificates = _certificates(check_chain(chain))
+    path = _path(certificates, private_key)
+    for number, certificate in enumerate(path, start=1):
+        _check_one(certificate, number, now)
+    _check_use(path[0])
+    if not names(path[0]).covers(hostname):
+        raise rules.RuleError(
+            f"certificate does not name {hostname}: clients connect to that name and refuse it."
+            " Its subjectAltName must have the name, or the wildcard of its domain"
+        )
+    return Pair(_pem(path), check_key(key))
+
+
+class Served(tp.NamedTuple):
+    """What clients find in a chain."""
+
+    fingerprint_sha256: str
+    """Of the first certificate, as openssl x509 prints it."""
+    names: tuple[str, ...]
+    """What that may be asked for, addresses last."""
+    expires_at: datetime.datetime
+    """When the first of all its certificates ends."""
+
+
+def served(chain: str) -> Served:
+    """Return what clients find in *chain*, PEM; raises ValueError where it is none."""
+    certificates = _certificates(chain)
+    first = certificates[0]
+    return Served(
+        first.fingerprint(hashes.SHA256()).hex(":").upper(),
+        tuple(dict.fromkeys([*names(first).dns, *names(first).addresses])),
+        min(certificate.not_valid_after_utc for certificate in certificates),
+    )
+
+
+def first_names(chain: str) -> Names:
+    """Return what the first certificate of *chain*, PEM, may be asked for."""
+    return names(_certificates(chain)[0])
+
+
+def names(certificate: x509.Certificate) -> Names:
+    """Return what *certificate* may be asked for; its common name is nothing to a client."""
+    try:
+        extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    except x509.ExtensionNotFound:
+        return Names((), ())
+    return Names(
+        tuple(name.lower() for name in extension.value.get_values_for_type(x509.DNSName)),
+        tuple(str(address) for address in extension.value.get_values_for_type(x509.IPAddress)),
+    )
+
+
+def _blocks(text: str) -> list[tuple[str, str]]:
+    r"""Return the labels and bodies of PEM; RuleError if line ends are spelled ``\n``."""
+    if "\\n" in text:
+        raise rules.RuleError(
+            "certificate and private_key must have line ends: there is a backslash and an n"
+            " in their place, which was escaped twice"
+        )
+    return [(match["label"], match["body"]) for match in _BLOCK.finditer(text)]
+
+
+def _armoured(label: str, body: str) -> bytes:
+    text = "".join(body.split())
+    lines = "\n".join(text[at : at + 64] for at in range(0, len(text), 64))
+    return f"-----BEGIN {label}-----\n{lines}\n-----END {label}-----\n".encode()
+
+
+def _load(body: str, number: int) -> x509.Certificate:
+    try:
+        certificate = x509.load_pem_x509_certificate(_armoured(_CERTIFICATE, body))
+        # Some of it is read only when it is asked for.
+        names(certificate)
+        certificate.public_key()
+    except (ValueError, TypeError, exceptions.UnsupportedAlgorithm):
+        raise rules.RuleError(
+            f"certificate cannot be read: block {number} of it is damaged, or cut"
+        ) from None
+    return certificate
+
+
+def _certificates(chain: str) -> list[x509.Certificate]:
+    return x509.load_pem_x509_certificates(chain.encode("ascii"))
+
+
+def _pem(certificates: tp.Iterable[x509.Certificate]) -> str:
+    return "".join(
+        certificate.public_bytes(serialization.Encoding.PEM).decode("ascii")
+        for certificate in certificates
+    )
+
+
+def _load_key(text: str) -> Key:
+    if len(text) > KEY_SIZE_MAX:
+        raise rules.RuleError(f"private_key must be {KEY_SIZE_MAX} characters at most")
+    found = [(label, body) for label, body in _blocks(text) if label.endswith("PRIVATE KEY")]
+    if len(found) != 1:
+        raise rules.RuleError(
+            "private_key must be PEM: one block of -----BEGIN PRIVATE KEY-----,"
+            " RSA PRIVATE KEY or EC PRIVATE KEY"
+        )
+    ((label, body),) = found
+    if _ENCRYPTED in label or _ENCRYPTED in body:
+        raise rules.RuleError(
+            "private_key has a passphrase, and the relay starts without anybody to type it:"
+            " give it without, as openssl pkey -in key.pem writes it"
+        )
+    try:
+        key = serialization.load_pem_private_key(_armoured(label, body), password=None)
+    except (ValueError, TypeError, exceptions.UnsupportedAlgorithm):
+        raise rules.RuleError("private_key cannot be read: it is damaged, or cut") from None
+    if not _is_served(key.public_key()):
+        raise rules.RuleError(f"private_key {_KINDS}")
+    return tp.cast("Key", key)
+
+
+def _is_served(key: object) -> bool:
+    if isinstance(key, rsa.RSAPublicKey):
+        return _RSA_BITS[0] <= key.key_size <= _RSA_BITS[1]
+    return isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, _CURVES)
+
+
+def _path(certificates: tp.Sequence[x509.Certificate], key: Key) -> list[x509.Certificate]:
+    """Return *certificates* in their order, from that of *key* on."""
+    left = list(dict.fromkeys(certificates))
+    own = [certificate for certificate in left if certificate.public_key() == key.public_key()]
+    if not own:
+        raise rules.RuleError(
+            "private_key belongs to another certificate: give the key that this one was issued for"
+        )
+    path = own[:1]
+    left.remove(path[0])
+    while not _is_issued_by(path[-1], path[-1]):
+        issuer = next((each for each in left if _is_issued_by(path[-1], each)), None)
+        if issuer is None:
+            break
+        path.append(issuer)
+        left.remove(issuer)
+    if left:
+        place = certificates.index(left[0]) + 1
+        raise rules.RuleError(
+            f"certificate has a block that is not of its chain, block {place}: a certificate"
+            " between is missing, or this one is another's. Leave it out, or give what is missing"
+        )
+    if len(path) == 1 and not _is_issued_by(path[0], path[0]):
+        raise rules.RuleError(
+            "certificate lacks its issuer's, without which clients cannot verify it: append the"
+            " intermediate certificates (the file is often called fullchain.pem or ca-bundle)"
+        )
+    return path
+
+
+def _is_issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+    try:
+        certificate.verify_directly_issued_by(issuer)
+    except (ValueError, TypeError, exceptions.InvalidSignature, exceptions.UnsupportedAlgorithm):
+        return False
+    return True
+
+
+def _check_one(certificate: x509.Certificate, number: int, now: datetime.datetime) -> None:
+    """Refuse what no client takes, also of a certificate between; *number* is its place."""
+    which = "certificate" if number == 1 else f"certificate {number} of the chain"
+    if certificate.not_valid_after_utc <= now:
+        end = f"{certificate.not_valid_after_utc:%Y-%m-%dT%H:%M:%SZ}"
+        raise rules.RuleError(f"{which} has expired at {end}: renew it")
+    if certificate.not_valid_before_utc > now:
+        begin = f"{certificate.not_valid_before_utc:%Y-%m-%dT%H:%M:%SZ}"
+        raise rules.RuleError(f"{which} is not valid before {begin}: give it then")
+    if not _is_served(certificate.public_key()):
+        raise rules.RuleError(f"the key of {which} {_KINDS}")
+    if number > 1 and not _is_authority(certificate):
+        raise rules.RuleError(f"{which} is no authority's: it may not issue the one before it")
+    if _is_issued_by(certificate, certificate):
+        # Who trusts it does so for what it is, not for its signature.
+        return
+    if not isinstance(certificate.signature_hash_algorithm, _HASHES):
+        raise rules.RuleError(f"{which} is signed with a hash that clients refuse: renew it")
+
+
+def _is_authority(certificate: x509.Certificate) -> bool:
+    try:
+        constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints)
+    except x509.ExtensionNotFound:
+        return False
+    return constraints.value.ca
+
+
+def _check_use(certificate: x509.Certificate) -> None:
+    try:
+        usage = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage)
+    except x509.ExtensionNotFound:
+        return
+    if not {oid.ExtendedKeyUsageOID.SERVER_AUTH, oid.ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE} & (
+        set(usage.value)
+    ):
+        raise rules.RuleError(
+            "certificate is not for servers: its extendedKeyUsage must have serverAuth"
+        )

@@ -1,0 +1,135 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""What an instance tells of its certificate: what its node serves, and how that is."""
+
+from __future__ import annotations
+
+import typing as tp
+
+from exordos_paas_mail import utils
+from exordos_paas_mail.codecs import tls_pairs
+from exordos_paas_mail.control_plane.records import tls_kinds
+from exordos_paas_mail.control_plane.runtime import sealing
+
+if tp.TYPE_CHECKING:
+    import datetime
+    import uuid as sys_uuid
+    from collections.abc import Mapping
+
+    from exordos_paas_mail.codecs import tls_reports
+
+PENDING: tp.Final = "PENDING"
+ACTIVE: tp.Final = "ACTIVE"
+EXPIRING: tp.Final = "EXPIRING"
+ERROR: tp.Final = "ERROR"
+STATUSES: tp.Final = (PENDING, ACTIVE, EXPIRING, ERROR)
+SERVED: tp.Final = ("tls_certificate", "tls_fingerprint_sha256", "tls_names", "tls_expires_at")
+FACTS: tp.Final = ("tls_status", "tls_error", *SERVED)
+LOST: tp.Final = (
+    "the private key cannot be opened any more, the key file of the control plane was lost:"
+    " give certificate and private_key again"
+)
+
+
+def take_over(session: tp.Any, instance: sys_uuid.UUID, report: tls_reports.Report) -> None:
+    """Write what the node of *instance* serves; a report that says nothing new writes nothing."""
+    (row,) = session.execute(
+        "SELECT tls_certificate FROM mail_instances WHERE uuid = %s", (str(instance),)
+    ).fetchall() or (None,)
+    if row is None:
+        return
+    if row["tls_certificate"] != report.chain:
+        served = tls_pairs.served(report.chain)
+        columns = {
+            "tls_certificate": report.chain,
+            "tls_fingerprint_sha256": served.fingerprint_sha256,
+            "tls_names": list(served.names),
+            "tls_expires_at": utils.timestamp(served.expires_at),
+        }
+        utils.update_columns(session, "mail_instances", {"uuid": str(instance)}, columns)
+    session.execute(
+        "INSERT INTO mail_tls_pairs (instance, is_served, refused) VALUES (%s, %s, %s)"
+        " ON CONFLICT ON CONSTRAINT mail_tls_pairs_pkey DO UPDATE"
+        " SET is_served = EXCLUDED.is_served, refused = EXCLUDED.refused"
+        " WHERE (mail_tls_pairs.is_served, mail_tls_pairs.refused)"
+        " <> (EXCLUDED.is_served, EXCLUDED.refused)",
+        (str(instance), report.is_told, report.refused),
+    )
+    settle(session, instance, utils.now())
+
+
+def settle(session: tp.Any, instance: sys_uuid.UUID, now: datetime.datetime) -> None:
+    """Write ``tls_status`` and ``tls_error`` by what else there is, if they are not so."""
+    (row,) = session.execute(
+        "SELECT i.tls, i.tls_status, i.tls_error, i.tls_certificate, i.tls_expires_at,"
+        " p.chain, p.sealed_key, p.source, p.error, p.is_served, p.refused"
+        " FROM mail_instances i LEFT JOIN mail_tls_pairs p ON p.instance = i.uuid"
+        " WHERE i.uuid = %s",
+        (str(instance),),
+    ).fetchall() or (None,)
+    if row is None:
+        return
+    status, error = _judge(instance, row, now)
+    if (status, error) != (row["tls_status"], row["tls_error"]):
+        utils.update_columns(
+            session,
+            "mail_instances",
+            {"uuid": str(instance)},
+            {"tls_status": status, "tls_error": error},
+        )
+
+
+def settle_ended(now: datetime.datetime) -> None:
+    """Settle the instances whose certificate has come near its end, or has ended."""
+    with utils.transaction() as session:
+        found = session.execute(
+            "SELECT uuid FROM mail_instances WHERE (tls_status = %s AND tls_expires_at <= %s)"
+            " OR (tls_status IN (%s, %s) AND tls_expires_at <= %s)",
+            (
+                *(ACTIVE, utils.timestamp(now + tls_pairs.EXPIRING)),
+                *(ACTIVE, EXPIRING, utils.timestamp(now)),
+            ),
+        ).fetchall()
+    for row in found:
+        with utils.transaction() as session:
+            settle(session, row["uuid"], now)
+
+
+def bound_to(instance: sys_uuid.UUID, chain: str) -> str:
+    """Return what the sealed key of a pair opens with alone."""
+    return f"tls {instance} {chain}"
+
+
+def _judge(
+    instance: sys_uuid.UUID, row: Mapping[str, tp.Any], now: datetime.datetime
+) -> tuple[str, str]:
+    """Return the status, and what is wrong with it."""
+    wanted = tls_kinds.source(row["tls"])
+    is_served = bool(row["is_served"])
+    if not wanted:
+        is_own = row["tls_certificate"] and not is_served
+        return _judge_end(row, now, "") if is_own else (PENDING, "")
+    error = row["error"] or ""
+    if not row["chain"] or row["source"] != wanted:
+        # What was served before goes on being served meanwhile.
+        return (ERROR if error else PENDING), error
+    if is_served and row["tls_certificate"] == row["chain"]:
+        return _judge_end(row, now, error)
+    if sealing.unseal(row["sealed_key"], bound_to(instance, row["chain"])) is None:
+        return ERROR, LOST
+    if row["refused"]:
+        return ERROR, f"the node refuses the certificate: {row['refused']}"
+    return PENDING, error
+
+
+def _judge_end(row: Mapping[str, tp.Any], now: datetime.datetime, error: str) -> tuple[str, str]:
+    ends = utils.moment(row["tls_expires_at"])
+    if ends is None or ends > now + tls_pairs.EXPIRING:
+        return ACTIVE, error
+    what_to_do = ""
+    if row["tls"]["kind"] == tls_kinds.MANUAL:
+        what_to_do = ": set tls to a renewed certificate, with its private_key if that is new"
+    end = f"{ends:%Y-%m-%dT%H:%M:%SZ}"
+    if ends <= now:
+        return ERROR, error or f"the certificate has expired at {end}{what_to_do}"
+    return EXPIRING, error or f"the certificate expires at {end}{what_to_do}"

@@ -1,0 +1,122 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""A certificate authority with an intermediate, for certificates that a relay is given."""
+
+from __future__ import annotations
+
+import datetime
+import typing as tp
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.x509 import oid
+
+DAY: tp.Final = datetime.timedelta(days=1)
+Key: tp.TypeAlias = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
+
+
+def now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.timezone.utc)
+
+
+class Issued(tp.NamedTuple):
+    """A key, its certificate alone, and its chain without the root; PEM."""
+
+    key: str
+    leaf: str
+    chain: str
+
+
+class Authority:
+    """Issues certificates under an intermediate of its own root."""
+
+    def __init__(self, name: str = "Test CA") -> None:
+        root_key, self._key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+        root_name, self._name = _name(f"{name} root"), _name(f"{name} R1")
+        self.root = _pem(_sign(root_name, root_key.public_key(), root_name, root_key, is_ca=True))
+        self.intermediate = _pem(
+            _sign(self._name, self._key.public_key(), root_name, root_key, is_ca=True)
+        )
+
+    def issue(
+        self,
+        *names: str,
+        key: Key | None = None,
+        begins: datetime.timedelta = -DAY,
+        ends: datetime.timedelta = 90 * DAY,
+        hash_: tp.Any = None,
+        usage: x509.ObjectIdentifier = oid.ExtendedKeyUsageOID.SERVER_AUTH,
+    ) -> Issued:
+        """Return a pair for *names*; an EC key where none is given."""
+        key = key or ec.generate_private_key(ec.SECP256R1())
+        leaf = _pem(
+            _sign(
+                *(_name(names[0]), key.public_key(), self._name, self._key),
+                names=names,
+                begins=begins,
+                ends=ends,
+                hash_=hash_,
+                usage=usage,
+            )
+        )
+        return Issued(pem(key), leaf, leaf + self.intermediate)
+
+
+def pem(
+    key: Key,
+    form: serialization.PrivateFormat = serialization.PrivateFormat.PKCS8,
+    passphrase: bytes = b"",
+) -> str:
+    """Return *key* as PEM."""
+    encryption: serialization.KeySerializationEncryption = serialization.NoEncryption()
+    if passphrase:
+        encryption = serialization.BestAvailableEncryption(passphrase)
+    return key.private_bytes(serialization.Encoding.PEM, form, encryption).decode()
+
+
+def self_signed(*names: str) -> Issued:
+    """Return a pair that is its own authority's."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = _name(names[0])
+    leaf = _pem(_sign(name, key.public_key(), name, key, names=names))
+    return Issued(pem(key), leaf, leaf)
+
+
+def _name(common: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(oid.NameOID.COMMON_NAME, common[:64])])
+
+
+def _pem(certificate: x509.Certificate) -> str:
+    return certificate.public_bytes(serialization.Encoding.PEM).decode()
+
+
+def _sign(
+    name: x509.Name,
+    public: tp.Any,
+    issuer: x509.Name,
+    key: ec.EllipticCurvePrivateKey,
+    *,
+    names: tp.Sequence[str] = (),
+    is_ca: bool = False,
+    begins: datetime.timedelta = -DAY,
+    ends: datetime.timedelta = 90 * DAY,
+    hash_: tp.Any = None,
+    usage: x509.ObjectIdentifier = oid.ExtendedKeyUsageOID.SERVER_AUTH,
+) -> x509.Certificate:
+    at = now()
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(issuer)
+        .public_key(public)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(at + begins)
+        .not_valid_after(at + ends)
+        .add_extension(x509.BasicConstraints(ca=is_ca, path_length=None), critical=True)
+    )
+    if names:
+        builder = builder.add_extension(
+            x509.SubjectAlternativeName([x509.DNSName(each) for each in names]), critical=False
+        ).add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
+    return builder.sign(key, hash_ or hashes.SHA256())

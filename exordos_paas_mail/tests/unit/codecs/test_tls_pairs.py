@@ -1,0 +1,233 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""codecs.tls_pairs: what a relay may be given to serve, and what its owner is told if not."""
+
+from __future__ import annotations
+
+import subprocess
+import typing as tp
+
+import pytest
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.x509 import oid
+
+from exordos_paas_mail.codecs import rules, tls_document, tls_pairs, tls_reports
+from exordos_paas_mail.tests import issuing
+
+HOSTNAME = "smtp.example.com"
+CA = issuing.Authority()
+RSA = rsa.generate_private_key(65537, 2048)
+GIVEN = CA.issue(HOSTNAME)
+DAY = issuing.DAY
+NOW = issuing.now()
+
+
+def check(chain: str, key: str, hostname: str = HOSTNAME) -> tls_pairs.Pair:
+    return tls_pairs.check(chain, key, hostname, NOW)
+
+
+def refusal(chain: str, key: str, hostname: str = HOSTNAME) -> str:
+    with pytest.raises(rules.RuleError) as caught:
+        check(chain, key, hostname)
+    return str(caught.value)
+
+
+def test_a_pair_that_fits_is_taken_as_it_is() -> None:
+    assert check(GIVEN.chain, GIVEN.key) == (GIVEN.chain, GIVEN.key)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [(HOSTNAME,), ("SMTP.Example.COM",), ("*.example.com",), ("other.example", HOSTNAME)],
+    ids=["name", "case", "wildcard", "second"],
+)
+def test_a_certificate_names_the_relay(names: tuple[str, ...]) -> None:
+    pair = CA.issue(*names)
+    assert check(pair.chain, pair.key).chain == pair.chain
+
+
+@pytest.mark.parametrize(
+    "name", ["example.com", "*.smtp.example.com", "*.com", "mtp.example.com", "*.example.org"]
+)
+def test_a_certificate_of_another_name_is_refused(name: str) -> None:
+    pair = CA.issue(name)
+    assert refusal(pair.chain, pair.key).startswith(f"certificate does not name {HOSTNAME}: ")
+
+
+@pytest.mark.parametrize(
+    "form", [serialization.PrivateFormat.PKCS8, serialization.PrivateFormat.TraditionalOpenSSL]
+)
+@pytest.mark.parametrize("key", [RSA, ec.generate_private_key(ec.SECP384R1())], ids=["rsa", "ec"])
+def test_every_form_of_a_key_is_taken(key: issuing.Key, form: tp.Any) -> None:
+    pair = CA.issue(HOSTNAME, key=key)
+    assert check(pair.chain, issuing.pem(key, form)).key == issuing.pem(key)
+
+
+def test_what_openssl_writes_before_a_key_is_passed_over() -> None:
+    command = ["openssl", "ecparam", "-name", "prime256v1", "-genkey"]
+    written = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    assert "EC PARAMETERS" in written
+    assert "BEGIN PRIVATE KEY" in tls_pairs.check_key(written)
+
+
+@pytest.mark.parametrize(
+    "spell",
+    [
+        lambda text: text.replace("\n", "\r\n"),
+        lambda text: "".join(f"    {line}  \n" for line in text.splitlines()),
+        lambda text: f"Bag Attributes\n  friendlyName: relay\n\n{text}\n\n",
+        lambda text: text.replace("\n", "\n\n"),
+        lambda text: text.strip(),
+    ],
+    ids=["crlf", "indented", "remarks", "blank lines", "no last line end"],
+)
+def test_white_space_and_what_is_around_the_blocks_is_nothing(
+    spell: tp.Callable[[str], str],
+) -> None:
+    assert check(spell(GIVEN.chain), spell(GIVEN.key)) == (GIVEN.chain, GIVEN.key)
+
+
+def test_a_chain_is_put_in_order_and_may_have_its_root() -> None:
+    backwards = CA.root + CA.intermediate + GIVEN.leaf
+    assert check(backwards, GIVEN.key).chain == GIVEN.leaf + CA.intermediate + CA.root
+    assert check(GIVEN.leaf + GIVEN.chain, GIVEN.key).chain == GIVEN.chain
+
+
+def test_a_certificate_may_be_its_own_authority() -> None:
+    own = issuing.self_signed(HOSTNAME)
+    assert check(own.chain, own.key).chain == own.chain
+
+
+OTHER = issuing.Authority("Other")
+CURVE = ec.generate_private_key(ec.SECP256K1())
+ED25519 = ed25519.Ed25519PrivateKey.generate()
+SMALL = rsa.generate_private_key(65537, 1024)  # noqa: S505 - it is refused
+
+
+@pytest.mark.parametrize(
+    ("chain", "key", "said"),
+    [
+        (GIVEN.chain, CA.issue(HOSTNAME).key, "private_key belongs to another certificate"),
+        (GIVEN.leaf, GIVEN.key, "certificate lacks its issuer's"),
+        (GIVEN.leaf + OTHER.intermediate, GIVEN.key, "certificate has a block that is not of"),
+        (
+            GIVEN.leaf + CA.root,
+            GIVEN.key,
+            "certificate has a block that is not of its chain, block 2",
+        ),
+        ("", GIVEN.key, "certificate must be PEM"),
+        (GIVEN.key, GIVEN.key, "certificate has a private key in it"),
+        (GIVEN.chain + GIVEN.key, GIVEN.key, "certificate has a private key in it"),
+        (GIVEN.chain.replace("\n", "\\n"), GIVEN.key, "certificate and private_key must have line"),
+        (GIVEN.leaf[:200] + GIVEN.leaf[300:], GIVEN.key, "certificate cannot be read: block 1"),
+        (
+            GIVEN.leaf + CA.intermediate[:99] + CA.intermediate[199:],
+            GIVEN.key,
+            "certificate cannot",
+        ),
+        (GIVEN.chain * 6, GIVEN.key, "certificate must have 10 blocks at most"),
+        (" " * 40_000, GIVEN.key, "certificate must be 32768 characters at most"),
+        (GIVEN.chain, "", "private_key must be PEM"),
+        (GIVEN.chain, GIVEN.chain, "private_key must be PEM"),
+        (GIVEN.chain, GIVEN.key * 2, "private_key must be PEM: one block"),
+        (GIVEN.chain, GIVEN.key[:80] + GIVEN.key[120:], "private_key cannot be read"),
+        (GIVEN.chain, " " * 20_000, "private_key must be 16384 characters at most"),
+    ],
+)
+def test_what_is_wrong_with_a_pair_is_said(chain: str, key: str, said: str) -> None:
+    assert refusal(chain, key).startswith(said)
+
+
+@pytest.mark.parametrize(
+    "form", [serialization.PrivateFormat.PKCS8, serialization.PrivateFormat.TraditionalOpenSSL]
+)
+def test_a_key_with_a_passphrase_is_refused_with_what_to_do(form: tp.Any) -> None:
+    key = issuing.pem(RSA, form, b"secret")
+    said = refusal(CA.issue(HOSTNAME, key=RSA).chain, key)
+    assert said.startswith("private_key has a passphrase")
+    assert "openssl pkey" in said
+
+
+@pytest.mark.parametrize("key", [SMALL, CURVE, ED25519], ids=["rsa 1024", "secp256k1", "ed25519"])
+def test_a_key_that_clients_do_not_know_is_refused(key: issuing.Key) -> None:
+    pair = CA.issue(HOSTNAME, key=key)
+    assert refusal(pair.chain, pair.key).startswith("private_key must be RSA of 2048 to 4096 bits")
+
+
+@pytest.mark.parametrize(
+    ("issued", "said"),
+    [
+        (CA.issue(HOSTNAME, begins=-90 * DAY, ends=-DAY), "certificate has expired at "),
+        (CA.issue(HOSTNAME, begins=DAY), "certificate is not valid before "),
+        (CA.issue(HOSTNAME, hash_=hashes.SHA224()), "certificate is signed with a hash"),
+        (
+            CA.issue(HOSTNAME, usage=oid.ExtendedKeyUsageOID.CLIENT_AUTH),
+            "certificate is not for servers",
+        ),
+    ],
+    ids=["expired", "not yet", "sha-224", "for clients"],
+)
+def test_what_every_client_refuses_is_refused(issued: issuing.Issued, said: str) -> None:
+    assert refusal(issued.chain, issued.key).startswith(said)
+
+
+def test_who_is_no_authority_issues_nothing() -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    between = CA.issue("between.example", key=key)
+    impostor = issuing.Authority()
+    impostor._key, impostor._name = key, issuing._name("between.example")
+    leaf = impostor.issue(HOSTNAME)
+    assert refusal(leaf.leaf + between.chain, leaf.key) == (
+        "certificate 2 of the chain is no authority's: it may not issue the one before it"
+    )
+
+
+@pytest.mark.parametrize("secret", [GIVEN.key, issuing.pem(RSA)])
+def test_no_refusal_has_a_word_of_the_key(secret: str) -> None:
+    lines = [line for line in secret.splitlines() if not line.startswith("---")]
+    for chain, key in ((secret, secret), (GIVEN.leaf, secret), (GIVEN.chain, secret + secret)):
+        said = refusal(chain, key)
+        assert not any(line in said for line in lines)
+
+
+def test_what_clients_find_is_told() -> None:
+    served = tls_pairs.served(CA.issue(HOSTNAME, "Example.com", ends=3 * DAY).chain)
+    assert served.names == (HOSTNAME, "example.com")
+    assert NOW < served.expires_at < NOW + 4 * DAY
+    assert len(served.fingerprint_sha256) == 95
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        tls_document.Document(),
+        tls_document.Document(None, ("192.0.2.1", "2001:db8::1")),
+        tls_document.Document(tls_pairs.Pair(GIVEN.chain, GIVEN.key), ("192.0.2.1",)),
+    ],
+)
+def test_a_document_is_what_was_rendered(document: tls_document.Document) -> None:
+    assert tls_document.parse(tls_document.render(document)) == document
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"[]",
+        b'{"version":2}',
+        b'{"version":1,"pair":[]}',
+        b'{"version":1,"pair":{"chain":1,"key":"x"}}',
+        b'{"version":1,"addresses":["hostname"]}',
+    ],
+)
+def test_what_is_no_document_is_refused(content: bytes) -> None:
+    with pytest.raises(ValueError, match="certificate's document"):
+        tls_document.parse(content)
+
+
+def test_a_report_is_what_was_rendered() -> None:
+    report = tls_reports.Report(GIVEN.chain, is_told=True, refused="for a reason")
+    assert tls_reports.parse(tls_reports.render(report)) == report
+    with pytest.raises(ValueError, match="the certificate's report"):
+        tls_reports.parse('{"chain": 1}')
