@@ -58,7 +58,7 @@ ALTER TABLE mail_instances
 
 class MigrationStep(migrations.AbstractMigrationStep):
     def __init__(self) -> None:
-        self._depends = ["0021-usage.py"]
+        self._depends = ["0022-account-pages.py"]
 
     @property
     def migration_id(self) -> str:
