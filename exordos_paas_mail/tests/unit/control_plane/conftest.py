@@ -84,8 +84,12 @@ def _empty(engine: engines.PgSQLEngine) -> None:
     with engine.session_manager() as session:
         # Whoever refers to whom.
         session.execute("SET LOCAL session_replication_role = replica")
-        for table in (*gservice.plugin_tables(session), *_RUNTIME_TABLES):
-            session.execute(f"DELETE FROM {table}")  # noqa: S608
+        # One statement for all: there are some thirty, and each test with a database ends here.
+        emptied = ", ".join(
+            f"{table} AS (DELETE FROM {table})"  # noqa: S608
+            for table in (*gservice.plugin_tables(session), *_RUNTIME_TABLES)
+        )
+        session.execute(f"WITH {emptied} SELECT 1")
 
 
 @pytest.fixture
