@@ -27,6 +27,15 @@ ADDRESSES: tp.Final = SENDERS | {
 
 # exim adds no longer one (4.96: the buffer of its string_sprintf)
 _FIELD_MAX = 32_000
+# Addresses in no standard's fields, and lists of <URL>s (RFC 2369): read by nobody on the way,
+# and as they were written but for a line that is too long.
+_LISTS = frozenset(
+    {
+        *("apparently-to", "errors-to", "mail-followup-to", "mail-reply-to", "return-receipt-to"),
+        *("x-confirm-reading-to", "list-archive", "list-help", "list-owner", "list-post"),
+        *("list-subscribe", "list-unsubscribe"),
+    }
+)
 _IDS = frozenset({"references", "in-reply-to", "message-id"})
 _TEXTS = frozenset({"subject", "comments"})
 _FIELD = re.compile(rb"[^\n]*\n(?:[ \t][^\n]*\n)*")
@@ -116,7 +125,7 @@ def _repair_one(field: Field, value_of: Callable[[Field], bytes]) -> Field:
     if not header_folding.is_too_long(field.text):
         return field
     kind: tp.Literal["addresses", "ids", "text"] = (
-        "addresses" if field.key in ADDRESSES else "ids" if field.key in _IDS else "text"
+        "addresses" if field.key in ADDRESSES | _LISTS else "ids" if field.key in _IDS else "text"
     )
     try:
         if _PLAIN_NAME.fullmatch(field.name):

@@ -125,6 +125,8 @@ def test_an_empty_field_is_no_address_and_goes(
 
 
 MANY = [f"Recipient {n} <recipient{n}@elsewhere.example>" for n in range(50)]
+BARE = [f"<recipient{n}@elsewhere.example>" for n in range(50)]
+UNREAD = ("Mail-Followup-To", "Mail-Reply-To", "Errors-To", "Return-Receipt-To", "List-Unsubscribe")
 IDS = [f"<{n}.0123456789abcdef@client.example>" for n in range(100)]
 
 
@@ -132,6 +134,7 @@ IDS = [f"<{n}.0123456789abcdef@client.example>" for n in range(100)]
     ("name", "values"),
     [
         *[(name, MANY) for name in ("To", "Cc", "Reply-To")],
+        *[(name, BARE) for name in ("Disposition-Notification-To", *UNREAD)],
         ("References", IDS),
         ("In-Reply-To", IDS),
         ("Subject", LONG.split()),
@@ -142,9 +145,9 @@ IDS = [f"<{n}.0123456789abcdef@client.example>" for n in range(100)]
 def test_a_field_on_one_long_line_is_folded_without_loss(
     relay: relay_.Relay, internet: internet_.Internet, name: str, values: list[str], space: str
 ) -> None:
-    if not space and values is not MANY and values is not IDS:
+    if not space and values not in (MANY, BARE, IDS):
         space = "  "
-    value = (("," if values is MANY else "") + space).join(values)
+    value = (("," if values in (MANY, BARE) else "") + space).join(values)
     got = arrived(relay, internet, f"{name}: {value}\r\n{OWN}\r\nHello.\r\n").decode()
     assert got.startswith(f"{OWN}{name}: ")
     assert got.endswith("\r\n\r\nHello.\r\n")
