@@ -90,6 +90,8 @@ TLS_PRIVATE_KEY_FILE: tp.Final = "/etc/exim4/tls/privkey.pem"
 TLS_CERTIFICATE_FILE: tp.Final = "/etc/exim4/tls/fullchain.pem"
 # The two above once they are found to be a pair: what exim serves.
 TLS_SERVED_FILE: tp.Final = "/etc/exim4/tls/relay.pem"
+# What the control plane tells to be served instead, as its document has it.
+TLS_TOLD_FILE: tp.Final = "/var/lib/exordos/mail_events/documents/tls/0"
 EXIM_CONFIG_FILE: tp.Final = "/etc/exim4/exim4.conf"
 EXIM_SPOOL_DIR: tp.Final = "/var/spool/exim4"
 # Below these exim refuses mail: check_spool_space, check_spool_inodes.

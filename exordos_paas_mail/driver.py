@@ -26,7 +26,15 @@ from restalchemy.dm import properties
 from restalchemy.dm import types as ra_types
 
 from exordos_paas_mail import constants
-from exordos_paas_mail.node import agent_state, health, heartbeat, kept, machine, parts
+from exordos_paas_mail.node import (
+    agent_state,
+    health,
+    heartbeat,
+    kept,
+    machine,
+    parts,
+    served_pair,
+)
 
 LOG = logging.getLogger(__name__)
 
@@ -62,6 +70,8 @@ class MailInstanceNode(meta.MetaDataPlaneModel):
     dkim_selector = properties.property(ra_types.String(), default=constants.DKIM_SELECTOR)
     # The public halves of the keys that ``domains`` lists, see ``codecs.dkim_values``.
     dkim_keys = properties.property(ra_types.String(), default="")
+    # What is served, see ``codecs.tls_reports``.
+    tls = properties.property(ra_types.String(), default="")
     # That there is a sign of life, and after how many seconds again: only a node whose
     # report has this can fall silent.
     heartbeat = properties.property(ra_types.Float(), default=constants.HEARTBEAT_PERIOD)
@@ -72,6 +82,7 @@ class MailInstanceNode(meta.MetaDataPlaneModel):
     _machine: tp.ClassVar = machine.Machine()
     _parts: tp.ClassVar = parts.of(_machine)
     _health: tp.ClassVar = health.Health(_machine)
+    _served_pair: tp.ClassVar = served_pair.ServedPair(_machine)
     _kept: tp.ClassVar = kept.Kept(_machine)
     # Why the SDK could not keep its state at the end of the last pass.
     state_failure: tp.ClassVar[str] = ""
@@ -223,6 +234,7 @@ class MailInstanceNode(meta.MetaDataPlaneModel):
             condition = self._health.read(self.domain)
             self.hostname = condition.hostname
             self.dkim_public_key = condition.dkim_public_key
+            self.tls = self._served_pair.fact(condition.hostname)
             # exim4 has nothing to reload before configure has started it.
             waiting = not condition.configured and not condition.error
             errors += filter(None, [condition.error, self.state_failure])

@@ -12,10 +12,10 @@ from gcl_sdk.paas.services import builder
 from restalchemy.dm import filters
 
 from exordos_paas_mail import constants, paas_models, utils
-from exordos_paas_mail.codecs import dkim_values
+from exordos_paas_mail.codecs import dkim_values, tls_reports
 from exordos_paas_mail.control_plane import targets
 from exordos_paas_mail.control_plane.reconcile import heartbeats, instances, status
-from exordos_paas_mail.control_plane.records import credential_rows
+from exordos_paas_mail.control_plane.records import credential_rows, tls_facts
 
 if tp.TYPE_CHECKING:
     import uuid as sys_uuid
@@ -110,6 +110,8 @@ class MailPaaSBuilder(builder.PaaSBuilder):
         for actual in paas_collection.actuals():
             if actual is not None and actual.uuid in agents:
                 self._take_over_keys(instance, actual)
+                if actual.tls:
+                    _take_over_tls(instance.uuid, actual)
                 if actual.credentials:
                     with utils.transaction() as session:
                         credential_rows.take_over(
@@ -166,6 +168,15 @@ class MailPaaSBuilder(builder.PaaSBuilder):
             }
         )
         _forget({str(target.uuid) for target in targets})
+
+
+def _take_over_tls(instance: sys_uuid.UUID, actual: paas_models.MailInstanceNode) -> None:
+    try:
+        told = tls_reports.parse(actual.tls)
+        with utils.transaction() as session:
+            tls_facts.take_over(session, instance, told)
+    except ValueError as error:
+        LOG.warning("%s: the node's certificate is not taken over: %s", actual.uuid, error)
 
 
 def _forget(agents: tp.Collection[str]) -> None:

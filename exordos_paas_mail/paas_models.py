@@ -42,6 +42,8 @@ class MailInstanceNode(
     hostname = properties.property(types.String(), default="")
     dkim_public_key = properties.property(types.String(), default="")
     dkim_selector = properties.property(types.String(), default="")
+    # See ``codecs.tls_reports``.
+    tls = properties.property(types.String(), default="")
     # See ``codecs.dkim_values``.
     dkim_keys = properties.property(types.String(), default="")
 

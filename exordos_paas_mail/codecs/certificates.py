@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import datetime
+import ipaddress
 import typing as tp
 
 from cryptography import exceptions, x509
@@ -29,13 +30,17 @@ PrivateKey: tp.TypeAlias = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 
 def plan(
-    key: bytes | None, chain: bytes | None, names: Sequence[str], now: datetime.datetime
+    key: bytes | None,
+    chain: bytes | None,
+    names: Sequence[str],
+    now: datetime.datetime,
+    addresses: Sequence[str] = (),
 ) -> tuple[bytes, bytes]:
-    """Return the key and the chain that a relay which clients know by *names* serves.
+    """Return the key and the chain of a relay which clients know by *names* and *addresses*.
 
     An installed chain is kept, and so is a key that can be used. Where there is
-    no chain, or one of ours that is not of these names, not the key's, or about to
-    expire, the chain is a new self-signed one, valid for ten years.
+    no chain, or one of ours that is not of these names, lacks one of the addresses, is
+    not the key's, or is about to expire, the chain is a new self-signed one, valid for ten years.
 
     Raises ValueError for an installed chain that is unreadable or belongs to
     another key.
@@ -60,9 +65,10 @@ def plan(
         or chain is None
         or not _belongs(certificate, private_key)
         or _names(certificate) != list(names)
+        or set(addresses) - _addresses(certificate)
         or certificate.not_valid_after_utc - now < _RENEW_BEFORE
     ):
-        chain = _self_sign(private_key, names, now)
+        chain = _self_sign(private_key, names, addresses, now)
     return key, chain
 
 
@@ -158,7 +164,17 @@ def _names(certificate: x509.Certificate) -> list[str]:
     return extension.value.get_values_for_type(x509.DNSName)
 
 
-def _self_sign(key: PrivateKey, names: Sequence[str], now: datetime.datetime) -> bytes:
+def _addresses(certificate: x509.Certificate) -> set[str]:
+    try:
+        extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    except x509.ExtensionNotFound:
+        return set()
+    return set(map(str, extension.value.get_values_for_type(x509.IPAddress)))
+
+
+def _self_sign(
+    key: PrivateKey, names: Sequence[str], addresses: Sequence[str], now: datetime.datetime
+) -> bytes:
     first = names[0]
     common_name = first if len(first) <= _COMMON_NAME_SIZE_MAX else first.partition(".")[0]
     name = x509.Name(
@@ -176,7 +192,15 @@ def _self_sign(key: PrivateKey, names: Sequence[str], now: datetime.datetime) ->
         # A clock that is a little late does not refuse it.
         .not_valid_before(now - datetime.timedelta(hours=1))
         .not_valid_after(now + _LIFETIME)
-        .add_extension(x509.SubjectAlternativeName(list(map(x509.DNSName, names))), critical=False)
+        .add_extension(
+            x509.SubjectAlternativeName(
+                [
+                    *map(x509.DNSName, names),
+                    *(x509.IPAddress(ipaddress.ip_address(address)) for address in addresses),
+                ]
+            ),
+            critical=False,
+        )
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(x509.ExtendedKeyUsage([oid.ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .sign(key, hashes.SHA256())

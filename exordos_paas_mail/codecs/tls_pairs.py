@@ -133,6 +133,14 @@ class Served(tp.NamedTuple):
     """When the first of all its certificates ends."""
 
 
+def chain_of(bundle: bytes) -> str:
+    """Return the certificates of *bundle*, PEM of a key and a chain; ValueError if there is none.
+
+    Nothing of the key is in it.
+    """
+    return _pem(x509.load_pem_x509_certificates(bundle))
+
+
 def served(chain: str) -> Served:
     """Return what clients find in *chain*, PEM; raises ValueError where it is none."""
     certificates = _certificates(chain)

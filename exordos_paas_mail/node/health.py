@@ -100,6 +100,7 @@ class Health:
             watched.Watched(node, name, configure_state.fingerprint)
             for name in constants.RELAY_FILES
         ]
+        self._told = watched.Watched(node, constants.TLS_TOLD_FILE, configure_state.fingerprint)
         self._pace = pace.Pace()
         self._seen_running_at: float | None = None
         self._processes: dict[int, str] = {}
@@ -174,7 +175,10 @@ class Health:
             return "nobody knows what exim runs with" if is_told else ""
         if state.error:
             return ""
-        found = configure_state.running(file.read()[1] for file in self._relay)
+        _, told = self._told.read()
+        found = configure_state.running(
+            [*(file.read()[1] for file in self._relay), *([told] if told else [])]
+        )
         if state.running != found:
             return f"exim does not run with {found}"
         return "; ".join(

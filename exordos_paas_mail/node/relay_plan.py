@@ -21,6 +21,8 @@ from exordos_paas_mail.codecs import (
     hosts,
     mail_env,
     relay_env,
+    tls_document,
+    tls_serving,
 )
 from exordos_paas_mail.node import dkim_keys, relay_files
 
@@ -46,14 +48,27 @@ class Plan:
     tls_key: bytes
     tls_chain: bytes
     tls_served: bytes
+    tls_told: bytes | None
     hosts: bytes
     remarks: list[str]
 
     @property
     def running(self) -> str:
         """What an exim that was started with it runs with, see constants.RELAY_FILES."""
-        files = (self.configuration, self.tls_key, self.tls_chain, self.tls_served)
+        files = (
+            *(self.configuration, self.tls_key, self.tls_chain, self.tls_served),
+            *([] if self.tls_told is None else [self.tls_told]),
+        )
         return configure_state.running(map(configure_state.fingerprint, files))
+
+    def is_reloaded(self, running: str) -> bool:
+        """Return whether an exim that runs with *running* needs a reload alone.
+
+        So it is where the pair that it serves is what differs, and no client loses its
+        connection.
+        """
+        own = 3
+        return self.running.split(",")[:own] == running.split(",")[:own]
 
 
 def plan(node: machine.Machine, now: datetime.datetime) -> Plan:
@@ -80,13 +95,24 @@ def plan(node: machine.Machine, now: datetime.datetime) -> Plan:
         # place would then hide that.
         if node.is_link(name):
             raise ValueError(f"{name}: a symbolic link; install the file itself")
+    told = node.read(constants.TLS_TOLD_FILE)
+    document = tls_document.Document() if told is None else tls_document.parse(told)
     tls_key, tls_chain = certificates.plan(
         node.read(constants.TLS_PRIVATE_KEY_FILE),
         node.read(constants.TLS_CERTIFICATE_FILE),
         # Clients that were set up before the relay got a name of its own know the domain.
         list(dict.fromkeys((hostname, domain))),
         now,
+        document.addresses,
     )
+    serving = tls_serving.plan(
+        document.pair,
+        certificates.bundle(tls_key, tls_chain),
+        node.read(constants.TLS_SERVED_FILE),
+        hostname,
+        now,
+    )
+    remarks += [f"the certificate that was told: {serving.refused}"] if serving.refused else []
     own_hosts = (node.read(_HOSTS_FILE) or b"").decode("utf-8", errors="surrogateescape")
     return Plan(
         domain=domain,
@@ -100,7 +126,8 @@ def plan(node: machine.Machine, now: datetime.datetime) -> Plan:
         ),
         tls_key=tls_key,
         tls_chain=tls_chain,
-        tls_served=certificates.bundle(tls_key, tls_chain),
+        tls_served=serving.bundle,
+        tls_told=told,
         hosts=hosts.render(own_hosts, hostname).encode("utf-8", errors="surrogateescape"),
         remarks=[*remarks, *certificates.remarks(tls_chain, hostname, now)],
     )

@@ -90,6 +90,15 @@ def _holds(session: tp.Any, instance: sys_uuid.UUID) -> str:
     return "keep accounts on hold" if row["needed"] else ""
 
 
+def _tls(session: tp.Any, instance: sys_uuid.UUID) -> str:
+    (row,) = session.execute(
+        "SELECT EXISTS (SELECT FROM mail_instances WHERE uuid = %s"
+        " AND tls->>'kind' <> 'self_signed') AS needed",
+        (str(instance),),
+    ).fetchall()
+    return "serve another certificate than its own" if row["needed"] else ""
+
+
 # By the field of a part, see ``targets``, or of a fact: what an image without it
 # cannot do for an instance, empty if the instance does not need it.
 LOSSES: tp.Final[Mapping[str, Callable[[tp.Any, sys_uuid.UUID], str]]] = types.MappingProxyType(
@@ -101,6 +110,7 @@ LOSSES: tp.Final[Mapping[str, Callable[[tp.Any, sys_uuid.UUID], str]]] = types.M
         "limits": _limits,
         "credentials": _credentials,
         "holds": _holds,
+        "tls": _tls,
     }
 )
 

@@ -7,7 +7,13 @@ from __future__ import annotations
 import time
 import typing as tp
 
-from exordos_paas_mail.codecs import node_commands, node_documents, suppressions, webhook_config
+from exordos_paas_mail.codecs import (
+    node_commands,
+    node_documents,
+    suppressions,
+    tls_document,
+    webhook_config,
+)
 from exordos_paas_mail.node.documents import base, ledger, plain, suppressed
 
 if tp.TYPE_CHECKING:
@@ -36,6 +42,7 @@ class Holder:
         self._collections: Mapping[str, base.Collection] = {
             suppressions.COLLECTION: suppressed.Suppressed(self._ledger),
             webhook_config.COLLECTION: plain.Plain(),
+            tls_document.COLLECTION: plain.Plain(),
         }
         self._index_seen = ""
         self._not_before: dict[tuple[str, str], float] = {}

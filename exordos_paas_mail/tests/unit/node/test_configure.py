@@ -10,8 +10,18 @@ import pytest
 from cryptography import x509
 
 from exordos_paas_mail import constants
-from exordos_paas_mail.codecs import configure_state, dkim, exim_conf, mail_env
+from exordos_paas_mail.codecs import (
+    configure_state,
+    dkim,
+    exim_conf,
+    mail_env,
+    tls_document,
+    tls_pairs,
+    tls_reports,
+)
+from exordos_paas_mail.node import served_pair
 from exordos_paas_mail.node.commands import configure
+from exordos_paas_mail.tests import issuing
 from exordos_paas_mail.tests.unit.node import authority, fake_node
 
 if tp.TYPE_CHECKING:
@@ -22,6 +32,7 @@ OTHER = "other.example"
 HOSTNAME = "smtp.example.net"
 RESTART = ["systemctl restart exim4"]
 START = ["systemctl start exim4"]
+RELOAD = ["systemctl reload exim4"]
 
 
 @pytest.fixture
@@ -462,6 +473,112 @@ def test_an_installed_certificate_that_clients_will_refuse_is_remarked_on(
     assert capsys.readouterr().out.endswith(
         f"; the installed TLS certificate does not name {DOMAIN}\n"
     )
+
+
+def tell(relay: fake_node.FakeNode, pair: issuing.Issued | None, *addresses: str) -> None:
+    """Have the node hold the document of what it is to serve."""
+    told = None if pair is None else tls_pairs.Pair(pair.chain, pair.key)
+    content = tls_document.render(tls_document.Document(told, addresses))
+    relay.path(constants.TLS_TOLD_FILE).parent.mkdir(parents=True, exist_ok=True)
+    relay.path(constants.TLS_TOLD_FILE).write_bytes(content)
+
+
+def reported(relay: fake_node.FakeNode, hostname: str = DOMAIN) -> tls_reports.Report:
+    return tls_reports.parse(served_pair.ServedPair(relay.machine).fact(hostname))
+
+
+def test_a_pair_that_is_told_is_served_by_a_reload_and_given_back(
+    relay: fake_node.FakeNode, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = relay.read(constants.TLS_SERVED_FILE)
+    files = (constants.TLS_PRIVATE_KEY_FILE, constants.TLS_CERTIFICATE_FILE)
+    before = [relay.read(name) for name in files]
+    authority_ = issuing.Authority()
+    for pair in (authority_.issue(DOMAIN), authority_.issue(DOMAIN)):
+        tell(relay, pair)
+        assert run(relay) == 0
+        assert relay.calls() == RELOAD
+        assert relay.read(constants.TLS_SERVED_FILE) == pair.key + pair.chain
+        assert reported(relay) == (pair.chain, True, "")
+        assert run(relay) == 0
+        assert relay.calls() == []
+    assert capsys.readouterr().out.splitlines()[0] == (
+        f"{DOMAIN}: changed: TLS certificate, exim4 reloaded"
+    )
+    relay.path(constants.TLS_SERVED_FILE).write_text("damaged")
+    assert run(relay) == 0
+    assert relay.read(constants.TLS_SERVED_FILE) == pair.key + pair.chain
+    tell(relay, None)
+    assert run(relay) == 0
+    assert relay.calls() == RELOAD
+    assert relay.read(constants.TLS_SERVED_FILE) == own
+    assert reported(relay) == (before[1], False, "")
+    assert [relay.read(name) for name in files] == before
+
+
+@pytest.mark.parametrize(
+    ("pair", "said"),
+    [
+        (issuing.Authority().issue(OTHER), f"certificate does not name {DOMAIN}"),
+        (issuing.Authority().issue(DOMAIN, ends=-issuing.DAY / 2), "certificate has expired"),
+        (
+            issuing.Authority().issue(DOMAIN)._replace(key=issuing.self_signed(DOMAIN).key),
+            "private_key belongs to another certificate",
+        ),
+    ],
+    ids=["another name", "expired", "another key"],
+)
+def test_a_pair_that_is_told_and_cannot_be_served_is_reported(
+    relay: fake_node.FakeNode,
+    capsys: pytest.CaptureFixture[str],
+    pair: issuing.Issued,
+    said: str,
+) -> None:
+    own = relay.read(constants.TLS_SERVED_FILE)
+    tell(relay, pair)
+    assert run(relay) == 0
+    assert f"; the certificate that was told: {said}" in capsys.readouterr().out
+    assert relay.read(constants.TLS_SERVED_FILE) == own
+    report = reported(relay)
+    assert (report.is_told, report.refused[: len(said)]) == (False, said)
+    assert pair.key.splitlines()[1] not in report.refused
+
+
+def test_what_is_served_goes_on_being_served_when_the_relay_gets_another_name(
+    relay: fake_node.FakeNode,
+) -> None:
+    pair = issuing.Authority().issue(DOMAIN)
+    tell(relay, pair)
+    assert run(relay) == 0
+    relay.write(constants.MAIL_ENV_FILE, mail_env.render(DOMAIN, HOSTNAME))
+    assert run(relay) == 0
+    assert relay.read(constants.TLS_SERVED_FILE) == pair.key + pair.chain
+
+
+def test_a_document_that_is_damaged_leaves_what_is_served(
+    relay: fake_node.FakeNode, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pair = issuing.Authority().issue(DOMAIN)
+    tell(relay, pair)
+    assert run(relay) == 0
+    relay.path(constants.TLS_TOLD_FILE).write_bytes(b"{}")
+    assert run(relay) == 78
+    assert relay.read(constants.TLS_SERVED_FILE) == pair.key + pair.chain
+    assert "the certificate's document" in capsys.readouterr().err
+    assert reported(relay).chain == pair.chain
+
+
+def test_the_relays_own_certificate_names_its_addresses(relay: fake_node.FakeNode) -> None:
+    key = relay.read(constants.TLS_PRIVATE_KEY_FILE)
+    tell(relay, None, "192.0.2.7", "2001:db8::7")
+    assert run(relay) == 0
+    chain = relay.read(constants.TLS_CERTIFICATE_FILE)
+    assert tls_pairs.served(chain).names == (DOMAIN, "192.0.2.7", "2001:db8::7")
+    assert relay.read(constants.TLS_PRIVATE_KEY_FILE) == key
+    # A client that has pinned it goes on, where one of them is taken away.
+    tell(relay, None, "192.0.2.7")
+    assert run(relay) == 0
+    assert relay.read(constants.TLS_CERTIFICATE_FILE) == chain
 
 
 def test_a_certificate_that_is_a_link_is_refused_and_the_link_stays(

@@ -1,0 +1,56 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""Which pair a relay serves: the one that it was told, or its own."""
+
+from __future__ import annotations
+
+import typing as tp
+
+from exordos_paas_mail.codecs import rules, tls_pairs, tls_reports
+
+if tp.TYPE_CHECKING:
+    import datetime
+
+
+class Serving(tp.NamedTuple):
+    """What is served."""
+
+    bundle: bytes
+    """PEM of the key and the chain."""
+    refused: str = ""
+    """Why the pair that was told is not served."""
+
+
+def plan(
+    told: tls_pairs.Pair | None,
+    own: bytes,
+    served: bytes | None,
+    hostname: str,
+    now: datetime.datetime,
+) -> Serving:
+    """Return what a relay called *hostname* serves: *told* if it may be, else its *own* bundle.
+
+    What is *served* now stays if it is what was told, also when it has expired or the
+    relay has got another name: its own verifies no better, and a new one is on its way.
+    """
+    if told is None:
+        return Serving(own)
+    bundle = (told.key + told.chain).encode()
+    if bundle == served:
+        return Serving(bundle)
+    try:
+        pair = tls_pairs.check(told.chain, told.key, hostname, now)
+    except rules.RuleError as error:
+        return Serving(own, str(error))
+    return Serving((pair.key + pair.chain).encode())
+
+
+def report(
+    told: tls_pairs.Pair | None, served: bytes, hostname: str, now: datetime.datetime
+) -> tls_reports.Report:
+    """Return what a relay tells of *served*; ValueError if that holds no certificate."""
+    chain = tls_pairs.chain_of(served)
+    if told is not None and chain == told.chain:
+        return tls_reports.Report(chain, is_told=True)
+    refused = plan(told, b"", None, hostname, now).refused
+    return tls_reports.Report(chain, refused=refused[: tls_reports.REASON_SIZE_MAX])
