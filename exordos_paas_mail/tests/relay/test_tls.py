@@ -3,15 +3,21 @@
 
 from __future__ import annotations
 
+import collections
 import socket
 import ssl
+import threading
 import typing as tp
 
 import pytest
 
+from exordos_paas_mail.tests import issuing
+from exordos_paas_mail.tests.relay import relay as relay_
+
 if tp.TYPE_CHECKING:
     from exordos_paas_mail.tests.relay import internet as internet_
-    from exordos_paas_mail.tests.relay import relay as relay_
+
+HANDSHAKES = 500
 
 
 @pytest.mark.parametrize(
@@ -64,6 +70,62 @@ def test_a_renewed_certificate_is_served_after_a_reload(relay: relay_.Relay) -> 
     new = relay.install_certificate()
     relay.units.reload()
     assert ssl.get_server_certificate(("127.0.0.1", 465)).split() == new.decode().split()
+
+
+class Verifying:
+    """Clients that verify what they are served, one after the other, until *over*."""
+
+    def __init__(self, authority: issuing.Authority) -> None:
+        self.context = ssl.create_default_context(cadata=authority.root)
+        self.over = threading.Event()
+        self.ends: collections.Counter[str] = collections.Counter()
+        self.served: set[bytes] = set()
+
+    def run(self) -> None:
+        while not self.over.is_set():
+            self.ends[self._end()] += 1
+
+    def _end(self) -> str:
+        try:
+            with (
+                socket.create_connection(("127.0.0.1", 465), timeout=30) as held,
+                self.context.wrap_socket(held, server_hostname=relay_.DOMAIN) as session,
+            ):
+                self.served.add(session.getpeercert(binary_form=True) or b"")
+                return session.recv(3).decode()
+        except OSError as error:
+            return type(error).__name__
+
+
+@pytest.mark.timeout(300)
+def test_no_client_is_refused_or_misled_while_the_pair_is_replaced(relay: relay_.Relay) -> None:
+    authority = issuing.Authority()
+    pairs = [authority.issue(relay_.DOMAIN) for _ in range(4)]
+
+    def serve(pair: issuing.Issued) -> None:
+        relay_.install(relay_.TLS / "relay.pem", pair.key + pair.chain)
+        relay.units.reload()
+
+    before = (relay_.TLS / "relay.pem").read_bytes()
+    serve(pairs[0])
+    clients = Verifying(authority)
+    threads = [threading.Thread(target=clients.run) for _ in range(4)]
+    try:
+        for thread in threads:
+            thread.start()
+        switches = 0
+        while clients.ends.total() < HANDSHAKES:
+            switches += 1
+            serve(pairs[switches % len(pairs)])
+    finally:
+        clients.over.set()
+        for thread in threads:
+            thread.join()
+        relay_.install(relay_.TLS / "relay.pem", before)
+        relay.units.reload()
+    assert clients.ends.keys() == {"220"}, (clients.ends, switches)
+    assert len(clients.served) == len(pairs)
+    assert switches > len(pairs)
 
 
 @pytest.mark.parametrize(
