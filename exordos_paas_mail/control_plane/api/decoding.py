@@ -40,7 +40,7 @@ class RequestContext(_PLATFORM):
     """The platform's, with an error that names the parameter, and a bound of the body."""
 
     def __init__(self, request: tp.Any) -> None:
-        if _PATH in request.path:
+        if _PATH in request.environ.get("PATH_INFO", ""):
             _check_size(request)
         try:
             super().__init__(request)
