@@ -67,6 +67,8 @@ class World:
             "SELECT value FROM ua_actual_resources WHERE kind = %s", node_documents.KIND
         ):
             row = node_documents.parse(value)
+            if row.collection != suppressions.COLLECTION:
+                continue
             raw = node_documents.unseal(key, self.node.uuid, row)
             documents[row.shard] = raw
         self.settings = documents.pop(suppressions.SETTINGS, b"")
