@@ -29,11 +29,10 @@ _NO_CONNECTION = 255
 # What the manager says of itself (systemctl(1), is-system-running) before the boot is over.
 _UNDER_WAY = ("initializing", "starting")
 _OVER = ("running", "degraded", "maintenance", "stopping", "offline", "unknown")
-# Asked by the manager's own socket: is-system-running asks by the system bus, which comes later;
-# until then it ends at once. A machine that boots is not kept from it by being asked.
+# Of the manager's own socket: is-system-running asks by the system bus, which comes later.
 _STATE = """
-timeout 60 systemctl is-system-running --wait >/dev/null 2>&1
-systemctl show --property=SystemState --value && systemctl list-jobs --plain --no-legend
+systemctl show --property=SystemState --value
+systemctl list-jobs --plain --no-legend
 """
 _GUEST_PORTS = (22, 25, 465, 587)
 # Without KVM by default: a machine may show one that no guest runs on.
@@ -212,7 +211,7 @@ class Machine:
         if self._process.poll() is not None:
             raise BootError(f"QEMU ended: {(self._home / 'qemu.log').read_text()}")
         try:
-            state, *jobs = self.run("sh", "-c", _STATE).splitlines()
+            state, *jobs = self.run("sh", "-ec", _STATE).splitlines()
         except (NoWayInError, subprocess.TimeoutExpired) as error:
             return f"no way in: {error}"
         except commands.CommandError as error:
