@@ -68,7 +68,8 @@ def test_a_page_is_read_from_an_index(
         (top,) = row["QUERY PLAN"]
         (scan,) = _scans(top["Plan"])
         assert "Index" in scan["Node Type"], (key, direction, found)
-        assert scan["Actual Rows"] + scan.get("Rows Removed by Filter", 0) <= 100, scan
+        # One of both instances, in the order of uuid, would look at twice as many.
+        assert scan["Actual Rows"] + scan.get("Rows Removed by Filter", 0) <= 60, scan
 
 
 def _values(statement: str, path: str) -> list[tp.Any]:
