@@ -34,6 +34,8 @@ if tp.TYPE_CHECKING:
 T = tp.TypeVar("T")
 
 _HOSTS_FILE = "/etc/hosts"
+# Of the files of ``Plan.running``, how many come before the pair that is served.
+_BEFORE_SERVED = 3
 _TLS_DIR = str(pathlib.PurePath(constants.TLS_PRIVATE_KEY_FILE).parent)
 
 
@@ -67,8 +69,7 @@ class Plan:
         So it is where the pair that it serves is what differs, and no client loses its
         connection.
         """
-        own = 3
-        return self.running.split(",")[:own] == running.split(",")[:own]
+        return self.running.split(",")[:_BEFORE_SERVED] == running.split(",")[:_BEFORE_SERVED]
 
 
 def plan(node: machine.Machine, now: datetime.datetime) -> Plan:

@@ -34,7 +34,9 @@ LOST: tp.Final = (
 def take_over(session: tp.Any, instance: sys_uuid.UUID, report: tls_reports.Report) -> None:
     """Write what the node of *instance* serves; a report that says nothing new writes nothing."""
     (row,) = session.execute(
-        "SELECT tls_certificate FROM mail_instances WHERE uuid = %s", (str(instance),)
+        "SELECT i.tls_certificate, p.is_served, p.refused FROM mail_instances i"
+        " LEFT JOIN mail_tls_pairs p ON p.instance = i.uuid WHERE i.uuid = %s",
+        (str(instance),),
     ).fetchall() or (None,)
     if row is None:
         return
@@ -47,14 +49,14 @@ def take_over(session: tp.Any, instance: sys_uuid.UUID, report: tls_reports.Repo
             "tls_expires_at": utils.timestamp(served.expires_at),
         }
         utils.update_columns(session, "mail_instances", {"uuid": str(instance)}, columns)
-    session.execute(
-        "INSERT INTO mail_tls_pairs (instance, is_served, refused) VALUES (%s, %s, %s)"
-        " ON CONFLICT ON CONSTRAINT mail_tls_pairs_pkey DO UPDATE"
-        " SET is_served = EXCLUDED.is_served, refused = EXCLUDED.refused"
-        " WHERE (mail_tls_pairs.is_served, mail_tls_pairs.refused)"
-        " <> (EXCLUDED.is_served, EXCLUDED.refused)",
-        (str(instance), report.is_told, report.refused),
-    )
+    # An upsert that changes nothing locks the row, and each pass over a report would.
+    if (row["is_served"], row["refused"]) != (report.is_told, report.refused):
+        session.execute(
+            "INSERT INTO mail_tls_pairs (instance, is_served, refused) VALUES (%s, %s, %s)"
+            " ON CONFLICT ON CONSTRAINT mail_tls_pairs_pkey DO UPDATE"
+            " SET is_served = EXCLUDED.is_served, refused = EXCLUDED.refused",
+            (str(instance), report.is_told, report.refused),
+        )
     settle(session, instance, utils.now())
 
 

@@ -47,16 +47,13 @@ def run(node: machine.Machine) -> str:
         try:
             target = relay_plan.plan(node, datetime.datetime.now(datetime.timezone.utc))
             changed = relay_plan.apply(node, target)
-            if before.running == target.running:
-                is_reloaded = False
-            else:
-                is_reloaded = target.is_reloaded(before.running) and not node.relay_failure()
-            if is_reloaded:
-                node.reload_relay()
-                changed.append("exim4 reloaded")
-            elif before.running != target.running:
-                node.restart_relay()
-                changed.append("exim4 restarted")
+            if before.running != target.running:
+                if target.is_reloaded(before.running) and not node.relay_failure():
+                    node.reload_relay()
+                    changed.append("exim4 reloaded")
+                else:
+                    node.restart_relay()
+                    changed.append("exim4 restarted")
             # systemd does not try again what an assert has kept from starting: it is
             # this that brings a relay back once the data disk is there.
             elif node.relay_failure():
