@@ -27,6 +27,7 @@ from exordos_paas_mail.control_plane.records import (
     nodes,
     tls_facts,
 )
+from exordos_paas_mail.control_plane.runtime import sealing
 
 if tp.TYPE_CHECKING:
     import threading
@@ -84,9 +85,16 @@ class Writer:
             self._failed.clear()
             _check()
             tls_facts.settle_ended(utils.now())
+            self._share_key()
         waiting = _due_instances()
         while waiting:
             waiting = [instance for instance in waiting if self._write_some(instance)]
+
+    def _share_key(self) -> None:
+        try:
+            sealing.share()
+        except OSError as error:
+            LOG.error("Users can give no private keys: %s", error)  # noqa: TRY400 - it is clear
 
     def _write_some(self, instance: sys_uuid.UUID) -> bool:
         """Write some shards of *instance*; return whether there may be more to be written."""

@@ -20,6 +20,7 @@ from exordos_paas_mail.control_plane.records import (
     key_rows,
     primary_domains,
     statuses,
+    tls_facts,
     tls_pairs,
 )
 
@@ -88,6 +89,7 @@ class InstanceFacts(instances.MailInstance):
             if "ipsv4" in changed:
                 # The relay's own certificate names them.
                 tls_pairs.mark(active, self.uuid)
+                tls_facts.settle(active, self.uuid, utils.now())
 
     @classmethod
     def get_new_instances(

@@ -74,6 +74,16 @@ class RecordNotFound(storage_exceptions.RecordNotFound):
         super().__init__(uuid=uuid)
 
 
+class Unavailable(exceptions.RestAlchemyException):
+    """503: *field* cannot be kept now."""
+
+    message = "%(field)s: cannot be kept at the moment: try again in a minute"
+    code = 503
+
+    def __init__(self, field: str) -> None:
+        super().__init__(field=field)
+
+
 class TooManyRequests(exceptions.RestAlchemyException):
     """429: *action* may be asked for again at *moment*."""
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import typing as tp
 
 from gcl_sdk.infra.dm import models as sdk_models
@@ -32,6 +33,8 @@ from exordos_paas_mail.control_plane.records import (
     tls_pairs,
     versions,
 )
+
+LOG = logging.getLogger(__name__)
 
 # What the builders keep under the uuid of an instance until it is gone from Core.
 _REMAINS: tp.Final = (
@@ -203,6 +206,9 @@ class MailInstance(base.Record, models.ModelWithProject, base.Stored):
             tls_pairs.choose(session, self.uuid, tls_kinds.taken(self.tls))
         except rules.RuleError as error:
             raise errors.FieldError("tls", str(error)) from None
+        except OSError as error:
+            LOG.error("A private key cannot be sealed: %s", error)  # noqa: TRY400 - it is clear
+            raise errors.Unavailable("tls") from None
 
     def _check_hostname(self, session: tp.Any) -> None:
         try:

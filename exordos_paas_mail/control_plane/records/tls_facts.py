@@ -7,7 +7,7 @@ from __future__ import annotations
 import typing as tp
 
 from exordos_paas_mail import utils
-from exordos_paas_mail.codecs import tls_pairs
+from exordos_paas_mail.codecs import certificates, tls_pairs
 from exordos_paas_mail.control_plane.records import tls_kinds
 from exordos_paas_mail.control_plane.runtime import sealing
 
@@ -64,6 +64,7 @@ def settle(session: tp.Any, instance: sys_uuid.UUID, now: datetime.datetime) -> 
     """Write ``tls_status`` and ``tls_error`` by what else there is, if they are not so."""
     (row,) = session.execute(
         "SELECT i.tls, i.tls_status, i.tls_error, i.tls_certificate, i.tls_expires_at,"
+        " i.tls_names, i.ipsv4,"
         " p.chain, p.sealed_key, p.source, p.error, p.is_served, p.refused"
         " FROM mail_instances i LEFT JOIN mail_tls_pairs p ON p.instance = i.uuid"
         " WHERE i.uuid = %s",
@@ -97,8 +98,17 @@ def settle_ended(now: datetime.datetime) -> None:
             settle(session, row["uuid"], now)
 
 
-def bound_to(instance: sys_uuid.UUID, chain: str) -> str:
-    """Return what the sealed key of a pair opens with alone."""
+def seal(instance: sys_uuid.UUID, chain: str, key: str) -> str:
+    """Return the envelope of the private key of a pair; OSError if there is none to seal with."""
+    return sealing.seal(key, _bound_to(instance, chain), sealing.USER_API)
+
+
+def unseal(instance: sys_uuid.UUID, row: Mapping[str, tp.Any]) -> str | None:
+    """Return the private key of the pair of *row*; None if it opens no more."""
+    return sealing.unseal(row["sealed_key"], _bound_to(instance, row["chain"]), sealing.USER_API)
+
+
+def _bound_to(instance: sys_uuid.UUID, chain: str) -> str:
     return f"tls {instance} {chain}"
 
 
@@ -109,7 +119,7 @@ def _judge(
     wanted = tls_kinds.source(row["tls"])
     is_served = bool(row["is_served"])
     if not wanted:
-        is_own = row["tls_certificate"] and not is_served
+        is_own = row["tls_certificate"] and not is_served and not _is_made_anew(row)
         return _judge_end(row, now, "") if is_own else (PENDING, "")
     error = row["error"] or ""
     if not row["chain"] or row["source"] != wanted:
@@ -117,11 +127,19 @@ def _judge(
         return (ERROR if error else PENDING), error
     if is_served and row["tls_certificate"] == row["chain"]:
         return _judge_end(row, now, error)
-    if sealing.unseal(row["sealed_key"], bound_to(instance, row["chain"])) is None:
+    if unseal(instance, row) is None:
         return ERROR, LOST
     if row["refused"]:
         return ERROR, f"the node refuses the certificate: {row['refused']}"
     return PENDING, error
+
+
+def _is_made_anew(row: Mapping[str, tp.Any]) -> bool:
+    """Return whether the node is about to make its certificate anew: nobody is to pin this one."""
+    if set(row["tls_names"]) >= set(row["ipsv4"]):
+        return False
+    # An operator's stays as it is.
+    return certificates.served(row["tls_certificate"].encode()).self_signed
 
 
 def _judge_end(row: Mapping[str, tp.Any], now: datetime.datetime, error: str) -> tuple[str, str]:

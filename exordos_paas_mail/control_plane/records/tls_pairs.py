@@ -14,7 +14,6 @@ from exordos_paas_mail import utils
 from exordos_paas_mail.codecs import rules, tls_document
 from exordos_paas_mail.codecs import tls_pairs as pairs
 from exordos_paas_mail.control_plane.records import document_marks, tls_facts, tls_kinds
-from exordos_paas_mail.control_plane.runtime import sealing
 
 if tp.TYPE_CHECKING:
     import uuid as sys_uuid
@@ -23,22 +22,24 @@ if tp.TYPE_CHECKING:
 def put(session: tp.Any, instance: sys_uuid.UUID, chain: str, key: str, source: str) -> None:
     """Have the node of *instance* serve a pair; *source* is ``tls_kinds.source`` of its choice.
 
-    RuleError says why it may not: then all stays as it was.
+    RuleError says why it may not, OSError that the key cannot be kept: then all stays as it was.
     """
     pair = pairs.check(chain, key, _hostname(session, instance), utils.now())
-    bound_to = tls_facts.bound_to(instance, pair.chain)
     stored = _read(session, instance)
     if (
         stored is None
         or (stored["chain"], stored["source"]) != (pair.chain, source)
-        or sealing.unseal(stored["sealed_key"], bound_to) != pair.key
+        or tls_facts.unseal(instance, stored) != pair.key
     ):
         session.execute(
             "INSERT INTO mail_tls_pairs (instance, chain, sealed_key, source)"
             " VALUES (%s, %s, %s, %s) ON CONFLICT ON CONSTRAINT mail_tls_pairs_pkey DO UPDATE"
             " SET chain = EXCLUDED.chain, sealed_key = EXCLUDED.sealed_key,"
             " source = EXCLUDED.source, refused = ''",
-            (str(instance), pair.chain, sealing.seal(pair.key, bound_to), source),
+            (
+                *(str(instance), pair.chain),
+                *(tls_facts.seal(instance, pair.chain, pair.key), source),
+            ),
         )
         mark(session, instance)
     fail(session, instance, "")
@@ -91,7 +92,7 @@ def pair_of(session: tp.Any, instance: sys_uuid.UUID) -> pairs.Pair | None:
     stored = _read(session, instance)
     if stored is None or not stored["chain"]:
         return None
-    key = sealing.unseal(stored["sealed_key"], tls_facts.bound_to(instance, stored["chain"]))
+    key = tls_facts.unseal(instance, stored)
     if key is None:
         raise ValueError(tls_facts.LOST)
     return pairs.Pair(stored["chain"], key)
@@ -121,7 +122,7 @@ def _key_before(session: tp.Any, instance: sys_uuid.UUID) -> str:
     stored = _read(session, instance)
     if stored is None or stored["source"] != tls_kinds.MANUAL:
         raise rules.RuleError("private_key is required: none was given before")
-    key = sealing.unseal(stored["sealed_key"], tls_facts.bound_to(instance, stored["chain"]))
+    key = tls_facts.unseal(instance, stored)
     if key is None:
         raise rules.RuleError(f"private_key is required: {tls_facts.LOST}")
     return key

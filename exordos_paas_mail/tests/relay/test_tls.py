@@ -11,7 +11,7 @@ import typing as tp
 
 import pytest
 
-from exordos_paas_mail.tests import issuing
+from clients import issuing
 from exordos_paas_mail.tests.relay import relay as relay_
 
 if tp.TYPE_CHECKING:

@@ -12,8 +12,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509 import oid
 
+from clients import issuing
 from exordos_paas_mail.codecs import rules, tls_document, tls_pairs, tls_reports
-from exordos_paas_mail.tests import issuing
 
 HOSTNAME = "smtp.example.com"
 CA = issuing.Authority()

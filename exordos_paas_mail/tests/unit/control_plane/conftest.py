@@ -152,6 +152,7 @@ def services(
 @pytest.fixture(autouse=True)
 def _declared_key(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(sealing.KEY_FILE_VARIABLE, str(tmp_path / "declared.key"))
+    monkeypatch.setenv(sealing.USER_API.variable, str(tmp_path / "user_api.key"))
 
 
 @pytest.fixture

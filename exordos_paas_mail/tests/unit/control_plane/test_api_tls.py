@@ -12,13 +12,13 @@ import uuid as sys_uuid
 import pytest
 from cryptography.hazmat.primitives import serialization
 
+from clients import issuing
 from exordos_paas_mail import utils
-from exordos_paas_mail.codecs import tls_document, tls_pairs, tls_reports
+from exordos_paas_mail.codecs import certificates, tls_document, tls_pairs, tls_reports
 from exordos_paas_mail.control_plane.documents import collections
 from exordos_paas_mail.control_plane.records import locks, tls_facts, tls_kinds
 from exordos_paas_mail.control_plane.records import tls_pairs as records
 from exordos_paas_mail.control_plane.runtime import sealing
-from exordos_paas_mail.tests import issuing
 from exordos_paas_mail.tests.unit.control_plane import api_client
 
 if tp.TYPE_CHECKING:
@@ -306,7 +306,7 @@ def test_a_lost_key_file_is_told_and_the_node_keeps_what_it_has(
     api: api_client.Client, monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path
 ) -> None:
     instance = api.instance(tls=manual())
-    monkeypatch.setenv(sealing.KEY_FILE_VARIABLE, str(tmp_path / "lost.key"))
+    monkeypatch.setenv(sealing.USER_API.variable, str(tmp_path / "lost.key"))
     with pytest.raises(ValueError, match="cannot be opened any more"):
         document(instance)
     report(instance, issuing.self_signed(HOSTNAME).chain, is_told=False)
@@ -316,6 +316,31 @@ def test_a_lost_key_file_is_told_and_the_node_keeps_what_it_has(
     assert (status, said) == (400, f"tls: private_key is required: {tls_facts.LOST}")
     api.patch(instance, {"tls": manual()})
     assert document(instance).pair == (GIVEN.chain, GIVEN.key)
+
+
+def test_a_key_that_cannot_be_sealed_is_a_503_and_changes_nothing(
+    api: api_client.Client, monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path
+) -> None:
+    instance = api.instance()
+    (tmp_path / "file").touch()
+    monkeypatch.setenv(sealing.USER_API.variable, str(tmp_path / "file" / "user_api.key"))
+    before = api.get(instance)
+    said = "tls: cannot be kept at the moment: try again in a minute"
+    assert api.refused("PATCH", instance, {"tls": manual()}) == (503, said)
+    assert api.get(instance) == before
+
+
+def test_the_relays_own_is_active_once_it_names_the_addresses(api: api_client.Client) -> None:
+    instance = api.instance()
+    with utils.transaction() as session:
+        session.execute("UPDATE mail_instances SET ipsv4 = '{192.0.2.7}'")
+    for addresses, status in (((), "PENDING"), (("192.0.2.7",), "ACTIVE"), ((), "PENDING")):
+        _, chain = certificates.plan(None, None, [HOSTNAME], issuing.now(), addresses)
+        report(instance, chain.decode(), is_told=False)
+        assert facts(api, instance) == (status, "")
+    # What an operator has installed stays as it is.
+    report(instance, issuing.self_signed(HOSTNAME).chain, is_told=False)
+    assert facts(api, instance) == ("ACTIVE", "")
 
 
 def _loaded(key: str) -> issuing.Key:

@@ -19,13 +19,13 @@ from gcl_sdk.agents.universal.services import agent as agent_service
 from restalchemy.dm import filters
 from restalchemy.storage.sql import engines
 
+from clients import issuing
 from exordos_paas_mail import constants, definition, models
 from exordos_paas_mail.codecs import password_hashes
 from exordos_paas_mail.control_plane.declared import accounts as declared_accounts
 from exordos_paas_mail.control_plane.declared import base
 from exordos_paas_mail.control_plane.records import accounts
 from exordos_paas_mail.control_plane.runtime import sealing
-from exordos_paas_mail.tests import issuing
 from exordos_paas_mail.tests.unit.control_plane import api_client, gservice
 from exordos_paas_mail.tests.unit.repository import manifests
 

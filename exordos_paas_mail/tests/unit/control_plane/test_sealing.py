@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import base64
+import os
+import pathlib
+import pwd
 import re
 import resource
+import stat
 import subprocess
 import sys
+import tempfile
 import threading
 from typing import TYPE_CHECKING
 
@@ -17,7 +22,7 @@ from hypothesis import strategies
 from exordos_paas_mail.control_plane.runtime import sealing
 
 if TYPE_CHECKING:
-    import pathlib
+    from collections.abc import Callable
 
 
 @pytest.fixture(autouse=True)
@@ -168,3 +173,56 @@ def test_a_key_that_cannot_be_kept_seals_nothing(
     monkeypatch.setenv(sealing.KEY_FILE_VARIABLE, str(tmp_path / "file" / "declared.key"))
     with pytest.raises(OSError, match="file"):
         sealing.seal("secret", "a")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_the_user_api_seals_with_a_key_that_root_has_made(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        directory = pathlib.Path(name)
+        directory.chmod(0o755)
+        file = directory / "user_api.key"
+        monkeypatch.setenv(sealing.USER_API.variable, str(file))
+        envelope = directory / "envelope"
+        envelope.touch(0o666)
+        envelope.chmod(0o666)
+
+        def seal() -> None:
+            envelope.write_text(sealing.seal("secret", "a", sealing.USER_API))
+
+        # It does not make one that gservice could not tell from a stranger's.
+        assert as_user_api(seal) == "PermissionError"
+        sealing.share()
+        assert as_user_api(seal) == ""
+        assert sealing.unseal(envelope.read_text(), "a", sealing.USER_API) == "secret"
+        assert sealing.unseal(envelope.read_text(), "a") is None
+        # What an operator put back, as root makes files.
+        file.chmod(0o600)
+        os.chown(file, 0, 0)
+        assert as_user_api(seal) == "PermissionError"
+        sealing.share()
+        assert as_user_api(seal) == ""
+        assert stat.S_IMODE(file.stat().st_mode) == 0o640
+
+
+def as_user_api(act: Callable[[], None]) -> str:
+    """Return the name of the error of *act*, done in a process of the user API's rights."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        user = pwd.getpwnam("nobody")
+        os.setgroups([])
+        os.setgid(user.pw_gid)
+        os.setuid(user.pw_uid)
+        error = b""
+        try:
+            act()
+        except OSError as raised:
+            error = type(raised).__name__.encode()
+        os.write(writer, error)
+        os._exit(0)
+    os.close(writer)
+    os.waitpid(child, 0)
+    with os.fdopen(reader, "rb") as told:
+        return told.read().decode()

@@ -9,6 +9,7 @@ import typing as tp
 import pytest
 from cryptography import x509
 
+from clients import issuing
 from exordos_paas_mail import constants
 from exordos_paas_mail.codecs import (
     configure_state,
@@ -21,7 +22,6 @@ from exordos_paas_mail.codecs import (
 )
 from exordos_paas_mail.node import served_pair
 from exordos_paas_mail.node.commands import configure
-from exordos_paas_mail.tests import issuing
 from exordos_paas_mail.tests.unit.node import authority, fake_node
 
 if tp.TYPE_CHECKING:

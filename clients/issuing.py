@@ -17,6 +17,7 @@ Key: tp.TypeAlias = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed2
 
 
 def now() -> datetime.datetime:
+    """Return the time, in UTC."""
     return datetime.datetime.now(datetime.timezone.utc)
 
 
@@ -91,7 +92,7 @@ def _pem(certificate: x509.Certificate) -> str:
     return certificate.public_bytes(serialization.Encoding.PEM).decode()
 
 
-def _sign(
+def _sign(  # noqa: PLR0913 - what differs is said by name
     name: x509.Name,
     public: tp.Any,
     issuer: x509.Name,
