@@ -8,32 +8,41 @@ import datetime
 import typing as tp
 
 from exordos_paas_mail import constants
-from exordos_paas_mail.codecs import tls_document, tls_reports, tls_serving
+from exordos_paas_mail.codecs import tls_document, tls_pairs, tls_reports, tls_serving
 from exordos_paas_mail.node.machine import watched
 
 if tp.TYPE_CHECKING:
-    from exordos_paas_mail.codecs import tls_pairs
     from exordos_paas_mail.node import machine
 
 
+class _Seen(tp.NamedTuple):
+    told: tls_document.Document | None
+    served: bytes | None
+    own: bytes | None
+    hostname: str
+
+
 class ServedPair:
-    """The pair on one machine; a settled look costs two system calls."""
+    """The pair on one machine; a settled look costs three system calls."""
 
     def __init__(self, node: machine.Machine) -> None:
         self._told = watched.Watched(node, constants.TLS_TOLD_FILE, _parse_told)
         self._served = watched.Watched(node, constants.TLS_SERVED_FILE, _as_it_is)
-        self._seen: tuple[tuple[tls_pairs.Pair | None, bytes | None, str], str] | None = None
+        self._own = watched.Watched(node, constants.TLS_CERTIFICATE_FILE, _as_it_is)
+        self._seen: tuple[_Seen, str] | None = None
 
     def fact(self, hostname: str) -> str:
-        """Return the fact of a relay called *hostname*; empty where nothing is served.
+        """Return the fact of a relay called *hostname*.
 
-        Raises OSError when a file cannot be read.
+        Empty where nothing is served, or what nobody asks for any more. Raises OSError when a
+        file cannot be read.
         """
         _, told = self._told.read()
         _, served = self._served.read()
-        key = (told, served, hostname)
-        if self._seen is None or self._seen[0] != key:
-            self._seen = (key, _fact(*key))
+        _, own = self._own.read()
+        seen = _Seen(told, served, own, hostname)
+        if self._seen is None or self._seen[0] != seen:
+            self._seen = (seen, _fact(seen))
         return self._seen[1]
 
 
@@ -41,20 +50,32 @@ def _as_it_is(content: bytes | None) -> bytes | None:
     return content
 
 
-def _parse_told(content: bytes | None) -> tls_pairs.Pair | None:
+def _parse_told(content: bytes | None) -> tls_document.Document | None:
     try:
-        return None if content is None else tls_document.parse(content).pair
+        return tls_document.Document() if content is None else tls_document.parse(content)
     except ValueError:
         # It is fetched anew.
         return None
 
 
-def _fact(told: tls_pairs.Pair | None, served: bytes | None, hostname: str) -> str:
-    if served is None or not hostname:
+def _is_own(seen: _Seen) -> bool:
+    return (
+        seen.served is not None
+        and seen.own is not None
+        and tls_pairs.chain_of(seen.served) == tls_pairs.chain_of(seen.own)
+    )
+
+
+def _fact(seen: _Seen) -> str:
+    if seen.served is None or not seen.hostname:
         return ""
     now = datetime.datetime.now(datetime.timezone.utc)
     try:
-        return tls_reports.render(tls_serving.report(told, served, hostname, now))
+        if seen.told is not None and seen.told.pair is None and not _is_own(seen):
+            # configure is to put its own in the place of what it was told before.
+            return ""
+        pair = None if seen.told is None else seen.told.pair
+        return tls_reports.render(tls_serving.report(pair, seen.served, seen.hostname, now))
     except ValueError:
         # configure makes it anew.
         return ""

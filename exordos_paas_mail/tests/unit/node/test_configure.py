@@ -509,6 +509,8 @@ def test_a_pair_that_is_told_is_served_by_a_reload_and_given_back(
     assert run(relay) == 0
     assert relay.read(constants.TLS_SERVED_FILE) == pair.key + pair.chain
     tell(relay, None)
+    # Nothing is told of what is served until its own is: that is not what is asked for.
+    assert served_pair.ServedPair(relay.machine).fact(DOMAIN) == ""
     assert run(relay) == 0
     assert relay.calls() == RELOAD
     assert relay.read(constants.TLS_SERVED_FILE) == own
