@@ -117,6 +117,19 @@ class Relay:
             yield client
 
 
+def is_trusted(relay: Relay, hostname: str, certificate: str) -> bool:
+    """Return whether a client that trusts *certificate* alone takes the relay for *hostname*."""
+    context = ssl.create_default_context(cadata=certificate)
+    with relay.plain() as client:
+        client.docmd("STARTTLS")
+        assert client.sock is not None
+        try:
+            context.wrap_socket(client.sock, server_hostname=hostname).close()
+        except ssl.SSLCertVerificationError:
+            return False
+    return True
+
+
 def authenticate(
     client: smtplib.SMTP, address: str, password: str, mechanism: str = "PLAIN"
 ) -> int:

@@ -9,7 +9,7 @@ import typing as tp
 import pytest
 
 from clients import issuing, mail, rest, waiting
-from exordos_paas_mail.tests.functional import submission, test_hostname, traffic
+from exordos_paas_mail.tests.functional import submission, traffic
 
 if tp.TYPE_CHECKING:
     from exordos_paas_mail.tests.functional import provisioning
@@ -52,7 +52,7 @@ def test_a_tenants_certificate_is_served_and_taken_back_while_mail_goes_on(
     sender = traffic.Sender(relay, account.address, account.password, BOB)
 
     def is_trusted(certificate: str) -> bool:
-        return test_hostname.is_trusted(relay, instance["domain"], certificate)
+        return submission.is_trusted(relay, instance["domain"], certificate)
 
     with traffic.repeated(sender.send) as meanwhile:
         assert is_trusted(own)

@@ -33,19 +33,6 @@ class Named(tp.NamedTuple):
     """The subjects of those that were accepted."""
 
 
-def is_trusted(relay: submission.Relay, hostname: str, certificate: str) -> bool:
-    """Return whether a client that trusts *certificate* alone takes the relay for *hostname*."""
-    context = ssl.create_default_context(cadata=certificate)
-    with relay.plain() as client:
-        client.docmd("STARTTLS")
-        assert client.sock is not None
-        try:
-            context.wrap_socket(client.sock, server_hostname=hostname).close()
-        except ssl.SSLCertVerificationError:
-            return False
-    return True
-
-
 def rename(
     owner: rest.Api,
     instance: rest.Json,
@@ -69,7 +56,9 @@ def rename(
     )
     poll.until(
         f"the certificate is that of {name}",
-        lambda: is_trusted(relay, name, ssl.get_server_certificate((relay.host, PORTS[2]))),
+        lambda: submission.is_trusted(
+            relay, name, ssl.get_server_certificate((relay.host, PORTS[2]))
+        ),
     )
     return shown
 
@@ -125,7 +114,11 @@ def test_clients_that_know_the_domain_and_those_that_know_the_name_trust_one_cer
 ) -> None:
     certificate = ssl.get_server_certificate((relay.host, submission.SUBMISSIONS))
     names = (named.hostname, instance["domain"], f"other.{instance['domain']}")
-    assert [is_trusted(relay, name, certificate) for name in names] == [True, True, False]
+    assert [submission.is_trusted(relay, name, certificate) for name in names] == [
+        True,
+        True,
+        False,
+    ]
 
 
 def test_a_message_leaves_by_the_name_and_is_the_domains(
