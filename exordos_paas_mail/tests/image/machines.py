@@ -220,7 +220,11 @@ class Machine:
         return f"{state}: {', '.join(running)}" if state in _UNDER_WAY else state
 
     def _last_words(self) -> str:
-        said = (self._home / "console.log").read_text(errors="replace")
+        try:
+            said = (self._home / "console.log").read_text(errors="replace")
+        except FileNotFoundError:
+            # QEMU makes it, and may not have come that far.
+            return "there is no console yet"
         return f"the console's last words:\n{said[-2000:]}"
 
 

@@ -27,6 +27,11 @@ for word; do
 done
 exec sleep 600
 """
+# No machine answers before it has begun to boot: SSH's stand-in waits for QEMU's, which a loaded
+# machine may start later. One that never says anything is answered for at last.
+_BOOTED: tp.Final = """
+for _ in $(seq 1200); do [ -s '{console}' ] && break; sleep 0.05; done
+"""
 _ENDS: tp.Final = "echo 'Could not open disk' >&2; exit 1"
 _JOBS: tp.Final = """
 printf '%s\\n' starting '81 multi-user.target start waiting' '93 cloud-init.service start running'
@@ -78,15 +83,29 @@ def stand_in(home: pathlib.Path, qemu: str, ssh: str = "exit 0") -> None:
 def test_a_boot_that_goes_wrong_says_where_it_is_and_what_the_console_said(
     machine: machines.Machine, tmp_path: pathlib.Path, ssh: str, expected: str
 ) -> None:
-    stand_in(tmp_path, _BOOTS, ssh)
+    stand_in(tmp_path, _BOOTS, _BOOTED.format(console=tmp_path / "console.log") + ssh)
 
     with pytest.raises(machines.BootError, match=f"(?s)^{expected}.*Loading Linux"):
         machine.boot()
 
 
-def test_a_boot_without_a_machine_says_why(
+def test_a_boot_without_a_console_says_so(
     machine: machines.Machine, tmp_path: pathlib.Path
 ) -> None:
+    stand_in(tmp_path, "exec sleep 600", "echo 'Connection refused' >&2; exit 255")
+
+    with pytest.raises(
+        machines.BootError,
+        match=r"^no boot that is over: no way in: Connection refused\nthere is no console yet$",
+    ):
+        machine.boot()
+
+
+def test_a_boot_without_a_machine_says_why(
+    machine: machines.Machine, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The end of QEMU is seen long before; a loaded machine may need a while to start its stand-in.
+    monkeypatch.setattr(machines, "_BOOT_SECONDS", 60.0)
     stand_in(tmp_path, _ENDS, "echo 'Connection refused' >&2; exit 255")
 
     with pytest.raises(machines.BootError, match="Could not open disk"):
