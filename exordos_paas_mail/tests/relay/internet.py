@@ -34,6 +34,8 @@ PRIVATE_ADDRESS = "10.80.0.25"
 HANGING_ADDRESS = "203.0.113.28"
 # Nobody's
 GONE_ADDRESS = "203.0.113.99"
+# Somebody's who never answers, as behind a firewall that drops what it gets
+SILENT_ADDRESS = "203.0.113.98"
 DOMAIN = "tenant.example"
 
 ZONE: dict[tuple[str, str], list[str]] = {
@@ -66,6 +68,8 @@ ZONE: dict[tuple[str, str], list[str]] = {
     ("mx.hanging.example", "A"): [HANGING_ADDRESS],
     ("gone.example", "MX"): ["10 mx.gone.example."],
     ("mx.gone.example", "A"): [GONE_ADDRESS],
+    ("dropped.example", "MX"): ["10 mx.dropped.example."],
+    ("mx.dropped.example", "A"): [SILENT_ADDRESS],
     ("signed.example", "MX"): ["10 mx.signed.example."],
     ("mx.signed.example", "A"): [TLS_ADDRESS],
     ("forged.signed.example", "MX"): ["10 mx.forged.signed.example."],
