@@ -78,6 +78,8 @@ class MailDefinition(registry.PaaSDefinition):
             "instances": f"{declared}.instances:DeclaredInstance",
             "instances.accounts": f"{declared}.accounts:DeclaredAccount",
             "instances.domains": f"{declared}.domains:DeclaredDomain",
+            "instances.suppressions": f"{declared}.suppressions:DeclaredSuppression",
+            "instances.webhooks": f"{declared}.webhooks:DeclaredWebhook",
         }
 
     def get_agent_filters(self) -> dict[str, str]:
@@ -87,4 +89,6 @@ class MailDefinition(registry.PaaSDefinition):
             "instances": "project_id",
             "instances.accounts": "project_id",
             "instances.domains": "project_id",
+            "instances.suppressions": "project_id",
+            "instances.webhooks": "project_id",
         }

@@ -54,7 +54,7 @@ class MailSuppressionController(logs.Log):
 
     __resource__ = _Resource(
         suppressions.MailSuppression,
-        read_only=("origin", "message", "hits", "last_hit_at"),
+        read_only=("origin", "message", "hits", "last_hit_at", "error"),
         set_once=("address", "scope", "account", "reason", "detail", "expires_at"),
         hidden=("instance", "shard", "size"),
         nullable=("account", "expires_at"),
@@ -73,7 +73,7 @@ class MailSuppressionController(logs.Log):
             raise errors.FieldError("address", "is required")
         scope, account = kwargs.pop("scope", None), kwargs.get("account")
         if scope is not None and (scope == suppression_rows.ACCOUNT) != (account is not None):
-            raise errors.FieldError("account", "goes with the scope account, and with no other")
+            raise errors.FieldError("account", suppressions.OTHER_SCOPE)
         expires_at = kwargs.get("expires_at")
         if expires_at is not None and expires_at <= utils.now():
             raise errors.FieldError("expires_at", "must be in the future")

@@ -25,7 +25,7 @@ class MailWebhookController(base.OfInstance):
 
     __resource__ = resources.ResourceWithCustomProps(
         webhooks.MailWebhook,
-        read_only=("signing_keys", *webhooks.FACTS),
+        read_only=("signing_keys", "error", *webhooks.FACTS),
         set_once=("instance",),
         shown_once=("secret_key",),
         hidden=("secrets", "revision"),

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The mailaas authors
 # SPDX-License-Identifier: Apache-2.0
-"""Instances and accounts as manifests declare them (db-back agent of the element manager).
+"""Records as manifests declare them (db-back agent of the element manager).
 
 The agent compares each declared value with what the model reports, spelled
 exactly as declared, and writes as long as they differ. So a model here
@@ -60,6 +60,8 @@ class Declared(ua_models.ResourceMixin):
     _SPELLED: tp.ClassVar[tuple[str, ...]] = ()
     # The field that says why a declaration is not applied.
     _ERROR: tp.ClassVar[str]
+    # Why a field that there is cannot be declared, by its name.
+    _NOT_DECLARED: tp.ClassVar[tp.Mapping[str, str]] = {}
 
     declared: dict[str, tp.Any]
     properties: tp.Any
@@ -169,8 +171,10 @@ class Declared(ua_models.ResourceMixin):
 
         Raises RuleError if the value breaks a rule of its field.
         """
+        if value is not None and name in cls._NOT_DECLARED:
+            raise rules.RuleError(cls._NOT_DECLARED[name])
         if cls._is_relationship(name):
-            return _uuid_of(value)
+            return fields.uuid_of(value)
         declared_property = cls.properties.properties.get(name)
         if declared_property is None:
             return value
@@ -206,12 +210,3 @@ class Declared(ua_models.ResourceMixin):
         if isinstance(cls.properties.properties[name].get_property_type(), type):
             return bool(sys_uuid.UUID(value) == sys_uuid.UUID(stored))
         return bool(value == stored)
-
-
-def _uuid_of(value: tp.Any) -> str:
-    """Return the uuid that *value* names a record by; RuleError if it names none."""
-    uuid = str(value).rstrip("/").rpartition("/")[2]
-    try:
-        return str(sys_uuid.UUID(uuid))
-    except ValueError:
-        raise rules.RuleError("must be a uuid, or an URI that ends in one") from None

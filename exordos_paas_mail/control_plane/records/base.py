@@ -43,6 +43,8 @@ _CONFLICTS: tp.Final = {
     "mail_dkim_keys_domain_fkey": ("domain", "no longer exists"),
     "mail_webhooks_pkey": ("uuid", "is already taken"),
     "mail_webhooks_instance_fkey": ("instance", "no longer exists"),
+    "mail_suppressions_pkey": ("uuid", "is already taken"),
+    "mail_suppressions_address_key": ("address", "is already suppressed in this scope"),
     "mail_dkim_keys_domain_selector_key": ("selector", "is already taken by another key"),
 }
 _UNNAMED: tp.Final = ("record", "conflicts with another record")

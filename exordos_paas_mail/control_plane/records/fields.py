@@ -17,6 +17,7 @@ from __future__ import annotations
 import datetime
 import re
 import typing as tp
+import uuid as sys_uuid
 
 from restalchemy.dm import types
 
@@ -72,6 +73,33 @@ def check(field_type: tp.Any, value: tp.Any) -> tp.Any:
     if isinstance(field_type, types.AllowNone):
         return None if value is None else check(field_type.nested_type, value)
     return field_type.check(value) if isinstance(field_type, Checked) else value
+
+
+def uuid_of(value: tp.Any) -> str:
+    """Return the uuid that *value* names a record by; RuleError if it names none."""
+    uuid = str(value).rstrip("/").rpartition("/")[2]
+    try:
+        return str(sys_uuid.UUID(uuid))
+    except ValueError:
+        raise rules.RuleError("must be a uuid, or an URI that ends in one") from None
+
+
+class Reference(types.UUID):
+    """A record that a manifest names, by its uuid or by an URI that ends in it."""
+
+    def check(self, value: tp.Any) -> str:
+        """Return the uuid; RuleError if *value* is none."""
+        return uuid_of(value)
+
+
+class Choice(types.Enum):
+    """One of some words."""
+
+    def check(self, value: tp.Any) -> str:
+        """Return *value*; RuleError names the words."""
+        if value not in self.values:
+            raise rules.RuleError(f"must be one of {', '.join(self.values)}")
+        return str(value)
 
 
 class Integer(types.Integer):

@@ -195,6 +195,19 @@ def remove(
     return bool(found)
 
 
+def give_way(
+    session: tp.Any, instance: sys_uuid.UUID, address: str, account: sys_uuid.UUID | None
+) -> None:
+    """Take out the automatic entry that another is to take the place of; the instance is held."""
+    found = session.execute(
+        "DELETE FROM mail_suppressions WHERE instance = %s AND address = %s"
+        " AND account IS NOT DISTINCT FROM %s::uuid AND origin = %s"
+        " RETURNING instance, shard, size",
+        (str(instance), address, account and str(account), AUTO),
+    ).fetchall()
+    _uncount(session, found)
+
+
 def hit(
     session: tp.Any,
     instance: sys_uuid.UUID,

@@ -7,12 +7,12 @@ from __future__ import annotations
 import typing as tp
 
 from restalchemy.dm import models, properties, types
-from restalchemy.storage.sql import orm
 
 from exordos_paas_mail import utils
 from exordos_paas_mail.codecs import suppressions
 from exordos_paas_mail.control_plane.records import (
     account_logins,
+    base,
     errors,
     fields,
     locks,
@@ -27,7 +27,7 @@ REASONS: tp.Final = tuple(reason.value for reason in suppressions.Reason)
 _NUMBER: tp.Final = types.Integer()
 
 
-class MailSuppression(models.ModelWithUUID, orm.SQLStorableMixin):
+class MailSuppression(models.ModelWithUUID, base.Stored):
     """A recipient that nothing is sent to, by any account or by one."""
 
     __tablename__ = "mail_suppressions"
@@ -35,13 +35,13 @@ class MailSuppression(models.ModelWithUUID, orm.SQLStorableMixin):
     instance = properties.property(types.UUID(), required=True)
     address = properties.property(fields.Recipient(), required=True)
     scope = properties.property(
-        types.Enum(list(suppression_rows.SCOPES)), default=suppression_rows.INSTANCE
+        fields.Choice(list(suppression_rows.SCOPES)), default=suppression_rows.INSTANCE
     )
     account = properties.property(types.AllowNone(types.UUID()), default=None)
     shard = properties.property(types.String(), default="")
     size = properties.property(_NUMBER, default=0)
     reason = properties.property(
-        types.Enum(list(REASONS)), default=suppressions.Reason.MANUAL.value
+        fields.Choice(list(REASONS)), default=suppressions.Reason.MANUAL.value
     )
     origin = properties.property(
         types.Enum(list(suppression_rows.ORIGINS)), default=suppression_rows.USER
@@ -54,13 +54,22 @@ class MailSuppression(models.ModelWithUUID, orm.SQLStorableMixin):
     created_at = properties.property(types.UTCDateTimeZ(), default=utils.now)
     # None is never.
     expires_at = properties.property(fields.OptionalTime(), default=None)
+    # Why the manifest that declares the entry is not applied.
+    error = properties.property(types.String(), default="")
+
+
+# Nothing of one that no manifest declares is in the columns of those that one does.
+_COLUMNS: tp.Final = ", ".join(
+    "coalesce(error, '') AS error" if name == "error" else name
+    for name in MailSuppression.properties.properties
+)
 
 
 class Suppressions(log_pages.Page):
     """A page of the suppressions of an instance, oldest first; one that is over is none."""
 
     def __init__(self, instance: sys_uuid.UUID, limit: int) -> None:
-        super().__init__(MailSuppression.__tablename__, limit)
+        super().__init__(MailSuppression.__tablename__, limit, columns=_COLUMNS)
         self.where("instance = %s", str(instance))
         self.where("expires_at IS NULL OR expires_at > %s", utils.timestamp(utils.now()))
 
@@ -95,29 +104,17 @@ def add(instance: sys_uuid.UUID, uuid: sys_uuid.UUID | None, **values: tp.Any) -
     Raises ConflictRecords if it is there already or there is no room for it, and
     RecordNotFound if the instance is gone.
     """
-    now = utils.now()
     with utils.transaction() as session:
         if not locks.hold_instance(session, instance):
             raise errors.RecordNotFound(instance)
         account = values.get("account")
-        if (
-            uuid is not None
-            and session.execute(
-                "SELECT FROM mail_suppressions WHERE uuid = %s", (str(uuid),)
-            ).fetchall()
-        ):
-            raise errors.ConflictRecords("uuid", "is already taken")
         entry = suppression_rows.Entry(
             **{"reason": suppressions.Reason.MANUAL.value, **values},
             origin=suppression_rows.USER,
             login=login_of(session, instance, account) if account else "",
             uuid=uuid,
         )
-        put = suppression_rows.put(session, instance, [entry], now)
-        if put.existing:
-            raise errors.ConflictRecords("address", "is already suppressed in this scope")
-        if put.full:
-            raise errors.ConflictRecords("address", FULL)
+        put(session, instance, entry)
         page = Suppressions(instance, 1)
         page.of_address(entry.address)
         page.where("account IS NOT DISTINCT FROM %s::uuid", account and str(account))
@@ -125,6 +122,27 @@ def add(instance: sys_uuid.UUID, uuid: sys_uuid.UUID | None, **values: tp.Any) -
     return tp.cast("MailSuppression", MailSuppression.restore_from_storage(**row))
 
 
+def put(session: tp.Any, instance: sys_uuid.UUID, entry: suppression_rows.Entry) -> None:
+    """Add *entry*; the instance is held.
+
+    Raises ConflictRecords if its uuid is taken, it is there already, or there is no room for it.
+    """
+    if (
+        entry.uuid is not None
+        and session.execute(
+            "SELECT FROM mail_suppressions WHERE uuid = %s", (str(entry.uuid),)
+        ).fetchall()
+    ):
+        raise errors.ConflictRecords("uuid", "is already taken")
+    done = suppression_rows.put(session, instance, [entry], utils.now())
+    if done.existing:
+        raise errors.ConflictRecords("address", EXISTING)
+    if done.full:
+        raise errors.ConflictRecords("address", FULL)
+
+
+OTHER_SCOPE: tp.Final = "goes with the scope account, and with no other"
+EXISTING: tp.Final = "is already suppressed in this scope"
 FULL: tp.Final = (
     f"cannot be added: the instance has {suppression_rows.ENTRIES_MAX} suppressions, or too many"
     " whose addresses are alike"

@@ -67,6 +67,8 @@ class MailWebhook(base.Record, models.ModelWithProject, models.CustomPropertiesM
     waiting = properties.property(_NUMBER, default=0)
     given_up = properties.property(_NUMBER, default=0)
     lost = properties.property(_NUMBER, default=0)
+    # Why the manifest that declares the webhook is not applied.
+    error = properties.property(types.String(), default="")
 
     secret_key: str | None = None
 

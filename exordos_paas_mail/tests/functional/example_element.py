@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The mailaas authors
 # SPDX-License-Identifier: Apache-2.0
-"""The example element, which declares an instance and an account."""
+"""The example element, which declares an instance and what belongs to one."""
 
 from __future__ import annotations
 

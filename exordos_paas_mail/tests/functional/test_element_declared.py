@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The mailaas authors
 # SPDX-License-Identifier: Apache-2.0
-"""The example element: declared, settled, rotated, removed."""
+"""The example element: declared, settled, put right, rotated, removed."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ if tp.TYPE_CHECKING:
     import pathlib
 
 CONTROL_PLANE = "metapaas-cp"
+# What the example suppresses.
+BOB = "bob@example.org"
 # The platform's agents and builders look every 3 s.
 LOOP_SECONDS = 4
 SETTLED_SECONDS = 27
@@ -186,6 +188,41 @@ def test_a_changed_secret_reaches_the_node_and_no_table_holds_it(
         assert set(found) <= {AGENT_STATE}
         assert stand.shell(declared.host, look) == ""
     assert stand.shell(CONTROL_PLANE, f"stat --format %a {AGENT_STATE}").strip() == "600"
+
+
+def test_limits_senders_a_suppression_and_a_webhook_are_declared(
+    declared: Declared, password: str, poll: waiting.Poll
+) -> None:
+    api, path = declared.api, mail.instance_path(declared.instance)
+    account = api.read(f"{mail.accounts_path(declared.instance)}{declared.account}")
+    limits = {name: limit for name, limit in account["limits"].items() if limit is not None}
+    assert limits == {"recipients_per_hour": 1000, "recipients_per_message": 100}
+    assert account["senders"] == ["own", f"news@{declared.domain}"]
+    assert api.read(path)["limits"]["recipients_per_day"] == 100_000
+
+    (webhook,) = poll.until("the webhook", lambda: api.list(f"{path}/webhooks/"))
+    assert webhook["url"] == f"https://hooks.{declared.domain}/mail"
+    assert (webhook["error"], "secret_key" in webhook) == ("", False)
+
+    (suppression,) = poll.until("the suppression", lambda: api.list(f"{path}/suppressions/"))
+    assert (suppression["address"], suppression["origin"]) == (BOB, "USER")
+    assert (suppression["error"], suppression["expires_at"]) == ("", None)
+
+    def answers() -> tuple[int, int]:
+        relay = submission.Relay(declared.host)
+        with relay.logged_in(declared.address, password) as client:
+            client.mail(declared.address)
+            return client.rcpt(BOB)[0], client.rcpt("eve@example.org")[0]
+
+    poll.until("the recipient is refused, another not", answers, lambda found: found == (550, 250))
+    # What somebody takes out comes back for as long as it is declared.
+    suppressions = f"{path}/suppressions/"
+    api.delete(f"{suppressions}{suppression['uuid']}")
+    poll.until(
+        "the suppression is back",
+        lambda: [(each["uuid"], each["detail"]) for each in api.list(suppressions)],
+        lambda found: found == [(suppression["uuid"], suppression["detail"])],
+    )
 
 
 def test_removing_the_element_removes_everything(

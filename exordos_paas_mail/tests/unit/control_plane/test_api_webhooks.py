@@ -31,6 +31,7 @@ FACTS = {
     "waiting": 0,
     "given_up": 0,
     "lost": 0,
+    "error": "",
 }
 
 

@@ -20,13 +20,13 @@ from restalchemy.dm import filters
 from restalchemy.storage.sql import engines
 
 from clients import issuing
-from exordos_paas_mail import constants, definition, models
-from exordos_paas_mail.codecs import password_hashes
+from exordos_paas_mail import constants, definition, models, utils
+from exordos_paas_mail.codecs import password_hashes, suppressions, webhook_config
 from exordos_paas_mail.control_plane.declared import accounts as declared_accounts
 from exordos_paas_mail.control_plane.declared import base
 from exordos_paas_mail.control_plane.records import accounts
 from exordos_paas_mail.control_plane.runtime import sealing
-from exordos_paas_mail.tests.unit.control_plane import api_client, gservice
+from exordos_paas_mail.tests.unit.control_plane import api_client, gservice, sealed
 from exordos_paas_mail.tests.unit.repository import manifests
 
 if tp.TYPE_CHECKING:
@@ -244,7 +244,13 @@ def test_the_example_settles_as_it_is(manager: ElementManager) -> None:
         "$mailaas.types.mail.instances.$example_mail:uuid": str(EXAMPLE),
         "$core.secret.passwords.$example_mail_alice:value": PASSWORD,
     }
-    uuids = {"instances": EXAMPLE, "instances.accounts": ACCOUNT, "instances.domains": DOMAIN}
+    uuids = {
+        "instances": EXAMPLE,
+        "instances.accounts": ACCOUNT,
+        "instances.domains": DOMAIN,
+        "instances.suppressions": SUPPRESSION,
+        "instances.webhooks": WEBHOOK,
+    }
     for path, values in manifests.declared(manifest):
         resolved = {field: links.get(str(value), value) for field, value in values.items()}
         assert not [value for value in resolved.values() if str(value).startswith("$")]
@@ -899,3 +905,360 @@ def test_a_declared_domain_that_cannot_change_says_so(manager: ElementManager) -
         base.NOT_APPLIED,
         "domain: cannot be changed by the manifest",
     )
+
+
+SUPPRESSION = sys_uuid.UUID("f0000000-0000-4000-8000-000000000000")
+WEBHOOK = sys_uuid.UUID("f1000000-0000-4000-8000-000000000000")
+BOB = "bob@elsewhere.example"
+
+
+def suppression(**changes: tp.Any) -> dict[str, tp.Any]:
+    return {
+        "project_id": EM_PROJECT,
+        "instance": str(INSTANCE),
+        "address": BOB,
+        "detail": "left the company",
+        **changes,
+    }
+
+
+def webhook(**changes: tp.Any) -> dict[str, tp.Any]:
+    return {
+        "name": "shop",
+        "project_id": EM_PROJECT,
+        "instance": str(INSTANCE),
+        "url": "https://hooks.example.com/mail",
+        "events": ["message.failed"],
+        **changes,
+    }
+
+
+def rows(statement: str, *values: tp.Any) -> list[tuple[tp.Any, ...]]:
+    with utils.transaction() as session:
+        found = session.execute(statement, values)
+        return [tuple(row.values()) for row in found.fetchall()] if found.description else []
+
+
+def marked(collection: str) -> set[str]:
+    """Return the shards that the node is to be told, and forget them."""
+    due = rows("SELECT shard FROM mail_documents WHERE collection = %s AND due", collection)
+    rows("UPDATE mail_documents SET due = false")
+    return {shard for (shard,) in due}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({}, id="as it is"),
+        pytest.param({"address": "Bob@Elsewhere.EXAMPLE"}, id="address in capitals"),
+        pytest.param({"address": "bob@b\u00fccher.example"}, id="IDN"),
+        pytest.param({"instance": f"/v1/types/mail/instances/{INSTANCE}"}, id="instance by URI"),
+        pytest.param({"instance": str(INSTANCE).upper()}, id="instance in capitals"),
+        pytest.param({"scope": "instance", "account": None, "expires_at": None}, id="in words"),
+        pytest.param({"account": str(ACCOUNT)}, id="of an account"),
+        pytest.param({"scope": "account", "account": f"/x/{ACCOUNT}"}, id="account by URI"),
+        pytest.param({"reason": "COMPLAINT"}, id="reason"),
+    ],
+)
+def test_a_suppression_settles_however_it_is_spelled(
+    manager: ElementManager, api: api_client.Client, changes: dict[str, tp.Any]
+) -> None:
+    manager.declare("instances.accounts", ACCOUNT, **account())
+    manager.declare("instances.suppressions", SUPPRESSION, **suppression(**changes))
+    manager.loop()
+    assert manager.is_settled("instances.suppressions", SUPPRESSION)
+    (shown,) = api.admin().get(f"{api_client.INSTANCES}{INSTANCE}/suppressions/")
+    of_account = changes.get("account") is not None
+    assert (shown["uuid"], shown["origin"], shown["error"]) == (str(SUPPRESSION), "USER", "")
+    assert (shown["account"], shown["scope"]) == (
+        (str(ACCOUNT), "account") if of_account else (None, "instance")
+    )
+    assert (shown["reason"], shown["expires_at"]) == (changes.get("reason", "MANUAL"), None)
+    assert marked(suppressions.COLLECTION) == {suppressions.shard_of(shown["address"])}
+    before = gservice.row_versions()
+    manager.loop()
+    assert gservice.row_versions() == before
+
+
+def test_a_declared_suppression_is_put_right_and_goes_with_its_declaration(
+    manager: ElementManager, api: api_client.Client
+) -> None:
+    path = f"{api_client.INSTANCES}{INSTANCE}/suppressions/"
+    kept = api.admin().post(path, {"address": "eve@elsewhere.example"})
+    manager.declare("instances.suppressions", SUPPRESSION, **suppression())
+    manager.loop()
+    assert api.admin().refused("POST", path, {"address": BOB})[0] == 409
+    marked(suppressions.COLLECTION)
+    shard = {suppressions.shard_of(BOB)}
+
+    api.admin().delete(f"{path}{SUPPRESSION}")
+    manager.loop()
+    assert manager.is_settled("instances.suppressions", SUPPRESSION)
+    assert marked(suppressions.COLLECTION) == shard
+
+    rows("UPDATE mail_suppressions SET detail = '', reason = 'COMPLAINT' WHERE address = %s", BOB)
+    manager.declare("instances.suppressions", SUPPRESSION, **suppression(reason="HARD_BOUNCE"))
+    manager.loop()
+    assert manager.is_settled("instances.suppressions", SUPPRESSION)
+    shown = api.admin().get(f"{path}{SUPPRESSION}")
+    assert (shown["reason"], shown["detail"]) == ("HARD_BOUNCE", "left the company")
+    assert marked(suppressions.COLLECTION) == shard
+
+    manager.withdraw("instances.suppressions", SUPPRESSION)
+    manager.loop()
+    assert api.admin().get(path) == [kept]
+    assert marked(suppressions.COLLECTION) == shard
+    assert rows("SELECT sum(entries)::int FROM mail_suppression_shards") == [(1,)]
+
+
+def test_the_agent_reads_no_suppression_that_nobody_declared(
+    manager: ElementManager, api: api_client.Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = f"{api_client.INSTANCES}{INSTANCE}/suppressions/"
+    api.admin().post(path, {"address": "eve@elsewhere.example"})
+    manager.declare("instances.suppressions", SUPPRESSION, **suppression())
+    manager.loop()
+    caplog.clear()
+    with caplog.at_level(logging.WARNING):
+        manager.loop()
+    assert [record.getMessage() for record in caplog.records] == []
+
+
+def test_an_automatic_entry_gives_way_to_a_declared_one_and_a_users_does_not(
+    manager: ElementManager, api: api_client.Client
+) -> None:
+    path = f"{api_client.INSTANCES}{INSTANCE}/suppressions/"
+    made = api.admin().post(path, {"address": BOB})
+    manager.declare("instances.suppressions", SUPPRESSION, **suppression())
+    manager.loop()
+    assert api.admin().get(path) == [made]
+    rows("UPDATE mail_suppressions SET origin = 'AUTO'")
+    manager.loop()
+    assert manager.is_settled("instances.suppressions", SUPPRESSION)
+    assert [each["uuid"] for each in api.admin().get(path)] == [str(SUPPRESSION)]
+    assert rows("SELECT entries FROM mail_suppression_shards") == [(1,)]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (
+            {"expires_at": "2999-01-31T12:00:00Z"},
+            "expires_at: cannot be declared: the entry lasts as long as it is declared",
+        ),
+        ({"hits": 5}, "hits: cannot be declared: it is what the log tells"),
+        ({"origin": "AUTO"}, "origin: cannot be declared: it is what the log tells"),
+        ({"reason": "BORED"}, "reason: must be one of HARD_BOUNCE, COMPLAINT, MANUAL"),
+        ({"address": "eve@elsewhere.example"}, "address: cannot be changed by the manifest"),
+        ({"address": "bob"}, "address: must be an address"),
+        ({"account": str(ACCOUNT)}, "account: cannot be changed by the manifest"),
+        ({"account": "alice"}, "account: must be a uuid, or an URI that ends in one"),
+        ({"scope": "account"}, "account: goes with the scope account, and with no other"),
+        ({"detail": "x" * 513}, "detail: "),
+    ],
+)
+def test_what_is_not_applied_to_a_suppression_is_told_until_it_is_taken_back(
+    manager: ElementManager, api: api_client.Client, changes: dict[str, tp.Any], said: str
+) -> None:
+    manager.declare("instances.accounts", ACCOUNT, **account())
+    manager.declare("instances.suppressions", SUPPRESSION, **suppression())
+    manager.loop()
+    path = f"{api_client.INSTANCES}{INSTANCE}/suppressions/{SUPPRESSION}"
+    before = api.admin().get(path)
+    manager.declare("instances.suppressions", SUPPRESSION, **suppression(**changes))
+    manager.loop()
+    shown = api.admin().get(path)
+    assert shown["error"].startswith(said)
+    assert {**shown, "error": ""} == before
+    assert not manager.is_settled("instances.suppressions", SUPPRESSION)
+    assert manager.reported("instances.suppressions", SUPPRESSION)["error"] == shown["error"]
+    written = gservice.row_versions()
+    manager.loop()
+    assert gservice.row_versions() == written
+    manager.declare("instances.suppressions", SUPPRESSION, **suppression())
+    manager.loop()
+    assert manager.is_settled("instances.suppressions", SUPPRESSION)
+    assert api.admin().get(path) == before
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"expires_at": "2999-01-31T12:00:00Z"}, id="end"),
+        pytest.param({"instance": str(DOMAIN)}, id="no such instance"),
+        pytest.param({"account": str(DOMAIN)}, id="no such account"),
+        pytest.param({"scope": "account"}, id="no account"),
+    ],
+)
+def test_a_suppression_that_cannot_be_is_not_made(
+    manager: ElementManager, caplog: pytest.LogCaptureFixture, changes: dict[str, tp.Any]
+) -> None:
+    manager.declare("instances.suppressions", SUPPRESSION, **suppression(**changes))
+    manager.loop(1)
+    assert rows("SELECT uuid FROM mail_suppressions") == []
+    assert "Error creating resource" in caplog.text
+    manager.declare("instances.suppressions", SUPPRESSION, **suppression())
+    manager.loop()
+    assert manager.is_settled("instances.suppressions", SUPPRESSION)
+
+
+def test_a_manifest_suppresses_nobody_in_another_project(
+    manager: ElementManager, api: api_client.Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    theirs = api.instance().rpartition("/")[2]
+    manager.declare("instances.suppressions", SUPPRESSION, **suppression(instance=theirs))
+    manager.declare("instances.webhooks", WEBHOOK, **webhook(instance=theirs))
+    manager.loop()
+    said = "project_id: must be the project of the instance"
+    assert caplog.text.count(said) >= 2
+    assert rows("SELECT uuid FROM mail_suppressions") == []
+    assert rows("SELECT uuid FROM mail_webhooks") == []
+
+
+@pytest.mark.parametrize("gone", ["account", "instance"])
+def test_a_declared_suppression_goes_with_what_it_is_of(
+    manager: ElementManager, api: api_client.Client, gone: str
+) -> None:
+    manager.declare("instances.accounts", ACCOUNT, **account())
+    manager.declare("instances.suppressions", SUPPRESSION, **suppression(account=str(ACCOUNT)))
+    manager.declare("instances.webhooks", WEBHOOK, **webhook())
+    manager.loop()
+    manager.withdraw("instances.accounts", ACCOUNT)
+    if gone == "instance":
+        manager.withdraw("instances", INSTANCE)
+        manager.withdraw("instances.webhooks", WEBHOOK)
+    manager.withdraw("instances.suppressions", SUPPRESSION)
+    manager.loop(4)
+    sealed.take_in()
+    assert rows("SELECT uuid FROM mail_suppressions") == []
+    left = {resource.kind for resource in ua_models.Resource.objects.get_all()}
+    assert left == {
+        f"{PREFIX}{kind}"
+        for kind in (
+            ("versions",) if gone == "instance" else ("versions", "instances", "instances_webhooks")
+        )
+    }
+    assert api
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({}, id="as it is"),
+        pytest.param({"url": "HTTPS://Hooks.Example.com:443"}, id="url in another spelling"),
+        pytest.param({"events": ["message.failed"] * 2}, id="an event twice"),
+        pytest.param({"instance": f"/v1/types/mail/instances/{INSTANCE}"}, id="instance by URI"),
+        pytest.param({"active": False, "description": "d"}, id="inactive"),
+    ],
+)
+def test_a_webhook_settles_however_it_is_spelled_and_fares(
+    manager: ElementManager, api: api_client.Client, changes: dict[str, tp.Any]
+) -> None:
+    manager.declare("instances.webhooks", WEBHOOK, **webhook(**changes))
+    for _ in range(3):
+        # What is told when it is made, too.
+        manager.loop(1)
+        ((told,),) = rows("SELECT string_agg(value::text, '') FROM ua_actual_resources")
+        assert "whsec_" not in told
+    assert manager.is_settled("instances.webhooks", WEBHOOK)
+    assert marked(webhook_config.COLLECTION) == {"0"}
+    (shown,) = api.admin().get(f"{api_client.INSTANCES}{INSTANCE}/webhooks/")
+    assert (shown["uuid"], shown["events"]) == (str(WEBHOOK), ["message.failed"])
+    assert (shown["error"], len(shown["signing_keys"])) == ("", 1)
+    # What a node tells changes with each event.
+    rows("UPDATE mail_webhooks SET status = 'FAILING', waiting = 7, last_error = 'refused'")
+    before = gservice.row_versions()
+    manager.loop()
+    assert gservice.row_versions() == before
+    assert manager.is_settled("instances.webhooks", WEBHOOK)
+    (actual,) = manager._of(ua_models.Resource, "instances.webhooks", WEBHOOK)
+    (secrets,) = rows("SELECT secrets::text FROM mail_webhooks")[0]
+    assert (actual.status, "whsec_" in secrets) == ("ACTIVE", True)
+    assert not {"secrets", "secret_key", "waiting", "declared"} & actual.value.keys()
+
+
+def test_a_declared_webhook_keeps_its_secret_and_is_put_right(
+    manager: ElementManager, api: api_client.Client
+) -> None:
+    path = f"{api_client.INSTANCES}{INSTANCE}/webhooks/"
+    kept = api.admin().post(path, {"url": "https://a.example.com/", "events": ["message.failed"]})
+    manager.declare("instances.webhooks", WEBHOOK, **webhook())
+    manager.loop()
+    # Nobody was shown its first secret.
+    rotated = api.admin().call(
+        "POST", f"{path}{WEBHOOK}/actions/rotate_secret/invoke", {"overlap_hours": 0}
+    )
+    secrets = rows("SELECT secrets::text FROM mail_webhooks WHERE uuid = %s", str(WEBHOOK))
+    assert rotated.json["secret_key"] in secrets[0][0]
+    api.admin().patch(f"{path}{WEBHOOK}", {"url": "https://b.example.com/", "active": False})
+    manager.loop()
+    assert manager.is_settled("instances.webhooks", WEBHOOK)
+    shown = api.admin().get(f"{path}{WEBHOOK}")
+    assert (shown["url"], shown["active"]) == ("https://hooks.example.com/mail", False)
+
+    manager.declare("instances.webhooks", WEBHOOK, **webhook(url="https://c.example.com/"))
+    marked(webhook_config.COLLECTION)
+    manager.loop()
+    assert marked(webhook_config.COLLECTION) == {"0"}
+    assert api.admin().get(f"{path}{WEBHOOK}")["url"] == "https://c.example.com/"
+    assert rows("SELECT secrets::text FROM mail_webhooks WHERE uuid = %s", str(WEBHOOK)) == secrets
+
+    manager.withdraw("instances.webhooks", WEBHOOK)
+    manager.loop()
+    assert [each["uuid"] for each in api.admin().get(path)] == [kept["uuid"]]
+
+
+SECRET = "whsec_" + 43 * "A" + "="
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        *(
+            (
+                {name: value},
+                f"{name}: cannot be declared: it is made here, and shown by rotate_secret",
+            )
+            for name, value in (
+                ("secret_key", SECRET),
+                ("secrets", {str(WEBHOOK): {"secret": SECRET}}),
+                ("signing_keys", []),
+            )
+        ),
+        ({"status": "ACTIVE"}, "status: cannot be declared: it is what the node tells"),
+        ({"revision": 7}, "revision: cannot be declared: it is what the node tells"),
+        ({"url": "http://hooks.example.com/"}, "url: must begin with https://"),
+        ({"url": f"https://{INSTANCE}@example.com/"}, "url: must hold no user name"),
+        ({"events": []}, "events: must be a list of one or more of "),
+        ({"active": "yes"}, "active: must be true or false"),
+    ],
+)
+def test_what_is_not_applied_to_a_webhook_is_told_and_holds_no_secret(
+    manager: ElementManager,
+    api: api_client.Client,
+    caplog: pytest.LogCaptureFixture,
+    changes: dict[str, tp.Any],
+    said: str,
+) -> None:
+    manager.declare("instances.webhooks", WEBHOOK, **webhook())
+    manager.loop()
+    path = f"{api_client.INSTANCES}{INSTANCE}/webhooks/{WEBHOOK}"
+    before = {**api.admin().get(path), "updated_at": ""}
+    manager.declare("instances.webhooks", WEBHOOK, **webhook(**changes))
+    manager.loop()
+    shown = {**api.admin().get(path), "updated_at": ""}
+    assert shown["error"].startswith(said)
+    assert {**shown, "error": ""} == before
+    (secrets,) = rows("SELECT concat(secrets, declared) FROM mail_webhooks")[0]
+    assert SECRET not in caplog.text + shown["error"] + secrets
+    written = gservice.row_versions()
+    manager.loop()
+    assert gservice.row_versions() == written
+    other = sys_uuid.uuid4()
+    manager.declare("instances.webhooks", WEBHOOK, **webhook())
+    # One that is not there yet is not made.
+    manager.declare("instances.webhooks", other, **webhook(**changes))
+    manager.loop()
+    assert manager.is_settled("instances.webhooks", WEBHOOK)
+    assert rows("SELECT uuid FROM mail_webhooks") == [(WEBHOOK,)]
+    assert SECRET not in caplog.text

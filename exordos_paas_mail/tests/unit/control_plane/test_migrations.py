@@ -402,6 +402,28 @@ def test_accounts_of_the_release_before_have_no_limits(empty: Database) -> None:
         assert not empty.columns("mail_accounts") & {"limits", "on_limit"}
 
 
+def test_suppressions_of_the_release_before_are_nobodys_declared(empty: Database) -> None:
+    empty.apply("0023-tls.py")
+    # As a release before adds rows, on the new table as well.
+    add = (
+        "INSERT INTO mail_suppressions SELECT * FROM json_populate_recordset("
+        'NULL::mail_suppressions, \'[{{"uuid": "{0}0000000-0000-4000-8000-000000000000",'
+        ' "instance": "20000000-0000-4000-8000-000000000000", "address": "{0}@a.example",'
+        ' "scope": "instance", "shard": "00", "size": 60, "reason": "MANUAL", "origin": "USER",'
+        ' "detail": "", "hits": 0, "created_at": "2026-11-27T00:00:00"}}]\')'
+    )
+    empty.execute(add.format(1))
+    for number in (2, 3):
+        empty.apply()
+        empty.execute(add.format(number))
+        rows = empty.execute("SELECT project_id, declared, error FROM mail_suppressions")
+        assert rows == number * [(None, None, None)]
+        assert {"declared", "error"} <= empty.columns("mail_webhooks")
+        empty.roll_back("0024-declared-suppressions.py")
+        assert not {"project_id", "declared", "error"} & empty.columns("mail_suppressions")
+        assert not {"declared", "error"} & empty.columns("mail_webhooks")
+
+
 def test_migrations_are_known_by_uuids_that_no_other_plugin_has() -> None:
     # The table of applied migrations is shared by all plugins of a runtime.
     identifiers = [

@@ -97,6 +97,7 @@ def test_what_a_user_suppresses_is_shown_and_told(world: World) -> None:
         "hits": 0,
         "last_hit_at": None,
         "expires_at": None,
+        "error": "",
     }
     shard = suppressions.shard_of(BOB)
     ((entry,),) = world.told().values()
