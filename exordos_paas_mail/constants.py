@@ -157,3 +157,5 @@ SUSPENSIONS_FILE: tp.Final = "/var/lib/exordos/mail_events/suspended"
 WEBHOOKS_UNIT: tp.Final = "exordos-mail-webhooks"
 # The webhooks of the instance with their secrets, as the control plane's document has them.
 WEBHOOKS_FILE: tp.Final = "/var/lib/exordos/mail_events/documents/webhooks/0"
+# What the control plane has to tell them, as its documents have it.
+NOTICES_DIR: tp.Final = "/var/lib/exordos/mail_events/documents/notices"

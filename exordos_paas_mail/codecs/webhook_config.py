@@ -19,7 +19,7 @@ import typing as tp
 import urllib.parse
 import uuid as sys_uuid
 
-from exordos_paas_mail.codecs import bounded, domains, mail_events, rules
+from exordos_paas_mail.codecs import bounded, domains, mail_events, notices, rules
 
 if tp.TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,15 +53,18 @@ _SUBJECTS: tp.Final[Mapping[str, str]] = types.MappingProxyType(
         "login_failed": "account",
         "limit_near": "account",
         "limit_reached": "account",
+        "reputation_low": "account",
     }
 )
 TYPES: tp.Final[Mapping[str, mail_events.Type]] = types.MappingProxyType(
     {f"{_SUBJECTS.get(kind.value, 'message')}.{kind.value}": kind for kind in mail_events.Type}
 )
-"""What a webhook may ask for, by the name its receiver sees: ``message.delivered``."""
+"""What a node has of itself, by the name its receiver sees: ``message.delivered``."""
 NAMES: tp.Final[Mapping[mail_events.Type, str]] = types.MappingProxyType(
     {kind: name for name, kind in TYPES.items()}
 )
+KNOWN: tp.Final = tuple(dict.fromkeys((*TYPES, *notices.ABOUT)))
+"""What a webhook may ask for: events of the node, and notices of the control plane."""
 
 
 class Action(str, enum.Enum):
@@ -81,7 +84,7 @@ class Hook:
     url: str
     """As ``check_url`` returns it."""
     types: tuple[str, ...]
-    """Names of ``TYPES``."""
+    """Names of ``KNOWN``."""
     secrets: tuple[str, ...]
     """All of them sign; the newest first."""
     active: bool = True
@@ -234,11 +237,11 @@ def _hook(value: object) -> Hook:
         raise fields.error("secrets")
     for secret in secrets:
         signing_key(secret)
-    named = fields.texts("types", 10 * len(TYPES))
+    named = fields.texts("types", 10 * len(KNOWN))
     return Hook(
         id=_uuid(fields, "id"),
         url=url,
-        types=tuple(name for name in named if name in TYPES),
+        types=tuple(name for name in named if name in KNOWN),
         secrets=secrets,
         active=fields.flag("active"),
         since=fields.number("since"),

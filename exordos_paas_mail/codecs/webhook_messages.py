@@ -19,6 +19,8 @@ from exordos_paas_mail.codecs import bounded, log_ids, mail_events, webhook_conf
 if tp.TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from exordos_paas_mail.codecs import notices
+
 CONTENT_TYPE: tp.Final = "application/json"
 TEXT_OF_A_TEST: tp.Final = "This is a test."
 
@@ -51,6 +53,11 @@ def body(instance: sys_uuid.UUID, event: mail_events.Event) -> bytes:
         if name not in _ELSEWHERE
     )
     return _rendered(webhook_config.NAMES[event.type], event.at, data)
+
+
+def notice_body(instance: sys_uuid.UUID, notice: notices.Notice) -> bytes:
+    """Return what is sent of *notice*."""
+    return _rendered(notice.type, notice.at, {"instance": str(instance), **notice.data})
 
 
 def test_body(instance: sys_uuid.UUID, at: int) -> bytes:

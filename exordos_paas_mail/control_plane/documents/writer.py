@@ -21,6 +21,7 @@ from exordos_paas_mail.codecs import node_documents
 from exordos_paas_mail.control_plane.documents import collections
 from exordos_paas_mail.control_plane.records import (
     command_boxes,
+    credential_rows,
     document_marks,
     locks,
     node_rows,
@@ -85,6 +86,7 @@ class Writer:
             self._failed.clear()
             _check()
             tls_facts.settle_ended(utils.now())
+            credential_rows.tell_expiring(utils.now())
             self._share_key()
         waiting = _due_instances()
         while waiting:

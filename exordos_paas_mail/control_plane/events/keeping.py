@@ -16,7 +16,7 @@ from psycopg import sql
 
 from exordos_paas_mail import utils
 from exordos_paas_mail.control_plane.events import reputation, rows, stats, suppressing
-from exordos_paas_mail.control_plane.records import erasures, instance_logs
+from exordos_paas_mail.control_plane.records import erasures, instance_logs, notices
 
 if tp.TYPE_CHECKING:
     import datetime
@@ -69,6 +69,8 @@ class Keeper:
             self._trim(row["uuid"], row["log"], now)
         stats.keep_in_bounds(now)
         suppressing.keep_in_bounds(now)
+        with utils.transaction() as session:
+            notices.forget(session, now)
         self._measure()
         return has_dropped
 

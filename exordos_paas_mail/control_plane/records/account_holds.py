@@ -15,7 +15,13 @@ import uuid as sys_uuid
 
 from exordos_paas_mail import utils
 from exordos_paas_mail.codecs import holds, mail_events
-from exordos_paas_mail.control_plane.records import errors, fields, instances
+from exordos_paas_mail.control_plane.records import (
+    account_logins,
+    errors,
+    fields,
+    instances,
+    notices,
+)
 
 USER, LIMIT, REPUTATION = fields.HOLDERS
 REASON_SIZE_MAX: tp.Final = 200
@@ -101,7 +107,13 @@ def tell(
     kind: mail_events.Type,
     text: str,
 ) -> None:
-    """Have an event of an account be told: the ingester gives it its place among the others."""
+    """Have an event of an account be told: the ingester gives it its place among the others.
+
+    Webhooks hear of it at once. The instance is held.
+    """
+    login = account_logins.of_account(session, instance, account)
+    told = {"account": account, "login": login, "text": text}
+    notices.tell(session, instance, f"account.{kind.value}", told)
     session.execute(
         "INSERT INTO mail_account_events (uuid, instance, account, at, type, text)"
         " VALUES (%s, %s, %s, %s, %s, %s)",

@@ -20,6 +20,7 @@ from exordos_paas_mail.control_plane.records import (
     errors,
     fields,
     instances,
+    notices,
     pairs,
     sender_rows,
 )
@@ -140,6 +141,7 @@ class AccountRecord(base.Record, models.ModelWithProject, base.Stored):
                 )
             sender_rows.check(active, self.instance.uuid, self.uuid, self.senders)
             super().insert(session=active)
+            self._tell(active, "account.created")
 
     def update(self, session: tp.Any = None, force: bool = False) -> None:  # noqa: FBT001, FBT002
         """Write what changed."""
@@ -156,13 +158,23 @@ class AccountRecord(base.Record, models.ModelWithProject, base.Stored):
                 instances.MailInstance.touch(self.instance.uuid, active)
             if self.properties["senders"].is_dirty():
                 sender_rows.check(active, self.instance.uuid, self.uuid, self.senders)
+            is_switched = self.properties["active"].is_dirty()
             super().update(session=active, force=force)
+            if is_switched:
+                self._tell(active, "account.enabled" if self.active else "account.disabled")
 
     def delete(self, session: tp.Any = None, **kwargs: tp.Any) -> tp.Any:
         with utils.transaction(session) as active:
             instances.MailInstance.touch(self.instance.uuid, active)
             erasures.ask(active, self.instance.uuid, account=self.uuid)
-            return super().delete(session=active, **kwargs)
+            deleted = super().delete(session=active, **kwargs)
+            self._tell(active, "account.deleted")
+            return deleted
+
+    def _tell(self, session: tp.Any, kind: str) -> None:
+        login = f"{self.username}@{self.instance.domain}"
+        told = {"account": self.uuid, "login": login, "name": self.name}
+        notices.tell(session, self.instance.uuid, kind, told)
 
 
 class MailAccount(AccountRecord, models.CustomPropertiesMixin):

@@ -4,14 +4,15 @@
 
 from __future__ import annotations
 
+import datetime
 import typing as tp
 
 from exordos_paas_mail import utils
 from exordos_paas_mail.codecs import credentials
-from exordos_paas_mail.control_plane.records import errors
+from exordos_paas_mail.control_plane.records import errors, locks, notices
 
 if tp.TYPE_CHECKING:
-    import datetime
+    import uuid as sys_uuid
     from collections.abc import Mapping
 
 CREDENTIALS_MAX: tp.Final = 5
@@ -19,11 +20,19 @@ CREDENTIALS_MAX: tp.Final = 5
 # Of one instance: as for accounts, the whole file travels with each change.
 INSTANCE_MAX: tp.Final = 100_000
 
+EXPIRING: tp.Final = datetime.timedelta(days=7)
+"""How long before its end webhooks hear of it."""
+_EXPIRING: tp.Final = "credential.expiring"
+
 _AS_NODES_KNOW_IT: tp.Final = (
     "SELECT c.uuid, c.prefix, c.digest, a.username, c.networks, c.updated_at,"
     " coalesce(ceil(extract(epoch FROM c.expires_at))::bigint, 0) AS ends"
     " FROM mail_credentials c JOIN mail_accounts a ON a.uuid = c.account"
     " WHERE c.instance = %s AND c.active AND a.active"
+)
+_ENDS: tp.Final = (
+    "c.active AND c.expires_at > %s AND c.expires_at <= %s"
+    " AND c.told_end IS DISTINCT FROM c.expires_at"
 )
 
 
@@ -142,3 +151,47 @@ def note(session: tp.Any, uses: tp.Iterable[Use]) -> None:
             " FOR NO KEY UPDATE SKIP LOCKED)",
             (utils.timestamp(at), ip, account, prefix, utils.timestamp(at)),
         )
+
+
+def tell_expiring(now: datetime.datetime) -> None:
+    """Tell webhooks of the credentials that end soon, of each end once."""
+    with utils.transaction() as session:
+        found = session.execute(
+            "SELECT DISTINCT c.instance FROM mail_credentials c"  # noqa: S608 - a constant
+            " JOIN mail_webhooks w ON w.instance = c.instance"
+            f" WHERE %s = ANY(w.events) AND {_ENDS}",
+            (_EXPIRING, *_ends(now)),
+        ).fetchall()
+    for row in found:
+        with utils.transaction() as session:
+            # It may have been removed, or the webhook, since.
+            if locks.hold_instance(session, row["instance"]) and notices.is_wanted(
+                session, row["instance"], _EXPIRING
+            ):
+                _tell_expiring(session, row["instance"], now)
+
+
+def _tell_expiring(session: tp.Any, instance: sys_uuid.UUID, now: datetime.datetime) -> None:
+    found = session.execute(
+        f"UPDATE mail_credentials c SET told_end = c.expires_at FROM mail_accounts a,"  # noqa: S608
+        f" mail_instances i WHERE c.instance = %s AND a.uuid = c.account AND i.uuid = c.instance"
+        f" AND {_ENDS} RETURNING c.uuid, c.prefix, c.name, c.expires_at, c.account,"
+        " a.username || '@' || i.domain AS login",
+        (str(instance), *_ends(now)),
+    ).fetchall()
+    told = [
+        {
+            "credential": row["uuid"],
+            "prefix": row["prefix"],
+            "name": row["name"],
+            "account": row["account"],
+            "login": row["login"],
+            "expires_at": utils.moment(row["expires_at"]),
+        }
+        for row in sorted(found, key=lambda row: (row["expires_at"], row["uuid"]))
+    ]
+    notices.tell(session, instance, _EXPIRING, *told)
+
+
+def _ends(now: datetime.datetime) -> tuple[str, str]:
+    return utils.timestamp(now), utils.timestamp(now + EXPIRING)

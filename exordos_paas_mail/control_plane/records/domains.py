@@ -23,6 +23,7 @@ from exordos_paas_mail.control_plane.records import (
     instances,
     key_rows,
     locks,
+    notices,
     primary_domains,
     sender_rows,
 )
@@ -35,6 +36,12 @@ if tp.TYPE_CHECKING:
 DOMAINS_MAX: tp.Final = 50
 ROTATION_DAYS_MIN: tp.Final = 30
 ROTATION_DAYS_MAX: tp.Final = 730
+# What webhooks hear when a domain becomes that.
+_NOTICES: tp.Final = {
+    domain_states.PENDING: "domain.unverified",
+    domain_states.VERIFIED: "domain.verified",
+    domain_states.DEGRADED: "domain.degraded",
+}
 _PROOF: tp.Final = "status, error, verified_at, proof_lost_at"
 
 
@@ -191,7 +198,7 @@ def withdraw(session: tp.Any, domain: sys_uuid.UUID, reason: str, now: datetime.
 
 def _row(session: tp.Any, domain: sys_uuid.UUID) -> dict[str, tp.Any] | None:
     rows = session.execute(
-        f"SELECT uuid, instance, is_primary, {_PROOF} FROM mail_domains WHERE uuid = %s",  # noqa: S608
+        f"SELECT uuid, instance, domain, is_primary, {_PROOF} FROM mail_domains WHERE uuid = %s",  # noqa: S608
         (str(domain),),
     ).fetchall()
     return dict(rows[0]) if rows else None
@@ -227,6 +234,18 @@ def _write(session: tp.Any, row: tp.Mapping[str, tp.Any], proof: domain_states.P
             "updated_at": utils.timestamp(utils.now()),
         },
     )
+    if proof.status != row["status"]:
+        notices.tell(
+            session,
+            row["instance"],
+            _NOTICES[proof.status],
+            {
+                "domain": row["domain"],
+                "domain_uuid": row["uuid"],
+                "status": proof.status,
+                "error": proof.error,
+            },
+        )
     # Only whether it is PENDING is told to a node.
     if domain_states.PENDING in (row["status"], proof.status):
         instances.MailInstance.touch(row["instance"], session)

@@ -14,7 +14,7 @@ import uuid as sys_uuid
 
 from exordos_paas_mail import utils
 from exordos_paas_mail.codecs import rules, suppressions
-from exordos_paas_mail.control_plane.records import suppression_rows
+from exordos_paas_mail.control_plane.records import notices, suppression_rows
 
 # Events taken out at a time.
 _ROUND: tp.Final = 2_000
@@ -127,6 +127,7 @@ def forget(session: tp.Any, erasure: Erasure) -> None:
 def _erase_recipient(session: tp.Any, erasure: Erasure) -> bool:
     _execute(session, _QUEUE_OF_RECIPIENT, erasure)
     _erase_suppression(session, erasure)
+    notices.erase(session, erasure.instance, tp.cast("str", erasure.recipient))
     about = _delete(session, _EVENTS.format(_RECIPIENT), erasure)
     # The words of a refusal begin with the command's argument.
     said = "type = 'rejected' AND position(lower(%(recipient)s) IN lower(text)) > 0"

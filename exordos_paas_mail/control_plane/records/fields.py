@@ -350,7 +350,7 @@ class WebhookEvents(types.TypedList):
     """The types of events that a webhook is sent."""
 
     def __init__(self) -> None:
-        super().__init__(types.Enum(list(webhook_config.TYPES)))
+        super().__init__(types.Enum(list(webhook_config.KNOWN)))
 
     def validate(self, value: tp.Any) -> bool:
         return isinstance(value, list)
@@ -360,10 +360,10 @@ class WebhookEvents(types.TypedList):
         if (
             not isinstance(value, list)
             or not value
-            or not all(isinstance(name, str) and name in webhook_config.TYPES for name in value)
+            or not all(isinstance(name, str) and name in webhook_config.KNOWN for name in value)
         ):
             raise rules.RuleError(
-                f"must be a list of one or more of {', '.join(webhook_config.TYPES)}"
+                f"must be a list of one or more of {', '.join(webhook_config.KNOWN)}"
             )
         return list(dict.fromkeys(value))
 

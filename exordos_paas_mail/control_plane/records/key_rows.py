@@ -16,7 +16,7 @@ import uuid as sys_uuid
 
 from exordos_paas_mail import utils
 from exordos_paas_mail.codecs import dkim
-from exordos_paas_mail.control_plane.records import errors, key_states, primary_domains
+from exordos_paas_mail.control_plane.records import errors, key_states, notices, primary_domains
 
 if tp.TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -24,6 +24,14 @@ if tp.TYPE_CHECKING:
 # Keys of a domain that are not REVOKED: the node makes and holds each of them.
 KEYS_MAX: tp.Final = 10
 _LETTERS: tp.Final = {dkim.RSA: "r", dkim.ED25519: "e"}
+# What webhooks hear when a key becomes that.
+_NOTICES: tp.Final = {
+    key_states.PENDING: "dkim.degraded",
+    key_states.VISIBLE: "dkim.visible",
+    key_states.ACTIVE: "dkim.activated",
+    key_states.RETIRING: "dkim.retiring",
+    key_states.REVOKED: "dkim.revoked",
+}
 _STATE: tp.Final = tuple(field.name for field in dataclasses.fields(key_states.Key))
 
 
@@ -83,6 +91,8 @@ def write(
     known = {key.selector: key for key in before}
     has_new_duty = has_new_facts = False
     for key in after:
+        if key.state != known[key.selector].state:
+            _tell(session, domain, key)
         old = dataclasses.asdict(known[key.selector])
         changed = {n: v for n, v in dataclasses.asdict(key).items() if v != old[n]}
         if not changed:
@@ -102,6 +112,26 @@ def write(
     if has_new_duty or has_new_facts:
         _write_facts(session, domain)
     return has_new_duty
+
+
+def _tell(session: tp.Any, domain: sys_uuid.UUID, key: key_states.Key) -> None:
+    rows = session.execute(
+        "SELECT instance, domain FROM mail_domains WHERE uuid = %s", (str(domain),)
+    ).fetchall()
+    for row in rows:
+        notices.tell(
+            session,
+            row["instance"],
+            _NOTICES[key.state],
+            {
+                "domain": row["domain"],
+                "domain_uuid": domain,
+                "selector": key.selector,
+                "algorithm": key.algorithm,
+                "state": key.state,
+                "safe_to_remove_at": key.safe_to_remove_at,
+            },
+        )
 
 
 def facts(session: tp.Any, domain: sys_uuid.UUID) -> dict[str, str]:

@@ -11,6 +11,7 @@ from exordos_paas_mail.codecs import rules, suppression_lists, suppressions
 from exordos_paas_mail.control_plane.records import (
     errors,
     locks,
+    notices,
     operations,
     suppression_rows,
 )
@@ -62,6 +63,14 @@ def take(
         existing += len(put.existing)
         full = {key[0] for key in put.full}
         failed |= {n: records.FULL for n, line in part.items() if line.address in full}
+    if count:
+        with utils.transaction() as session:
+            notices.tell(
+                session,
+                instance,
+                "suppression.imported",
+                {"count": count, "existing": existing, "failed_count": len(failed)},
+            )
     told = {str(number): failed[number] for number in sorted(failed)[:FAILED_MAX]}
     result = {"count": count, "existing": existing, "failed": told, "failed_count": len(failed)}
     return operations.record(instance, operations.IMPORT_SUPPRESSIONS, result)
@@ -89,7 +98,7 @@ def _put(
             )
             for line in lines.values()
         ]
-        return suppression_rows.put(session, instance, entries, now)
+        return suppression_rows.put(session, instance, entries, now, tells=False)
 
 
 def tell(instance: sys_uuid.UUID, after: sys_uuid.UUID | None) -> str:

@@ -15,7 +15,7 @@ import typing as tp
 
 from exordos_paas_mail import utils
 from exordos_paas_mail.codecs import log_ids, suppressions
-from exordos_paas_mail.control_plane.records import document_marks
+from exordos_paas_mail.control_plane.records import document_marks, notices
 
 if tp.TYPE_CHECKING:
     import datetime
@@ -75,9 +75,17 @@ class Put(tp.NamedTuple):
 
 
 def put(
-    session: tp.Any, instance: sys_uuid.UUID, entries: Iterable[Entry], now: datetime.datetime
+    session: tp.Any,
+    instance: sys_uuid.UUID,
+    entries: Iterable[Entry],
+    now: datetime.datetime,
+    *,
+    tells: bool = True,
 ) -> Put:
-    """Add those of *entries* that are not there yet; the instance is held."""
+    """Add those of *entries* that are not there yet; the instance is held.
+
+    Webhooks hear of each, if it *tells*.
+    """
     wanted = {entry.key: entry for entry in entries}
     addresses = sorted({entry.address for entry in wanted.values()})
     # One that is over is none.
@@ -96,7 +104,10 @@ def put(
     existing = {(row["address"], row["account"]) for row in found} & wanted.keys()
     fresh = [entry for key, entry in wanted.items() if key not in existing]
     fitting = _fitting(session, instance, fresh)
-    _insert(session, instance, fitting, now)
+    uuids = _insert(session, instance, fitting, now)
+    if tells:
+        told = map(_told, fitting, uuids)
+        notices.tell(session, instance, "suppression.added", *told)
     added = {entry.key for entry in fitting}
     return Put(added, existing, wanted.keys() - added - existing)
 
@@ -128,9 +139,10 @@ def _fitting(session: tp.Any, instance: sys_uuid.UUID, entries: list[Entry]) -> 
 
 def _insert(
     session: tp.Any, instance: sys_uuid.UUID, entries: list[Entry], now: datetime.datetime
-) -> None:
+) -> list[str]:
+    """Add *entries*; return their uuids."""
     if not entries:
-        return
+        return []
     first = _order(now)
     values = [
         {
@@ -159,6 +171,22 @@ def _insert(
     places = [(suppressions.shard_of(entry.address), entry.size) for entry in entries]
     _count(session, [(str(instance), shard, 1, size) for shard, size in places])
     mark(session, instance, (shard for shard, _ in places))
+    return [str(value["uuid"]) for value in values]
+
+
+def _told(entry: Entry, uuid: str) -> dict[str, tp.Any]:
+    """Return what webhooks hear of an entry."""
+    return {
+        "suppression": uuid,
+        "address": entry.address,
+        "reason": entry.reason,
+        "origin": entry.origin,
+        "scope": ACCOUNT if entry.account else INSTANCE,
+        "account": entry.account,
+        "detail": entry.detail,
+        "message": entry.message,
+        "expires_at": entry.expires_at,
+    }
 
 
 def _order(now: datetime.datetime) -> int:
@@ -179,10 +207,12 @@ def remove(
     """
     found = session.execute(
         "DELETE FROM mail_suppressions WHERE instance = %s AND uuid = %s"
-        " RETURNING instance, address, shard, size",
+        " RETURNING instance, address, shard, size, reason, origin, scope, account",
         (str(instance), str(uuid)),
     ).fetchall()
     for row in found:
+        told = {name: row[name] for name in ("address", "reason", "origin", "scope", "account")}
+        notices.tell(session, instance, "suppression.removed", {"suppression": uuid, **told})
         session.execute(
             "INSERT INTO mail_suppression_history (instance, address, removed_at, updated_at)"
             " VALUES (%s, %s, %s, %s) ON CONFLICT ON CONSTRAINT mail_suppression_history_pkey"

@@ -8,7 +8,7 @@ import typing as tp
 
 from exordos_paas_mail import utils
 from exordos_paas_mail.codecs import certificates, tls_pairs
-from exordos_paas_mail.control_plane.records import tls_kinds
+from exordos_paas_mail.control_plane.records import notices, tls_kinds
 from exordos_paas_mail.control_plane.runtime import sealing
 
 if tp.TYPE_CHECKING:
@@ -23,6 +23,12 @@ ACTIVE: tp.Final = "ACTIVE"
 EXPIRING: tp.Final = "EXPIRING"
 ERROR: tp.Final = "ERROR"
 STATUSES: tp.Final = (PENDING, ACTIVE, EXPIRING, ERROR)
+# What webhooks hear when a certificate becomes that.
+_NOTICES: tp.Final = {
+    ACTIVE: "certificate.active",
+    EXPIRING: "certificate.expiring",
+    ERROR: "certificate.error",
+}
 SERVED: tp.Final = ("tls_certificate", "tls_fingerprint_sha256", "tls_names", "tls_expires_at")
 FACTS: tp.Final = ("tls_status", "tls_error", *SERVED)
 LOST: tp.Final = (
@@ -40,7 +46,8 @@ def take_over(session: tp.Any, instance: sys_uuid.UUID, report: tls_reports.Repo
     ).fetchall() or (None,)
     if row is None:
         return
-    if row["tls_certificate"] != report.chain:
+    is_new = row["tls_certificate"] != report.chain
+    if is_new:
         served = tls_pairs.served(report.chain)
         columns = {
             "tls_certificate": report.chain,
@@ -57,14 +64,19 @@ def take_over(session: tp.Any, instance: sys_uuid.UUID, report: tls_reports.Repo
             " SET is_served = EXCLUDED.is_served, refused = EXCLUDED.refused",
             (str(instance), report.is_told, report.refused),
         )
-    settle(session, instance, utils.now())
+    settle(session, instance, utils.now(), is_new=is_new)
 
 
-def settle(session: tp.Any, instance: sys_uuid.UUID, now: datetime.datetime) -> None:
-    """Write ``tls_status`` and ``tls_error`` by what else there is, if they are not so."""
+def settle(
+    session: tp.Any, instance: sys_uuid.UUID, now: datetime.datetime, *, is_new: bool = False
+) -> None:
+    """Write ``tls_status`` and ``tls_error`` by what else there is, if they are not so.
+
+    Webhooks hear of what changed, and where another certificate is served, which *is_new*.
+    """
     (row,) = session.execute(
         "SELECT i.tls, i.tls_status, i.tls_error, i.tls_certificate, i.tls_expires_at,"
-        " i.tls_names, i.ipsv4,"
+        " i.tls_names, i.tls_fingerprint_sha256, i.ipsv4,"
         " p.chain, p.sealed_key, p.source, p.error, p.is_served, p.refused"
         " FROM mail_instances i LEFT JOIN mail_tls_pairs p ON p.instance = i.uuid"
         " WHERE i.uuid = %s",
@@ -79,6 +91,19 @@ def settle(session: tp.Any, instance: sys_uuid.UUID, now: datetime.datetime) -> 
             "mail_instances",
             {"uuid": str(instance)},
             {"tls_status": status, "tls_error": error},
+        )
+    if status != PENDING and (is_new or (status, error) != (row["tls_status"], row["tls_error"])):
+        notices.tell(
+            session,
+            instance,
+            _NOTICES[status],
+            {
+                "status": status,
+                "error": error,
+                "kind": row["tls"]["kind"],
+                "fingerprint_sha256": row["tls_fingerprint_sha256"],
+                "expires_at": utils.moment(row["tls_expires_at"]),
+            },
         )
 
 

@@ -26,6 +26,7 @@ from exordos_paas_mail.node.webhooks import (
     dispatcher,
     history,
     networks,
+    notices,
     outbox,
     resolver,
     teller,
@@ -58,6 +59,7 @@ def run(options: argparse.Namespace, opener: connections.Opener) -> int:
             history.History(options.store),
             box,
             lambda url: client_.Client(url, opener),
+            notices.Notices(options.notices),
         )
         return _loop(sending, teller.Teller(api, box))
     except (status_api.ConfigurationError, OSError, sqlite3.Error) as error:
@@ -96,6 +98,7 @@ def parser() -> argparse.ArgumentParser:
     for name, default, what in (
         ("store", constants.EVENTS_DIR, "directory of exordos-mail-events' store and the outbox"),
         ("webhooks", constants.WEBHOOKS_FILE, "file of the webhooks"),
+        ("notices", constants.NOTICES_DIR, "directory of what the control plane tells them"),
         ("configuration", constants.AGENT_CONFIG_FILE, "configuration of the node's agent"),
         (
             "credentials",

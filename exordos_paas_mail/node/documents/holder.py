@@ -10,6 +10,7 @@ import typing as tp
 from exordos_paas_mail.codecs import (
     node_commands,
     node_documents,
+    notices,
     suppressions,
     tls_document,
     webhook_config,
@@ -42,6 +43,7 @@ class Holder:
         self._collections: Mapping[str, base.Collection] = {
             suppressions.COLLECTION: suppressed.Suppressed(self._ledger),
             webhook_config.COLLECTION: plain.Plain(),
+            notices.COLLECTION: plain.Plain(),
             tls_document.COLLECTION: plain.Plain(),
         }
         self._index_seen = ""

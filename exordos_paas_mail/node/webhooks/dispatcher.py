@@ -6,9 +6,11 @@ from __future__ import annotations
 
 import concurrent.futures
 import queue
+import sqlite3
 import time
 import typing as tp
 
+from exordos_paas_mail.codecs import notices as notices_
 from exordos_paas_mail.codecs import (
     webhook_config,
     webhook_messages,
@@ -19,16 +21,22 @@ from exordos_paas_mail.node.webhooks import lanes, outbox
 
 if tp.TYPE_CHECKING:
     import uuid as sys_uuid
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from exordos_paas_mail.codecs import mail_events
     from exordos_paas_mail.node.webhooks import client as client_
     from exordos_paas_mail.node.webhooks import configuration as configuration_
+    from exordos_paas_mail.node.webhooks import notices as told_
 
 PERIOD: tp.Final = 0.5
 """Seconds between two looks at the store while there are webhooks."""
 IDLE_PERIOD: tp.Final = 3.0
 """Seconds between two looks for webhooks while there are none."""
+# Notices that are put into the outbox at a time.
+_NOTICES: tp.Final = 100
+# A notice is ignored where it is too old, and is known for longer than that.
+_KEPT: tp.Final = int(notices_.KEPT.total_seconds() * 1000)
+_KNOWN: tp.Final = _KEPT + 24 * 3600 * 1000
 _UNKNOWN: tp.Final = "the node knows no such webhook"
 _LATE: tp.Final = "the node has heard of it too late"
 _EMPTY: tp.Final = "the node has no such events of that time"
@@ -52,8 +60,9 @@ _Attempt: tp.TypeAlias = "concurrent.futures.Future[_Sent]"
 class Dispatcher:
     """Sends what *history* has to the webhooks of *configuration*, in one thread but for sending.
 
-    *connect* makes the client of a url. After a sqlite3.Error, which each method may
-    raise, another one is to be made: it goes on from what is on the disk.
+    And what the control plane has *told* beside. *connect* makes the client of a url. After
+    a sqlite3.Error, which each method may raise, another one is to be made: it goes on from
+    what is on the disk.
     """
 
     def __init__(
@@ -62,8 +71,12 @@ class Dispatcher:
         history: history_.History,
         box: outbox.Outbox,
         connect: Callable[[str], client_.Client],
+        told: told_.Notices,
     ) -> None:
         self._configuration = configuration
+        self._notices = told
+        self._places = box.notice_places()
+        self._last_notice = box.last_notice()
         self._history = history
         self._box = box
         self._connect = connect
@@ -89,6 +102,11 @@ class Dispatcher:
             wrong = f"the webhooks cannot be read: {error}"
         config = self._configuration.current
         if self._lanes or (config and config.requests):
+            try:
+                self._hear()
+            except (OSError, ValueError) as error:
+                wrong = f"the notices cannot be read: {error}"
+            self._take_notices()
             try:
                 self._take()
                 self._ask()
@@ -139,6 +157,7 @@ class Dispatcher:
                 self._open(hook, standings.get(uuid, new))
         for uuid in self._lanes.keys() - hooks.keys():
             self._close(uuid)
+        self._places = self._box.notice_places()
         asked = {request.id for request in config.requests} if config else set()
         with self._box.transaction():
             known = self._box.results().keys() | self._box.replays().keys()
@@ -197,6 +216,53 @@ class Dispatcher:
             lane.add(rows)
         self._replay(stream)
 
+    def _hear(self) -> None:
+        """Keep what the control plane has told anew."""
+        config = self._configuration.current
+        told = self._notices.read() if config else []
+        if not told or config is None:
+            return
+        now = _now()
+        fresh = [
+            (
+                one.number,
+                one.at,
+                outbox.Event(
+                    one.id, one.type, one.key, webhook_messages.notice_body(config.instance, one)
+                ),
+            )
+            for one in told
+            if one.at > now - _KEPT
+        ]
+        try:
+            with self._box.transaction():
+                last = self._box.last_number()
+                missed = max(0, self._notices.first - last - 1) if last else 0
+                self._box.keep_notices(fresh, now - _KNOWN)
+                for uuid, lane in self._lanes.items() if missed else ():
+                    if any(name in notices_.ABOUT for name in lane.hook.types):
+                        lane.standing.lost += missed
+                        self._box.save(uuid, lane.standing)
+        except sqlite3.Error:
+            self._notices.forget()
+            raise
+        self._last_notice = self._box.last_notice()
+
+    def _take_notices(self) -> None:
+        """Put notices into the outbox, some of each webhook."""
+        for uuid, lane in self._lanes.items():
+            place = self._places.get(uuid, 0)
+            if place >= self._last_notice or not (lane.runs and lane.has_room):
+                continue
+            with self._box.transaction():
+                found = self._box.notices(place, self._last_notice, _NOTICES)
+                place = found[-1].serial if len(found) == _NOTICES else self._last_notice
+                events = _asked_for(found, lane.hook, lane.hook.since, None)
+                rows = self._box.add(uuid, events)
+                self._box.note_place(uuid, place)
+            self._places[uuid] = place
+            lane.add(rows)
+
     def _replay(self, stream: str) -> None:
         config = self._configuration.current
         requests = {request.id: request for request in config.requests} if config else {}
@@ -211,6 +277,9 @@ class Dispatcher:
             reads = replay.stream == stream and replay.seq < replay.last
             batch = self._history.after(replay.seq) if reads else None
             if batch is None or batch.seq > replay.last:
+                if replay.notice < replay.last_notice:
+                    self._replay_notices(lane, request, replay)
+                    continue
                 error = "" if replay.count else _EMPTY
                 self._end(webhook_reports.Result(uuid, error, replay.count))
                 continue
@@ -222,6 +291,18 @@ class Dispatcher:
                 self._box.save_replay(uuid, replay)
             lane.add(rows)
 
+    def _replay_notices(
+        self, lane: lanes.Lane, request: webhook_config.Request, replay: outbox.Replay
+    ) -> None:
+        with self._box.transaction():
+            found = self._box.notices(replay.notice, replay.last_notice, _NOTICES)
+            events = _asked_for(found, lane.hook, request.since, request.until)
+            rows = self._box.add(lane.hook.id, events)
+            replay.notice = found[-1].serial if len(found) == _NOTICES else replay.last_notice
+            replay.count += len(events)
+            self._box.save_replay(request.id, replay)
+        lane.add(rows)
+
     def _wanted(
         self,
         batch: history_.Batch,
@@ -231,7 +312,7 @@ class Dispatcher:
     ) -> Iterator[outbox.Event]:
         config = self._configuration.current
         stream = self._history.stream
-        types = {webhook_config.TYPES[name] for name in hook.types}
+        types = {webhook_config.TYPES[name] for name in hook.types if name in webhook_config.TYPES}
         if config is None or not types:
             return
         for number, event in enumerate(batch.events or ()):
@@ -285,7 +366,11 @@ class Dispatcher:
         else:
             seq = self._history.before(request.since)
             replay = outbox.Replay(
-                str(request.hook), str(self._history.stream), seq, self._history.last
+                str(request.hook),
+                str(self._history.stream),
+                seq,
+                self._history.last,
+                last_notice=self._last_notice,
             )
             with self._box.transaction():
                 self._box.save_replay(request.id, replay)
@@ -378,6 +463,17 @@ class Dispatcher:
             self._box.postpone(row)
         if outcome.is_gone:
             lane.disable()
+
+
+def _asked_for(
+    found: Iterable[outbox.Notice], hook: webhook_config.Hook, since: int, until: int | None
+) -> list[outbox.Event]:
+    """Return what of *found* a webhook asks for, of a time."""
+    return [
+        one.event
+        for one in found
+        if one.event.type in hook.types and since <= one.at and (until is None or one.at < until)
+    ]
 
 
 def _state(lane: lanes.Lane) -> webhook_reports.HookState:

@@ -42,6 +42,22 @@ CREATE TABLE replays (id TEXT PRIMARY KEY, replay BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE results (id TEXT PRIMARY KEY, error TEXT NOT NULL, count INTEGER NOT NULL);
 INSERT INTO state (revision) VALUES (0);
 """
+# Of every version: a release before this one leaves them alone.
+_NOTICES_SCHEMA = """
+BEGIN IMMEDIATE;
+CREATE TABLE IF NOT EXISTS notices (
+    serial INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    number INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    type TEXT NOT NULL,
+    key TEXT NOT NULL,
+    body BLOB NOT NULL
+);
+CREATE TABLE IF NOT EXISTS notice_places (hook TEXT PRIMARY KEY, serial INTEGER NOT NULL)
+    WITHOUT ROWID;
+COMMIT;
+"""
 # What a power cut takes back is read, or sent, again.
 _DATABASE: tp.Final = databases.Database(FILE_NAME, 1, _SCHEMA, synchronous="NORMAL")
 
@@ -76,6 +92,10 @@ class Replay:
     last: int
     """The number of the last batch that is read."""
     count: int = 0
+    notice: int = 0
+    """The place of the last notice that was read."""
+    last_notice: int = 0
+    """The place of the last notice that is read."""
 
 
 _Kept = tp.TypeVar("_Kept", Standing, Replay)
@@ -89,6 +109,14 @@ class Event(tp.NamedTuple):
     key: str
     """What it is about; events with the same are sent one after the other."""
     body: bytes
+
+
+class Notice(tp.NamedTuple):
+    """A notice that is kept, at its place among all."""
+
+    serial: int
+    at: int
+    event: Event
 
 
 @dataclasses.dataclass(slots=True)
@@ -113,6 +141,7 @@ class Outbox:
 
     def __init__(self, directory: pathlib.Path) -> None:
         self._db = _DATABASE.opened(directory)
+        self._db.executescript(_NOTICES_SCHEMA)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -145,6 +174,7 @@ class Outbox:
         """Forget a webhook and what was to be sent to it."""
         self._db.execute("DELETE FROM waiting WHERE hook = ?", (str(hook),))
         self._db.execute("DELETE FROM hooks WHERE id = ?", (str(hook),))
+        self._db.execute("DELETE FROM notice_places WHERE hook = ?", (str(hook),))
 
     def waiting(self, hook: sys_uuid.UUID) -> list[Row]:
         """Return what is to be sent to a webhook, the oldest first."""
@@ -215,6 +245,54 @@ class Outbox:
         names = [(str(request),) for request in requests]
         self._db.executemany("DELETE FROM results WHERE id = ?", names)
         self._db.executemany("DELETE FROM replays WHERE id = ?", names)
+
+    def keep_notices(self, notices: Iterable[tuple[int, int, Event]], oldest: int) -> None:
+        """Keep *notices*, each with its number and time, but for those that were kept before.
+
+        Those that are older than *oldest* are forgotten.
+        """
+        self._db.executemany(
+            "INSERT OR IGNORE INTO notices (id, number, at, type, key, body)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
+            [
+                (str(event.id), number, at, event.type, event.key, event.body)
+                for number, at, event in notices
+            ],
+        )
+        self._db.execute("DELETE FROM notices WHERE at < ?", (oldest,))
+
+    def last_number(self) -> int:
+        """Return the number of the last notice that was kept, 0 where there is none."""
+        rows = self._db.execute("SELECT number FROM notices ORDER BY serial DESC LIMIT 1")
+        return int(next(iter(rows), (0,))[0])
+
+    def notices(self, after: int, until: int, limit: int) -> list[Notice]:
+        """Return the notices of the places from *after* on, *until* among them."""
+        rows = self._db.execute(
+            "SELECT serial, at, id, type, key, body FROM notices"
+            " WHERE serial > ? AND serial <= ? ORDER BY serial LIMIT ?",
+            (after, until, limit),
+        )
+        return [
+            Notice(serial, at, Event(sys_uuid.UUID(uuid), *rest))
+            for serial, at, uuid, *rest in rows
+        ]
+
+    def last_notice(self) -> int:
+        """Return the place of the last notice, 0 where there was none."""
+        rows = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'notices'")
+        return int(next(iter(rows), (0,))[0])
+
+    def notice_places(self) -> dict[sys_uuid.UUID, int]:
+        """Return, by webhook, the place of the last notice that was read for it."""
+        rows = self._db.execute("SELECT hook, serial FROM notice_places")
+        return {sys_uuid.UUID(hook): serial for hook, serial in rows}
+
+    def note_place(self, hook: sys_uuid.UUID, serial: int) -> None:
+        """Keep up to which notice was read for a webhook."""
+        self._db.execute(
+            "INSERT OR REPLACE INTO notice_places (hook, serial) VALUES (?, ?)", (str(hook), serial)
+        )
 
     def report(self) -> bytes | None:
         """Return what was last told, None where nothing was."""

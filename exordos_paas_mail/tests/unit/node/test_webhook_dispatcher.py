@@ -18,6 +18,7 @@ import standardwebhooks
 
 from exordos_paas_mail.codecs import (
     log_ids,
+    notices,
     webhook_config,
     webhook_messages,
     webhook_reports,
@@ -32,6 +33,7 @@ from exordos_paas_mail.node.webhooks import (
     lanes,
     outbox,
 )
+from exordos_paas_mail.node.webhooks import notices as notices_
 from exordos_paas_mail.tests.unit.node import webhook_stage
 
 if tp.TYPE_CHECKING:
@@ -71,6 +73,7 @@ class Node:
             history.History(self.folder),
             self.box,
             lambda url: client.Client(url, self.opener, self.timeout),
+            notices_.Notices(self.folder / "notices"),
         )
 
     def stop(self) -> None:
@@ -551,3 +554,171 @@ def test_a_request_for_a_webhook_that_is_gone_is_answered_where_it_was_the_last(
     request = node.ask(gone, "test")
     node.until(lambda: node.result(request))
     assert node.result(request) == webhook_reports.Result(request, "the node knows no such webhook")
+
+
+def notice(number: int, kind: str = "domain.verified", **fields: tp.Any) -> notices.Notice:
+    """Return a notice of the control plane, of now."""
+    at = time.time_ns() // 1_000_000
+    made = {"id": uuid.uuid4(), "number": number, "at": at, "type": kind, "data": {"domain": "a.b"}}
+    return notices.Notice(**{**made, **fields})
+
+
+def told(node: Node, *found: notices.Notice) -> None:
+    """Have the control plane tell *found*, in the documents that they are in."""
+    folder = node.folder / "notices"
+    folder.mkdir(exist_ok=True)
+    for shard in {notices.shard_of(one.number) for one in found}:
+        of_it = [one for one in found if notices.shard_of(one.number) == shard]
+        aside = folder / ".new"
+        aside.write_bytes(notices.render(of_it))
+        aside.rename(folder / shard)
+
+
+def test_a_notice_arrives_signed_like_an_event_once_and_where_it_is_asked_for(node: Node) -> None:
+    one, other = notice(1), notice(2, "account.created", data={"account": "x", "login": "a@b.c"})
+    with webhook_stage.receiving() as receiver, webhook_stage.receiving() as elsewhere:
+        hook = node.hook(receiver.url(), "domain.verified")
+        both = node.hook(elsewhere.url(), "account.created", "domain.verified", "log.gap")
+        told(node, one, other)
+        node.until(lambda: receiver.requests and len(elsewhere.requests) == 2)
+        node.until(lambda: not node.state(hook).waiting and not node.state(both).waiting)
+        node.restart()
+        # Told anew, and with more.
+        more = notice(3)
+        told(node, one, other, more)
+        node.until(lambda: len(receiver.requests) >= 2 and len(elsewhere.requests) >= 3)
+        node.until(lambda: not node.state(hook).waiting and not node.state(both).waiting)
+    assert receiver.ids == [str(one.id), str(more.id)]
+    assert sorted(elsewhere.ids) == sorted(str(each.id) for each in (one, other, more))
+    first = receiver.requests[0]
+    body = standardwebhooks.Webhook(SECRET).verify(first.body, first.headers)
+    assert body.pop("timestamp").endswith("Z")
+    assert body == {
+        "type": "domain.verified",
+        "data": {"instance": str(INSTANCE), "domain": "a.b"},
+    }
+    assert [one.type for one in node.state(hook).deliveries] == ["domain.verified"] * 2
+
+
+def test_notices_need_no_store_of_events(node: Node) -> None:
+    node.store.close()
+    for path in node.folder.glob(f"{store_.FILE_NAME}*"):
+        path.unlink()
+    with webhook_stage.receiving() as receiver:
+        node.hook(receiver.url(), "domain.verified")
+        told(node, notice(1))
+        deadline = time.monotonic() + 60
+        while not receiver.requests:
+            assert time.monotonic() < deadline
+            assert "the store of events" in node.sending.turn()
+    node.store = store_.Store(node.folder)
+
+
+def test_what_is_older_than_its_webhook_or_than_a_week_is_not_sent(node: Node) -> None:
+    now = time.time_ns() // 1_000_000
+    week = int(notices.KEPT.total_seconds() * 1000)
+    old, before, after = notice(1, at=now - week), notice(2, at=now - 5000), notice(3)
+    with webhook_stage.receiving() as receiver, webhook_stage.receiving() as elsewhere:
+        node.hook(receiver.url(), "domain.verified", since=now - 1000)
+        node.hook(elsewhere.url(), "domain.verified")
+        told(node, old, before, after)
+        node.until(lambda: receiver.requests and len(elsewhere.requests) == 2)
+    assert receiver.ids == [str(after.id)]
+    assert sorted(elsewhere.ids) == sorted([str(before.id), str(after.id)])
+
+
+def test_numbers_that_fall_back_silence_nothing_and_send_nothing_twice(node: Node) -> None:
+    """The database of the control plane was restored: it counts on from what it had then."""
+    kept, lost = notice(900), notice(901)
+    with webhook_stage.receiving() as receiver:
+        hook = node.hook(receiver.url(), "domain.verified")
+        told(node, kept, lost)
+        node.until(lambda: len(receiver.requests) == 2)
+        again = notice(901)
+        told(node, kept, again)
+        node.until(lambda: len(receiver.requests) == 3)
+        node.until(lambda: not node.state(hook).waiting)
+    assert receiver.ids == [str(one.id) for one in (kept, lost, again)]
+    assert node.state(hook).lost == 0
+
+
+def test_notices_that_the_node_was_away_for_are_told_as_lost(node: Node) -> None:
+    with webhook_stage.receiving() as receiver:
+        hook = node.hook(receiver.url(), "domain.verified")
+        other = node.hook(receiver.url("b"), "message.delivered")
+        told(node, notice(1), notice(2))
+        node.until(lambda: len(receiver.requests) == 2)
+        for path in (node.folder / "notices").iterdir():
+            path.unlink()
+        told(node, *(notice(number) for number in range(2048, 2050)))
+        node.until(lambda: len(receiver.requests) == 4)
+    assert (node.state(hook).lost, node.state(other).lost) == (2045, 0)
+
+
+def test_more_notices_than_fit_into_the_outbox_wait_for_their_turn(node: Node) -> None:
+    codes = itertools.repeat(500)
+    with webhook_stage.receiving(lambda _: (next(codes), b"")) as receiver:
+        hook = node.hook(receiver.url(), "domain.verified")
+        sent = [notice(n, data={"domain": f"{n}.example"}) for n in range(1, 991)]
+        told(node, *sent[:500])
+        node.until(lambda: node.state(hook).waiting >= 500)
+        told(node, *sent)
+        node.until(lambda: node.state(hook).waiting > 500)
+        assert node.state(hook).waiting <= lanes.WAITING_MAX
+        node.restart()
+        codes = itertools.repeat(204)
+        node.change(hook, revision=1)
+        arrived = len(receiver.requests)
+        for row in node.sending._lanes.values():
+            row.hurry(0, afresh=True)
+        node.until(lambda: len(set(receiver.ids[arrived:])) == 990)
+    assert set(receiver.ids[arrived:]) == {str(one.id) for one in sent}
+
+
+def test_notices_of_a_time_are_replayed_with_events_by_the_same_identifiers(node: Node) -> None:
+    now = time.time_ns() // 1_000_000
+    first, second, third = (notice(n, at=now - 5000 + 1000 * n) for n in (1, 2, 3))
+    with webhook_stage.receiving() as receiver:
+        hook = node.hook(receiver.url(), "domain.verified", "message.delivered")
+        told(node, first, second, third)
+        node.keep(events(1, at=second.at))
+        node.until(lambda: len(receiver.requests) == 4)
+        node.until(lambda: not node.state(hook).waiting)
+        request = node.ask(hook, "replay", since=second.at, until=third.at)
+        node.until(lambda: node.result(request))
+        node.until(lambda: len(receiver.requests) == 6)
+    assert node.result(request) == webhook_reports.Result(request, "", 2)
+    of_event = str(webhook_messages.event_id(node.store.stream, 1, 0))
+    assert set(receiver.ids[4:]) == {str(second.id), of_event}
+
+
+def test_a_document_that_is_none_is_told_and_the_others_are_read(node: Node) -> None:
+    with webhook_stage.receiving() as receiver:
+        node.hook(receiver.url(), "domain.verified")
+        told(node, notice(1))
+        (node.folder / "notices" / "1").write_bytes(b"{}")
+        node.until(lambda: receiver.requests)
+        (node.folder / "notices" / "1").write_bytes(b"{ }")
+        wrong = [node.sending.turn(), node.sending.turn()]
+        assert wrong == [
+            "the notices cannot be read: version of the notices is out of its bounds",
+            "",
+        ]
+        told(node, notice(64), notice(65))
+        node.until(lambda: len(receiver.requests) == 3)
+
+
+def test_an_outbox_of_the_release_before_goes_on(node: Node) -> None:
+    with webhook_stage.receiving() as receiver:
+        hook = node.hook(receiver.url(), "message.delivered", "domain.verified")
+        node.keep(events(1))
+        node.until(lambda: receiver.requests and not node.state(hook).waiting)
+        node.stop()
+        with sqlite3.connect(node.folder / outbox.FILE_NAME) as db:
+            db.executescript("DROP TABLE notices; DROP TABLE notice_places")
+        db.close()
+        node.start()
+        node.tell()
+        told(node, notice(1))
+        node.until(lambda: len(receiver.requests) == 2)
+    assert len(set(receiver.ids)) == 2
