@@ -149,6 +149,8 @@ EVENTS_DIR: tp.Final = "/var/lib/exordos/mail_events"
 QUEUE_SCHEDULED_FILE: tp.Final = "/var/lib/exordos/mail_events/scheduled"
 # What exordos-mail-events has counted, for the keeper, which writes the metrics.
 EVENT_FIGURES_FILE: tp.Final = "/run/exordos-mail-events/figures.json"
+# How webhooks fare, from exordos-mail-webhooks, for the keeper as well.
+WEBHOOK_FIGURES_FILE: tp.Final = "/run/exordos-mail-webhooks/figures.json"
 # The textfile directory of the base image's node exporter, and what the keeper writes there.
 METRICS_DIR: tp.Final = "/var/lib/exordos/node_exporter"
 METRICS_FILE: tp.Final = "/var/lib/exordos/node_exporter/mailaas.prom"

@@ -11,6 +11,7 @@ import base64
 import datetime
 import hashlib
 import hmac
+import json
 import typing as tp
 import uuid as sys_uuid
 
@@ -64,6 +65,13 @@ def test_body(instance: sys_uuid.UUID, at: int) -> bytes:
     """Return what a test sends at a time, in milliseconds since 1970."""
     data = {"instance": str(instance), "text": TEXT_OF_A_TEST}
     return _rendered(webhook_config.TEST_TYPE, at, data)
+
+
+def happened_at(content: bytes) -> int:
+    """Return when what *content* tells of happened, in milliseconds since 1970."""
+    said = json.loads(content)["timestamp"]
+    moment = datetime.datetime.fromisoformat(said.replace("Z", "+00:00"))
+    return (moment - _EPOCH) // datetime.timedelta(milliseconds=1)
 
 
 def headers(

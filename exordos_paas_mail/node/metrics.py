@@ -20,6 +20,7 @@ from exordos_paas_mail.codecs import (
     event_figures,
     mail_env,
     metric_text,
+    webhook_figures,
 )
 from exordos_paas_mail.node.machine import watched
 
@@ -54,6 +55,14 @@ def _parse_certificate(data: bytes | None) -> certificates.Served | None:
 def _parse_figures(data: bytes | None) -> event_figures.Figures | None:
     try:
         return None if data is None else event_figures.parse(data)
+    except ValueError:
+        return None
+
+
+def parse_webhook_figures(data: bytes | None) -> webhook_figures.Figures | None:
+    """Return how webhooks fare, None where *data* does not say."""
+    try:
+        return None if data is None else webhook_figures.parse(data)
     except ValueError:
         return None
 
@@ -111,6 +120,9 @@ class Metrics:
         figures = _parse_figures(self._node.read(constants.EVENT_FIGURES_FILE))
         if figures is not None:
             yield from event_figures.families(figures, time.time())
+        hooks = parse_webhook_figures(self._node.read(constants.WEBHOOK_FIGURES_FILE))
+        if hooks is not None:
+            yield from webhook_figures.families(hooks, time.time())
         yield metric_text.gauge(
             "mailaas_limits_counted",
             "1 while exordos-mail-policy answers: else mail is taken, and no limit counts.",

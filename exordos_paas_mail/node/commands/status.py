@@ -14,8 +14,8 @@ import sys
 import typing as tp
 
 from exordos_paas_mail import constants
-from exordos_paas_mail.codecs import queue_list
-from exordos_paas_mail.node import health, machine, parts
+from exordos_paas_mail.codecs import queue_list, webhook_figures
+from exordos_paas_mail.node import health, machine, metrics, parts
 
 if tp.TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,13 +27,14 @@ def read(node: machine.Machine) -> dict[str, str | int]:
     ``domain`` and ``hostname`` are empty until the node is configured, ``error`` while
     nothing is wrong. A part that is not as the relay needs it is wrong too: the node
     repairs it within seconds. Sizes are in bytes; a panic log that is not empty is a
-    fault of exim's.
+    fault of exim's. A webhook that fails is its receiver's fault, and no ``error``.
     """
     relay = health.Health(node, patience=0.0)
     domain = relay.domain()
     condition = relay.read(domain)
     # What nobody has told yet is no fault: an account file may still be on its way.
     faults = parts.of(node)["domains"].faults()
+    hooks = metrics.parse_webhook_figures(node.read(constants.WEBHOOK_FIGURES_FILE))
     panic = node.signature(constants.EXIM_PANIC_LOG)
     return {
         "domain": domain,
@@ -42,6 +43,7 @@ def read(node: machine.Machine) -> dict[str, str | int]:
         **{f"queue_{k}": v for k, v in queue_list.parse(node.queue())._asdict().items()},
         "spool_free_bytes": node.free_space(constants.EXIM_SPOOL_DIR).bytes,
         "panic_log_bytes": 0 if panic is None else panic.size,
+        "webhooks_failing": hooks.states[webhook_figures.FAILING] if hooks else 0,
     }
 
 

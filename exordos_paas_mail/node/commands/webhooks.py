@@ -24,6 +24,7 @@ from exordos_paas_mail.node.webhooks import (
     configuration,
     connections,
     dispatcher,
+    figures,
     history,
     networks,
     notices,
@@ -61,17 +62,17 @@ def run(options: argparse.Namespace, opener: connections.Opener) -> int:
             lambda url: client_.Client(url, opener),
             notices.Notices(options.notices),
         )
-        return _loop(sending, teller.Teller(api, box))
+        return _loop(sending, teller.Teller(api, box), figures.Teller(options.figures))
     except (status_api.ConfigurationError, OSError, sqlite3.Error) as error:
         # What it knew may not be what the disk has: it begins anew.
         _say(str(error))
         return 1
 
 
-def _loop(sending: dispatcher.Dispatcher, telling: teller.Teller) -> int:
+def _loop(sending: dispatcher.Dispatcher, telling: teller.Teller, adding_up: figures.Teller) -> int:
     said = ""
     while True:
-        wrong = sending.turn() or telling.check()
+        wrong = sending.turn() or telling.check() or adding_up.turn(sending.figures)
         if telling.is_due:
             telling.offer(sending.report())
         # Once, not twice a second.
@@ -99,6 +100,7 @@ def parser() -> argparse.ArgumentParser:
         ("store", constants.EVENTS_DIR, "directory of exordos-mail-events' store and the outbox"),
         ("webhooks", constants.WEBHOOKS_FILE, "file of the webhooks"),
         ("notices", constants.NOTICES_DIR, "directory of what the control plane tells them"),
+        ("figures", constants.WEBHOOK_FIGURES_FILE, "file of how they fare, for the metrics"),
         ("configuration", constants.AGENT_CONFIG_FILE, "configuration of the node's agent"),
         (
             "credentials",

@@ -13,6 +13,7 @@ import typing as tp
 from exordos_paas_mail.codecs import notices as notices_
 from exordos_paas_mail.codecs import (
     webhook_config,
+    webhook_figures,
     webhook_messages,
     webhook_reports,
 )
@@ -126,6 +127,24 @@ class Dispatcher:
             0,
             tuple(_state(lane) for lane in self._lanes.values()),
             tuple(result for uuid, result in results.items() if uuid in asked),
+        )
+
+    def figures(self) -> webhook_figures.Figures:
+        """Return how webhooks fare, in numbers."""
+        states = dict.fromkeys(webhook_figures.STATES, 0)
+        oldest = 0
+        for lane in self._lanes.values():
+            states[_figure(lane)] += 1
+            row = lane.oldest if lane.runs else None
+            at = webhook_messages.happened_at(row.event.body) if row else 0
+            oldest = min(oldest or at, at) if at else oldest
+        counted = self._box.counters()
+        return webhook_figures.Figures(
+            at=_now(),
+            states=states,
+            waiting=sum(lane.waiting for lane in self._lanes.values()),
+            oldest_at=oldest,
+            counters={name: counted.get(name, 0) for name in webhook_figures.COUNTERS},
         )
 
     def close(self) -> None:
@@ -420,20 +439,28 @@ class Dispatcher:
         if not over:
             return
         now = _now()
+        failed = sum(bool(sent.outcome.error) for sent in over)
         with self._box.transaction():
-            for sent in over:
-                self._judge(sent, now)
+            given_up = sum(self._judge(sent, now) for sent in over)
+            self._box.count(
+                {
+                    webhook_figures.DELIVERED: len(over) - failed,
+                    webhook_figures.FAILED: failed,
+                    webhook_figures.GIVEN_UP: given_up,
+                }
+            )
             for lane in {sent.lane.hook.id: sent.lane for sent in over}.values():
                 self._box.save(lane.hook.id, lane.standing)
 
-    def _judge(self, sent: _Sent, now: int) -> None:
-        """Keep what came of an attempt."""
+    def _judge(self, sent: _Sent, now: int) -> bool:
+        """Keep what came of an attempt; returns whether its event is given up."""
         lane, row, outcome = sent.lane, sent.row, sent.outcome
+        is_given_up = False
         if sent.request is not None:
             self._box.end(webhook_reports.Result(sent.request, outcome.error, 1))
             self._tests.discard(sent.request)
         elif row is not None:
-            self._judge_row(lane, row, outcome, now)
+            is_given_up = self._judge_row(lane, row, outcome, now)
         again = row is not None and outcome.error and row.attempts <= len(lanes.RETRIES)
         lane.note(
             webhook_reports.Delivery(
@@ -448,21 +475,25 @@ class Dispatcher:
                 next_at=row.next_at if row is not None and again and lane.runs else 0,
             )
         )
+        return is_given_up
 
     def _judge_row(
         self, lane: lanes.Lane, row: outbox.Row, outcome: client_.Outcome, now: int
-    ) -> None:
+    ) -> bool:
+        is_given_up = False
         if not outcome.error:
             self._box.remove(row)
             if lane.arrived(row, now):
                 for other in lane.hurry(now):
                     self._box.postpone(other)
         elif lane.failed(row, now, outcome.error):
+            is_given_up = True
             self._box.remove(row)
         else:
             self._box.postpone(row)
         if outcome.is_gone:
             lane.disable()
+        return is_given_up
 
 
 def _asked_for(
@@ -474,6 +505,14 @@ def _asked_for(
         for one in found
         if one.event.type in hook.types and since <= one.at and (until is None or one.at < until)
     ]
+
+
+def _figure(lane: lanes.Lane) -> str:
+    if not lane.hook.active:
+        return webhook_figures.INACTIVE
+    if lane.standing.is_disabled:
+        return webhook_figures.DISABLED
+    return webhook_figures.FAILING if lane.standing.failing_since else webhook_figures.ACTIVE
 
 
 def _state(lane: lanes.Lane) -> webhook_reports.HookState:

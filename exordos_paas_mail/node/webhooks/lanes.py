@@ -81,6 +81,11 @@ class Lane:
         return len(self._rows)
 
     @property
+    def oldest(self) -> outbox.Row | None:
+        """The event that has waited for longest, None where none waits."""
+        return next(iter(self._rows.values()), None)
+
+    @property
     def deliveries(self) -> tuple[webhook_reports.Delivery, ...]:
         """The last attempts, the newest first."""
         found = (*self._arrived, *self._failed)

@@ -19,7 +19,7 @@ from exordos_paas_mail.node import databases
 
 if tp.TYPE_CHECKING:
     import pathlib
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
 FILE_NAME: tp.Final = "webhooks.sqlite"
 
@@ -43,7 +43,7 @@ CREATE TABLE results (id TEXT PRIMARY KEY, error TEXT NOT NULL, count INTEGER NO
 INSERT INTO state (revision) VALUES (0);
 """
 # Of every version: a release before this one leaves them alone.
-_NOTICES_SCHEMA = """
+_LATER_SCHEMA = """
 BEGIN IMMEDIATE;
 CREATE TABLE IF NOT EXISTS notices (
     serial INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -55,6 +55,8 @@ CREATE TABLE IF NOT EXISTS notices (
     body BLOB NOT NULL
 );
 CREATE TABLE IF NOT EXISTS notice_places (hook TEXT PRIMARY KEY, serial INTEGER NOT NULL)
+    WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, count INTEGER NOT NULL)
     WITHOUT ROWID;
 COMMIT;
 """
@@ -141,7 +143,7 @@ class Outbox:
 
     def __init__(self, directory: pathlib.Path) -> None:
         self._db = _DATABASE.opened(directory)
-        self._db.executescript(_NOTICES_SCHEMA)
+        self._db.executescript(_LATER_SCHEMA)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -293,6 +295,18 @@ class Outbox:
         self._db.execute(
             "INSERT OR REPLACE INTO notice_places (hook, serial) VALUES (?, ?)", (str(hook), serial)
         )
+
+    def count(self, counted: Mapping[str, int]) -> None:
+        """Add to counters, by their names."""
+        self._db.executemany(
+            "INSERT INTO counters (name, count) VALUES (?, ?)"
+            " ON CONFLICT (name) DO UPDATE SET count = count + excluded.count",
+            list(counted.items()),
+        )
+
+    def counters(self) -> dict[str, int]:
+        """Return what was counted since the outbox was made."""
+        return dict(self._db.execute("SELECT name, count FROM counters").fetchall())
 
     def report(self) -> bytes | None:
         """Return what was last told, None where nothing was."""

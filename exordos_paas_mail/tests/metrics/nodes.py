@@ -12,16 +12,17 @@ import uuid
 from unittest import mock
 
 from exordos_paas_mail import constants
-from exordos_paas_mail.codecs import certificates, mail_env
+from exordos_paas_mail.codecs import certificates, mail_env, webhook_figures
 from exordos_paas_mail.node import machine
 from exordos_paas_mail.node.commands import keep
 from exordos_paas_mail.node.events import figures, recorder, store
+from exordos_paas_mail.node.webhooks import figures as webhooks_told
 from exordos_paas_mail.tests.unit.codecs import log_lines
 from exordos_paas_mail.tests.unit.node import authority, fake_node
 
 if tp.TYPE_CHECKING:
     import pathlib
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 DOMAIN: tp.Final = "example.com"
 PROJECT: tp.Final = uuid.UUID(int=9)
@@ -47,6 +48,15 @@ FAILED_LOGIN = (
 )
 
 
+def webhooks(
+    states: Mapping[str, int], waiting: int = 0, oldest_at: int = 0
+) -> webhook_figures.Figures:
+    """Return how so many webhooks fare, with a thousand attempts of each result."""
+    counted = dict.fromkeys(webhook_figures.COUNTERS, 1000)
+    every = {**dict.fromkeys(webhook_figures.STATES, 0), **states}
+    return webhook_figures.Figures(0, every, waiting, oldest_at, counted)
+
+
 class Node:
     """A node of an instance of that number, configured and well; its clock may be *slow*."""
 
@@ -68,6 +78,10 @@ class Node:
         self._store.mkdir()
         self._figures = self.fake.path(constants.EVENT_FIGURES_FILE)
         self._figures.parent.mkdir(parents=True)
+        self._webhook_figures = self.fake.path(constants.WEBHOOK_FIGURES_FILE)
+        self._webhook_figures.parent.mkdir(parents=True)
+        self.webhooks = webhooks({"active": 2})
+        """How its webhooks fare."""
         self.counts = True
         """Whether somebody sees to the limits of its accounts."""
         self.free: int | None = None
@@ -104,6 +118,8 @@ class Node:
             reader.read_at = self.read_at or reader.read_at
             figures.Teller(self._figures).turn(reader)
             reader.store.close()
+            hooks = self.webhooks._replace(at=time.time_ns() // 1_000_000)
+            webhooks_told.Teller(self._webhook_figures).turn(lambda: hooks)
             keep.Keeper(self.fake.machine).turn()
 
     @contextlib.contextmanager

@@ -41,7 +41,7 @@ LABELS = {"exordos_mail_instance", "exordos_project"}
 OWN_LABELS = {"source", "result", "class", "le", "report", "reason", "login", "state", "version"}
 # Of the scrape.
 ADDED = {"__name__", "instance", "job", "node"}
-OLD = {"MailMetricsStale", "MailEventsStale"}
+OLD = {"MailMetricsStale", "MailEventsStale", "MailWebhooksStale"}
 
 
 class Site(tp.NamedTuple):
@@ -74,6 +74,9 @@ def fall_ill(node: nodes.Node) -> None:
     node.read_at = int((time.time() - 3600) * 1000)
     node.damage_store()
     node.counts = False
+    node.webhooks = nodes.webhooks(
+        {"failing": 1, "disabled": 1}, waiting=5, oldest_at=int((time.time() - 7200) * 1000)
+    )
     node.fake.path(constants.POLICY_ALIVE_FILE).unlink()
 
 

@@ -14,7 +14,7 @@ import pytest
 from prometheus_client import parser
 
 from exordos_paas_mail import constants
-from exordos_paas_mail.codecs import certificates, event_figures, mail_env
+from exordos_paas_mail.codecs import certificates, event_figures, mail_env, webhook_figures
 from exordos_paas_mail.node import metrics
 from exordos_paas_mail.node.commands import keep
 from exordos_paas_mail.tests.unit.node import agent_stage, authority, fake_node
@@ -145,11 +145,33 @@ def test_what_was_counted_of_mail_is_told(node: fake_node.FakeNode) -> None:
     assert found["mailaas_events_waiting"] == 3
 
 
+def test_how_webhooks_fare_is_told(node: fake_node.FakeNode) -> None:
+    now = int(time.time() * 1000)
+    states = {"active": 1, "failing": 2, "disabled": 3, "inactive": 4}
+    counted = {"delivered": 5, "failed": 6, "given_up": 7}
+    figures = webhook_figures.Figures(now, states, 8, now - 60_000, counted)
+    node.write(constants.WEBHOOK_FIGURES_FILE, webhook_figures.render(figures).decode())
+    found = {name: value for name, value in told(node).items() if "webhook" in name}
+    assert found.pop("mailaas_webhook_oldest_seconds") == pytest.approx(60, abs=30)
+    assert found.pop("mailaas_webhooks_timestamp_seconds") == now / 1000
+    assert found == {
+        **{f"mailaas_webhooks {state}": count for state, count in states.items()},
+        "mailaas_webhook_attempts_total delivered": 5,
+        "mailaas_webhook_attempts_total failed": 6,
+        "mailaas_webhook_events_given_up_total": 7,
+        "mailaas_webhook_events_waiting": 8,
+    }
+    assert webhook_figures.parse(webhook_figures.render(figures)) == figures
+    assert webhook_figures.parse(b'{"colour": "red"}').waiting == 0
+
+
 @pytest.mark.parametrize("text", ['{"at": "1\\nevil 2"}', "evil 2\n", "", "\x00"])
 def test_nobody_else_writes_a_line_of_the_metrics(node: fake_node.FakeNode, text: str) -> None:
     node.write(constants.EVENT_FIGURES_FILE, text)
+    node.write(constants.WEBHOOK_FIGURES_FILE, text)
     found = told(node)
-    assert [name for name in found if "event" in name or "evil" in name] == []
+    others = ("event", "webhook", "evil")
+    assert [name for name in found if any(each in name for each in others)] == []
     assert found["mailaas_relay_ok"] == 1
 
 

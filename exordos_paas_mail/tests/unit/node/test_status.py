@@ -9,7 +9,7 @@ import typing as tp
 import pytest
 
 from exordos_paas_mail import constants
-from exordos_paas_mail.codecs import queue_list
+from exordos_paas_mail.codecs import queue_list, webhook_figures
 from exordos_paas_mail.node.commands import status
 from exordos_paas_mail.tests.unit.node import fake_node
 
@@ -61,8 +61,25 @@ def test_a_relay_that_serves_is_told_at_a_glance(
         "queue_oldest_seconds": 5940,
         "queue_stuck": 0,
         "panic_log_bytes": 4,
+        "webhooks_failing": 0,
     }
     assert not [call for call in fake.calls() if "restart" in call]
+
+
+def test_webhooks_that_fail_are_counted_and_no_fault_of_the_relay(
+    fake: fake_node.FakeNode, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake.configured("tenant.example")
+    states = {"active": 1, "failing": 2, "disabled": 3, "inactive": 4}
+    counted = dict.fromkeys(webhook_figures.COUNTERS, 0)
+    told = webhook_figures.Figures(1, states, 0, 0, counted)
+    fake.write(constants.WEBHOOK_FIGURES_FILE, webhook_figures.render(told).decode())
+    assert status.main([], fake.machine) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert (said["webhooks_failing"], said["error"]) == (2, "")
+    fake.write(constants.WEBHOOK_FIGURES_FILE, "{")
+    assert status.main([], fake.machine) == 0
+    assert json.loads(capsys.readouterr().out)["webhooks_failing"] == 0
 
 
 def test_a_relay_that_does_not_run_is_told_with_the_reason(

@@ -20,6 +20,7 @@ from exordos_paas_mail.codecs import (
     log_ids,
     notices,
     webhook_config,
+    webhook_figures,
     webhook_messages,
     webhook_reports,
 )
@@ -722,3 +723,27 @@ def test_an_outbox_of_the_release_before_goes_on(node: Node) -> None:
         told(node, notice(1))
         node.until(lambda: len(receiver.requests) == 2)
     assert len(set(receiver.ids)) == 2
+
+
+def test_what_becomes_of_attempts_adds_up_whatever_is_restarted(node: Node, clock: Clock) -> None:
+    codes = iter([500, 204, 204])
+    with webhook_stage.receiving(lambda _: (next(codes), b"")) as receiver:
+        hook = node.hook(receiver.url())
+        node.hook(receiver.url("b"), active=False)
+        at = clock() - 90_000
+        node.keep([Event(at, Type.DELIVERED, QUEUE_IDS[0])])
+        node.until_tried(hook, 1)
+        figures = node.sending.figures()
+        assert figures.states == {"active": 0, "failing": 1, "disabled": 0, "inactive": 1}
+        assert (figures.waiting, figures.oldest_at) == (1, at)
+        assert figures.counters == {"delivered": 0, "failed": 1, "given_up": 0}
+        node.restart()
+        clock.ahead += 5_000
+        node.keep([Event(at + 1, Type.DELIVERED, QUEUE_IDS[1])])
+        node.until(lambda: len(receiver.requests) == 3)
+        node.until(lambda: not node.state(hook).waiting)
+    figures = node.sending.figures()
+    assert figures.states == {"active": 1, "failing": 0, "disabled": 0, "inactive": 1}
+    assert (figures.waiting, figures.oldest_at) == (0, 0)
+    assert figures.counters == {"delivered": 2, "failed": 1, "given_up": 0}
+    assert webhook_figures.parse(webhook_figures.render(figures)) == figures

@@ -204,6 +204,9 @@ def test_metrics_are_written_where_the_units_may_and_the_image_has_a_place() -> 
     events = unit(f"{constants.EVENTS_UNIT}.service")
     (directory,) = events["Service", "RuntimeDirectory"]
     assert f"/run/{directory}" == str(pathlib.PurePath(constants.EVENT_FIGURES_FILE).parent)
+    hooks = unit(f"{constants.WEBHOOKS_UNIT}.service")
+    (directory,) = hooks["Service", "RuntimeDirectory"]
+    assert f"/run/{directory}" == str(pathlib.PurePath(constants.WEBHOOK_FIGURES_FILE).parent)
     # A name that a node exporter reads, in the folder that the keeper may write to.
     assert pathlib.PurePath(constants.METRICS_FILE).match(f"{constants.METRICS_DIR}/*.prom")
     (writable,) = unit(f"{constants.KEEPER_UNIT}.service")["Service", "ReadWritePaths"]
