@@ -45,6 +45,9 @@ class MailDefinition(registry.PaaSDefinition):
         # Each process of the runtime loads the definition and needs a part
         # of it: the builders' models in the API would be two of a kind.
         from exordos_paas_mail import infra_builder, paas_builder  # noqa: PLC0415
+        from exordos_paas_mail.control_plane.certificates import (  # noqa: PLC0415
+            keeper as certificates,
+        )
         from exordos_paas_mail.control_plane.dns import publisher, rounds  # noqa: PLC0415
         from exordos_paas_mail.control_plane.documents import writer  # noqa: PLC0415
         from exordos_paas_mail.control_plane.events import ingester  # noqa: PLC0415
@@ -68,6 +71,10 @@ class MailDefinition(registry.PaaSDefinition):
             threads.ThreadKeeper("mailaas-queue", follower.Follower().run),
             threads.ThreadKeeper("mailaas-documents", writer.Writer().run),
             threads.ThreadKeeper("mailaas-webhooks", webhook_follower.Follower().run),
+            threads.ThreadKeeper(
+                "mailaas-certificates",
+                certificates.service(core_username, core_password, core_api_base_url).run,
+            ),
         ]
 
     def get_agent_models(self) -> dict[str, str]:

@@ -35,6 +35,10 @@ LOST: tp.Final = (
     "the private key cannot be opened any more, the key file of the control plane was lost:"
     " give certificate and private_key again"
 )
+LOST_OF_CORE: tp.Final = (
+    "the private key cannot be opened any more, the key file of the control plane was lost:"
+    " it is read from Core again within an hour"
+)
 
 
 def take_over(session: tp.Any, instance: sys_uuid.UUID, report: tls_reports.Report) -> None:
@@ -153,7 +157,7 @@ def _judge(
     if is_served and row["tls_certificate"] == row["chain"]:
         return _judge_end(row, now, error)
     if unseal(instance, row) is None:
-        return ERROR, LOST
+        return ERROR, LOST if wanted == tls_kinds.MANUAL else LOST_OF_CORE
     if row["refused"]:
         return ERROR, f"the node refuses the certificate: {row['refused']}"
     return PENDING, error

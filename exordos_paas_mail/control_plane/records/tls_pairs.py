@@ -67,6 +67,15 @@ def fail(session: tp.Any, instance: sys_uuid.UUID, error: str) -> None:
     tls_facts.settle(session, instance, utils.now())
 
 
+def fail_if_well(session: tp.Any, instance: sys_uuid.UUID, error: str) -> None:
+    """Note why there is no pair, if nothing is noted yet."""
+    (row,) = session.execute(
+        "SELECT error FROM mail_tls_pairs WHERE instance = %s", (str(instance),)
+    ).fetchall() or (None,)
+    if row is None or not row["error"]:
+        fail(session, instance, error)
+
+
 def choose(session: tp.Any, instance: sys_uuid.UUID, choice: tls_kinds.Choice) -> None:
     """Have *choice* be what the relay serves; the row of the instance has it already.
 

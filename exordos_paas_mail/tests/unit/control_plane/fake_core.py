@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The mailaas authors
 # SPDX-License-Identifier: Apache-2.0
-"""Core as the plugin meets it: a real HTTP server with IAM, node sets, configs, keys and DNS.
+"""Core as the plugin meets it: a real HTTP server with IAM, sets, configs, keys, DNS, certificates.
 
 It refuses what Core refuses: no token, an unknown field, a read-only field, a
 uuid that is taken, a record that is not there.
@@ -53,6 +53,17 @@ _ROW_VALUES = {"A": "address", "TXT": "content", "NS": "content"}
 # exordos_core.user_api.dns.dm.models
 _ROW_NAME = re.compile(r"@|\*|(\*\.)?([a-zA-Z0-9_-]{1,61}\.?){0,30}")
 _ROW_TEXT = re.compile(r"[^\n]{1,8192}")
+_CERTIFICATES = "/v1/secret/certificates/"
+_CERTIFICATE_FIELDS = frozenset(
+    {
+        *("uuid", "name", "description", "project_id", "tags", "constructor"),
+        *("method", "email", "domains", "key", "cert", "expiration_at"),
+    }
+)
+# exordos_core.user_api.secret.api.controllers: not for the users of the API.
+_CERTIFICATE_HIDDEN = frozenset({"status", "expiration_threshold", "overcome_threshold"})
+# As its column has them.
+_DOMAINS_SIZE_MAX = 1024
 _IAM = "/v1/iam/clients/default/actions/"
 
 
@@ -70,6 +81,7 @@ class FakeCore:
         self.configs: dict[str, dict[str, tp.Any]] = {}
         self.zones: dict[str, dict[str, tp.Any]] = {}
         self.rows: dict[str, dict[str, dict[str, tp.Any]]] = {}
+        self.certificates: dict[str, dict[str, tp.Any]] = {}
         self.node_keys: dict[str, str] = {}
         self.tokens: dict[str, dict[str, tp.Any]] = {}
         self.requests: list[tuple[str, str]] = []
@@ -99,6 +111,7 @@ class FakeCore:
         self.configs.clear()
         self.zones.clear()
         self.rows.clear()
+        self.certificates.clear()
         self.node_keys.clear()
         self.requests.clear()
         self.before = lambda _method, _path: None
@@ -194,6 +207,23 @@ class FakeCore:
             if not row["disabled"]
         )
 
+    # Certificates
+
+    def add_certificate(self, project_id: tp.Any, *domains: str) -> str:
+        """Ask for a certificate, as somebody in a project does; returns its uuid."""
+        body = {
+            "name": "theirs",
+            "project_id": str(project_id),
+            "email": "a@example.com",
+            "domains": list(domains),
+            "method": {"kind": "dns_core"},
+        }
+        return str(self._add_certificate(body)["uuid"])
+
+    def issue(self, uuid: str, chain: str, key: str) -> None:
+        """Issue a certificate, as the agent does some seconds after it was asked for."""
+        self.certificates[uuid] |= {"status": "ACTIVE", "cert": chain, "key": key}
+
     # Requests
 
     def answer(
@@ -206,6 +236,9 @@ class FakeCore:
         if path.startswith(_ZONES):
             project = self.tokens[token]["project_id"]
             return self._dns(method, path[len(_ZONES) :].split("/"), query, body, project)
+        if path.startswith(_CERTIFICATES):
+            project = self.tokens[token]["project_id"]
+            return self._secret(method, path[len(_CERTIFICATES) :], body, project)
         for prefix, (fields, read_only) in _COLLECTIONS.items():
             if path.startswith(prefix):
                 rows = self.sets if "sets" in prefix else self.configs
@@ -318,6 +351,50 @@ class FakeCore:
             rows[uuid] |= given
             rows[uuid]["name"] = self._row_name(path[0], rows[uuid]["record"])
         return 200, rows[uuid]
+
+    def _secret(
+        self, method: str, uuid: str, body: bytes, project: str | None
+    ) -> tuple[int, tp.Any]:
+        """Answer for certificates; a token of a project reaches its own alone."""
+        found = {
+            one: certificate
+            for one, certificate in self.certificates.items()
+            if project in {None, certificate["project_id"]}
+        }
+        if not uuid:
+            if method == "POST":
+                return 201, self._add_certificate(json.loads(body))
+            return 200, list(found.values())
+        if uuid not in found:
+            raise RefusedError(404, "RecordNotFound", uuid)
+        if method == "DELETE":
+            del self.certificates[uuid]
+            return 204, None
+        assert method == "GET"
+        return 200, found[uuid]
+
+    def _add_certificate(self, given: dict[str, tp.Any]) -> dict[str, tp.Any]:
+        if refused := given.keys() & _CERTIFICATE_HIDDEN:
+            raise RefusedError(403, "FieldPermissionError", str(refused))
+        if unknown := given.keys() - _CERTIFICATE_FIELDS:
+            raise RefusedError(400, "ValidationPropertyIncompatibleError", str(unknown))
+        if missing := {"name", "project_id", "email", "domains"} - given.keys():
+            raise RefusedError(400, "PropertyRequired", str(missing))
+        if not all(map(_ROW_NAME.fullmatch, given["domains"])) or len(given["name"]) > 255:
+            raise RefusedError(400, "ValidationErrorException", str(given))
+        assert len(json.dumps(given["domains"])) <= _DOMAINS_SIZE_MAX
+        uuid = given.get("uuid", str(sys_uuid.uuid4()))
+        if uuid in self.certificates:
+            raise RefusedError(409, "ConflictRecords", uuid)
+        self.certificates[uuid] = {
+            "uuid": uuid,
+            "status": "NEW",
+            "tags": [],
+            "key": None,
+            "cert": None,
+            **given,
+        }
+        return self.certificates[uuid]
 
     def _add_row(self, zone: str, given: dict[str, tp.Any]) -> dict[str, tp.Any]:
         self._check_record(given["type"], given["record"])

@@ -39,6 +39,12 @@ DNS_PERMISSIONS = {
     "record_delete": "3c937db2-917b-5353-82b6-66acabe83604",
 }
 
+CERTIFICATE_PERMISSIONS = {
+    "certificate_create": "28c3d63c-b331-42dc-86b5-5cb79bd467e0",
+    "certificate_read": "9fbcf344-550b-4069-a6b1-adcab6bfe403",
+    "certificate_delete": "73d511a6-5d31-4d83-af0a-3227076eabe0",
+}
+
 
 @pytest.fixture(params=[BUILT, PUBLISHED], ids=["urn", "url"])
 def element(request: pytest.FixtureRequest) -> dict[str, tp.Any]:
@@ -204,15 +210,22 @@ def test_the_example_imports_what_the_element_exports(
     assert {item["link"] for item in example["imports"].values()} == exported
 
 
-def test_the_runtime_may_read_zones_and_write_records_in_any_project_and_nothing_else(
+def test_the_runtime_may_publish_and_have_certificates_in_any_project_and_nothing_else(
     element: dict[str, tp.Any],
 ) -> None:
-    role = "$core.iam.roles.$mailaas_dns:uuid"
+    roles = {name: f"$core.iam.roles.$mailaas_{name}:uuid" for name in ("dns", "certificates")}
     bindings = element["resources"]["$core.iam.permissionbinding"]
     assert {name: b for name, b in bindings.items() if b["role"] != OWNER_ROLE} == {
-        f"mailaas_dns_{name}_binding": {"role": role, "permission": uuid}
-        for name, uuid in DNS_PERMISSIONS.items()
+        **{
+            f"mailaas_dns_{name}_binding": {"role": roles["dns"], "permission": uuid}
+            for name, uuid in DNS_PERMISSIONS.items()
+        },
+        **{
+            f"mailaas_{name}_binding": {"role": roles["certificates"], "permission": uuid}
+            for name, uuid in CERTIFICATE_PERMISSIONS.items()
+        },
     }
     assert element["resources"]["$core.iam.rolebinding"] == {
-        "mailaas_dns_role_binding": {"role": role, "user": RUNTIME_USER}
+        f"mailaas_{name}_role_binding": {"role": role, "user": RUNTIME_USER}
+        for name, role in roles.items()
     }

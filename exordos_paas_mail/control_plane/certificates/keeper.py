@@ -1,0 +1,287 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""Keeps instances in certificates of Core's: asks for them, takes them over, withdraws them.
+
+It runs in a thread of its own: Core may take its time. Core is asked outside of any
+transaction, and an answer that refuses concerns one instance.
+"""
+
+from __future__ import annotations
+
+import datetime
+import itertools
+import json
+import logging
+import random
+import traceback
+import typing as tp
+
+import psycopg
+import requests
+from bazooka import exceptions as bazooka_exceptions
+
+from exordos_paas_mail import utils
+from exordos_paas_mail.codecs import rules
+from exordos_paas_mail.codecs import tls_pairs as pairs
+from exordos_paas_mail.control_plane.certificates import core_certificates
+from exordos_paas_mail.control_plane.dns import core_zones, publishing
+from exordos_paas_mail.control_plane.reconcile import core
+from exordos_paas_mail.control_plane.records import locks, tls_orders, tls_pairs
+
+if tp.TYPE_CHECKING:
+    import threading
+
+LOG = logging.getLogger(__name__)
+
+# Seconds between two looks at what is due.
+PERIOD: tp.Final = 2.0
+# Seconds until Core is asked again: for what it has just begun, for what takes it longer, for
+# what it has not done in time, and for what is served.
+_SOON: tp.Final = 3
+_SOMETIME: tp.Final = 30
+_SELDOM: tp.Final = 300
+_SERVED: tp.Final = 3600
+_BEGUN: tp.Final = datetime.timedelta(minutes=3)
+# And after something went wrong: from, and up to.
+_RETRY: tp.Final = 5
+_RETRY_MAX: tp.Final = 600
+# In a row, after which the others wait for the next pass.
+_SILENCES_MAX: tp.Final = 3
+_LOOKS_MAX: tp.Final = 2 * tls_orders.NAMES_MAX
+_BAD_REQUEST: tp.Final = 400
+
+
+class Keeper:
+    """What the thread of the certificates does."""
+
+    def __init__(
+        self, certificates: core_certificates.Certificates, zones: core_zones.Zones
+    ) -> None:
+        self._certificates, self._zones = certificates, zones
+        self._is_away = False
+
+    def run(self, stop: threading.Event) -> None:
+        """Keep until *stop* is set."""
+        while not stop.wait(PERIOD):
+            self._run()
+
+    def _run(self) -> None:
+        try:
+            self.run_once()
+            self._is_away = False
+        except psycopg.Error as error:
+            if not self._is_away:
+                LOG.warning("The database of certificates cannot be used: %s", type(error).__name__)
+            self._is_away = True
+
+    def run_once(self) -> None:
+        """Withdraw what nobody serves any more, and ask Core about what is due."""
+        now = utils.now()
+        with utils.transaction() as session:
+            tls_orders.forget(session, now)
+            abandoned = tls_orders.abandoned(session, now)
+            wishes = tls_orders.due(session, now)
+        _tell_late(now)
+        silences = 0
+        steps = itertools.chain(
+            ((self._withdraw, order) for order in abandoned),
+            ((self._serve, wish) for wish in wishes),
+        )
+        for step, of in steps:
+            silences = 0 if step(of) else silences + 1  # type: ignore[operator]
+            if silences == _SILENCES_MAX:
+                return
+
+    def _withdraw(self, order: tls_orders.Order) -> bool:
+        """Have Core forget what *order* asked for; return whether Core answered."""
+        reason, has_answered = "", True
+        if order.is_ours:
+            try:
+                self._certificates.remove(order.certificate, order.project_id)
+            except (requests.RequestException, bazooka_exceptions.BaseHTTPException) as error:
+                reason, has_answered, _ = _told(error)
+        with utils.transaction() as session:
+            if reason:
+                LOG.warning("The certificate %s is not withdrawn: %s", order.certificate, reason)
+                tls_orders.withdraw_later(session, order, _after_failure(order))
+            else:
+                tls_orders.withdraw(session, order, utils.now())
+        return has_answered
+
+    def _serve(self, wish: tls_orders.Wish) -> bool:
+        """Bring *wish* further by a step; return whether Core answered."""
+        order = _order_of(wish)
+        try:
+            if order.is_ours and order.asked_at is None:
+                self._ask(wish, order)
+            else:
+                self._look(order)
+        except psycopg.Error:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, no other instance waits for it
+            reason, has_answered, is_final = _told(error)
+            _put_off(order, reason, error=reason if is_final else "")
+            return has_answered
+        return True
+
+    def _ask(self, wish: tls_orders.Wish, order: tls_orders.Order) -> None:
+        considered = tuple(dict.fromkeys([wish.hostname, *wish.wanted]))
+        with utils.transaction() as session:
+            order = tls_orders.name(session, order, (), considered)
+            if tls_orders.is_too_many(session, order.project_id, utils.now()):
+                raise rules.RuleError(
+                    "too many certificates were asked for in this project within an hour:"
+                    " the next is asked for later"
+                )
+        names = self._names(wish)
+        with utils.transaction() as session:
+            order = tls_orders.name(session, order, names, considered)
+        tag = publishing.instance_tag(order.instance)
+        self._certificates.ask(order.certificate, order.project_id, names, tag)
+        LOG.info("Core is asked for the certificate %s", order.certificate)
+        with utils.transaction() as session:
+            if locks.hold_instance(session, order.instance):
+                now = utils.now()
+                tls_orders.ask(session, order, now, _later(_SOON))
+                if order.reason and tls_orders.is_wanted(session, order):
+                    tls_pairs.fail(session, order.instance, "")
+
+    def _names(self, wish: tls_orders.Wish) -> list[str]:
+        """Return what the certificate is to name; NotOpenError if the host's zone is not there."""
+        self._zones.enclosing(wish.hostname, wish.project_id)
+        names = [wish.hostname]
+        for domain in wish.wanted[:_LOOKS_MAX]:
+            if domain in names or len(json.dumps([*names, domain])) > tls_orders.ROOM:
+                continue
+            try:
+                self._zones.enclosing(domain, wish.project_id)
+            except core_zones.NotOpenError:
+                continue
+            names.append(domain)
+            if len(names) == tls_orders.NAMES_MAX:
+                break
+        return names
+
+    def _look(self, order: tls_orders.Order) -> None:
+        try:
+            found = self._certificates.read(order.certificate, order.project_id)
+        except core_certificates.NotThereError:
+            if not order.is_ours:
+                raise
+            # Its owner has taken it away at Core, and it is revoked: there has to be another.
+            with utils.transaction() as session:
+                tls_orders.withdraw(session, order, utils.now())
+            return
+        if not found.is_issued:
+            _wait(order, f"its status at Core is {found.status}")
+            return
+        with utils.transaction() as session:
+            if not locks.hold_instance(session, order.instance):
+                return
+            if not tls_orders.is_wanted(session, order):
+                return
+            tls_pairs.put(session, order.instance, found.chain, found.key, order.source)
+            ends = pairs.served(found.chain).expires_at
+            if tls_orders.take(session, order, ends, utils.now(), _later(_SERVED)):
+                LOG.info("The certificate %s is to be served", order.certificate)
+
+
+def service(username: str, password: str, base_url: str) -> Keeper:
+    """Return the keeper for the Core at *base_url*."""
+    client = core.unscoped_client(username, password, base_url)
+    return Keeper(core_certificates.Certificates(client), core_zones.Zones(client))
+
+
+def _order_of(wish: tls_orders.Wish) -> tls_orders.Order:
+    """Return the order of *wish*, a new one where that is asked for and serves no more."""
+    order, now = wish.order, utils.now()
+    if order is not None and order.is_ours and order.asked_at is not None:
+        is_ending = order.renew_at is not None and order.renew_at <= now
+        if is_ending or not wish.fits:
+            order = None
+    if order is None:
+        with utils.transaction() as session:
+            order = tls_orders.open_order(session, wish, now)
+    return order
+
+
+def _told(error: Exception) -> tuple[str, bool, bool]:
+    """Return what *error* means, whether Core answered, and whether its owner has to act."""
+    if isinstance(error, requests.RequestException):
+        return "Core does not answer", False, False
+    if isinstance(error, bazooka_exceptions.BaseHTTPException):
+        return f"Core refuses with {error.code}", True, error.code == _BAD_REQUEST
+    if isinstance(error, core_zones.NotOpenError):
+        what_to_do = "make it there and delegate it, or choose another kind of tls"
+        return f"{error}: {what_to_do}", True, True
+    if isinstance(error, core_certificates.NotThereError | rules.RuleError):
+        return str(error), True, True
+    # Without the error's words: they may be a key's.
+    (*_, last) = traceback.extract_tb(error.__traceback__)
+    cause = f"{type(error).__name__} in line {last.lineno} of {last.filename}"
+    LOG.error("A certificate cannot be brought further: %s", cause)
+    return "the control plane has failed, see its log", True, False
+
+
+def _wait(order: tls_orders.Order, reason: str) -> None:
+    """Look again, the sooner the less it has waited."""
+    waited = utils.now() - order.since
+    seconds = _SOON if waited < _BEGUN else _SOMETIME
+    if waited >= tls_orders.PATIENCE:
+        seconds = _SELDOM
+    with utils.transaction() as session:
+        if not locks.hold_instance(session, order.instance):
+            return
+        tls_orders.wait(session, order, reason, _later(seconds))
+        if order.tries and tls_orders.is_wanted(session, order):
+            # What was wrong is not so any more.
+            text = _late_text(order) if waited >= tls_orders.PATIENCE else ""
+            tls_pairs.fail(session, order.instance, text)
+
+
+def _put_off(order: tls_orders.Order, reason: str, error: str) -> None:
+    """Try again, the later the more often it was tried; *error* is told."""
+    LOG.warning("The certificate %s waits: %s", order.certificate, reason)
+    with utils.transaction() as session:
+        if not locks.hold_instance(session, order.instance):
+            return
+        tls_orders.put_off(session, order, reason, _after_failure(order))
+        if error and tls_orders.is_wanted(session, order):
+            tls_pairs.fail(session, order.instance, error)
+
+
+def _tell_late(now: datetime.datetime) -> None:
+    """Have instances tell that Core has not answered, and what to look at."""
+    with utils.transaction() as session:
+        found = tls_orders.late(session, now)
+    for order in found:
+        with utils.transaction() as session:
+            if locks.hold_instance(session, order.instance) and (
+                tls_orders.is_wanted(session, order)
+            ):
+                tls_pairs.fail_if_well(session, order.instance, _late_text(order))
+
+
+def _late_text(order: tls_orders.Order) -> str:
+    minutes = tls_orders.PATIENCE // datetime.timedelta(minutes=1)
+    said = f" ({order.reason})" if order.reason else ""
+    if not order.is_ours:
+        return (
+            f"Core has not issued the certificate {order.certificate} within {minutes} minutes"
+            f"{said}: look at it in Core's secret service"
+        )
+    names = ", ".join(order.names or order.considered[:1])
+    return (
+        f"Core has not issued a certificate for {names} within {minutes} minutes{said}: is the"
+        " zone in Core DNS public, do its NS records in the zone above lead to Core's name"
+        " servers, and does no CAA record forbid the authority?"
+    )
+
+
+def _after_failure(order: tls_orders.Order) -> datetime.datetime:
+    return _later(min(_RETRY_MAX, _RETRY * 2 ** min(order.tries, 10)))
+
+
+def _later(seconds: float) -> datetime.datetime:
+    # Those that were asked for together are not looked at together for ever.
+    return utils.now() + datetime.timedelta(seconds=seconds * random.uniform(0.8, 1.2))  # noqa: S311

@@ -1,0 +1,316 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""What is asked of Core's secret service for the certificates of instances.
+
+An order outlives its instance: it is what knows the certificate that is still at Core. It
+is written before Core is asked. Whoever changes what an instance serves holds it (``locks``).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import typing as tp
+import uuid as sys_uuid
+
+from exordos_paas_mail import utils
+from exordos_paas_mail.control_plane.records import domain_states, fields, tls_kinds
+
+if tp.TYPE_CHECKING:
+    from collections.abc import Mapping
+
+NAMES_MAX: tp.Final = 20
+"""Of one certificate; what Core keeps them in has 1,024 characters."""
+ROOM: tp.Final = 1000
+PATIENCE: tp.Final = datetime.timedelta(minutes=30)
+"""So long Core may take until the instance tells that something is wrong."""
+AHEAD: tp.Final = datetime.timedelta(days=31)
+"""So long before its end a certificate is asked for anew."""
+# A certificate of a few days is not asked for anew all the time.
+_PART: tp.Final = 0.7
+# The authority's limits are those of all projects together.
+_OF_PROJECT_MAX: tp.Final = 30
+_LIMIT_PERIOD: tp.Final = datetime.timedelta(hours=1)
+
+_COLUMNS: tp.Final = (
+    "o.uuid, o.instance, o.project_id, o.source, o.certificate, o.names, o.considered,"
+    " o.since, o.asked_at, o.digest, o.renew_at, o.tries, o.reason"
+)
+_SOURCE: tp.Final = (
+    f"CASE i.tls->>'kind' WHEN '{tls_kinds.CORE}'"
+    f" THEN '{tls_kinds.CORE}:' || (i.tls->>'certificate') ELSE i.tls->>'kind' END"
+)
+_NEWEST: tp.Final = (
+    "SELECT n.uuid FROM mail_tls_orders n WHERE n.instance = i.uuid AND n.withdrawn_at IS NULL"  # noqa: S608
+    f" AND n.source = {_SOURCE} ORDER BY n.created_at DESC, n.uuid LIMIT 1"
+)
+# What is to be named beside the host, and what may be: a domain that others do not find at
+# Core would cost all the rest their certificate.
+_DOMAINS: tp.Final = f"""\
+SELECT coalesce(array_agg(d.domain ORDER BY NOT d.is_primary, d.created_at, d.domain)
+    FILTER (WHERE d.dns->>'kind' = '{fields.PUBLISH_IN_CORE}'
+      AND d.dns_status = '{domain_states.DNS_OK}'), '{{}}') AS wanted,
+  coalesce(array_agg(d.domain::text), '{{}}') AS allowed
+FROM mail_domains d WHERE d.instance = i.uuid
+"""  # noqa: S608 - no value is in it
+
+
+@dataclasses.dataclass(frozen=True)
+class Order:
+    """What is asked of Core for one instance."""
+
+    uuid: sys_uuid.UUID
+    instance: sys_uuid.UUID
+    project_id: sys_uuid.UUID
+    source: str
+    certificate: sys_uuid.UUID
+    names: tuple[str, ...]
+    considered: tuple[str, ...]
+    since: datetime.datetime
+    asked_at: datetime.datetime | None
+    digest: str
+    renew_at: datetime.datetime | None
+    tries: int
+    reason: str
+
+    @property
+    def is_taken(self) -> bool:
+        """Return whether what Core issued was taken over."""
+        return bool(self.digest)
+
+    @property
+    def is_ours(self) -> bool:
+        """Return whether the certificate was made for the relay, and nobody else's."""
+        return self.source == tls_kinds.ACME
+
+
+@dataclasses.dataclass(frozen=True)
+class Wish:
+    """An instance that is to serve a certificate of Core's, and the order of it, if any."""
+
+    instance: sys_uuid.UUID
+    project_id: sys_uuid.UUID
+    name: str
+    source: str
+    hostname: str
+    wanted: tuple[str, ...]
+    """What is named beside the host, if there is room."""
+    allowed: tuple[str, ...]
+    order: Order | None
+
+    @property
+    def fits(self) -> bool:
+        """Return whether the order is of the names that the instance has now."""
+        if self.order is None or self.source != tls_kinds.ACME:
+            return self.order is not None
+        considered = {*self.order.considered}
+        return {self.hostname, *self.wanted} <= considered <= {self.hostname, *self.allowed}
+
+
+def due(session: tp.Any, now: datetime.datetime) -> list[Wish]:
+    """Return the instances about whose certificate Core is to be asked, the longest due first."""
+    rows = session.execute(
+        f"SELECT i.uuid AS of, i.project_id AS project, i.name, {_SOURCE} AS wish,"  # noqa: S608
+        " coalesce(i.hostname, i.domain) AS hostname, d.wanted, d.allowed,"
+        f" o.next_at, o.digest <> md5(p.chain) OR o.source <> p.source AS is_undone, {_COLUMNS}"
+        " FROM mail_instances i"
+        f" CROSS JOIN LATERAL ({_DOMAINS}) d"
+        f" LEFT JOIN mail_tls_orders o ON o.uuid = ({_NEWEST})"
+        " LEFT JOIN mail_tls_pairs p ON p.instance = i.uuid"
+        " WHERE i.tls->>'kind' IN (%s, %s) ORDER BY o.next_at NULLS FIRST",
+        (tls_kinds.CORE, tls_kinds.ACME),
+    ).fetchall()
+    found = []
+    for row in rows:
+        wish = _wish(row)
+        is_undone = wish.order is not None and wish.order.is_taken and row["is_undone"]
+        if wish.order is None or not wish.fits or is_undone or utils.moment(row["next_at"]) <= now:
+            found.append(wish)
+    return found
+
+
+def open_order(session: tp.Any, wish: Wish, now: datetime.datetime) -> Order:
+    """Make an order for *wish*, of which Core is told nothing yet."""
+    uuid = sys_uuid.uuid4()
+    is_theirs = wish.source != tls_kinds.ACME
+    certificate = sys_uuid.UUID(wish.source.partition(":")[2]) if is_theirs else uuid
+    session.execute(
+        "INSERT INTO mail_tls_orders (uuid, instance, project_id, source, certificate,"
+        " created_at, since, next_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
+        (
+            *(str(uuid), str(wish.instance), str(wish.project_id), wish.source, str(certificate)),
+            *[utils.timestamp(now)] * 3,
+        ),
+    )
+    return Order(
+        *(uuid, wish.instance, wish.project_id, wish.source, certificate, (), (), now),
+        asked_at=None,
+        digest="",
+        renew_at=None,
+        tries=0,
+        reason="",
+    )
+
+
+def name(
+    session: tp.Any, order: Order, names: tp.Sequence[str], considered: tp.Sequence[str]
+) -> Order:
+    """Keep what Core is to be asked for; *considered* are the names that this is of."""
+    _update(session, order, {"names": list(names), "considered": list(considered)})
+    return dataclasses.replace(order, names=tuple(names), considered=tuple(considered))
+
+
+def ask(session: tp.Any, order: Order, now: datetime.datetime, later: datetime.datetime) -> None:
+    """Keep that Core was asked; it has ``PATIENCE`` from now on."""
+    at = utils.timestamp(now)
+    _update(
+        session,
+        order,
+        {
+            "asked_at": at,
+            "since": at,
+            "is_late": False,
+            "next_at": utils.timestamp(later),
+            "tries": 0,
+            "reason": "",
+        },
+    )
+
+
+def is_too_many(session: tp.Any, project: sys_uuid.UUID, now: datetime.datetime) -> bool:
+    """Return whether a project has asked for so many that it waits."""
+    (row,) = session.execute(
+        "SELECT count(*) AS asked FROM mail_tls_orders WHERE project_id = %s AND asked_at > %s",
+        (str(project), utils.timestamp(now - _LIMIT_PERIOD)),
+    ).fetchall()
+    return bool(row["asked"] >= _OF_PROJECT_MAX)
+
+
+def take(
+    session: tp.Any,
+    order: Order,
+    expires_at: datetime.datetime,
+    now: datetime.datetime,
+    later: datetime.datetime,
+) -> bool:
+    """Keep that the pair which the instance is to serve is the order's.
+
+    Returns whether it is another than before.
+    """
+    (row,) = session.execute(
+        "SELECT md5(chain) AS digest FROM mail_tls_pairs WHERE instance = %s",
+        (str(order.instance),),
+    ).fetchall()
+    columns: dict[str, tp.Any] = {
+        "next_at": utils.timestamp(later),
+        "tries": 0,
+        "reason": "",
+        "is_late": False,
+    }
+    is_new = bool(row["digest"] != order.digest)
+    if is_new:
+        ahead = min(AHEAD, _PART * (expires_at - now))
+        columns |= {"digest": row["digest"], "renew_at": utils.timestamp(expires_at - ahead)}
+    _update(session, order, columns)
+    return is_new
+
+
+def put_off(session: tp.Any, order: Order, reason: str, later: datetime.datetime) -> None:
+    """Keep why there is nothing to take over, and when Core is asked again."""
+    columns = {"reason": reason, "next_at": utils.timestamp(later), "tries": order.tries + 1}
+    _update(session, order, columns)
+
+
+def wait(session: tp.Any, order: Order, reason: str, later: datetime.datetime) -> None:
+    """Keep how far Core is with it, and when it is asked again."""
+    _update(session, order, {"reason": reason, "next_at": utils.timestamp(later), "tries": 0})
+
+
+def late(session: tp.Any, now: datetime.datetime) -> list[Order]:
+    """Return the orders that Core has not answered in time, each once."""
+    rows = session.execute(
+        f"UPDATE mail_tls_orders o SET is_late = TRUE FROM mail_instances i"  # noqa: S608
+        " WHERE i.uuid = o.instance AND o.digest = '' AND NOT o.is_late AND o.since <= %s"
+        f" AND o.uuid = ({_NEWEST}) RETURNING {_COLUMNS}",
+        (utils.timestamp(now - PATIENCE),),
+    ).fetchall()
+    return [_order(row) for row in rows]
+
+
+def abandoned(session: tp.Any, now: datetime.datetime) -> list[Order]:
+    """Return the orders that no instance asks for, or serves what came of, any more."""
+    rows = session.execute(
+        f"SELECT {_COLUMNS} FROM mail_tls_orders o"  # noqa: S608
+        " LEFT JOIN mail_instances i ON i.uuid = o.instance AND i.project_id = o.project_id"
+        " LEFT JOIN mail_tls_pairs p ON p.instance = i.uuid"
+        " WHERE o.withdrawn_at IS NULL AND (o.withdraw_at IS NULL OR o.withdraw_at <= %s)"
+        f" AND (i.uuid IS NULL OR o.uuid IS DISTINCT FROM ({_NEWEST})"
+        " AND (o.digest = '' OR o.digest <> md5(i.tls_certificate)"
+        " AND o.digest IS DISTINCT FROM md5(p.chain)))",
+        (utils.timestamp(now),),
+    ).fetchall()
+    return [_order(row) for row in rows]
+
+
+def withdraw(session: tp.Any, order: Order, now: datetime.datetime) -> None:
+    """Keep that Core has nothing of an order any more; it counts for a while."""
+    _update(session, order, {"withdrawn_at": utils.timestamp(now)})
+
+
+def withdraw_later(session: tp.Any, order: Order, later: datetime.datetime) -> None:
+    """Keep when Core is told again that an order is withdrawn."""
+    _update(session, order, {"withdraw_at": utils.timestamp(later), "tries": order.tries + 1})
+
+
+def forget(session: tp.Any, now: datetime.datetime) -> None:
+    """Drop the withdrawn orders that do not count any more."""
+    session.execute(
+        "DELETE FROM mail_tls_orders WHERE withdrawn_at IS NOT NULL"
+        " AND (asked_at IS NULL OR asked_at <= %s)",
+        (utils.timestamp(now - _LIMIT_PERIOD),),
+    )
+
+
+def is_wanted(session: tp.Any, order: Order) -> bool:
+    """Return whether the instance still asks for what *order* is for; the caller holds it."""
+    return bool(
+        session.execute(
+            f"SELECT FROM mail_instances i WHERE i.uuid = %s AND ({_NEWEST}) = %s",
+            (str(order.instance), str(order.uuid)),
+        ).fetchall()
+    )
+
+
+def _update(session: tp.Any, order: Order, columns: Mapping[str, tp.Any]) -> None:
+    utils.update_columns(session, "mail_tls_orders", {"uuid": str(order.uuid)}, columns)
+
+
+def _wish(row: Mapping[str, tp.Any]) -> Wish:
+    return Wish(
+        instance=row["of"],
+        project_id=row["project"],
+        name=row["name"],
+        source=row["wish"],
+        hostname=row["hostname"],
+        wanted=tuple(row["wanted"]),
+        allowed=tuple(row["allowed"]),
+        order=None if row["uuid"] is None else _order(row),
+    )
+
+
+def _order(row: Mapping[str, tp.Any]) -> Order:
+    return Order(
+        uuid=row["uuid"],
+        instance=row["instance"],
+        project_id=row["project_id"],
+        source=row["source"],
+        certificate=row["certificate"],
+        names=tuple(row["names"]),
+        considered=tuple(row["considered"]),
+        since=utils.moment(row["since"]),
+        asked_at=utils.moment(row["asked_at"]),
+        digest=row["digest"],
+        renew_at=utils.moment(row["renew_at"]),
+        tries=row["tries"],
+        reason=row["reason"],
+    )
