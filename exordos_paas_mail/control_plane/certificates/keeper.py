@@ -45,6 +45,8 @@ _BEGUN: tp.Final = datetime.timedelta(minutes=3)
 # And after something went wrong: from, and up to.
 _RETRY: tp.Final = 5
 _RETRY_MAX: tp.Final = 600
+# Where nothing was asked for yet: most often a zone is about to be made.
+_RETRY_ZONE_MAX: tp.Final = 60
 # In a row, after which the others wait for the next pass.
 _SILENCES_MAX: tp.Final = 3
 _LOOKS_MAX: tp.Final = 2 * tls_orders.NAMES_MAX
@@ -279,7 +281,9 @@ def _late_text(order: tls_orders.Order) -> str:
 
 
 def _after_failure(order: tls_orders.Order) -> datetime.datetime:
-    return _later(min(_RETRY_MAX, _RETRY * 2 ** min(order.tries, 10)))
+    is_asked = order.asked_at is not None or not order.is_ours
+    longest = _RETRY_MAX if is_asked else _RETRY_ZONE_MAX
+    return _later(min(longest, _RETRY * 2 ** min(order.tries, 10)))
 
 
 def _later(seconds: float) -> datetime.datetime:

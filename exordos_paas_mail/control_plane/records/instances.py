@@ -118,6 +118,15 @@ class MailInstance(base.Record, models.ModelWithProject, base.Stored):
         types.String(max_length=63), default=constants.DKIM_SELECTOR
     )
 
+    def __init__(self, **values: tp.Any) -> None:
+        """Make a new instance; one that is stored is restored by other ways.
+
+        Where Core publishes, its certificate agent can prove the name too.
+        """
+        if "tls" not in values and values.get("dns") == {"kind": fields.PUBLISH_IN_CORE}:
+            values["tls"] = dict(tls_kinds.PUBLISHED_DEFAULT)
+        super().__init__(**values)
+
     @classmethod
     def touch(cls, uuid: tp.Any, session: tp.Any = None) -> bool:
         """Mark the instance as wished anew, so that the builders look at it.

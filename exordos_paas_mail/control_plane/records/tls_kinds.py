@@ -15,6 +15,8 @@ CORE: tp.Final = "core"
 ACME: tp.Final = "acme"
 MANUAL: tp.Final = "manual"
 DEFAULT: tp.Final[tp.Mapping[str, tp.Any]] = types.MappingProxyType({"kind": SELF_SIGNED})
+PUBLISHED_DEFAULT: tp.Final[tp.Mapping[str, tp.Any]] = types.MappingProxyType({"kind": ACME})
+"""Of an instance whose records Core publishes from the beginning."""
 FIELDS: tp.Final[tp.Mapping[str, tuple[str, ...]]] = types.MappingProxyType(
     {SELF_SIGNED: (), CORE: ("certificate",), ACME: (), MANUAL: ("certificate", "private_key")}
 )

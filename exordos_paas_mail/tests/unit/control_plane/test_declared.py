@@ -389,6 +389,21 @@ def test_a_declared_certificate_settles_and_its_key_is_nowhere_in_clear(
         assert pair.key.splitlines()[1] not in dump_of_tables()
 
 
+def test_a_manifest_that_says_nothing_of_tls_has_what_a_new_instance_has(
+    manager: ElementManager,
+) -> None:
+    published = sys_uuid.uuid4()
+    for dns in ("core", "none"):
+        told = instance(domain="other.example.com", dns={"kind": dns})
+        manager.declare("instances", published, **told)
+        manager.loop()
+        assert manager.is_settled("instances", published)
+        assert manager.reported("instances", published)["tls"] == {"kind": "acme"}
+    manager.declare("instances", INSTANCE, **instance(dns={"kind": "core"}))
+    manager.loop()
+    assert manager.reported("instances", INSTANCE)["tls"] == {"kind": "self_signed"}
+
+
 def test_the_tables_hold_no_plaintext(manager: ElementManager) -> None:
     manager.declare("instances.accounts", ACCOUNT, **account())
     manager.loop()

@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+import json
 import pathlib
 import re
+import shlex
 import socketserver
 import subprocess
 import threading
@@ -15,6 +17,7 @@ from wsgiref import simple_server
 import pytest
 from restalchemy.dm import filters
 
+from clients import issuing
 from exordos_paas_mail import models
 from exordos_paas_mail.tests.unit.control_plane import api_client, fake_core
 
@@ -92,6 +95,27 @@ def test_the_api_commands_of_the_readme_work(
     api.version()
     assert '"cpu": 2' in _paste(core, url, *_api_blocks()[1:])
     assert models.MailInstance.objects.get_all() == []
+
+
+def test_the_commands_of_each_kind_of_certificate_work(
+    api: api_client.Client, core: fake_core.FakeCore, url: str, tmp_path: pathlib.Path
+) -> None:
+    issued = issuing.Authority().issue("mail.example.com")
+    (tmp_path / "fullchain.pem").write_text(issued.chain)
+    (tmp_path / "privkey.pem").write_text(issued.key)
+    certificate = core.add_certificate(api.project_id, "mail.example.com")
+    instance = api.instance()
+    known = (
+        f"INSTANCE={instance.rpartition('/')[2]}\nCERTIFICATE={certificate}\n"
+        f"cd {shlex.quote(str(tmp_path))}"
+    )
+    section = README.read_text().partition("\n### Certificate\n")[2].partition("\n### ")[0]
+    kinds = []
+    for block in re.findall(r"```bash\n(.*?)```", section, re.DOTALL):
+        printed = json.loads(_paste(core, url, known, block, project=api.project_id))
+        assert printed["tls_status"] == "PENDING"
+        kinds.append(api.get(instance)["tls"]["kind"])
+    assert kinds == ["acme", "core", "manual"]
 
 
 def test_the_commands_about_what_became_of_mail_work(
