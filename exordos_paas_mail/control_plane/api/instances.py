@@ -9,9 +9,10 @@ import typing as tp
 from gcl_iam import rules as iam_rules
 from gcl_iam.api import controllers as iam_controllers
 from restalchemy.api import actions, controllers, routes
+from restalchemy.dm import filters
 
 from exordos_paas_mail import constants, utils
-from exordos_paas_mail.control_plane.api import base, resources, routing
+from exordos_paas_mail.control_plane.api import base, certificate_owners, resources, routing
 from exordos_paas_mail.control_plane.records import (
     erasures,
     errors,
@@ -20,6 +21,7 @@ from exordos_paas_mail.control_plane.records import (
     queues,
     stats,
     tls_facts,
+    tls_kinds,
 )
 
 
@@ -52,11 +54,37 @@ class MailInstanceController(
         hidden=("declaration_error",),
     )
 
+    def create(self, *args: tp.Any, **kwargs: tp.Any) -> tp.Any:
+        project, of_token = kwargs.get("project_id"), base.project_of_token()
+        # Nobody makes anything in another project than the token's.
+        if project is None or of_token in {None, project}:
+            self._check_owner(kwargs.get("tls"), project or of_token)
+        return super().create(*args, **kwargs)
+
     def update(self, uuid: tp.Any, **kwargs: tp.Any) -> tp.Any:
+        if kwargs.get("tls"):
+            project = base.project_of_token()
+            of_project = {} if project is None else {"project_id": filters.EQ(project)}
+            stored = instances.MailInstance.objects.get_one_or_none(
+                filters={"uuid": filters.EQ(uuid), **of_project}
+            )
+            # What it serves already may be sent back, whatever has become of it at Core.
+            if stored is not None and stored.tls != kwargs["tls"]:
+                self._check_owner(kwargs["tls"], stored.project_id)
         # Naming the version, even the same one, asks for the image it has now.
         if (version := kwargs.get("version")) is not None:
             kwargs["image"] = version.image
         return super().update(uuid, **kwargs)
+
+    @staticmethod
+    def _check_owner(tls: tp.Any, project: tp.Any) -> None:
+        """Refuse a certificate of another project's, where Core says at once that it is one."""
+        if tls is None or tls["kind"] != tls_kinds.CORE or project is None:
+            return
+        if certificate_owners.is_strangers(tls["certificate"], project):
+            raise errors.Forbidden(
+                "tls", f"Core has no certificate {tls['certificate']} in this project"
+            )
 
     @actions.post
     def erase(self, resource: instances.MailInstance, recipient: str = "") -> tp.Any:

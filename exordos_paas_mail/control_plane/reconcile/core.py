@@ -52,17 +52,22 @@ def client(
     return _client(username, password, base_url, scope)
 
 
-def unscoped_client(username: str, password: str, base_url: str) -> base.CollectionBaseClient:
+def unscoped_client(
+    username: str, password: str, base_url: str, timeout: float = _TIMEOUT
+) -> base.CollectionBaseClient:
     """Return a client that is logged in to no project.
 
     It may do what the roles allow that the user has in all projects, in each of them:
     whoever uses it looks after whose project it is.
     """
-    return _client(username, password, base_url, base.CoreIamAuthenticator.empty_scope())
+    scope = base.CoreIamAuthenticator.empty_scope()
+    return _client(username, password, base_url, scope, timeout)
 
 
-def _client(username: str, password: str, base_url: str, scope: str) -> base.CollectionBaseClient:
-    http = bazooka.Client(default_timeout=_TIMEOUT, session=_QuietSession)
+def _client(
+    username: str, password: str, base_url: str, scope: str, timeout: float = _TIMEOUT
+) -> base.CollectionBaseClient:
+    http = bazooka.Client(default_timeout=timeout, session=_QuietSession)
     return base.CollectionBaseClient(
         base_url=base_url,
         http_client=http,

@@ -74,6 +74,16 @@ class RecordNotFound(storage_exceptions.RecordNotFound):
         super().__init__(uuid=uuid)
 
 
+class Forbidden(exceptions.RestAlchemyException):
+    """403: *field* names what is another project's."""
+
+    message = "%(field)s: %(reason)s"
+    code = 403
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(field=field, reason=reason)
+
+
 class Unavailable(exceptions.RestAlchemyException):
     """503: *field* cannot be kept now."""
 

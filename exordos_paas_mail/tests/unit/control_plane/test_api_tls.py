@@ -11,6 +11,7 @@ import uuid as sys_uuid
 
 import pytest
 from cryptography.hazmat.primitives import serialization
+from oslo_config import cfg
 
 from clients import issuing
 from exordos_paas_mail import utils
@@ -19,7 +20,7 @@ from exordos_paas_mail.control_plane.documents import collections
 from exordos_paas_mail.control_plane.records import locks, tls_facts, tls_kinds
 from exordos_paas_mail.control_plane.records import tls_pairs as records
 from exordos_paas_mail.control_plane.runtime import sealing
-from exordos_paas_mail.tests.unit.control_plane import api_client
+from exordos_paas_mail.tests.unit.control_plane import api_client, fake_core
 
 if tp.TYPE_CHECKING:
     import pathlib
@@ -107,6 +108,109 @@ def test_each_kind_is_taken_and_shown_without_its_key(
     assert answer.json["tls"] == api.get(instance)["tls"] == answered
     assert answer.json["tls_status"] == "PENDING"
     assert "PRIVATE KEY" not in answer.text + api.call("GET", api_client.INSTANCES).text
+
+
+@pytest.mark.parametrize(
+    ("given", "kind"),
+    [
+        ({}, "self_signed"),
+        ({"dns": {"kind": "none"}}, "self_signed"),
+        ({"dns": {"kind": "core"}}, "acme"),
+        ({"dns": {"kind": "core"}, "tls": {"kind": "self_signed"}}, "self_signed"),
+    ],
+)
+def test_a_new_instance_that_core_publishes_has_core_issue_its_certificate(
+    api: api_client.Client, given: tp.Any, kind: str
+) -> None:
+    instance = api.instance(**given)
+    assert api.get(instance)["tls"] == {"kind": kind}
+    # Those that are there stay as they are.
+    for dns in ("none", "core"):
+        assert api.patch(instance, {"dns": {"kind": dns}})["tls"] == {"kind": kind}
+
+
+@pytest.fixture
+def asked(core: fake_core.FakeCore, monkeypatch: pytest.MonkeyPatch) -> fake_core.FakeCore:
+    """Return Core, of which the user API is told as the runtime tells it."""
+    configuration = cfg.ConfigOpts()
+    told = {
+        "core_username": fake_core.USERNAME,
+        "core_password": fake_core.PASSWORD,
+        "core_api_base_url": core.url,
+    }
+    configuration.register_opts([cfg.StrOpt(name) for name in told], "core")
+    configuration([])
+    for name, value in told.items():
+        configuration.set_override(name, value, "core")
+    monkeypatch.setattr(cfg, "CONF", configuration)
+    return core
+
+
+@pytest.mark.parametrize("method", ["POST", "PATCH", "PUT"])
+@pytest.mark.parametrize("whose", ["nobody's", "a stranger's", "own", "own, by an admin"])
+def test_a_certificate_of_another_projects_is_forbidden(
+    api: api_client.Client, asked: fake_core.FakeCore, method: str, whose: str
+) -> None:
+    owner = api if whose.startswith("own") else api.of_other_project()
+    certificate = asked.add_certificate(owner.project_id, HOSTNAME)
+    if whose == "nobody's":
+        certificate = str(sys_uuid.uuid4())
+    tls = {"kind": "core", "certificate": certificate}
+    client = api.admin() if whose.endswith("admin") else api
+    if method == "POST":
+        path = api_client.INSTANCES
+        body = api.instance_body(api.version(), tls=tls, project_id=api.project_id)
+    else:
+        path, body = api.instance(), {"tls": tls}
+    if whose.startswith("own"):
+        assert client.call(method, path, body).status_code in (200, 201)
+    else:
+        assert client.refused(method, path, body) == (
+            403,
+            f"tls: Core has no certificate {certificate} in this project",
+        )
+        assert [each["tls"] for each in api.get(api_client.INSTANCES)] == [
+            {"kind": "self_signed"} for _ in range(method != "POST")
+        ]
+
+
+@pytest.mark.parametrize("trouble", ["away", "broken", "forbidden", "nonsense"])
+def test_what_core_does_not_say_at_once_is_said_later(
+    api: api_client.Client, asked: fake_core.FakeCore, trouble: str
+) -> None:
+    certificate = asked.add_certificate(api.of_other_project().project_id, HOSTNAME)
+    tls = {"kind": "core", "certificate": certificate}
+
+    def break_(_method: str, path: str) -> None:
+        if "/secret/" not in path:
+            return
+        if trouble == "away":
+            raise ConnectionAbortedError
+        if trouble == "nonsense":
+            del asked.certificates[certificate]["project_id"]
+            asked.before = lambda _method, _path: None
+            return
+        raise fake_core.RefusedError({"broken": 500, "forbidden": 403}[trouble], "Error", "")
+
+    instance = api.instance()
+    asked.before = break_
+    assert api.patch(instance, {"tls": tls})["tls"] == tls
+
+
+def test_what_is_served_already_may_be_sent_back_when_core_has_it_no_more(
+    api: api_client.Client, asked: fake_core.FakeCore
+) -> None:
+    certificate = asked.add_certificate(api.project_id, HOSTNAME)
+    tls = {"kind": "core", "certificate": certificate}
+    instance = api.instance(tls=tls)
+    asked.certificates.clear()
+    asked.requests.clear()
+    assert api.patch(instance, {"tls": tls, "name": "renamed"})["name"] == "renamed"
+    # Nobody else's instance is told of.
+    stranger = api.of_other_project()
+    other = {"kind": "core", "certificate": str(sys_uuid.uuid4())}
+    assert stranger.refused("PATCH", instance, {"tls": other})[0] == 404
+    assert [path for _, path in asked.requests if "/secret/" in path] == []
 
 
 def test_the_node_is_told_the_pair_and_its_addresses(api: api_client.Client) -> None:
