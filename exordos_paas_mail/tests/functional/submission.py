@@ -117,8 +117,11 @@ class Relay:
             yield client
 
 
-def is_trusted(relay: Relay, hostname: str, certificate: str) -> bool:
-    """Return whether a client that trusts *certificate* alone takes the relay for *hostname*."""
+def is_trusted(relay: Relay, hostname: str, certificate: str | None = None) -> bool:
+    """Return whether a client that trusts *certificate* alone takes the relay for *hostname*.
+
+    None is one with its own defaults, which trusts public authorities.
+    """
     context = ssl.create_default_context(cadata=certificate)
     with relay.plain() as client:
         client.docmd("STARTTLS")

@@ -1,20 +1,28 @@
 # SPDX-FileCopyrightText: 2026 The mailaas authors
 # SPDX-License-Identifier: Apache-2.0
-"""The certificate of a relay: a tenant's own, and the relay's again, while clients log in."""
+"""The certificate of a relay, of each kind: served, replaced and refused while clients log in."""
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import typing as tp
 
 import pytest
 
 from clients import issuing, mail, rest, waiting
-from exordos_paas_mail.tests.functional import submission, traffic
+from exordos_paas_mail.tests.functional import provisioning, submission, traffic
 
 if tp.TYPE_CHECKING:
-    from exordos_paas_mail.tests.functional import provisioning
+    from clients import iam
+    from clients import internet as internet_client
+    from exordos_paas_mail.tests.functional import stand_control
 
 BOB = "bob@example.net"
+ACME = {"kind": "acme"}
+SELF_SIGNED = {"kind": "self_signed"}
+CERTIFICATES = "/v1/secret/certificates/"
+CONTROL_PLANE = "metapaas-cp"
 FACTS = ("tls_status", "tls_error", "tls_certificate")
 
 
@@ -27,6 +35,69 @@ def serve(owner: rest.Api, instance: rest.Json, poll: waiting.Poll, tls: rest.Js
         f"what tls asks for ({tls['kind']}) is served",
         lambda: owner.read(path),
         lambda found: found["tls_status"] == "ACTIVE",
+    )
+
+
+def is_refused(reason: str, found: rest.Json) -> bool:
+    """Return whether *found* tells that its certificate is not served, for *reason*."""
+    return bool(found["tls_status"] == "ERROR" and found["tls_error"].startswith(reason))
+
+
+def issued_by_core(core: rest.Api, instance: rest.Json) -> list[str]:
+    """Return the uuids of what Core has issued for the relay, or is to issue."""
+    tag = f"mailaas:{instance['uuid']}"
+    return [each["uuid"] for each in core.list(CERTIFICATES) if tag in each["tags"]]
+
+
+def change_order(stand: stand_control.Stand, instance: rest.Json, assignments: str) -> int:
+    """Change what the control plane keeps of what it has asked of Core; return of how many."""
+    found = stand.query(
+        CONTROL_PLANE,
+        "metapaas",
+        f"UPDATE mail_tls_orders SET {assignments} WHERE instance = '{instance['uuid']}'"  # noqa: S608
+        " AND asked_at IS NOT NULL AND withdrawn_at IS NULL",
+    )
+    return int(found[-1].removeprefix("UPDATE "))
+
+
+@contextlib.contextmanager
+def stored(
+    core: rest.Api, project: str, issued: issuing.Issued, name: str, poll: waiting.Poll
+) -> tp.Iterator[rest.Json]:
+    """Give a certificate that somebody has put into Core's secret service; ``tls`` names it."""
+    made = core.create(
+        CERTIFICATES,
+        {
+            "name": "mail-suite",
+            "project_id": project,
+            "email": "suite@example.com",
+            "domains": [name],
+            "method": {"kind": "manual"},
+            "cert": issued.chain,
+            "key": issued.key,
+        },
+    )
+    path = f"{CERTIFICATES}{made['uuid']}"
+    poll.until(
+        "the certificate is in Core", lambda: core.read(path), lambda it: it["status"] == "ACTIVE"
+    )
+    yield {"kind": "core", "certificate": made["uuid"]}
+    core.delete(path)
+
+
+@contextlib.contextmanager
+def called(
+    owner: rest.Api, instance: rest.Json, hostname: str, poll: waiting.Poll
+) -> tp.Iterator[None]:
+    """Have the relay call itself *hostname* for as long as it is open."""
+    path = mail.instance_path(instance)
+    owner.expect(200, "PATCH", path, {"hostname": hostname})
+    yield
+    owner.expect(200, "PATCH", path, {"hostname": None, "tls": SELF_SIGNED})
+    poll.until(
+        "the relay serves its own of its own name",
+        lambda: owner.read(path),
+        lambda it: it["tls_status"] == "ACTIVE" and hostname not in it["tls_names"],
     )
 
 
@@ -87,3 +158,146 @@ def test_what_cannot_be_served_is_refused_with_a_reason(
         assert refused["message"].startswith(f"tls: {reason}")
     found = owner.read(path)
     assert [found[name] for name in FACTS] == ["ACTIVE", "", own]
+
+
+def test_cores_certificates_are_served_renewed_and_withdrawn_while_mail_goes_on(
+    owner: rest.Api,
+    owner_session: iam.Session,
+    core: rest.Api,
+    project: str,
+    instance: rest.Json,
+    relay: submission.Relay,
+    accounts: provisioning.Accounts,
+    world: internet_client.Client,
+    stand: stand_control.Stand,
+    poll: waiting.Poll,
+    own: str,
+) -> None:
+    path = mail.instance_path(instance)
+    account = accounts.ready()
+    sender = traffic.Sender(relay, account.address, account.password, BOB)
+    with provisioning.zone(owner_session.api(), world) as zone:
+        hostname = f"relay.{zone.name}"
+        with called(owner, instance, hostname, poll), traffic.repeated(sender.send) as meanwhile:
+            assert not submission.is_trusted(relay, hostname)
+            first = serve(owner, instance, poll, ACME)
+            assert (first["tls_names"], first["tls_error"]) == ([hostname], "")
+            assert submission.is_trusted(relay, hostname)
+            assert not submission.is_trusted(relay, instance["domain"])
+            (before,) = issued_by_core(core, instance)
+
+            # The time comes that is 31 days before its end.
+            change_order(
+                stand,
+                instance,
+                "renew_at = renew_at - interval '60 days', next_at = next_at - interval '1 day'",
+            )
+            renewed = poll.until(
+                "it is renewed, and the one before gone from Core",
+                lambda: (owner.read(path), issued_by_core(core, instance)),
+                lambda it: it[0]["tls_certificate"] != first["tls_certificate"]
+                and len(it[1]) == 1
+                and it[1] != [before],
+            )[0]
+            assert renewed["tls_status"] == "ACTIVE"
+            assert submission.is_trusted(relay, hostname)
+
+            authority = issuing.Authority()
+            theirs = authority.issue(hostname)
+            with stored(core, project, theirs, hostname, poll) as tls:
+                found = serve(owner, instance, poll, tls)
+                assert [found[name] for name in FACTS] == ["ACTIVE", "", theirs.chain]
+                assert submission.is_trusted(relay, hostname, authority.root)
+                poll.until(
+                    "what nobody serves is gone from Core",
+                    lambda: issued_by_core(core, instance),
+                    lambda it: it == [],
+                )
+                serve(owner, instance, poll, SELF_SIGNED)
+            assert not submission.is_trusted(relay, hostname, authority.root)
+    assert meanwhile.failures == []
+    assert sender.accepted
+
+
+def test_what_of_core_clients_would_refuse_is_not_served_and_told(
+    owner: rest.Api,
+    core: rest.Api,
+    project: str,
+    instance: rest.Json,
+    poll: waiting.Poll,
+    own: str,
+) -> None:
+    authority = issuing.Authority()
+    path, domain = mail.instance_path(instance), instance["domain"]
+    # Another's key Core itself does not take.
+    for issued, reason in (
+        (authority.issue("other.example.com"), f"certificate does not name {domain}"),
+        (authority.issue(domain, ends=-issuing.DAY / 2), "certificate has expired"),
+    ):
+        with stored(core, project, issued, domain, poll) as tls:
+            owner.expect(200, "PATCH", path, {"tls": tls})
+            poll.until(
+                f"it is told that the {reason}",
+                lambda: owner.read(path),
+                functools.partial(is_refused, reason),
+            )
+            assert owner.read(path)["tls_certificate"] == own
+
+
+def test_another_projects_certificate_is_forbidden(
+    owner: rest.Api,
+    core: rest.Api,
+    stranger_session: iam.Session,
+    instance: rest.Json,
+    poll: waiting.Poll,
+    own: str,
+) -> None:
+    path, domain = mail.instance_path(instance), instance["domain"]
+    issued = issuing.Authority().issue(domain)
+    assert stranger_session.project is not None
+    with stored(core, stranger_session.project, issued, domain, poll) as tls:
+        refused = owner.expect(403, "PATCH", path, {"tls": tls})
+        denied = f"tls: Core has no certificate {tls['certificate']} in this project"
+        assert refused["message"] == denied
+    found = owner.read(path)
+    assert (found["tls"], found["tls_certificate"]) == (SELF_SIGNED, own)
+
+
+def test_after_30_minutes_without_a_certificate_it_is_told_what_to_look_at(
+    owner: rest.Api,
+    owner_session: iam.Session,
+    core: rest.Api,
+    instance: rest.Json,
+    world: internet_client.Client,
+    stand: stand_control.Stand,
+    poll: waiting.Poll,
+    own: str,
+) -> None:
+    path = mail.instance_path(instance)
+    with provisioning.zone(owner_session.api(), world) as zone:
+        # Nobody finds the zone: the world has its own answer.
+        world.withdraw(zone.name)
+        hostname = f"relay.{zone.name}"
+        with called(owner, instance, hostname, poll):
+            owner.expect(200, "PATCH", path, {"tls": ACME})
+            poll.until(
+                "Core is asked",
+                lambda: issued_by_core(core, instance),
+                lambda it: len(it) == 1,
+            )
+            assert owner.read(path)["tls_status"] == "PENDING"
+            poll.until(
+                "the order is kept, and half an hour older",
+                lambda: change_order(stand, instance, "since = since - interval '30 minutes'"),
+                lambda it: it == 1,
+            )
+            found = poll.until(
+                "it is told", lambda: owner.read(path), lambda it: it["tls_status"] == "ERROR"
+            )
+            assert found["tls_error"].startswith(
+                f"Core has not issued a certificate for {hostname} within 30 minutes"
+            )
+        world.delegate(zone.name)
+    poll.until(
+        "Core is not asked any more", lambda: issued_by_core(core, instance), lambda it: it == []
+    )
