@@ -45,7 +45,7 @@ DOWNGRADE = ("DROP TABLE IF EXISTS mail_tls_orders",)
 
 class MigrationStep(migrations.AbstractMigrationStep):
     def __init__(self) -> None:
-        self._depends = ["0024-declared-suppressions.py"]
+        self._depends = ["0025-notices.py"]
 
     @property
     def migration_id(self) -> str:
