@@ -75,6 +75,10 @@ LIMITS_FILE: tp.Final = "/etc/exim4/limits"
 LIMITS_INDEX_FILE: tp.Final = "/etc/exim4/limits.cdb"
 HOLDS_FILE: tp.Final = "/etc/exim4/holds"
 HOLDS_INDEX_FILE: tp.Final = "/etc/exim4/holds.cdb"
+# For which domains the relay makes return paths (codecs.return_paths).
+RETURN_PATHS_FILE: tp.Final = "/etc/exim4/return_paths"
+# What they are made with; on the data disk, because they come back for weeks.
+RETURN_PATH_KEYS_FILE: tp.Final = "/etc/exim4/dkim/return_paths.keys"
 # There from before the account file is replaced until exim4 has reloaded.
 RELOAD_PENDING_FILE: tp.Final = "/etc/exim4/passwd.reload-pending"
 DOMAINS_FILE: tp.Final = "/etc/exim4/domains"

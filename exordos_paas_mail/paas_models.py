@@ -35,6 +35,7 @@ class MailInstanceNode(
     senders = properties.property(types.AllowNone(types.String()), default=None)
     limits = properties.property(types.AllowNone(types.String()), default=None)
     holds = properties.property(types.AllowNone(types.String()), default=None)
+    return_paths = properties.property(types.AllowNone(types.String()), default=None)
 
     status = properties.property(types.String(), default=statuses.NEW)
     error = properties.property(types.String(), default="")

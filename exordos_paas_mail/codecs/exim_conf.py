@@ -23,6 +23,7 @@ from exordos_paas_mail.codecs import (
     header_repair,
     holds,
     limits,
+    return_paths,
     senders,
 )
 
@@ -135,6 +136,9 @@ def render(settings: Settings) -> str:
         held_states="|".join(state.value for state in holds.HELD),
         hold_account=holds.ACCOUNT,
         hold_queue=holds.QUEUE,
+        return_paths=return_paths,
+        paths_file="/etc/exim4/return_paths",
+        keys_file="/etc/exim4/dkim/return_paths.keys",
     )
 
 

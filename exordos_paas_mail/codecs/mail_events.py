@@ -23,6 +23,7 @@ from exordos_paas_mail.codecs import (
     limit_signals,
     log_ids,
     main_log,
+    return_paths,
 )
 
 if tp.TYPE_CHECKING:
@@ -134,6 +135,10 @@ def of(line: main_log.Line) -> list[Event]:
     at = _milliseconds(line.at)
     if isinstance(line.entry, main_log.Reported):
         return _reports(at, line.entry)
+    if isinstance(line.entry, main_log.Returned):
+        return _returned(at, line.entry)
+    if isinstance(line.entry, main_log.Dropped):
+        return []
     if isinstance(line.entry, main_log.LimitSigns):
         return [_limit(at, line.entry.account, signal) for signal in line.entry.signals]
     if isinstance(line.entry, main_log.Accepted) and line.entry.hold:
@@ -257,23 +262,38 @@ def _accepted(at: int, queue_id: str, entry: main_log.Arrival) -> Event:
 
 
 def _reports(at: int, entry: main_log.Reported) -> list[Event]:
-    queue_id = entry.returned if log_ids.is_queue_id(entry.returned) else ""
+    return _of_reports(
+        at,
+        entry.returned if log_ids.is_queue_id(entry.returned) else "",
+        entry.said,
+        account=bounded.plain(entry.account),
+        client=entry.client,
+        message_id=_unfolded(entry.message_id),
+    )
+
+
+def _returned(at: int, entry: main_log.Returned) -> list[Event]:
+    path = return_paths.parse_path(entry.path)
+    if path is None:
+        return []
+    return _of_reports(at, path.queue_id, entry.said, client=entry.client)
+
+
+def _of_reports(at: int, queue_id: str, said: str, **more: tp.Any) -> list[Event]:
     return [
         Event(
             at,
             _REPORTS.get(report.action, Type.DELIVERY_REPORTED),
             queue_id,
-            account=bounded.plain(entry.account),
             recipient=bounded.plain(report.recipient),
-            client=entry.client,
             mx=bounded.plain(report.server),
             code=report.answer.code,
             enhanced=report.answer.enhanced,
             text=bounded.plain(report.answer.text, TEXT_SIZE_MAX),
             reason="" if report.action in delivery_reports.DONE else report.reason.value,
-            message_id=_unfolded(entry.message_id),
+            **more,
         )
-        for report in delivery_reports.parse(entry.said)
+        for report in delivery_reports.parse(said)
     ]
 
 

@@ -20,7 +20,7 @@ import re
 import string
 import typing as tp
 
-from exordos_paas_mail.codecs import limit_signals
+from exordos_paas_mail.codecs import limit_signals, return_paths
 
 # Longer than exim writes (LOG_BUFFER_SIZE): who follows the log need not hold more of one.
 LINE_SIZE_MAX: tp.Final = 8192
@@ -80,6 +80,18 @@ class Reported(tp.NamedTuple):
     """The queue id, as far as it is one, of the message that the report returns."""
     message_id: str
     """The Message-ID of that message, without the angle brackets."""
+
+
+class Returned(tp.NamedTuple):
+    """A report (RFC 3464) that came to a return path; in the spool it is an ``Arrival``.
+
+    The relay has verified that it made the path: see ``codecs.return_paths``.
+    """
+
+    path: str
+    client: str
+    said: str
+    """Its delivery-status, or the start of that; anybody's text."""
 
 
 class Arrival(tp.NamedTuple):
@@ -143,6 +155,10 @@ class Withheld(tp.NamedTuple):
     """What its sender is told; empty where nobody is."""
 
 
+class Dropped(tp.NamedTuple):
+    """A report was told, and its message's sender does not want it (the router ``returned``)."""
+
+
 class Completed(tp.NamedTuple):
     """A message has left the spool."""
 
@@ -204,11 +220,13 @@ class FailedLogin(tp.NamedTuple):
 Entry = (
     Accepted
     | Reported
+    | Returned
     | Arrival
     | Delivery
     | Deferral
     | Failure
     | Withheld
+    | Dropped
     | Completed
     | Removal
     | Move
@@ -287,6 +305,9 @@ _REPORTED = re.compile(
     rf"reported account=(?P<account>{_LOGIN}) client=(?P<client>{_IP}) said=(?P<said>{_BASE64})"
     rf" returned=(?P<returned>{_BASE64}) message_id=(?P<message_id>{_BASE64}) id={_ID}"
 )
+_RETURNED = re.compile(
+    rf"returned path=(?P<path>{_BASE64}) client=(?P<client>{_IP}) said=(?P<said>{_BASE64}) id={_ID}"
+)
 _ARRIVAL = re.compile(
     rf"<= (?:<>|(?P<sender>{_ADDRESS}))(?: R=(?P<about>{_ID}))?"
     rf"(?: {_CLIENT}(?: TFO\*?)?)?(?: U=\S+)?(?: P=(?P<protocol>[a-z0-9]+))?(?: L[*.]?-?)?{_TLS}"
@@ -311,6 +332,7 @@ _FAILURE = re.compile(
 )
 _SUPPRESSING = "suppressed"
 _DROPPED = re.compile(rf"=> :blackhole: <(?P<recipient>{_ADDRESS})> R={_SUPPRESSING}")
+_UNWANTED = re.compile(rf"=> :blackhole: <{_ADDRESS}> R=returned")
 _SUPPRESSED = re.compile(
     rf"suppressed account=(?P<account>{_LOGIN}) client=(?P<client>{_IP})"
     rf" sender=(?P<sender>{_BASE64}) recipient=(?P<recipient>{_BASE64})"
@@ -406,9 +428,18 @@ def _recipient(text: str) -> tuple[str, str]:
         bare = text[:start]
         if match and _local_part(match["address"]) in {bare, bare.rpartition("@")[0]}:
             return match["address"], text[match.end() :]
+        # What came to a return path goes on to its message's sender: the log has both.
+        path = return_paths.parse_path(match["address"]) if match else None
+        if match and path and bare.lower() in _forms(path.sender.lower()):
+            return path.sender, text[match.end() :]
         end = start + 1
     plain = _START_OF_ADDRESS.match(text)
     return (plain[0], text[plain.end() :]) if plain else ("", text)
+
+
+def _forms(address: str) -> tuple[str, str]:
+    """Return how string_log_address may begin: an address, or the local part of a mailbox here."""
+    return address, address.rpartition("@")[0]
 
 
 def _local_part(address: str) -> str:
@@ -454,6 +485,17 @@ def _reported(rest: str) -> Entry | None:
     return Reported(match["account"], match["client"], said, returned, message_id)
 
 
+def _returned(rest: str) -> Entry | None:
+    match = _RETURNED.fullmatch(rest)
+    if match is None:
+        return None
+    try:
+        path, said = map(_decoded, match.group("path", "said"))
+    except binascii.Error:
+        return None
+    return Returned(path, match["client"], said)
+
+
 def _decoded(base64: str) -> str:
     """Return the text of *base64*, which may end inside of a character."""
     return binascii.a2b_base64(base64).decode("utf-8", "replace")
@@ -477,6 +519,8 @@ def _arrival(rest: str) -> Entry | None:
 def _delivery(rest: str) -> Entry | None:
     if dropped := _DROPPED.fullmatch(rest):
         return Withheld(dropped["recipient"], "", "")
+    if _UNWANTED.fullmatch(rest):
+        return Dropped()
     recipient, rest = _recipient(rest[3:])
     match = _DELIVERY.fullmatch(rest) if recipient else None
     if match is None:
@@ -590,6 +634,7 @@ _BY_START: tp.Final = {
 _BY_WORD: tp.Final = (
     ("accepted ", _accepted),
     ("reported ", _reported),
+    ("returned ", _returned),
     ("limits ", _limit_signs),
     ("suppressed ", _suppressed),
     ("Completed", _completed),

@@ -34,6 +34,7 @@ class MailDomainController(base.OfInstance):
             "error",
             "verified_at",
             "dns_status",
+            "return_path",
             "dkim_public_key",
             "dkim_selector",
         ),

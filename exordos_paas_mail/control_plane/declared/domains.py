@@ -30,7 +30,7 @@ class DeclaredDomain(base.Declared, domains.MailDomain):
     """A domain, beside the primary one, that a manifest declares."""
 
     _ObjectCollection = _Declared
-    _SPELLED = ("domain", "instance")
+    _SPELLED = ("bounce_handling", "domain", "instance")
     _ERROR = "declaration_error"
 
     declared = properties.property(types.Dict(), default=dict)

@@ -106,10 +106,12 @@ class _Check:
         return dataclasses.replace(report, verdicts=verdicts, negative_ttl=negative_ttl)
 
     async def _verdict(self, record: expected.Record) -> judging.Verdict:
-        if record.purpose == expected.SPF:
+        if record.purpose in expected.SPFS:
             return await self._spf(record)
         said = await self._asker.everyone(record.name, record.type)
-        if record.purpose == expected.A:
+        if record.purpose == expected.BOUNCES_MX:
+            return await self._exchanger(record, said)
+        if record.type == "A":
             return judging.combined(said, judging.address(record, self._facts.ipsv4))
         if record.purpose == expected.PTR:
             return await self._pointer(record, said)
@@ -119,6 +121,20 @@ class _Check:
         if not any(judging.is_dmarc(text) for text in answers.texts(said)):
             inherited = await organizations.inherited(self._facts.domain, self._texts)
         return judging.combined(said, judging.dmarc(record, inherited))
+
+    async def _exchanger(
+        self, record: expected.Record, said: tp.Sequence[answers.Answer]
+    ) -> judging.Verdict:
+        """Judge an MX record; without one, the addresses of the name count (RFC 5321 5.1)."""
+        hosts = {judging.exchange(text) for text in answers.texts(said)} - {""}
+        # The relay's own name is another record's matter.
+        names = sorted({record.name, *hosts} - {self._facts.hostname})[:_VARIANTS_MAX]
+        found = await asyncio.gather(*(self._asker.anyone(name, "A") for name in names))
+        addresses = {name: answers.texts(words) for name, words in zip(names, found, strict=True)}
+        return judging.combined(
+            said,
+            judging.exchanger(record, self._facts.hostname, self._facts.ipsv4, addresses),
+        )
 
     async def _pointer(
         self, record: expected.Record, said: tp.Sequence[answers.Answer]
@@ -134,15 +150,16 @@ class _Check:
         said = [_spf_alone(a) for a in await self._asker.everyone(record.name, "TXT")]
         variants = {answer.texts for answer in answers.words(said)}
         judgements = {
-            texts: await self._spf_judgement(texts) for texts in sorted(variants)[:_VARIANTS_MAX]
+            texts: await self._spf_judgement(record.name, texts)
+            for texts in sorted(variants)[:_VARIANTS_MAX]
         }
         different = judging.Judgement(
             dns_statuses.MISMATCH, "the servers have many different records"
         )
         return judging.combined(said, lambda texts: judgements.get(texts, different))
 
-    async def _spf_judgement(self, records: tuple[str, ...]) -> judging.Judgement:
-        domain, addresses = self._facts.domain, self._facts.ipsv4
+    async def _spf_judgement(self, domain: str, records: tuple[str, ...]) -> judging.Judgement:
+        addresses = self._facts.ipsv4
         if not records:
             return judging.Judgement(dns_statuses.MISSING, f"{domain} has no SPF record")
         suggestion = spf_merging.merged(records, addresses)

@@ -8,12 +8,23 @@ import dataclasses
 import ipaddress
 import typing as tp
 
+from exordos_paas_mail.codecs import return_paths
+
 A: tp.Final = "a"
 PTR: tp.Final = "ptr"
 SPF: tp.Final = "spf"
 DKIM: tp.Final = "dkim"
 DMARC: tp.Final = "dmarc"
-PURPOSES: tp.Final = (A, PTR, SPF, DKIM, DMARC)
+BOUNCES_MX: tp.Final = "bounces_mx"
+BOUNCES_A: tp.Final = "bounces_a"
+BOUNCES_SPF: tp.Final = "bounces_spf"
+PURPOSES: tp.Final = (A, PTR, SPF, DKIM, DMARC, BOUNCES_MX, BOUNCES_A, BOUNCES_SPF)
+SPFS: tp.Final = (SPF, BOUNCES_SPF)
+# How the name of the return paths leads to the relay: an address is an MX of its own
+# (RFC 5321 5.1), and all that Core's DNS can hold.
+BY_MX: tp.Final = "mx"
+BY_ADDRESS: tp.Final = "address"
+_PREFERENCE: tp.Final = 10
 
 # Short, so that a correction is seen soon.
 TTL: tp.Final = 300
@@ -47,6 +58,8 @@ class Facts:
     ipsv4: tuple[str, ...]
     keys: tuple[Key, ...]
     is_primary: bool
+    bounces: str = ""
+    """BY_MX or BY_ADDRESS where there are return paths."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,7 +100,18 @@ def records(facts: Facts) -> list[Record]:
         if key.public_key
     )
     found.append(Record(DMARC, "TXT", f"_dmarc.{facts.domain}", "v=DMARC1; p=quarantine"))
+    if facts.ipsv4 and facts.bounces:
+        found.extend(_of_bounces(facts))
     return found
+
+
+def _of_bounces(facts: Facts) -> list[Record]:
+    name = return_paths.host(facts.domain)
+    if facts.bounces == BY_MX:
+        leads = [Record(BOUNCES_MX, "MX", name, f"{_PREFERENCE} {facts.hostname}")]
+    else:
+        leads = [Record(BOUNCES_A, "A", name, address) for address in facts.ipsv4]
+    return [*leads, Record(BOUNCES_SPF, "TXT", name, spf_value(facts.ipsv4))]
 
 
 def reverse_name(address: str) -> str:

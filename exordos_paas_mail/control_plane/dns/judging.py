@@ -121,6 +121,44 @@ def address(
     return judge
 
 
+def exchange(text: str) -> str:
+    """Return the host that an MX record leads to; empty for none (RFC 7505)."""
+    return text.partition(" ")[2].removesuffix(".")
+
+
+def exchanger(
+    record: expected.Record,
+    hostname: str,
+    relay: tp.Collection[str],
+    addresses: tp.Mapping[str, tp.Collection[str]],
+) -> tp.Callable[[tuple[str, ...]], Judgement]:
+    """Return the judge of an MX record that is to lead to *hostname*, at *relay*, alone.
+
+    *addresses* are those of the other names, and of the record's own.
+    """
+
+    def leads_here(host: str) -> bool:
+        found = set(addresses.get(host, ()))
+        return host == hostname or (bool(found) and found <= set(relay))
+
+    def judge(texts: tuple[str, ...]) -> Judgement:
+        if not texts and leads_here(record.name):
+            return Judgement(dns_statuses.OK, "it has no MX record, and its address is the relay's")
+        if not texts:
+            return Judgement(dns_statuses.MISSING, f"{record.name} has no MX record")
+        hosts = {exchange(text) for text in texts}
+        elsewhere = sorted(host for host in hosts if not leads_here(host))
+        if elsewhere:
+            return Judgement(
+                dns_statuses.MISMATCH,
+                f"{record.name} leads to {', '.join(filter(None, elsewhere)) or 'no host'},"
+                " where the relay is not",
+            )
+        return Judgement(dns_statuses.OK)
+
+    return judge
+
+
 def pointer(
     record: expected.Record, address_of_value: str, forward: tp.Mapping[str, tp.Collection[str]]
 ) -> tp.Callable[[tuple[str, ...]], Judgement]:

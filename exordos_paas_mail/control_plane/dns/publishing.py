@@ -28,7 +28,11 @@ CONFLICT: tp.Final = "CONFLICT"
 NOT_HELD: tp.Final = "NOT_HELD"
 _HELD: tp.Final = ("A", "TXT")
 # How a text says what it is for; a key is whatever is published for its selector.
-_PREFIXES: tp.Final = {expected.SPF: "v=spf1", expected.DMARC: "v=dmarc1"}
+_PREFIXES: tp.Final = {
+    expected.SPF: "v=spf1",
+    expected.BOUNCES_SPF: "v=spf1",
+    expected.DMARC: "v=dmarc1",
+}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,11 +13,13 @@ import uuid as sys_uuid
 from exordos_paas_mail import utils
 from exordos_paas_mail.control_plane.dns import expected, judging, publishing, schedule
 from exordos_paas_mail.control_plane.records import (
+    bounce_handling,
     dkim_keys,
     dns_checks,
     dns_statuses,
     domain_states,
     domains,
+    instances,
     publications,
 )
 
@@ -28,6 +30,7 @@ if tp.TYPE_CHECKING:
 _TEXTS_MAX: tp.Final = 20
 _TEXT_MAX: tp.Final = 1000
 _NEEDED: tp.Final = (expected.SPF, expected.DKIM)
+_BOUNCES: tp.Final = (expected.BOUNCES_MX, expected.BOUNCES_A, expected.BOUNCES_SPF)
 
 
 def facts_of(domain: dns_checks.Domain) -> expected.Facts:
@@ -41,6 +44,7 @@ def facts_of(domain: dns_checks.Domain) -> expected.Facts:
             for k in domain.keys
         ),
         is_primary=domain.is_primary,
+        bounces=domain.bounces,
     )
 
 
@@ -125,7 +129,7 @@ def fail(session: tp.Any, domain: dns_checks.Domain, reason: str, now: datetime.
 def _uuid(domain: dns_checks.Domain, record: expected.Record) -> sys_uuid.UUID:
     """Return the uuid of a record: the same for as long as it is for the same thing."""
     # A name may have several addresses, and each is a record.
-    value = f" {record.value}" if record.purpose == expected.A else ""
+    value = f" {record.value}" if record.type == "A" else ""
     return sys_uuid.uuid5(domain.uuid, f"{record.purpose} {record.name}{value}")
 
 
@@ -134,6 +138,17 @@ def _statuses(session: tp.Any, domain: dns_checks.Domain) -> dict[tp.Any, str]:
         "SELECT uuid, known_status FROM mail_dns_records WHERE domain = %s", (str(domain.uuid),)
     ).fetchall()
     return {row["uuid"]: row["known_status"] for row in rows}
+
+
+def _settle_bounces(session: tp.Any, domain: dns_checks.Domain) -> None:
+    """Let the relay make return paths once, and as long as, their records are there."""
+    rows = session.execute(
+        "SELECT known_status FROM mail_dns_records WHERE domain = %s AND purpose = ANY(%s)",
+        (str(domain.uuid), list(_BOUNCES)),
+    ).fetchall()
+    statuses = {row["known_status"] for row in rows}
+    if bounce_handling.settle(session, domain.uuid, is_found=statuses == {dns_statuses.OK}):
+        instances.MailInstance.touch(domain.instance, session)
 
 
 def _write_record(
@@ -183,6 +198,7 @@ def _write_status(session: tp.Any, domain: dns_checks.Domain) -> str:
     # What the control plane does not know yet, such as a key, cannot be published either.
     if not {row["purpose"] for row in rows}.issuperset(_NEEDED):
         statuses.add(dns_statuses.PENDING)
+    _settle_bounces(session, domain)
     status = judging.dns_status(statuses)
     session.execute(
         "UPDATE mail_domains SET dns_status = %s WHERE uuid = %s AND dns_status <> %s",

@@ -30,7 +30,7 @@ def render(domain: str, records: Sequence[expected.Record]) -> str:
 
 
 def _line(record: expected.Record) -> str:
-    value = {"TXT": _strings, "PTR": _name}.get(record.type, _plain)(record)
+    value = {"TXT": _strings, "PTR": _name, "MX": _name}.get(record.type, _plain)(record)
     return f"{record.name}.\t{expected.TTL}\tIN\t{record.type}\t{value}"
 
 

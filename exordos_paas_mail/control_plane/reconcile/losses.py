@@ -90,6 +90,15 @@ def _holds(session: tp.Any, instance: sys_uuid.UUID) -> str:
     return "keep accounts on hold" if row["needed"] else ""
 
 
+def _return_paths(session: tp.Any, instance: sys_uuid.UUID) -> str:
+    (row,) = session.execute(
+        "SELECT EXISTS (SELECT FROM mail_domains WHERE instance = %s AND active"
+        " AND bounce_handling->>'kind' <> 'none') AS needed",
+        (str(instance),),
+    ).fetchall()
+    return "take bounces for its domains" if row["needed"] else ""
+
+
 def _tls(session: tp.Any, instance: sys_uuid.UUID) -> str:
     (row,) = session.execute(
         "SELECT EXISTS (SELECT FROM mail_instances WHERE uuid = %s"
@@ -110,6 +119,7 @@ LOSSES: tp.Final[Mapping[str, Callable[[tp.Any, sys_uuid.UUID], str]]] = types.M
         "limits": _limits,
         "credentials": _credentials,
         "holds": _holds,
+        "return_paths": _return_paths,
         "tls": _tls,
     }
 )

@@ -40,11 +40,15 @@ _INSTANCES: tp.Final = """\
 (SELECT uuid, coalesce(hostname, domain) AS hostname, ipsv4 FROM mail_instances) i
   ON i.uuid = d.instance
 """
-_DIGEST: tp.Final = "md5(concat_ws(' ', d.domain, i.hostname, i.ipsv4::text, k.text))"
+# How the name of the return paths is to lead to the relay, see ``dns.expected``; '' is none.
+_BOUNCES: tp.Final = """\
+CASE WHEN d.bounce_handling->>'kind' = 'none' THEN NULL
+  WHEN d.dns->>'kind' = 'core' THEN 'address' ELSE 'mx' END"""
+_DIGEST: tp.Final = f"md5(concat_ws(' ', d.domain, i.hostname, i.ipsv4::text, k.text, {_BOUNCES}))"
 _FACTS: tp.Final = f"""\
 SELECT d.uuid, d.instance, d.project_id, d.domain, d.is_primary, d.status,
   d.proof_lost_at IS NOT NULL AS was_lost, i.hostname, i.ipsv4,
-  coalesce(k.keys, '[]') AS keys, {_DIGEST} AS facts
+  coalesce({_BOUNCES}, '') AS bounces, coalesce(k.keys, '[]') AS keys, {_DIGEST} AS facts
 FROM mail_domains d
 JOIN {_INSTANCES}
 LEFT JOIN LATERAL (
@@ -92,6 +96,8 @@ class Domain:
     facts: str
     status: str
     was_lost: bool
+    bounces: str = ""
+    """How the name of the return paths is to lead to the relay (``dns.expected.Facts``)."""
     known_facts: str | None = None
     changed_at: datetime.datetime | None = None
 
@@ -189,6 +195,7 @@ def _domain(row: tp.Mapping[str, tp.Any]) -> Domain:
         facts=row["facts"],
         status=row["status"],
         was_lost=row["was_lost"],
+        bounces=row["bounces"],
         known_facts=row.get("known_facts"),
         changed_at=utils.moment(row.get("changed_at")),
     )

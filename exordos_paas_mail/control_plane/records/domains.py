@@ -14,9 +14,10 @@ from restalchemy.dm import models, properties, relationships, types
 from restalchemy.storage import exceptions as storage_exceptions
 
 from exordos_paas_mail import constants, utils
-from exordos_paas_mail.codecs import dkim, rules
+from exordos_paas_mail.codecs import dkim, return_paths, rules
 from exordos_paas_mail.control_plane.records import (
     base,
+    bounce_handling,
     domain_states,
     errors,
     fields,
@@ -64,8 +65,8 @@ class RotationDays(fields.Integer):
 class MailDomain(base.Record, models.ModelWithProject, base.Stored):
     """A domain of an instance.
 
-    ``status error verified_at proof_lost_at dns_status`` are facts, written by column. A
-    write touches the instance when, and only when, its node would hold something else.
+    ``status error verified_at proof_lost_at dns_status return_path`` are facts, written by
+    column. A write touches the instance when, and only when, its node would hold something else.
     """
 
     __tablename__ = "mail_domains"
@@ -84,6 +85,11 @@ class MailDomain(base.Record, models.ModelWithProject, base.Stored):
         types.Enum(list(domain_states.DNS_ALL)), default=domain_states.DNS_INCOMPLETE
     )
     dns = properties.property(fields.Publishing(), default=lambda: {"kind": fields.PUBLISH_NOWHERE})
+    bounce_handling = properties.property(
+        fields.BounceHandling(), default=lambda: dict(bounce_handling.DEFAULT)
+    )
+    # The domain of the return paths, as long as DNS leads bounces to the relay.
+    return_path = properties.property(types.String(max_length=253), default="")
     dkim_rotation_days = properties.property(RotationDays(), default=0)
     dkim_public_key = properties.property(types.String(), default="")
     dkim_selector = properties.property(
@@ -118,6 +124,7 @@ class MailDomain(base.Record, models.ModelWithProject, base.Stored):
                     f"already has {DOMAINS_MAX} domains beside its primary one,"
                     " the most that it can have",
                 )
+            self._check_bounces()
             self.dkim_selector = key_rows.selector(1, dkim.RSA, self.instance.uuid)
             super().insert(session=active)
             # Every receiver can verify RSA.
@@ -130,6 +137,11 @@ class MailDomain(base.Record, models.ModelWithProject, base.Stored):
         with utils.transaction(session) as active:
             if self.properties["active"].is_dirty():
                 self._lock_instance(active)
+            if self.properties["bounce_handling"].is_dirty():
+                self._check_bounces()
+                self._lock_instance(active)
+                if self.bounce_handling["kind"] == bounce_handling.NONE:
+                    self.return_path = ""
             if self.properties["dns"].is_dirty():
                 if self.is_primary:
                     instances.MailInstance.take_dns(self.instance.uuid, self.dns, active)
@@ -149,6 +161,14 @@ class MailDomain(base.Record, models.ModelWithProject, base.Stored):
                     "domain", f"the senders of {accounts} accounts have entries of it"
                 )
             return super().delete(session=active, **kwargs)
+
+    def _check_bounces(self) -> None:
+        if self.bounce_handling["kind"] != bounce_handling.NONE and not return_paths.has_room(
+            self.domain
+        ):
+            raise errors.FieldError(
+                "bounce_handling", f"{return_paths.LABEL}. before {self.domain} is no name"
+            )
 
     def _rotate_by_itself(self) -> None:
         """Have keys rotated where a new one gets into DNS by itself."""

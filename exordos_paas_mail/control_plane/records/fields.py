@@ -39,6 +39,7 @@ from exordos_paas_mail.codecs import (
     webhook_config,
 )
 from exordos_paas_mail.control_plane.records import (
+    bounce_handling,
     instance_logs,
     reputations,
     suppression_policies,
@@ -419,6 +420,33 @@ class Publishing(types.Dict):
         return {
             **super().to_openapi_spec(prop_kwargs),
             "properties": {"kind": {"type": "string", "enum": list(PUBLISHING_KINDS)}},
+            "required": ["kind"],
+            "additionalProperties": False,
+        }
+
+
+class BounceHandling(types.Dict):
+    """``{"kind": "none"}``, or ``"managed"`` with ``forward``: see ``bounce_handling``."""
+
+    def check(self, value: tp.Any) -> dict[str, tp.Any]:
+        """Return *value* with all its fields; RuleError names the kinds."""
+        if value == {"kind": bounce_handling.NONE}:
+            return {"kind": bounce_handling.NONE}
+        if isinstance(value, dict) and value.get("kind") == bounce_handling.MANAGED:
+            forward = value.get("forward", True)
+            if set(value) <= {"kind", "forward"} and isinstance(forward, bool):
+                return {"kind": bounce_handling.MANAGED, "forward": forward}
+        raise rules.RuleError(
+            'must be {"kind": "none"}, or {"kind": "managed"} with "forward" true or false'
+        )
+
+    def to_openapi_spec(self, prop_kwargs: tp.Any) -> dict[str, tp.Any]:
+        return {
+            **super().to_openapi_spec(prop_kwargs),
+            "properties": {
+                "kind": {"type": "string", "enum": list(bounce_handling.KINDS)},
+                "forward": {"type": "boolean"},
+            },
             "required": ["kind"],
             "additionalProperties": False,
         }

@@ -13,6 +13,7 @@ from exordos_paas_mail.control_plane.targets import (
     domains,
     holds,
     limits,
+    return_paths,
     senders,
 )
 
@@ -31,6 +32,7 @@ PARTS: tp.Final[Mapping[str, Callable[[tp.Any, instances.MailInstance], str]]] =
             "senders": senders.text,
             "limits": limits.text,
             "holds": holds.text,
+            "return_paths": return_paths.text,
         }
     )
 )

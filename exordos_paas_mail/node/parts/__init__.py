@@ -20,6 +20,7 @@ from exordos_paas_mail.node.parts import (
     domains,
     holds,
     limits,
+    return_paths,
     senders,
 )
 
@@ -40,6 +41,7 @@ PARTS: tp.Final[Mapping[str, Callable[[machine.Machine], Part]]] = types.Mapping
         "senders": senders.Senders,
         "limits": limits.Limits,
         "domains": domains.Domains,
+        "return_paths": return_paths.ReturnPaths,
         "credentials": credentials.Credentials,
         "passwd": accounts.Accounts,
     }

@@ -36,6 +36,7 @@ FRAGMENTS: tp.Final = (
     f" F=<{EVE}>",
     f"> F=<{EVE}> R=mx",
     f" <{EVE}>",
+    f" <b-bvqtdj4-b5-cw-{'0' * 14}-eve@bounces.evil.example>",
     ' C="250 OK"',
     '" QT=0s DT=0s',
     " QT=0.100s DT=0.100s",

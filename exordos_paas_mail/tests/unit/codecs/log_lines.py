@@ -29,6 +29,17 @@ def report(said: str, returned: str, message_id: str) -> str:
     return f"{ID} reported account={ALICE} client=192.0.2.25 {' '.join(encoded)} id={ID}"
 
 
+PATH = "b-bvqtdj4-b5-cw-41a22fbee87b40-alice+news@bounces.example.com"
+"""A return path, of the message ``PATH_ID``."""
+PATH_ID = "1xWwW4-00000z-1O"
+
+
+def returned(said: str, path: str = PATH) -> str:
+    """Return the line of a report that came to a return path."""
+    encoded = [base64.b64encode(text.encode()).decode() for text in (path, said)]
+    return f"{ID} returned path={encoded[0]} client=192.0.2.25 said={encoded[1]} id={ID}"
+
+
 LINES: list[tuple[str, main_log.Entry]] = [
     (
         f"{ID} accepted account={ALICE} recipients=1 size=381 id={ID}",
@@ -59,6 +70,19 @@ LINES: list[tuple[str, main_log.Entry]] = [
             '250 2.0.0 Kept \\"as\\" 20261126',
             0.148,
         ),
+    ),
+    (
+        f"{ID} => alice+news@example.com <{PATH}> F=<> R=report T=remote_smtp S=1279 {MX_FIELD}"
+        ' C="250 OK" QT=0.148s DT=0.102s',
+        main_log.Delivery("alice+news@example.com", "", "remote_smtp", MX, None, "250 OK", 0.148),
+    ),
+    (
+        f"{ID} => alice+news <{PATH}> F=<> R=report_here T=role_mailbox S=405 QT=0.033s DT=0.011s",
+        main_log.Delivery("alice+news@example.com", "", "role_mailbox", None, None, "", 0.033),
+    ),
+    (
+        returned(REPORT),
+        main_log.Returned(PATH, "192.0.2.25", REPORT),
     ),
     (
         f"{ID} -> carol@example.net F=<{ALICE}> R=mx T=remote_smtp S=1279 {MX_FIELD}*"

@@ -196,6 +196,29 @@ def test_types_of_a_later_release_are_passed_over() -> None:
     ]
 
 
+def test_a_report_to_a_return_path_is_an_event_of_the_message_that_the_path_is_of() -> None:
+    said = f"{log_lines.REPORT}\n{log_lines.REPORT.replace('bob', 'eve')}"
+    assert _all_of(log_lines.returned(said)) == [
+        Event(
+            AT_MS,
+            Type.BOUNCED,
+            log_lines.PATH_ID,
+            recipient=recipient,
+            client="192.0.2.25",
+            code=550,
+            enhanced="5.1.1",
+            reason="recipient_unknown",
+        )
+        for recipient in ("bob@example.net", "eve@example.net")
+    ]
+    assert _all_of(log_lines.returned("nothing")) == []
+    assert _all_of(log_lines.returned(said, "alice@example.com")) == []
+
+
+def test_a_report_that_nobody_wants_is_no_event() -> None:
+    assert _all_of(f"{ID} => :blackhole: <{log_lines.PATH}> R=returned") == []
+
+
 def test_each_event_travels() -> None:
     texts = [text for text, entry in log_lines.LINES if not getattr(entry, "hold", "")]
     events = [_of(text) for text in texts]

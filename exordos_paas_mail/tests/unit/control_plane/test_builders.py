@@ -135,6 +135,7 @@ def test_a_late_agent_is_waited_for_without_an_error(
         "limits": "*:\n.:1\n",
         "credentials": "",
         "holds": ".:0\n",
+        "return_paths": ".:0\n",
     }
 
 

@@ -124,7 +124,7 @@ def test_the_commands_about_what_became_of_mail_work(
     known = f"INSTANCE={api.instance().rpartition('/')[2]}"
     section = README.read_text().partition("\n## What became of my mail\n")[2].partition("\n## ")[0]
     blocks = re.findall(r"```bash\n(.*?)```", section, re.DOTALL)
-    assert len(blocks) == 8
+    assert len(blocks) == 9
     printed = _paste(core, url, known, *blocks, project=api.project_id)
     # No mail was sent yet.
     assert printed.splitlines() == [
@@ -137,6 +137,7 @@ def test_the_commands_about_what_became_of_mail_work(
         '{"status":"ACTIVE","last_error":"","waiting":0}',
         "USER",
         '{"on_hard_bounce":true,"after":2,"expires_days":30,"action":"reject"}',
+        '{"kind":"managed","forward":true}',
         '{"level":"failures","retention_days":30,"max_rows":1000000}',
         known.partition("=")[2],
     ]

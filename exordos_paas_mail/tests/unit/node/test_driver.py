@@ -51,6 +51,7 @@ def test_the_first_target_is_written_reloaded_and_reported_with_all_facts(
         "limits": None,
         "credentials": None,
         "holds": None,
+        "return_paths": None,
         "dkim_keys": "",
         "tls": "",
     }

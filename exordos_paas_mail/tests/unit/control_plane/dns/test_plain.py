@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import subprocess
 import typing as tp
@@ -42,6 +43,27 @@ def test_a_further_domain_has_no_records_of_the_relay() -> None:
     assert [record.purpose for record in expected.records(facts)] == ["spf", "dmarc"]
 
 
+@pytest.mark.parametrize(
+    ("bounces", "leads"),
+    [
+        ("mx", [("bounces_mx", "MX", "bounces.b.example", "10 smtp.example.com")]),
+        ("address", [("bounces_a", "A", "bounces.b.example", "203.0.113.25")]),
+        ("", []),
+    ],
+)
+def test_return_paths_have_records_of_their_own(
+    bounces: str, leads: list[tuple[str, str, str, str]]
+) -> None:
+    facts = expected.Facts(
+        "b.example", "smtp.example.com", ("203.0.113.25",), (), is_primary=False, bounces=bounces
+    )
+    records = [(r.purpose, r.type, r.name, r.value) for r in expected.records(facts)]
+    spf = ("bounces_spf", "TXT", "bounces.b.example", "v=spf1 ip4:203.0.113.25 -all")
+    assert records[2:] == ([*leads, spf] if leads else [])
+    nowhere = dataclasses.replace(facts, ipsv4=())
+    assert [record.purpose for record in expected.records(nowhere)] == ["dmarc"]
+
+
 def test_what_is_not_known_yet_is_not_asked_for() -> None:
     keys = (expected.Key("platform", "rsa", ""),)
     facts = expected.Facts("example.com", "example.com", (), keys, is_primary=True)
@@ -54,8 +76,10 @@ def test_a_long_value_is_several_strings() -> None:
     assert "".join(record.strings) == record.value
 
 
-def test_a_zone_file_is_read_by_bind(tmp_path: pathlib.Path) -> None:
-    text = zone_file.render("example.com", expected.records(FACTS))
+@pytest.mark.parametrize("bounces", ["", "mx", "address"])
+def test_a_zone_file_is_read_by_bind(tmp_path: pathlib.Path, bounces: str) -> None:
+    facts = dataclasses.replace(FACTS, bounces=bounces)
+    text = zone_file.render("example.com", expected.records(facts))
     (tmp_path / "records").write_text(text)
     zone = tmp_path / "zone"
     zone.write_text(
@@ -69,7 +93,7 @@ def test_a_zone_file_is_read_by_bind(tmp_path: pathlib.Path) -> None:
         check=True,
     )
     assert "ignoring" not in told.stderr
-    for record in expected.records(FACTS):
+    for record in expected.records(facts):
         if record.type == "PTR":
             assert f"; {record.name}.\t300\tIN\tPTR\t{record.value}.\n" in text
         else:
