@@ -51,6 +51,7 @@ class MailDefinition(registry.PaaSDefinition):
         from exordos_paas_mail.control_plane.dns import publisher, rounds  # noqa: PLC0415
         from exordos_paas_mail.control_plane.documents import writer  # noqa: PLC0415
         from exordos_paas_mail.control_plane.events import ingester  # noqa: PLC0415
+        from exordos_paas_mail.control_plane.imports import importer  # noqa: PLC0415
         from exordos_paas_mail.control_plane.queue import follower  # noqa: PLC0415
         from exordos_paas_mail.control_plane.runtime import threads  # noqa: PLC0415
         from exordos_paas_mail.control_plane.webhooks import (  # noqa: PLC0415
@@ -75,6 +76,7 @@ class MailDefinition(registry.PaaSDefinition):
                 "mailaas-certificates",
                 certificates.service(core_username, core_password, core_api_base_url).run,
             ),
+            threads.ThreadKeeper("mailaas-imports", importer.Importer().run),
         ]
 
     def get_agent_models(self) -> dict[str, str]:

@@ -24,10 +24,7 @@ from exordos_paas_mail.control_plane.records import errors
 _PATH: tp.Final = f"/types/{constants.SLUG}/"
 BODY_SIZE_MAX: tp.Final = 1024 * 1024
 """Octets of a body."""
-# Those of an import are as many as its text may have characters.
-_LARGER: tp.Final = {
-    "/actions/suppressions_import/invoke": BODY_SIZE_MAX + suppression_lists.SIZE_MAX
-}
+_LARGER: tp.Final = {"/actions/suppressions_import/invoke": suppression_lists.SIZE_MAX}
 
 
 # Another wheel of this package may have put its own in the place.

@@ -14,7 +14,7 @@ from exordos_paas_mail import constants
 from exordos_paas_mail.codecs import rules, suppression_lists
 from exordos_paas_mail.codecs import suppressions as suppressions_
 from exordos_paas_mail.control_plane.api import base, operating, routing
-from exordos_paas_mail.control_plane.records import fields, operations, suppression_imports
+from exordos_paas_mail.control_plane.records import operations, suppression_imports
 from exordos_paas_mail.control_plane.records import suppressions as records
 
 if tp.TYPE_CHECKING:
@@ -27,11 +27,17 @@ SUMMARIES: tp.Final[tp.Mapping[str, str]] = {
 TEXTS: tp.Final = ("suppressions_export",)
 
 
-class _Lines(fields.Text):
-    """A text of lines, whatever they end with."""
+class _Lines(types.String):
+    """A text of lines. Here is no more looked at than has to be: this process serves everybody."""
 
-    def check(self, value: tp.Any) -> str:
-        return super().check(value.replace("\r\n", "\n") if isinstance(value, str) else value)
+    def __init__(self) -> None:
+        super().__init__(min_length=1, max_length=suppression_lists.SIZE_MAX)
+
+    def check(self, value: tp.Any) -> bytes:
+        """Return the text in UTF-8; RuleError if it cannot be one."""
+        if not isinstance(value, str) or not value or "\x00" in value:
+            raise rules.RuleError(f"must be a text of 1 to {suppression_lists.SIZE_MAX} octets")
+        return value.encode()
 
 
 class _Reason(types.Enum):
@@ -64,12 +70,12 @@ class SuppressionActions(operating.Operating):
     def suppressions_import(
         self,
         resource: instances.MailInstance,
-        text: str = "",
+        text: bytes = b"",
         reason: str = suppressions_.Reason.MANUAL.value,
         account: sys_uuid.UUID | None = None,
     ) -> operations.MailOperation:
         self._enforce("create")
-        return suppression_imports.take(resource.uuid, text, reason, account)
+        return suppression_imports.ask(resource.uuid, text, reason, account)
 
     @actions.post
     def suppressions_export(
@@ -84,7 +90,7 @@ class ImportAction(operating.OperatingAction):
 
     __controller__ = SuppressionActions
     __fields__: tp.ClassVar[tp.Mapping[str, tp.Any]] = {
-        "text": _Lines(1, suppression_lists.SIZE_MAX, multiline=True),
+        "text": _Lines(),
         "reason": _Reason(list(records.REASONS)),
         "account": _Uuid(),
     }

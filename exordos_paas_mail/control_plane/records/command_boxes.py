@@ -102,8 +102,8 @@ def _open_commands(session: tp.Any, instance: sys_uuid.UUID) -> bytes:
     found = session.execute(
         # What is asked for a webhook is in a document (``webhook_documents``).
         "SELECT * FROM mail_operations WHERE instance = %s AND status = %s"
-        " AND webhook IS NULL ORDER BY uuid",
-        (str(instance), statuses.PENDING),
+        " AND webhook IS NULL AND action = ANY(%s) ORDER BY uuid",
+        (str(instance), statuses.PENDING, [action.value for action in node_commands.Action]),
     ).fetchall()
     return node_commands.render_commands(_command(row) for row in found)
 

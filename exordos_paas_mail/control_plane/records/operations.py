@@ -40,6 +40,7 @@ WEBHOOK: tp.Final = "webhook_"
 TEST_WEBHOOK: tp.Final = f"{WEBHOOK}{webhook_config.Action.TEST.value}"
 REPLAY_WEBHOOK: tp.Final = f"{WEBHOOK}{webhook_config.Action.REPLAY.value}"
 IMPORT_SUPPRESSIONS: tp.Final = "suppressions_import"
+"""What the control plane does itself: no node is told of it."""
 ACTIONS: tp.Final = (
     *(action.value for action in node_commands.Action),
     *(TEST_WEBHOOK, REPLAY_WEBHOOK, IMPORT_SUPPRESSIONS),
@@ -146,25 +147,38 @@ def ask(instance: sys_uuid.UUID, wish: Wish) -> MailOperation:
     return tp.cast("MailOperation", MailOperation.restore_from_storage(**row))
 
 
-def record(instance: sys_uuid.UUID, action: str, result: Mapping[str, tp.Any]) -> MailOperation:
-    """Keep what the control plane itself has done; return the operation."""
+def begin(session: tp.Any, instance: sys_uuid.UUID, action: str) -> MailOperation:
+    """Keep that the control plane itself is to do something; the instance is held."""
     now = utils.now()
     uuid = _new_uuid(now)
-    with utils.transaction() as session:
-        if not locks.hold_instance(session, instance):
-            raise errors.RecordNotFound(instance)
-        session.execute(
-            "INSERT INTO mail_operations (uuid, instance, action, status, result, created_at,"
-            " expires_at, finished_at) VALUES (%s, %s, %s, %s, %s::jsonb, %s, %s, %s)",
-            (
-                *(str(uuid), str(instance), action, statuses.DONE, json.dumps(result)),
-                *(3 * [utils.timestamp(now)]),
-            ),
-        )
-        page = Operations(instance, 1)
-        page.where("uuid = %s", str(uuid))
-        (row,) = page.select(session)
+    session.execute(
+        "INSERT INTO mail_operations (uuid, instance, action, created_at, expires_at)"
+        " VALUES (%s, %s, %s, %s, %s)",
+        # It is not given up.
+        (
+            *(str(uuid), str(instance), action),
+            utils.timestamp(now),
+            utils.timestamp(now + RETENTION),
+        ),
+    )
+    page = Operations(instance, 1)
+    page.where("uuid = %s", str(uuid))
+    (row,) = page.select(session)
     return tp.cast("MailOperation", MailOperation.restore_from_storage(**row))
+
+
+def end(
+    session: tp.Any, operation: sys_uuid.UUID, result: Mapping[str, tp.Any], error: str
+) -> None:
+    """Write what became of what the control plane was to do; an error is empty if there is none."""
+    session.execute(
+        "UPDATE mail_operations SET status = %s, result = %s::jsonb, error = %s, finished_at = %s"
+        " WHERE uuid = %s AND status = %s",
+        (
+            *(statuses.ERROR if error else statuses.DONE, json.dumps(result), error),
+            *(utils.timestamp(utils.now()), str(operation), statuses.PENDING),
+        ),
+    )
 
 
 def _new_uuid(now: datetime.datetime) -> sys_uuid.UUID:
@@ -175,8 +189,8 @@ def _new_uuid(now: datetime.datetime) -> sys_uuid.UUID:
 def _check_room(session: tp.Any, instance: sys_uuid.UUID, action: str) -> None:
     found = session.execute(
         "SELECT count(*) AS count, min(expires_at) AS ends FROM mail_operations"
-        " WHERE instance = %s AND status = %s",
-        (str(instance), statuses.PENDING),
+        " WHERE instance = %s AND status = %s AND action <> %s",
+        (str(instance), statuses.PENDING, IMPORT_SUPPRESSIONS),
     ).fetchone()
     if found["count"] >= OPEN_MAX:
         raise errors.TooManyRequests(action, utils.moment(found["ends"]))
@@ -213,10 +227,11 @@ def finish(
 
 
 def open_instances() -> list[sys_uuid.UUID]:
-    """Return the instances that have operations which are not done yet."""
+    """Return the instances whose nodes have operations which are not done yet."""
     with utils.transaction() as session:
         found = session.execute(
-            "SELECT DISTINCT instance FROM mail_operations WHERE status = %s", (statuses.PENDING,)
+            "SELECT DISTINCT instance FROM mail_operations WHERE status = %s AND action <> %s",
+            (statuses.PENDING, IMPORT_SUPPRESSIONS),
         ).fetchall()
     return [row["instance"] for row in found]
 
@@ -228,10 +243,11 @@ def tend(instance: sys_uuid.UUID) -> None:
         if locks.hold_instance(session, instance):
             given_up = session.execute(
                 "UPDATE mail_operations SET status = %s, error = %s, finished_at = %s"
-                " WHERE instance = %s AND status = %s AND expires_at < %s RETURNING webhook",
+                " WHERE instance = %s AND status = %s AND expires_at < %s AND action <> %s"
+                " RETURNING webhook",
                 (
                     *(statuses.ERROR, NOT_ANSWERED, now),
-                    *(str(instance), statuses.PENDING, now),
+                    *(str(instance), statuses.PENDING, now, IMPORT_SUPPRESSIONS),
                 ),
             ).fetchall()
             command_boxes.write(session, instance)

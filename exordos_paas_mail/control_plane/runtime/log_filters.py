@@ -29,7 +29,7 @@ _TABLES: tp.Final = (
     "mail_webhooks",
     "mail_webhook_deliveries",
     "mail_tls_pairs",
-    *("mail_suppressions", "mail_suppression_history"),
+    *("mail_suppressions", "mail_suppression_history", "mail_suppression_imports"),
 )
 _KINDS: tp.Final = (
     constants.INSTANCE_NODE_KIND,

@@ -61,7 +61,7 @@ class GService:
         self.scheduler = runtime.InfraScheduler()
         builders = definition.MailDefinition().get_builders(**account)
         self.infra, self.paas, self.dns, self.publisher, self.events, *threads = builders
-        self.queue, self.documents, *_ = threads
+        self.queue, self.documents, *_ = self.threads = threads
         self.agent._register_agent()
 
     def infra_pass(self) -> None:

@@ -445,3 +445,5 @@ def test_a_body_that_is_too_large_is_not_read(standing_api: api_client.Client) -
     # A list of suppressions may be longer.
     path = f"{instance}/actions/suppressions_import/invoke"
     assert standing_api.raw("POST", path, b"{" * (most + 1)).status_code == 400
+    for size, status in ((16 * most, 400), (16 * most + 1, 413)):
+        assert standing_api.raw("POST", path, b"{" * size).status_code == status

@@ -319,6 +319,41 @@ def test_an_instance_of_the_release_before_has_a_primary_domain_with_its_facts(
     assert empty.execute(rows) == []
 
 
+def test_an_import_that_waits_is_no_command_for_the_release_before(empty: Database) -> None:
+    empty.apply()
+    empty.execute(
+        "INSERT INTO mail_versions VALUES"
+        " ('10000000-0000-4000-8000-000000000000', 'v', '', 'image', now(), now())"
+    )
+    empty.execute(
+        "INSERT INTO mail_instances (uuid, name, project_id, domain, cpu, ram, disk_size, version,"
+        " created_at, updated_at) VALUES ('20000000-0000-4000-8000-000000000000', 'n',"
+        " '30000000-0000-4000-8000-000000000000', 'a.example.com', 1, 512, 8,"
+        " '10000000-0000-4000-8000-000000000000', now(), now())"
+    )
+    for number, action in ((1, "suppressions_import"), (2, "retry")):
+        empty.execute(
+            "INSERT INTO mail_operations (uuid, instance, action, created_at, expires_at) VALUES"  # noqa: S608
+            f" ('{number}0000000-0000-4000-8000-000000000000',"
+            f" '20000000-0000-4000-8000-000000000000', '{action}', now(), now())"
+        )
+    empty.execute(
+        "INSERT INTO mail_suppression_imports (operation, instance, reason, lines, size) VALUES"
+        " ('10000000-0000-4000-8000-000000000000', '20000000-0000-4000-8000-000000000000',"
+        " 'MANUAL', 'a@b.example', 11)"
+    )
+    empty.roll_back("0028-suppression-imports.py")
+    found = empty.execute("SELECT action, status, error FROM mail_operations ORDER BY uuid")
+    assert found == [
+        ("suppressions_import", "ERROR", "was not carried out"),
+        ("retry", "PENDING", ""),
+    ]
+    assert empty.columns("mail_suppression_imports") == set()
+    empty.apply()
+    empty.execute("DELETE FROM mail_instances")
+    assert empty.execute("SELECT * FROM mail_suppression_imports") == []
+
+
 def test_a_relay_of_the_release_before_goes_by_its_domain(empty: Database) -> None:
     empty.apply("0007-domains-and-keys.py")
     empty.execute(

@@ -5,18 +5,33 @@
 from __future__ import annotations
 
 import datetime
+import itertools
+import threading
 import typing as tp
 import urllib.parse
 import uuid as sys_uuid
 
+import psycopg
 import pytest
 
 from exordos_paas_mail import utils
-from exordos_paas_mail.codecs import log_ids, node_documents, suppression_lists, suppressions
+from exordos_paas_mail.codecs import (
+    log_ids,
+    node_commands,
+    node_documents,
+    suppression_lists,
+    suppressions,
+)
 from exordos_paas_mail.control_plane.documents import writer
 from exordos_paas_mail.control_plane.events import suppressing
-from exordos_paas_mail.control_plane.records import suppression_rows
-from exordos_paas_mail.tests.unit.control_plane import api_client, sealed
+from exordos_paas_mail.control_plane.imports import importer
+from exordos_paas_mail.control_plane.records import (
+    operations,
+    suppression_imports,
+    suppression_rows,
+)
+from exordos_paas_mail.control_plane.runtime import threads as threads_
+from exordos_paas_mail.tests.unit.control_plane import api_client, gservice, queue_rows, sealed
 from exordos_paas_mail.tests.unit.control_plane import stage as stages
 from exordos_paas_mail.tests.unit.control_plane.sealed import Type
 
@@ -376,8 +391,34 @@ def test_no_other_project_sees_or_writes_them(world: World) -> None:
     assert world.listed() == [BOB]
 
 
-def act(world: World, name: str, body: tp.Any = None) -> tp.Any:
-    return world.api.call("POST", f"{world.stage.path}/actions/suppressions_{name}/invoke", body)
+def act(world: World, name: str, body: tp.Any = None, path: str = "") -> tp.Any:
+    path = path or world.stage.path
+    return world.api.call("POST", f"{path}/actions/suppressions_{name}/invoke", body)
+
+
+def ask(world: World, path: str = "", **body: tp.Any) -> str:
+    """Have a text be imported; return the path of the operation."""
+    answer = act(world, "import", body, path)
+    assert (answer.status_code, answer.json["status"]) == (200, "PENDING"), answer.text
+    assert (answer.json["result"], answer.json["finished_at"]) == (None, None)
+    return f"{path or world.stage.path}/operations/{answer.json['uuid']}"
+
+
+def run(*, times: int = 99) -> int:
+    """Have the thread take in what waits; return how many times there was something."""
+    taking, stop = importer.Importer(), threading.Event()
+    return sum(1 for _ in itertools.takewhile(bool, map(taking.run_once, times * [stop])))
+
+
+def imported(world: World, **body: tp.Any) -> dict[str, tp.Any]:
+    """Have a text be imported; return the result."""
+    path = ask(world, **body)
+    assert run() == 1
+    ended = world.api.get(path)
+    assert (ended["status"], ended["error"]) == ("DONE", "")
+    assert api_client.TIME.fullmatch(ended["finished_at"])
+    result: dict[str, tp.Any] = ended["result"]
+    return result
 
 
 def test_a_list_is_taken_in_line_by_line(world: World) -> None:
@@ -385,44 +426,74 @@ def test_a_list_is_taken_in_line_by_line(world: World) -> None:
     text = (
         "# a comment\r\n\r\nBob@elsewhere.example\r\na@one.example,COMPLAINT\nnobody\n"
         "b@one.example,,2999-01-31T12:00:00Z\nc@one.example,BORED\nA@one.example\n"
-        "d@one.example,MANUAL,2020-01-31T12:00:00Z\ne@one.example,MANUAL,,x\n"
+        "d@one.example,MANUAL,2020-01-31T12:00:00Z\ne@one.example,MANUAL,,x,y\n"
+        "f@one.example,MANUAL,9999-12-31T23:59:59-14:00\n"
+        f"g@one.example,,,{world.account}\nh@one.example,,,{sys_uuid.uuid4()}\n"
+        f"i@one.example,,,x\n{2000 * 'j'}\nk\x0b@one.example"
     )
-    answer = act(world, "import", {"text": text, "reason": "HARD_BOUNCE"})
-    assert (answer.status_code, answer.json["status"]) == (200, "DONE"), answer.text
-    result = answer.json["result"]
-    assert {number: why.partition(" must")[0] for number, why in result["failed"].items()} == {
+    result = imported(world, text=text, reason="HARD_BOUNCE")
+    said = {number: why.partition(" must")[0] for number, why in result["failed"].items()}
+    assert said == {
         "5": "must be an address local@domain of at most 254 characters",
         "7": "reason",
         "9": "expires_at",
-        "10": "must be address,reason,expires_at",
+        "10": "must be address,reason,expires_at,account",
+        "11": "expires_at",
+        "13": "account",
+        "14": "account",
+        "15": "must have at most 1000 characters",
+        "16": "must be an address local@domain of at most 254 characters",
     }
-    assert (result["count"], result["existing"], result["failed_count"]) == (2, 1, 4)
+    assert (result["count"], result["existing"], result["failed_count"]) == (3, 1, 9)
     found = {each["address"]: each for each in world.api.get(world.path)}
-    assert {address: each["reason"] for address, each in found.items()} == {
-        BOB: "MANUAL",
-        "a@one.example": "HARD_BOUNCE",
-        "b@one.example": "HARD_BOUNCE",
+    assert {address: (each["reason"], each["account"]) for address, each in found.items()} == {
+        BOB: ("MANUAL", None),
+        "a@one.example": ("HARD_BOUNCE", None),
+        "b@one.example": ("HARD_BOUNCE", None),
+        "g@one.example": ("HARD_BOUNCE", world.account),
     }
     assert found["b@one.example"]["expires_at"].startswith("2999-01-31T12:00:00")
-    assert len([e for entries in world.told().values() for e in entries]) == 3
-    assert world.api.get(f"{world.stage.path}/operations/{answer.json['uuid']}") == answer.json
+    assert len([e for entries in world.told().values() for e in entries]) == 4
+    assert query("SELECT * FROM mail_suppression_imports") == []
 
 
 def test_a_list_that_is_too_long_is_refused(world: World) -> None:
-    for body in ({}, {"text": ""}, {"text": 7}, {"text": "\n" * 10_001}, {"text": "\x00"}):
+    for body in ({}, {"text": ""}, {"text": 7}, {"text": "\n" * 100_001}, {"text": "\x00"}):
         assert act(world, "import", body).status_code == 400
     assert act(world, "import", {"text": "a@b.example", "reason": 7}).status_code == 400
     assert act(world, "import", {"text": "a@b.example", "account": 7}).status_code == 400
     stranger = str(sys_uuid.uuid4())
     assert act(world, "import", {"text": "a@b.example", "account": stranger}).status_code == 400
-    assert world.listed() == []
+    assert act(world, "import", {"text": "x" * (16 * 1024 * 1024)}).status_code == 413
+    assert (run(), world.listed()) == (0, [])
+
+
+def test_a_text_as_long_as_can_be_is_taken(world: World) -> None:
+    text = "x" * (16 * 1024 * 1024 - 100)
+    result = imported(world, text=text)
+    assert (result["failed"], result["failed_count"]) == (
+        {"1": "must have at most 1000 characters"},
+        1,
+    )
+    result = imported(world, text="\n" * 99_999 + BOB)
+    assert (result["count"], world.listed()) == (1, [BOB])
+
+
+def test_lines_that_are_refused_are_counted_and_the_first_are_told(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importer, "SLICE", 7)
+    over = "".join(f"a{n}@one.example,,2020-01-31T12:00:00Z\n" for n in range(400))
+    result = imported(world, text=200 * "nobody\n" + over)
+    assert result["failed_count"] == 600
+    assert list(map(int, result["failed"])) == list(range(1, 501))
 
 
 def test_what_is_exported_can_be_imported(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    text = "".join(f"a{n}@one.example,COMPLAINT,2999-01-31T12:00:00Z\n" for n in range(25))
-    assert act(world, "import", {"text": text}).json["result"]["count"] == 25
+    text = "".join(f"a{n}@one.example,COMPLAINT,2999-01-31T12:00:00Z\n" for n in range(24))
+    assert imported(world, text=text)["count"] == 24
     world.api.post(world.path, {"address": BOB, "account": world.account})
-    monkeypatch.setattr(suppression_lists, "LINES_MAX", 10)
+    monkeypatch.setattr(suppression_lists, "PAGE_LINES_MAX", 10)
     told, after = "", None
     for _ in range(3):
         answer = act(world, "export", {"after": after} if after else None)
@@ -430,10 +501,192 @@ def test_what_is_exported_can_be_imported(world: World, monkeypatch: pytest.Monk
         lines, _, after = answer.text.partition("# after: ")
         told, after = told + lines, after.strip()
         # What comes meanwhile is told, too, and nothing twice.
-    assert sorted(told.splitlines()) == sorted(text.splitlines())
+    lines = [*text.splitlines(), f"{BOB},MANUAL,,{world.account}"]
+    assert sorted(told.splitlines()) == sorted(lines)
     assert after == ""
-    monkeypatch.setattr(suppression_lists, "LINES_MAX", 100)
-    assert act(world, "import", {"text": told}).json["result"]["existing"] == 25
+    world.told()
+    before = gservice.row_versions()
+    result = imported(world, text=told)
+    assert (result["count"], result["existing"], result["failed_count"]) == (0, 25, 0)
+    after_it = gservice.row_versions()
+    assert {name for name, rows in before.items() if after_it[name] != rows} == {
+        # The operation, and that the instance and the account were held.
+        *("mail_operations", "mail_instances", "mail_accounts"),
+    }
+
+
+def test_an_import_goes_on_where_it_was_killed(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "".join(f"a{n}@one.example\n" for n in range(25)) + "nobody\n"
+    path = ask(world, text=text, account=world.account)
+    monkeypatch.setattr(importer, "SLICE", 10)
+    put = suppression_imports.put
+    done: list[int | None] = []
+
+    def killed(*arguments: tp.Any) -> int | None:
+        if len(done) == 2:
+            raise KeyboardInterrupt
+        done.append(put(*arguments))
+        return done[-1]
+
+    monkeypatch.setattr(suppression_imports, "put", killed)
+    with pytest.raises(KeyboardInterrupt):
+        run()
+    assert (done, len(world.listed())) == ([10, 20], 20)
+    assert world.api.get(path)["status"] == "PENDING"
+    stopped = threading.Event()
+    stopped.set()
+    monkeypatch.setattr(suppression_imports, "put", put)
+    importer.Importer().run_once(stopped)
+    assert world.api.get(path)["status"] == "PENDING"
+    assert run() == 1
+    result = world.api.get(path)["result"]
+    assert (result["count"], result["existing"], result["failed_count"]) == (25, 0, 1)
+    assert len(world.listed()) == 25
+    # Who has lost its place does nothing.
+    with utils.transaction() as session:
+        assert session.execute("SELECT FROM mail_suppression_imports").fetchall() == []
+
+
+def test_a_slice_is_put_once_whoever_puts_it(world: World) -> None:
+    ask(world, text=BOB)
+    waiting = suppression_imports.find_next(None)
+    assert waiting is not None
+    lines = [(1, suppression_lists.Line(BOB))]
+    assert suppression_imports.put(waiting, 0, lines) == 1
+    assert suppression_imports.put(waiting, 0, lines) is None
+    suppression_imports.finish(waiting, {}, 0)
+    suppression_imports.finish(waiting, {}, 0)
+    suppression_imports.fail(waiting, "late")
+    shown = world.api.get(f"{world.stage.path}/operations/{waiting.operation}")
+    assert (shown["status"], shown["result"]["count"]) == ("DONE", 1)
+    assert suppression_imports.put(waiting, 1, lines) is None
+
+
+def test_so_many_imports_wait_and_no_node_is_told_of_them(world: World) -> None:
+    paths = [ask(world, text=f"a{n}@one.example") for n in range(5)]
+    answer = act(world, "import", {"text": BOB})
+    assert (answer.status_code, answer.json["message"]) == (
+        409,
+        "instance: already has 5 imports that wait: ask again later",
+    )
+    instance = sys_uuid.UUID(world.stage.uuid)
+    assert operations.open_instances() == []
+    query("UPDATE mail_operations SET expires_at = now() - interval '1 day'")
+    operations.tend(instance)
+    operations.ask(instance, operations.Wish(node_commands.Action.RETRY))
+    told = [command.action for command in queue_rows.Queue(world.node).commands()]
+    assert told == [node_commands.Action.RETRY]
+    assert {world.api.get(path)["status"] for path in paths} == {"PENDING"}
+    assert run() == 5
+    assert {world.api.get(path)["status"] for path in paths} == {"DONE"}
+    ask(world, text=BOB)
+
+
+def test_texts_have_a_bound_in_all(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    ask(world, text=BOB)
+    monkeypatch.setattr(suppression_imports, "KEPT_SIZE_MAX", 2 * len(BOB) - 1)
+    assert act(world, "import", {"text": BOB}).status_code == 503
+    run()
+    ask(world, text=BOB)
+
+
+def test_instances_take_turns(world: World) -> None:
+    first, second = ask(world, text="a@one.example"), ask(world, text="b@one.example")
+    sibling = stages.Stage(world.api, world.stage.core, world.stage.services)
+    theirs = ask(world, path=sibling.path, text="c@one.example")
+    taking, stop = importer.Importer(), threading.Event()
+    ended: list[set[str]] = []
+    for _ in range(3):
+        taking.run_once(stop)
+        done = {p for p in (first, second, theirs) if world.api.get(p)["status"] == "DONE"}
+        ended.append(done - {p for before in ended for p in before})
+    assert ended == [{first}, {theirs}, {second}]
+    (shown,) = world.api.get(f"{sibling.path}/suppressions/")
+    assert shown["address"] == "c@one.example"
+
+
+def test_an_import_that_fails_stops_no_other(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    bad, good = ask(world, text="evil@one.example"), ask(world, text=BOB)
+    parse = suppression_lists.parse
+
+    def broken(line: str) -> tp.Any:
+        if "evil" in line:
+            raise OverflowError(line)
+        return parse(line)
+
+    monkeypatch.setattr(suppression_lists, "parse", broken)
+    assert run() == 2
+    failed = world.api.get(bad)
+    assert (failed["status"], failed["error"]) == ("ERROR", importer.FAILED)
+    assert failed["result"] == {"count": 0, "existing": 0, "failed": {}, "failed_count": 0}
+    assert (world.api.get(good)["status"], world.listed()) == ("DONE", [BOB])
+    assert "OverflowError" in caplog.text
+    assert "evil" not in caplog.text
+
+
+def test_a_database_that_is_away_is_told_once_and_waited_for(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = ask(world, text=BOB)
+    read = suppression_imports.read
+
+    def away(waiting: tp.Any) -> str | None:
+        raise psycopg.OperationalError
+
+    monkeypatch.setattr(suppression_imports, "read", away)
+    taking, stop = importer.Importer(), threading.Event()
+    taking._run(stop)
+    taking._run(stop)
+    assert caplog.text.count("cannot be used: OperationalError") == 1
+    assert world.api.get(path)["status"] == "PENDING"
+    monkeypatch.setattr(suppression_imports, "read", read)
+    taking._run(stop)
+    assert world.api.get(path)["status"] == "DONE"
+
+
+@pytest.mark.parametrize("gone", ["account", "instance"])
+def test_what_is_deleted_ends_its_imports(
+    world: World, monkeypatch: pytest.MonkeyPatch, gone: str
+) -> None:
+    text = "".join(f"a{n}@one.example\n" for n in range(25))
+    path = ask(world, text=text, account=world.account)
+    ask(world, text=text)
+    monkeypatch.setattr(importer, "SLICE", 10)
+    put = suppression_imports.put
+
+    def deleted(waiting: tp.Any, position: int, lines: tp.Any) -> int | None:
+        if position == 10 and query("SELECT uuid FROM mail_accounts"):
+            account = f"/accounts/{world.account}" if gone == "account" else ""
+            world.api.delete(f"{world.stage.path}{account}")
+        return put(waiting, position, lines)
+
+    monkeypatch.setattr(suppression_imports, "put", deleted)
+    run()
+    sealed.take_in()
+    assert query("SELECT * FROM mail_suppression_imports") == []
+    if gone == "instance":
+        assert query("SELECT * FROM mail_suppressions") == []
+        return
+    failed = world.api.get(path)
+    assert (failed["status"], failed["error"]) == (
+        "ERROR",
+        "account: must be the uuid of an account of the instance",
+    )
+    assert failed["result"]["count"] == 10
+    assert len(world.listed()) == len(world.listed("?scope=instance")) == 25
+
+
+def test_gservice_keeps_a_thread_of_imports(world: World) -> None:
+    keepers = [
+        keeper._name
+        for keeper in world.stage.services.threads
+        if isinstance(keeper, threads_.ThreadKeeper)
+    ]
+    assert "mailaas-imports" in keepers
 
 
 def test_there_is_room_for_so_many(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
