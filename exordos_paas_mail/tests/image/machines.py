@@ -24,6 +24,7 @@ from imaging import commands
 # Of the machine's own time; see _Clock.
 _BOOT_SECONDS = 420.0
 _STOP_SECONDS = 90
+_COMMAND_SECONDS = 180.0
 # ssh(1): its own status where it does not get there.
 _NO_CONNECTION = 255
 # What the manager says of itself (systemctl(1), is-system-running) before the boot is over.
@@ -78,6 +79,13 @@ class _Clock:
             with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it ended meanwhile
                 longest = max(longest, int((thread / "schedstat").read_text().split()[1]))
         return longest / 1e9
+
+
+def _communicate(called: subprocess.Popen[str], given: str | None) -> tuple[str, str] | None:
+    """Return what a program has said when it has ended, None if it has not within a second."""
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        return called.communicate(given, timeout=1)
+    return None
 
 
 def _free_port() -> int:
@@ -185,9 +193,10 @@ class Machine:
     def run(self, *command: str, stdin: str = "", check: bool = True) -> str:
         """Run *command* in the machine as root, return its output.
 
-        Raises NoWayInError, and CommandError when the command fails, unless *check* is off.
+        Raises NoWayInError, CommandError when the command fails, unless *check* is off,
+        and subprocess.TimeoutExpired when the machine has had its time for it.
         """
-        done = commands.run(
+        done = self._call(
             *("ssh", "-p", str(self.ports[22]), "-i", str(self._key), "-o", "LogLevel=ERROR"),
             *("-o", "BatchMode=yes", "-o", "ConnectTimeout=20"),
             *("-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null"),
@@ -196,14 +205,31 @@ class Machine:
             *("-o", f"ControlPath={self._home / 'ssh-%p'}"),
             *(f"root@{self.host}", "--", shlex.join(command)),
             stdin=stdin,
-            check=False,
-            timeout=180,
         )
         if done.returncode == _NO_CONNECTION:
             raise NoWayInError(done.stderr.strip())
         if check:
             commands.require_success(done)
         return done.stdout
+
+    def _call(self, *command: str, stdin: str) -> subprocess.CompletedProcess[str]:
+        """Run *command* here for as long as the machine may take, by its own clock."""
+        assert self._process is not None
+        clock = _Clock(self._process.pid)
+        given: str | None = stdin
+        with subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as called:
+            while (said := _communicate(called, given)) is None:
+                given = None  # it is on its way
+                if clock.seconds() > _COMMAND_SECONDS:
+                    called.kill()
+                    raise subprocess.TimeoutExpired(command, _COMMAND_SECONDS)
+            return subprocess.CompletedProcess(command, called.returncode, *said)
 
     def _state(self) -> str:
         """Return one of _OVER, or what keeps the boot from being over."""

@@ -8,6 +8,7 @@ Programs stand for QEMU and SSH: a disk that boots badly takes minutes to boot.
 from __future__ import annotations
 
 import contextlib
+import pathlib
 import subprocess
 import time
 import typing as tp
@@ -17,9 +18,6 @@ import pytest
 from clients import waiting
 from exordos_paas_mail.tests.image import machines
 from imaging import commands
-
-if tp.TYPE_CHECKING:
-    import pathlib
 
 _BOOTS: tp.Final = """
 for word; do
@@ -125,6 +123,24 @@ def test_a_connection_that_is_cut_is_told_from_a_command_that_fails(
     with pytest.raises(commands.CommandError, match="exit 2: No such file"):
         machine.run("cat", "/nowhere")
     assert machine.run("cat", "/nowhere", check=False) == ""
+
+
+def test_a_command_has_as_long_as_the_machine_itself_takes(
+    machine: machines.Machine, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stand_in(tmp_path, _BOOTS, "echo running")
+    machine.boot()
+    monkeypatch.setattr(machines, "_COMMAND_SECONDS", 0.5)
+
+    stand_in(tmp_path, _BOOTS, f"echo $$ >{tmp_path}/pid; exec sleep 600")
+    with pytest.raises(subprocess.TimeoutExpired):
+        machine.run("true")
+    assert not pathlib.Path("/proc", (tmp_path / "pid").read_text().strip()).exists()
+
+    # It had no processor for all that time.
+    monkeypatch.setattr(machines._Clock, "seconds", lambda _: 0.0)
+    stand_in(tmp_path, _BOOTS, "cat; sleep 2; echo done")
+    assert machine.run("cat", stdin="given, ") == "given, done\n"
 
 
 def test_what_a_machine_waits_for_a_processor_is_not_its_time() -> None:
