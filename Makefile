@@ -293,7 +293,8 @@ test-image: venv ## The node image's scripts and units, booted under systemd-nsp
 	@tools/system-packages.sh $(PACKAGES_STAND)
 	@$(BIN)/pytest exordos_paas_mail/tests/image --ignore exordos_paas_mail/tests/image/test_machine.py
 
-# The gate makes the image beside the stand, and boots it alone.
+# The gate makes the image and boots it beside the stand: an emulated machine is given time by what
+# it gets of a processor.
 .PHONY: test-machine
 test-machine: venv ## The disk in output/, booted as a virtual machine; KVM is not needed (root)
 	@tools/system-packages.sh $(PACKAGES_VM)

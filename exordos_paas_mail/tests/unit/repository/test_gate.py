@@ -49,6 +49,7 @@ OTHERS = [
     "test-relay",
     "test-image",
     "image",
+    "test-machine",
 ]
 ALONE = [
     "benchmark-agent",
@@ -57,7 +58,6 @@ ALONE = [
     "benchmark-events",
     "benchmark-webhooks",
     "benchmark-relay",
-    "test-machine",
 ]
 
 
