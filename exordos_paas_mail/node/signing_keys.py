@@ -10,7 +10,6 @@ longer listed keeps its directory, so that coming back finds its keys.
 
 from __future__ import annotations
 
-import time
 import typing as tp
 
 from exordos_paas_mail import constants
@@ -23,8 +22,6 @@ if tp.TYPE_CHECKING:
 _SUFFIX: tp.Final = ".private"
 _MODE: tp.Final = 0o640
 _DIRECTORY_MODE: tp.Final = 0o750
-# See ``watched``: what has just changed may change again and look the same.
-_SETTLING_TIME = 1.0
 
 
 class Told(tp.NamedTuple):
@@ -150,7 +147,7 @@ class SigningKeys:
         elif not public_key:
             fault = "is damaged"
         seen = _Seen(signature, key.algorithm, public_key, fault)
-        if time.time() - signature.ctime_ns / 1e9 > _SETTLING_TIME:
+        if watched.is_settled(signature.ctime_ns):
             self._seen[path] = seen
         return seen
 

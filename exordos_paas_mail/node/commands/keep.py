@@ -114,7 +114,9 @@ class Keeper:
         if file is None:
             is_lost = self._node.exists(_REPORT_FILE)
         else:
-            is_lost = time.time() - file.mtime > _REPORT_AGE and not self._report.read()[1]
+            # Either way, as above.
+            age = abs(time.time() - file.mtime)
+            is_lost = age > _REPORT_AGE and not self._report.read()[1]
         if not is_lost:
             return []
         self._node.ensure_absent(_REPORT_FILE)

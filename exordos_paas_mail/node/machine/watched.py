@@ -26,6 +26,14 @@ _stamp = operator.attrgetter(
 )
 
 
+def is_settled(changed_ns: int) -> bool:
+    """Return whether a file that was changed then has other stamps after its next change.
+
+    A time that is still to come is one of before the clock was set back.
+    """
+    return abs(time.time() - changed_ns / 1e9) > _SETTLING_TIME
+
+
 class Watched(tp.Generic[T]):
     """A file parsed once for each of its versions.
 
@@ -47,7 +55,7 @@ class Watched(tp.Generic[T]):
             return self._seen
         content = None if signature is None else self._node.read(self._name)
         seen = (None if content is None else signature, self._parse(content))
-        settled = signature is None or time.time() - signature.ctime_ns / 1e9 > _SETTLING_TIME
+        settled = signature is None or is_settled(signature.ctime_ns)
         self._seen = seen if settled else None
         return seen
 
@@ -82,5 +90,5 @@ class Sweep(tp.Generic[T]):
             return self._seen[1]
         found = find_out()
         newest = max((stamp[0] for stamp in stamps), default=0)
-        self._seen = (stamps, found) if time.time() - newest / 1e9 > _SETTLING_TIME else None
+        self._seen = (stamps, found) if is_settled(newest) else None
         return found

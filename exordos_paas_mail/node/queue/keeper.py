@@ -43,6 +43,8 @@ WARNED_AT: tp.Final = (4 * 3600, 24 * 3600)
 """Ages in seconds at which exim tells a sender of a delay, when it has the message in hand."""
 SERVERS_MAX: tp.Final = 10_000
 """Domains whose server is remembered; then it is learnt anew."""
+RETRY_MAX: tp.Final = 6 * 3600
+"""Seconds; no pause of the retry rules is as long (templates/exim4/retry.j2)."""
 _PAUSE_MIN = 1.0
 _RETRY_HINTS = f"{constants.EXIM_SPOOL_DIR}/db/retry"
 
@@ -208,7 +210,7 @@ class Keeper:
         if self._tried:
             self._next_hints = min(self._next_hints, self._hints_may)
         self._tried = set()
-        changed |= self._put_off(self._read_hints()) | self._of_servers(self._learn(deferred))
+        changed |= self._put_off(self._read_hints(now)) | self._of_servers(self._learn(deferred))
         if deferred:
             # exim writes when it tries again after the line of its log: by the next look.
             self._next_hints = min(self._next_hints, self._hints_may)
@@ -278,8 +280,11 @@ class Keeper:
             if listing_.is_put_off_by(keys, message, self._attempts.of(queue_id), self._servers)
         }
 
-    def _read_hints(self) -> set[str]:
-        """Read when exim tries again; returns the keys of what is another time now."""
+    def _read_hints(self, clock: float) -> set[str]:
+        """Read when exim tries again; returns the keys of what is another time now.
+
+        *clock* is the time, in seconds since 1970.
+        """
         if time.monotonic() < self._next_hints:
             return set()
         self._next_hints = time.monotonic() + HINTS_PERIOD
@@ -292,6 +297,10 @@ class Keeper:
         except machine.MachineError:
             # exim makes the database anew just now; the queue is told with the times it had.
             return set()
+        if max(hints.values(), default=0) > clock + RETRY_MAX:
+            # The clock was set back, and exim would wait until it is there again.
+            self._node.ensure_absent(_RETRY_HINTS)
+            hints = {}
         now = time.monotonic()
         self._hints_may = now + (now - begun) / SHARE_MAX
         self._hints_seen = signature

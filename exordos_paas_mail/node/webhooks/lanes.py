@@ -115,9 +115,9 @@ class Lane:
         if not self.runs or len(self._sent) >= CONCURRENCY:
             return None
         row = None
-        if self._retries and self._retries[0][0] <= now:
+        if self._retries and self._again_at(now) <= now:
             row = self._rows[heapq.heappop(self._retries)[1]]
-        elif self._fresh and now >= self._fresh_from():
+        elif self._fresh and now >= self._fresh_from(now):
             row = self._rows[heapq.heappop(self._fresh)]
         if row is not None:
             self._sent.add(row.serial)
@@ -128,9 +128,9 @@ class Lane:
         """Return when there is a row to be sent, None where that follows from what is sent now."""
         if not self.runs or len(self._sent) >= CONCURRENCY:
             return None
-        times = [self._retries[0][0]] if self._retries else []
+        times = [self._again_at(now)] if self._retries else []
         if self._fresh:
-            times.append(max(now, self._fresh_from()))
+            times.append(max(now, self._fresh_from(now)))
         return min(times, default=None)
 
     def arrived(self, row: outbox.Row, now: int) -> bool:
@@ -187,8 +187,16 @@ class Lane:
             self.standing.failing_since = 0
         return changed
 
-    def _fresh_from(self) -> int:
-        return self._tried_at + PROBE_PERIOD if self._failures >= _FAILURES_MAX else 0
+    def _again_at(self, now: int) -> int:
+        """Return when the first of those that were tried is tried again."""
+        next_at, serial = self._retries[0]
+        longest = RETRIES[self._rows[serial].attempts - 1]
+        return _believed(next_at, now, longest)
+
+    def _fresh_from(self, now: int) -> int:
+        if self._failures < _FAILURES_MAX:
+            return 0
+        return _believed(self._tried_at + PROBE_PERIOD, now, PROBE_PERIOD)
 
     def _schedule(self, row: outbox.Row) -> None:
         if row.attempts:
@@ -210,6 +218,11 @@ class Lane:
             self._schedule(queue[0])
         else:
             del self._queues[_key(row)]
+
+
+def _believed(at: int, now: int, longest: int) -> int:
+    """Return *at*, or *now* if it is further ahead than any pause: the clock was set back."""
+    return at if at - now <= longest else now
 
 
 def _key(row: outbox.Row) -> str:

@@ -260,6 +260,22 @@ def test_a_retry_database_that_cannot_be_read_holds_up_nothing(node: Node) -> No
     assert node.items()[A].retry_at == 1_795_734_000_000
 
 
+@pytest.mark.parametrize("day", [26, 28], ids=["as-it-is", "set-back"])
+def test_times_from_before_the_clock_was_set_back_hold_up_nothing(node: Node, day: int) -> None:
+    hints = node.stage.path / "db" / "retry"
+    hints.parent.mkdir()
+    hints.touch()
+    node.exim.hints["R:one.example"] = f"{day}-Nov-2026 23:00:00"
+    node.stage.write(A, BOB)
+
+    node.turn()
+    node.turn(keeper_.HINTS_PERIOD)
+
+    is_set_back = day == 28
+    assert hints.exists() is not is_set_back
+    assert node.exim.begun == ([[A]] if is_set_back else [])
+
+
 def test_a_command_is_done_and_its_result_told_as_long_as_it_is_asked_for(node: Node) -> None:
     node.stage.write(A, BOB)
     node.turn()

@@ -68,6 +68,19 @@ def test_a_silent_agent_is_told_and_the_instance_stays_usable(stage: stages.Stag
     assert stage.shown("status", "error") == ("ACTIVE", "")
 
 
+def test_a_clock_that_is_set_back_neither_hides_nor_makes_a_silent_agent(
+    stage: stages.Stage,
+) -> None:
+    node = stage.serving()
+    # Two days ahead is what was written before.
+    node.beat(seconds_ago=-2 * 86400)
+    stage.services.tick()
+    assert stage.shown("status", "error") == ("ACTIVE", status.SILENT)
+    node.beat()
+    stage.services.tick()
+    assert stage.shown("status", "error") == ("ACTIVE", "")
+
+
 def test_a_pass_over_a_silent_agent_writes_nothing_new(stage: stages.Stage) -> None:
     node = stage.serving()
     node.beat(seconds_ago=status.PATIENCE + 5)

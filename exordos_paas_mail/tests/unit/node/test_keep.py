@@ -187,15 +187,18 @@ def test_a_failure_is_said_and_the_rest_is_still_repaired(
     assert keeper.turn()[0] == "accounts repaired"
 
 
+@pytest.mark.parametrize("days", [-2, 2])
 @pytest.mark.parametrize("content", ["", "{", "[]"])
 def test_a_report_that_cannot_be_read_is_removed_once_nobody_writes_it(
-    settled: agent_stage.Stage, keeper: keep.Keeper, content: str
+    settled: agent_stage.Stage, keeper: keep.Keeper, content: str, days: int
 ) -> None:
     path = settled.fake.path(REPORT)
     path.write_text(content)
 
     assert (keeper.turn(), path.exists()) == ([], True)
-    os.utime(path, (1, 1))
+    # Also where the clock was set back.
+    written = time.time() + days * 86400
+    os.utime(path, (written, written))
     assert keeper.turn() == ["the agent's last report could not be read: removed"]
     assert not path.exists()
     settled.turn()

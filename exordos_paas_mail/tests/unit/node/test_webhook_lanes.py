@@ -56,6 +56,29 @@ def test_an_event_is_tried_ten_times_over_three_days() -> None:
     assert (lane.waiting, lane.standing.given_up, lane.runs) == (0, 1, True)
 
 
+def test_a_clock_that_is_set_back_puts_nothing_off() -> None:
+    lane, (row, _) = made("a", "b")
+    assert lane.next(NOW + 48 * HOUR) is row
+    lane.failed(row, NOW + 48 * HOUR, "answered 500")
+    # By 48 hours: no first pause is as long.
+    assert lane.due(NOW) == NOW
+    assert begun(lane, NOW) == [1, 2]
+    lane.failed(row, NOW, "answered 500")
+    assert (lane.next(NOW), lane.due(NOW)) == (None, NOW + 60_000)
+
+
+def test_a_clock_that_is_set_back_puts_off_no_first_attempt() -> None:
+    lane, (*rows, last) = made(*map(str, range(lanes.CONCURRENCY + 1)))
+    late = NOW + 48 * HOUR
+    lane.standing.last_success_at = late
+    for row in rows:
+        row.attempts, row.first_at = len(lanes.RETRIES), NOW
+        assert lane.next(late) is row
+        assert lane.failed(row, late, "answered 500")
+    assert (lane.next(late), lane.due(late)) == (None, late + lanes.PROBE_PERIOD)
+    assert (lane.due(NOW), lane.next(NOW)) == (NOW, last)
+
+
 def test_events_of_a_message_go_one_after_the_other() -> None:
     lane, rows = made("a", "a", "b", "a", "", "")
     assert begun(lane, NOW) == [1, 3, 5, 6]
