@@ -135,7 +135,8 @@ class Publisher:
         return outcomes, bool(plan.remove or plan.change or plan.add)
 
     def _withdraw(self, publication: publications.Publication) -> None:
-        if publication.next_at > utils.now() and publication.error:
+        ahead = publication.next_at - utils.now()
+        if datetime.timedelta() < ahead <= publications.FURTHEST and publication.error:
             return
         try:
             self._remove_rows(publication)

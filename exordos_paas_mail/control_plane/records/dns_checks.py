@@ -119,6 +119,14 @@ class Domain:
         )
 
 
+def _waiting(now: datetime.datetime) -> tuple[str, str]:
+    """Return between which times what is not due is due."""
+    return (
+        utils.timestamp(now + datetime.timedelta(microseconds=1)),
+        utils.timestamp(now + publications.FURTHEST),
+    )
+
+
 def unpublished(session: tp.Any, now: datetime.datetime) -> list[Domain]:
     """Return the domains whose rows in Core's DNS are to be looked at.
 
@@ -129,8 +137,9 @@ def unpublished(session: tp.Any, now: datetime.datetime) -> list[Domain]:
         # and read all keys for each of them.
         f"SELECT f.uuid FROM ({_DIGESTS}) f"  # noqa: S608 - no value is in it
         " LEFT JOIN mail_publications p ON p.domain = f.uuid WHERE CASE WHEN f.dns->>'kind' = %s"
-        " THEN p.next_at IS NULL OR p.next_at <= %s OR p.error = '' AND p.digest <> f.facts END",
-        (fields.PUBLISH_IN_CORE, utils.timestamp(now)),
+        " THEN p.next_at IS NULL OR NOT p.next_at BETWEEN %s AND %s"
+        " OR p.error = '' AND p.digest <> f.facts END",
+        (fields.PUBLISH_IN_CORE, *_waiting(now)),
     ).fetchall()
     return [_domain(row) for row in _details(session, rows)]
 
@@ -147,10 +156,10 @@ def due(
         "SELECT f.uuid, c.facts AS known_facts, c.changed_at, c.next_at, row_number()"
         " OVER (PARTITION BY f.project_id ORDER BY c.next_at NULLS FIRST) AS turn"
         f" FROM ({_DIGESTS}) f LEFT JOIN mail_dns_checks c ON c.domain = f.uuid"
-        " WHERE (c.next_at IS NULL OR c.next_at <= %s OR c.facts <> f.facts)"
+        " WHERE (c.next_at IS NULL OR NOT c.next_at BETWEEN %s AND %s OR c.facts <> f.facts)"
         " AND NOT f.uuid = ANY(%s::uuid[])) t"
         " WHERE turn <= %s ORDER BY next_at NULLS FIRST",
-        (utils.timestamp(now), [str(uuid) for uuid in besides], limit),
+        (*_waiting(now), [str(uuid) for uuid in besides], limit),
     ).fetchall()
     known = {row["uuid"]: row for row in rows}
     return [_domain({**row, **known[row["uuid"]]}) for row in _details(session, rows)]
@@ -212,8 +221,11 @@ def plan(
         "INSERT INTO mail_dns_checks AS c (domain, facts, changed_at, next_at)"
         " VALUES (%(domain)s, %(facts)s, %(changed_at)s, %(next_at)s)"
         " ON CONFLICT (domain) DO UPDATE SET facts = EXCLUDED.facts,"
-        " changed_at = greatest(c.changed_at, EXCLUDED.changed_at), next_at = EXCLUDED.next_at",
+        " changed_at = least(greatest(c.changed_at, EXCLUDED.changed_at), %(now)s),"
+        " next_at = EXCLUDED.next_at",
         {
+            # Of before the clock was set back nothing has just changed, for as long as that was.
+            "now": utils.timestamp(utils.now()),
             "domain": str(domain.uuid),
             "facts": domain.facts,
             "changed_at": utils.timestamp(changed_at),
@@ -249,7 +261,7 @@ def ask(domain: sys_uuid.UUID, instance: sys_uuid.UUID, session: tp.Any = None) 
         if not rows:
             raise errors.RecordNotFound(domain)
         asked_at = utils.moment(rows[0]["asked_at"])
-        if asked_at is not None and now < asked_at + ASK_PERIOD:
+        if asked_at is not None and abs(now - asked_at) < ASK_PERIOD:
             raise errors.TooManyRequests("check", asked_at + ASK_PERIOD)
         active.execute(
             "INSERT INTO mail_dns_checks AS c (domain, changed_at, next_at, asked_at)"

@@ -9,6 +9,7 @@ are still in a zone of Core's. It is written before the first of them.
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import json
 import typing as tp
 
@@ -16,7 +17,6 @@ from exordos_paas_mail import utils
 from exordos_paas_mail.control_plane.records import fields
 
 if tp.TYPE_CHECKING:
-    import datetime
     import uuid as sys_uuid
 
 
@@ -39,6 +39,8 @@ class Publication:
     next_at: datetime.datetime
 
 
+# A time that is further ahead was written before the clock was set back; no pause is as long.
+FURTHEST: tp.Final = datetime.timedelta(hours=36)
 _COLUMNS: tp.Final = "domain, instance, project_id, zone, digest, error, outcomes, next_at"
 
 

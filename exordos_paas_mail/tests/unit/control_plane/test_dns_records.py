@@ -117,6 +117,24 @@ def test_a_domain_whose_records_are_published_is_ok(checked: Checked) -> None:
     assert checked.dns_status() == ("OK", "OK")
 
 
+def test_a_clock_that_is_set_back_puts_no_check_off(checked: Checked) -> None:
+    checked.publish()
+    checked.check()
+    assert not checked.round()
+    # All of before is two days ahead.
+    execute(
+        "UPDATE mail_dns_checks SET next_at = next_at + interval '2 days',"
+        " changed_at = changed_at + interval '2 days', asked_at = now() + interval '2 days'"
+    )
+    assert checked.round()
+    assert execute("SELECT changed_at <= now() FROM mail_dns_checks") == [(True,)]
+    assert 0 < checked.next_check() <= 8 * 3600
+    assert not checked.round()
+    answer = checked.api.call("POST", f"{checked.domain}/actions/check/invoke")
+    assert answer.status_code == 200, answer.text
+    assert checked.round()
+
+
 def test_a_record_is_shown_whole(checked: Checked) -> None:
     checked.round()
     checked.publish()
