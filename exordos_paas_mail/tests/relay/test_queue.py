@@ -286,6 +286,38 @@ def test_what_is_due_is_tried_and_nothing_else(
     assert len(relay.log_lines(f"{name} == ")) == 2
 
 
+def put_off(node: machine.Machine, *, days: int) -> None:
+    """Have exim believe that all it put off waits for some days, as after a clock is set back."""
+    at = time.strftime("%y%m%d%H%M", time.localtime(time.time() + days * 86400))
+    keys = retry_hints.parse(node.retry_hints())
+    # The fifth field of a record (exim specification, 54.11).
+    asked = "".join(f"{key}\n4 {at}\n" for key in keys)
+    subprocess.run(
+        ["exim_fixdb", relay_.SPOOL, "retry"], input=asked, text=True, check=True, timeout=60
+    )
+    assert {at - time.time() > (days - 1) * 86400 for at in _times(node)} == {True}
+
+
+def _times(node: machine.Machine) -> list[int]:
+    return list(retry_hints.parse(node.retry_hints()).values())
+
+
+def test_mail_does_not_wait_for_a_clock_that_was_set_back(
+    relay: relay_.Relay, queue: Queue, keeper: keeper_.Keeper
+) -> None:
+    name = submit(relay, LATER)
+    queue.wait_for(lambda items: bool(items[name].attempts))
+    relay.wait_until_idle()
+    put_off(queue.node, days=2)
+    subprocess.run(["exim4", "-q"], check=True)
+    assert len(relay.log_lines(f"{name} == .*: 451 4.2.0 Try again later")) == 1
+
+    keep(keeper, queue, 13)
+
+    assert len(relay.log_lines(f"{name} == .*: 451 4.2.0 Try again later")) == 2
+    assert max(_times(queue.node)) < time.time() + keeper_.RETRY_MAX
+
+
 def test_of_the_mail_of_a_server_that_is_away_a_few_messages_are_begun(
     relay: relay_.Relay, queue: Queue, keeper: keeper_.Keeper
 ) -> None:
