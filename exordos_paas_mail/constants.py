@@ -40,6 +40,7 @@ EVENT_POLICY: tp.Final = "event"
 STAT_POLICY: tp.Final = "stat"
 QUEUE_POLICY: tp.Final = "queue"
 OPERATION_POLICY: tp.Final = "operation"
+TLS_POLICY_POLICY: tp.Final = "tls_policy"
 WEBHOOK_POLICY: tp.Final = "webhook"
 WEBHOOK_DELIVERY_POLICY: tp.Final = "webhook_delivery"
 SUPPRESSION_POLICY: tp.Final = "suppression"
@@ -96,6 +97,10 @@ TLS_CERTIFICATE_FILE: tp.Final = "/etc/exim4/tls/fullchain.pem"
 TLS_SERVED_FILE: tp.Final = "/etc/exim4/tls/relay.pem"
 # What the control plane tells to be served instead, as its document has it.
 TLS_TOLD_FILE: tp.Final = "/var/lib/exordos/mail_events/documents/tls/0"
+# How mail leaves, by its recipients' domains: on the data disk, so that no mail goes in clear
+# until the control plane has told a new root disk.
+TLS_POLICIES_FILE: tp.Final = "/etc/exim4/tls/policies"
+TLS_POLICIES_INDEX_FILE: tp.Final = "/etc/exim4/tls/policies.cdb"
 EXIM_CONFIG_FILE: tp.Final = "/etc/exim4/exim4.conf"
 EXIM_SPOOL_DIR: tp.Final = "/var/spool/exim4"
 # Below these exim refuses mail: check_spool_space, check_spool_inodes.

@@ -23,6 +23,7 @@ from exordos_paas_mail.control_plane.api import (
     queue_domains,
     stats,
     suppressions,
+    tls_policies,
     usage,
     versions,
     webhook_deliveries,
@@ -48,6 +49,7 @@ MailAccountUsageController = usage.MailAccountUsageController
 MailWebhookController = webhooks.MailWebhookController
 MailWebhookDeliveryController = webhook_deliveries.MailWebhookDeliveryController
 MailSuppressionController = suppressions.MailSuppressionController
+MailTlsPolicyController = tls_policies.MailTlsPolicyController
 
 
 class MailController(controllers.RoutesListController):

@@ -62,6 +62,7 @@ class MailInstanceNode(meta.MetaDataPlaneModel):
     limits = properties.property(ra_types.AllowNone(ra_types.String()), default=None)
     holds = properties.property(ra_types.AllowNone(ra_types.String()), default=None)
     return_paths = properties.property(ra_types.AllowNone(ra_types.String()), default=None)
+    tls_policies = properties.property(ra_types.AllowNone(ra_types.String()), default=None)
     status = properties.property(
         ra_types.Enum([status.value for status in _Status]), default=_Status.IN_PROGRESS.value
     )

@@ -17,6 +17,7 @@ from exordos_paas_mail.control_plane.records import (
     queues,
     stats,
     suppressions,
+    tls_policies,
     usage,
     versions,
     webhooks,
@@ -39,3 +40,4 @@ MailUsage = usage.MailUsage
 MailWebhook = webhooks.MailWebhook
 MailWebhookDelivery = webhooks.MailWebhookDelivery
 MailSuppression = suppressions.MailSuppression
+MailTlsPolicy = tls_policies.MailTlsPolicy

@@ -36,6 +36,7 @@ class MailInstanceNode(
     limits = properties.property(types.AllowNone(types.String()), default=None)
     holds = properties.property(types.AllowNone(types.String()), default=None)
     return_paths = properties.property(types.AllowNone(types.String()), default=None)
+    tls_policies = properties.property(types.AllowNone(types.String()), default=None)
 
     status = properties.property(types.String(), default=statuses.NEW)
     error = properties.property(types.String(), default="")

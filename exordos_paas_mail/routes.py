@@ -25,6 +25,7 @@ from exordos_paas_mail.control_plane.api import (
     stats,
     suppression_actions,
     suppressions,
+    tls_policies,
     usage,
     versions,
     webhook_deliveries,
@@ -79,6 +80,7 @@ class MailInstanceRoute(instances.MailInstanceRoute):
     operations = routes.route(operations.MailOperationRoute, resource_route=True)
     webhooks = routes.route(MailWebhookRoute, resource_route=True)
     suppressions = routes.route(suppressions.MailSuppressionRoute, resource_route=True)
+    tls_policies = routes.route(tls_policies.MailTlsPolicyRoute, resource_route=True)
 
     queue_retry = routes.action(queue_actions.RetryAction, invoke=True)
     queue_bounce = routes.action(queue_actions.BounceAction, invoke=True)

@@ -25,6 +25,7 @@ from exordos_paas_mail.codecs import (
     limits,
     return_paths,
     senders,
+    tls_policies,
 )
 
 _NUMBER_MAX = 1_000_000_000
@@ -139,6 +140,14 @@ def render(settings: Settings) -> str:
         return_paths=return_paths,
         paths_file="/etc/exim4/return_paths",
         keys_file="/etc/exim4/dkim/return_paths.keys",
+        tls_modes=tls_policies.Mode,
+        tls_weak=tls_policies.WEAK,
+        tls_transports={mode: name for name, mode in tls_policies.TRANSPORTS.items()},
+        tls_retry_keys=tls_policies.RETRY_KEYS,
+        tls_interfaces=" ; ".join(tls_policies.INTERFACES),
+        tls_exact=tls_policies.EXACT,
+        tls_below=tls_policies.BELOW,
+        tls_all=tls_policies.ALL,
     )
 
 

@@ -24,6 +24,7 @@ from exordos_paas_mail.codecs import (
     log_ids,
     main_log,
     return_paths,
+    tls_policies,
 )
 
 if tp.TYPE_CHECKING:
@@ -315,6 +316,9 @@ def _deferred(at: int, queue_id: str, entry: main_log.Deferral) -> Event:
     reason = answers.classify(entry.words, entry.errno).value
     held = answers.Answer(0, "", HELD_BACK) if entry.errno == main_log.HELD else None
     said = held or _quoted(entry.words)
+    mode = tls_policies.TRANSPORTS.get(entry.transport, tls_policies.Mode.AUTO)
+    if reason == answers.Class.TLS.value and mode not in tls_policies.WEAK:
+        said = said._replace(text=f"TLS policy {mode.value}: {said.text}")
     return _attempt(at, Type.DEFERRED, queue_id, entry, said, reason=reason)
 
 

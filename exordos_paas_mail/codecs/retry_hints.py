@@ -3,7 +3,8 @@
 """When exim tries again, as ``exim_dumpdb -z ... retry`` lists it (exim specification, 54.10).
 
 exim keeps it by what has failed: ``R:`` and a domain or an address that could not be
-routed or was refused, ``T:`` and a host, for a reason of one message with its id.
+routed or was refused, ``T:`` and a host, for a reason of one message with its id. How it names
+the host is a matter of the transport (``tls_policies.RETRY_KEYS``).
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from __future__ import annotations
 import datetime
 import re
 import typing as tp
+
+from exordos_paas_mail.codecs import tls_policies
 
 if tp.TYPE_CHECKING:
     from collections.abc import Container, Iterator, Mapping
@@ -43,6 +46,8 @@ class Attempt(tp.NamedTuple):
     mx: str = ""
     """The server that it was tried at last, empty where there was none."""
     mx_address: str = ""
+    mode: tls_policies.Mode = tls_policies.Mode.AUTO
+    """How it leaves."""
 
 
 def due(hints: Mapping[str, int], attempt: Attempt) -> int:
@@ -62,9 +67,16 @@ def _keys(attempt: Attempt) -> Iterator[str]:
     yield of_address
     yield f"{of_address}:<{attempt.sender}>"
     if attempt.mx:
-        of_host = f"T:{attempt.mx.lower()}:{attempt.mx_address}"
+        of_host = _of_host(attempt)
         yield of_host
         yield f"{of_host}:{attempt.queue_id}"
+
+
+def _of_host(attempt: Attempt) -> str:
+    key = tls_policies.RETRY_KEYS[attempt.mode]
+    address = f":{attempt.mx_address}" if key.has_address else ""
+    interface = tls_policies.INTERFACES[":" in attempt.mx_address]
+    return f"T:{attempt.mx.lower()}{address}" + f"/{interface}" * key.has_interface
 
 
 def _seconds(time: str) -> int:

@@ -17,6 +17,7 @@ from exordos_paas_mail.codecs import bounded
 _VARIABLE = re.compile(rb"--?(?:\([^)]*\))?(?P<name>[a-z_]+)(?: (?P<value>.*))?", re.DOTALL)
 _ACL_VARIABLES: tp.Final = frozenset({b"aclc", b"aclm"})
 _HOLD: tp.Final = (b"aclm", b"_hold")
+_TLS_OPTIONAL: tp.Final = (b"aclm", b"_tls_optional")
 _RECEIVED = re.compile(rb"(?P<seconds>\d{1,12}) \d+")
 _WITH_OPTIONS = re.compile(
     rb"(?P<before>.*) (?P<original_size>\d+),-?\d+ (?P<errors>.*)(?P<errors_size>\d+),-?\d+#3",
@@ -41,6 +42,8 @@ class Envelope(tp.NamedTuple):
     """Octets of the message's header."""
     hold: str = ""
     """Why it was put apart as it came (``acl_m_hold``), in a word."""
+    tls_optional: bool = False
+    """Whether it says ``TLS-Required: No`` (``acl_m_tls_optional``)."""
 
 
 def parse(data: bytes) -> Envelope:
@@ -94,7 +97,7 @@ def _parse(lines: _Lines) -> Envelope:
     received = _RECEIVED.fullmatch(lines.next())
     if not (sender.startswith(b"<") and sender.endswith(b">")) or received is None:
         raise ValueError("the envelope has no sender or no time")
-    account, frozen, hold = "", False, ""
+    account, frozen, hold, tls_optional = "", False, "", False
     line = lines.next()
     while line.startswith(b"-"):
         variable = _VARIABLE.fullmatch(line)
@@ -102,8 +105,11 @@ def _parse(lines: _Lines) -> Envelope:
             value = variable["value"] or b""
             if variable["name"] in _ACL_VARIABLES:
                 text = lines.take(_number(value.rpartition(b" ")[2]))
-                if (variable["name"], value.partition(b" ")[0]) == _HOLD:
+                named = variable["name"], value.partition(b" ")[0]
+                if named == _HOLD:
                     hold = _text(text)
+                elif named == _TLS_OPTIONAL:
+                    tls_optional = bool(text)
             elif variable["name"] == b"auth_id":
                 account = _text(value)
             elif variable["name"] == b"frozen":
@@ -122,6 +128,7 @@ def _parse(lines: _Lines) -> Envelope:
         recipients=tuple(one for one in dict.fromkeys(recipients) if key(one) not in done),
         size=lines.left,
         hold=hold,
+        tls_optional=tls_optional,
     )
 
 

@@ -108,6 +108,16 @@ def _tls(session: tp.Any, instance: sys_uuid.UUID) -> str:
     return "serve another certificate than its own" if row["needed"] else ""
 
 
+def _tls_policies(session: tp.Any, instance: sys_uuid.UUID) -> str:
+    (row,) = session.execute(
+        "SELECT EXISTS (SELECT FROM mail_tls_policies WHERE instance = %s AND mode <> 'auto')"
+        " OR EXISTS (SELECT FROM mail_accounts WHERE instance = %s AND active AND require_tls)"
+        " AS needed",
+        (str(instance), str(instance)),
+    ).fetchall()
+    return "keep its TLS policies" if row["needed"] else ""
+
+
 # By the field of a part, see ``targets``, or of a fact: what an image without it
 # cannot do for an instance, empty if the instance does not need it.
 LOSSES: tp.Final[Mapping[str, Callable[[tp.Any, sys_uuid.UUID], str]]] = types.MappingProxyType(
@@ -121,6 +131,7 @@ LOSSES: tp.Final[Mapping[str, Callable[[tp.Any, sys_uuid.UUID], str]]] = types.M
         "holds": _holds,
         "return_paths": _return_paths,
         "tls": _tls,
+        "tls_policies": _tls_policies,
     }
 )
 

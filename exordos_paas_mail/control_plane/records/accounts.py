@@ -49,6 +49,7 @@ class AccountRecord(base.Record, models.ModelWithProject, base.Stored):
         "senders",
         "limits",
         "on_limit",
+        "require_tls",
     )
 
     name = properties.property(fields.Text(0, 255), default="")
@@ -62,6 +63,8 @@ class AccountRecord(base.Record, models.ModelWithProject, base.Stored):
     # How much it may send beside what the instance's say, and what is done beyond a limit.
     limits = properties.property(fields.Limits(), default=lambda: dict(limits_.NONE))
     on_limit = properties.property(types.Enum(list(limits_.ON_LIMIT)), default=limits_.DEFER)
+    # Whether its mail must not leave in clear, whatever the policies of the instance let.
+    require_tls = properties.property(fields.Boolean(), default=False)
     # Why the manifest that declares the account is not applied.
     error = properties.property(types.String(), default="")
 

@@ -35,6 +35,7 @@ from exordos_paas_mail.codecs import (
     senders,
     suppressions,
     tls_pairs,
+    tls_policies,
     usernames,
     webhook_config,
 )
@@ -269,6 +270,13 @@ class HostName(_Normalised):
 
     def __init__(self) -> None:
         super().__init__(domains.normalise, domains.MAX_LENGTH, "smtp.example.com")
+
+
+class PolicyDomain(_Normalised):
+    """What a TLS policy is of: a domain, all names below one, or all that have none."""
+
+    def __init__(self) -> None:
+        super().__init__(tls_policies.normalise, domains.MAX_LENGTH + 2, "*.bank.example")
 
 
 class Username(_Normalised):

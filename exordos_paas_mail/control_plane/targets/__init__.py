@@ -15,6 +15,7 @@ from exordos_paas_mail.control_plane.targets import (
     limits,
     return_paths,
     senders,
+    tls_policies,
 )
 
 if tp.TYPE_CHECKING:
@@ -33,6 +34,7 @@ PARTS: tp.Final[Mapping[str, Callable[[tp.Any, instances.MailInstance], str]]] =
             "limits": limits.text,
             "holds": holds.text,
             "return_paths": return_paths.text,
+            "tls_policies": tls_policies.text,
         }
     )
 )

@@ -22,6 +22,7 @@ from exordos_paas_mail.node.parts import (
     limits,
     return_paths,
     senders,
+    tls_policies,
 )
 
 if tp.TYPE_CHECKING:
@@ -32,12 +33,13 @@ if tp.TYPE_CHECKING:
 Part = base.Part
 Telling = base.Telling
 
-# In this order: no account that can log in before it is known whether it is on hold, what it may
-# send as, and how much. Exim takes a table of domains without a senders file for one that was
-# lost. A password is taken away after the credential in its place has come.
+# In this order: no account that can log in before it is known whether it is on hold, how its mail
+# is to leave, what it may send as, and how much. Exim takes a table of domains without a senders
+# file for one that was lost. A password is taken away after the credential in its place has come.
 PARTS: tp.Final[Mapping[str, Callable[[machine.Machine], Part]]] = types.MappingProxyType(
     {
         "holds": holds.Holds,
+        "tls_policies": tls_policies.TlsPolicies,
         "senders": senders.Senders,
         "limits": limits.Limits,
         "domains": domains.Domains,

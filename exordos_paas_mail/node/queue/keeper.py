@@ -10,9 +10,10 @@ import time
 import typing as tp
 
 from exordos_paas_mail import constants
-from exordos_paas_mail.codecs import queue_reports, retry_hints
+from exordos_paas_mail.codecs import queue_reports, retry_hints, tls_policies
 from exordos_paas_mail.node import machine, status_api
 from exordos_paas_mail.node.documents import holder as holder_
+from exordos_paas_mail.node.machine import watched
 from exordos_paas_mail.node.queue import actions as actions_
 from exordos_paas_mail.node.queue import attempts as attempts_
 from exordos_paas_mail.node.queue import journal as journal_
@@ -82,6 +83,8 @@ class Keeper:
         self._open: set[uuid.UUID] = set()
         self._tried: set[str] = set()
         self._held: Mapping[str, tp.Any] = {}
+        self._policy_file = watched.Watched(node, constants.TLS_POLICIES_FILE, _parse_policies)
+        self._policies = tls_policies.NOTHING
         self._hints: Mapping[str, int] = {}
         self._hints_seen: machine.Signature | None = None
         self._contents: dict[int, bytes] = {}
@@ -206,6 +209,11 @@ class Keeper:
         deferred = self._attempts.read(self._spool.messages)
         changed |= deferred | (self._tried & self._spool.messages.keys())
         held, young = dict(self._suspended.now(now)), self._spool.young
+        _, policies = self._policy_file.read()
+        if policies != self._policies:
+            # What waits is tried at other times now, perhaps at once.
+            self._policies = policies
+            changed |= self._spool.messages.keys()
         differs = bool(changed) or held != self._held or young != self._young
         if self._tried:
             self._next_hints = min(self._next_hints, self._hints_may)
@@ -235,7 +243,9 @@ class Keeper:
             self._scheduler.drop(queue_id)
             return
         attempts = self._attempts.of(queue_id)
-        waits = listing_.waits(message, attempts, self._hints, self._held, self._servers)
+        waits = listing_.waits(
+            message, attempts, self._hints, self._held, self._servers, self._policies
+        )
         self._listing.put(message, waits)
         if message.held:
             # Nobody tries it until it is moved back.
@@ -277,7 +287,9 @@ class Keeper:
         return {
             queue_id
             for queue_id, message in self._spool.messages.items()
-            if listing_.is_put_off_by(keys, message, self._attempts.of(queue_id), self._servers)
+            if listing_.is_put_off_by(
+                keys, message, self._attempts.of(queue_id), self._servers, self._policies
+            )
         }
 
     def _read_hints(self, clock: float) -> set[str]:
@@ -347,3 +359,11 @@ def _bounded(
 
 def _now() -> int:
     return time.time_ns() // 1_000_000
+
+
+def _parse_policies(data: bytes | None) -> tls_policies.File:
+    """Return what the file says; nothing for one that is not whole, by which no mail leaves."""
+    try:
+        return tls_policies.parse((data or b"").decode("utf-8", errors="replace"))
+    except ValueError:
+        return tls_policies.NOTHING

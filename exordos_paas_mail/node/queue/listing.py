@@ -20,6 +20,7 @@ from exordos_paas_mail.codecs import (
     retry_hints,
     rules,
     spool_headers,
+    tls_policies,
 )
 from exordos_paas_mail.codecs import suspensions as suspensions_
 
@@ -117,12 +118,13 @@ class Waits(tp.NamedTuple):
     """The server that it is tried at first, or the domain where none is known."""
 
 
-def waits(
+def waits(  # noqa: PLR0913 - all that is known
     message: spool_.Message,
     attempts: attempts_.Of,
     hints: Mapping[str, int],
     suspensions: Suspensions,
     servers: Servers = _NO_SERVERS,
+    policies: tls_policies.File = tls_policies.NOTHING,
 ) -> Waits:
     """Return what is told of *message*: for whom it waits, why, and until when.
 
@@ -132,7 +134,7 @@ def waits(
     by_domain: dict[str, list[_Recipient]] = collections.defaultdict(list)
     for recipient in message.recipients:
         known = attempts.get(spool_headers.key(recipient))
-        attempt = _attempt(message, recipient, known, servers)
+        attempt = _attempt(message, recipient, known, servers, policies)
         one = _recipient(attempt, known, hints, suspensions)
         by_domain[one.domain].append(one)
     everybody = [one for each in by_domain.values() for one in each]
@@ -194,21 +196,32 @@ def _recipient(
 
 
 def _attempt(
-    message: spool_.Message, recipient: str, known: deferrals.Deferral | None, servers: Servers
+    message: spool_.Message,
+    recipient: str,
+    known: deferrals.Deferral | None,
+    servers: Servers,
+    policies: tls_policies.File,
 ) -> retry_hints.Attempt:
     mx, mx_address = (known.mx, known.mx_address) if known else ("", "")
     if not mx:
         mx, mx_address = servers.get(recipient.rpartition("@")[2].lower(), ("", ""))
-    return retry_hints.Attempt(message.queue_id, message.sender, recipient, mx, mx_address)
+    domain = _spelled(recipient.rpartition("@")[2])
+    mode = policies.mode(domain, message.account, optional=message.tls_optional)
+    return retry_hints.Attempt(message.queue_id, message.sender, recipient, mx, mx_address, mode)
 
 
 def is_put_off_by(
-    keys: Container[str], message: spool_.Message, attempts: attempts_.Of, servers: Servers
+    keys: Container[str],
+    message: spool_.Message,
+    attempts: attempts_.Of,
+    servers: Servers,
+    policies: tls_policies.File,
 ) -> bool:
     """Return whether one of *keys*, of retry hints, is of a recipient of *message*."""
     return any(
         retry_hints.is_of(
-            keys, _attempt(message, one, attempts.get(spool_headers.key(one)), servers)
+            keys,
+            _attempt(message, one, attempts.get(spool_headers.key(one)), servers, policies),
         )
         for one in message.recipients
     )

@@ -51,6 +51,8 @@ class Message(tp.NamedTuple):
     """Why it was put apart as it came, in a word."""
     has_journal: bool = False
     """Whether a delivery has been under way, or is: nothing else takes its journal along."""
+    tls_optional: bool = False
+    """Whether it says that it may leave in clear (``TLS-Required: No``)."""
 
 
 @dataclasses.dataclass
@@ -199,6 +201,7 @@ def _read(directory: str, queue_id: str, *, held: bool) -> Message | None:
         held=held,
         hold=envelope.hold,
         has_journal=has_journal,
+        tls_optional=envelope.tls_optional,
     )
 
 

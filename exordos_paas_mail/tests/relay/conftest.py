@@ -63,6 +63,7 @@ def relay(relay_session: relay_.Relay, internet: internet_.Internet) -> tp.Itera
         *(relay_.SENDERS, relay_.SENDERS_INDEX),
         *(relay_.CREDENTIALS, relay_.CREDENTIALS_INDEX),
         *(relay_.HOLDS, relay_.HOLDS_INDEX),
+        *(relay_.TLS_POLICIES, relay_.TLS_POLICIES_INDEX),
     ):
         path.unlink(missing_ok=True)
     panic = relay_.PANIC_LOG

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import threading
 import time
+import typing as tp
 
 import dns.flags
 import dns.message
@@ -24,7 +25,12 @@ import dns.rdatatype
 import dns.rrset
 from aiosmtpd import smtp
 
+from clients import issuing
+from exordos_paas_mail.codecs import tls_policies
 from exordos_paas_mail.tests.relay import certificates
+
+if tp.TYPE_CHECKING:
+    import datetime
 
 PUBLIC_ADDRESS = "203.0.113.25"
 TLS_ADDRESS = "203.0.113.26"
@@ -32,6 +38,12 @@ BROKEN_TLS_ADDRESS = "203.0.113.27"
 PUBLIC_IPV6_ADDRESS = "2001:db8::25"
 PRIVATE_ADDRESS = "10.80.0.25"
 HANGING_ADDRESS = "203.0.113.28"
+# Servers whose certificates a public authority has issued, by what is wrong with them.
+VALID_ADDRESS = "203.0.113.30"
+WRONG_NAME_ADDRESS = "203.0.113.31"
+EXPIRED_ADDRESS = "203.0.113.32"
+OLD_TLS_ADDRESS = "203.0.113.33"
+REFUSING_TLS_ADDRESS = "203.0.113.34"
 # Nobody's
 GONE_ADDRESS = "203.0.113.99"
 # Somebody's who never answers, as behind a firewall that drops what it gets
@@ -76,6 +88,27 @@ ZONE: dict[tuple[str, str], list[str]] = {
     ("mx.forged.signed.example", "A"): [TLS_ADDRESS],
     ("unsigned.example", "MX"): ["10 mx.unsigned.example."],
     ("mx.unsigned.example", "A"): [TLS_ADDRESS],
+    **{
+        key: record
+        for name, address in {
+            "valid": VALID_ADDRESS,
+            "wrong-name": WRONG_NAME_ADDRESS,
+            "expired": EXPIRED_ADDRESS,
+            "old-tls": OLD_TLS_ADDRESS,
+            "refusing-tls": REFUSING_TLS_ADDRESS,
+            "keyless.signed": VALID_ADDRESS,
+        }.items()
+        for key, record in {
+            (f"{name}.example", "MX"): [f"10 mx.{name}.example."],
+            (f"mx.{name}.example", "A"): [address],
+        }.items()
+    },
+    # Domains of one server each, and of another mode of TLS each.
+    **{
+        (f"{mode}.{server}.example", "MX"): [f"10 mx.{server}.example."]
+        for mode in tls_policies.MODES
+        for server in ("tls", "public", "forged.signed")
+    },
     # No certificate's: what an attacker between relay and MX shows.
     ("_25._tcp.mx.forged.signed.example", "TLSA"): [f"3 1 1 {'00' * 32}"],
     ("_25._tcp.mx.unsigned.example", "TLSA"): [f"3 1 1 {'00' * 32}"],
@@ -134,6 +167,13 @@ class Received:
     tls: bool
     utf8: bool
     data: bytes
+
+
+class _Refusing(smtp.SMTP):
+    """A server that offers STARTTLS and has none now."""
+
+    async def smtp_STARTTLS(self, arg: str) -> None:  # noqa: N802
+        await self.push("454 4.7.0 TLS not available due to local problem")
 
 
 class _Keep:
@@ -196,13 +236,29 @@ class Internet:
         certificate.write_bytes(key + shown)
         tlsa = f"3 1 1 {certificates.public_key_digest(shown)}"
         ZONE["_25._tcp.mx.signed.example", "TLSA"] = [tlsa]
-        server = [sys.executable, "-m", __spec__.name, str(folder), str(certificate)]
+        self.authority = issuing.Authority("Public")
+        issued = {
+            VALID_ADDRESS: self._issue("mx.valid.example", "mx.keyless.signed.example"),
+            WRONG_NAME_ADDRESS: self._issue("another.example"),
+            EXPIRED_ADDRESS: self._issue("mx.expired.example", ends=-issuing.DAY / 2),
+            OLD_TLS_ADDRESS: self._issue("mx.old-tls.example"),
+            REFUSING_TLS_ADDRESS: self._issue("mx.refusing-tls.example"),
+        }
+        for address, pem in issued.items():
+            (folder.with_name(f"{address}.pem")).write_text(pem)
+        # One server speaks what no one should any more.
+        quiet = "-Wignore:ssl.TLSVersion:DeprecationWarning"
+        server = [sys.executable, quiet, "-m", __spec__.name, str(folder), str(certificate)]
         self._mx = subprocess.Popen(
             ["ip", "netns", "exec", "internet", *server],
             stdout=subprocess.PIPE,
         )
         assert self._mx.stdout is not None
         assert self._mx.stdout.readline() == b"listening\n"
+
+    def _issue(self, *names: str, ends: datetime.timedelta = 90 * issuing.DAY) -> str:
+        issued = self.authority.issue(*names, ends=ends)
+        return issued.key + issued.chain
 
     def received(self) -> list[Received]:
         """Return what the MX has got so far, in order."""
@@ -234,9 +290,15 @@ def _serve_mx(folder: pathlib.Path, certificate: pathlib.Path) -> None:
     handler = _Keep(folder)
     loop = asyncio.new_event_loop()
 
-    def serve(address: str, context: ssl.SSLContext | None, *, utf8: bool = False) -> None:
+    def serve(
+        address: str,
+        context: ssl.SSLContext | None,
+        *,
+        utf8: bool = False,
+        kind: type[smtp.SMTP] = smtp.SMTP,
+    ) -> None:
         def session() -> smtp.SMTP:
-            return smtp.SMTP(
+            return kind(
                 handler,
                 hostname="mx.public.example",
                 data_size_limit=None,
@@ -249,19 +311,36 @@ def _serve_mx(folder: pathlib.Path, certificate: pathlib.Path) -> None:
         listening = socket.create_server((address, 25), family=family, backlog=1024)
         loop.run_until_complete(loop.create_server(session, sock=listening))
 
-    good = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    good.load_cert_chain(certificate)
+    good = _context(certificate)
     serve(PUBLIC_ADDRESS, None)
     serve(PRIVATE_ADDRESS, None)
     serve(PUBLIC_IPV6_ADDRESS, None)
     serve(TLS_ADDRESS, good, utf8=True)
     # Without a certificate it offers STARTTLS, and every handshake fails.
     serve(BROKEN_TLS_ADDRESS, ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
+    issued = {
+        address: _context(folder.with_name(f"{address}.pem"))
+        for address in (VALID_ADDRESS, WRONG_NAME_ADDRESS, EXPIRED_ADDRESS)
+    }
+    for address, context in issued.items():
+        serve(address, context)
+    old = _context(folder.with_name(f"{OLD_TLS_ADDRESS}.pem"))
+    old.minimum_version = old.maximum_version = ssl.TLSVersion.TLSv1
+    old.set_ciphers("ALL:@SECLEVEL=0")
+    serve(OLD_TLS_ADDRESS, old)
+    refusing = _context(folder.with_name(f"{REFUSING_TLS_ADDRESS}.pem"))
+    serve(REFUSING_TLS_ADDRESS, refusing, kind=_Refusing)
     # Connected, a client waits for a greeting that never comes.
     hanging = socket.create_server((HANGING_ADDRESS, 25), backlog=1024)
     assert hanging.fileno() >= 0
     print("listening", flush=True)  # noqa: T201 - what Internet waits for
     loop.run_forever()
+
+
+def _context(certificate: pathlib.Path) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    return context
 
 
 if __name__ == "__main__":

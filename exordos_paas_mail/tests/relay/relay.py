@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from passlib import hash as passlib_hash
 
 from exordos_paas_mail.codecs import certificates as pairs
-from exordos_paas_mail.codecs import credentials, exim_conf, holds, senders
+from exordos_paas_mail.codecs import credentials, exim_conf, holds, senders, tls_policies
 from exordos_paas_mail.tests.relay import certificates, internet, units
 
 DOMAIN: tp.Final = internet.DOMAIN
@@ -40,6 +40,8 @@ SENDERS: tp.Final = pathlib.Path("/etc/exim4/senders")
 SENDERS_INDEX: tp.Final = pathlib.Path("/etc/exim4/senders.cdb")
 HOLDS: tp.Final = pathlib.Path("/etc/exim4/holds")
 HOLDS_INDEX: tp.Final = pathlib.Path("/etc/exim4/holds.cdb")
+TLS_POLICIES: tp.Final = pathlib.Path("/etc/exim4/tls/policies")
+TLS_POLICIES_INDEX: tp.Final = pathlib.Path("/etc/exim4/tls/policies.cdb")
 CONFIG: tp.Final = pathlib.Path("/etc/exim4/exim4.conf")
 LOG: tp.Final = pathlib.Path("/var/log/exim4/mainlog")
 PANIC_LOG: tp.Final = pathlib.Path("/var/log/exim4/paniclog")
@@ -139,6 +141,10 @@ class Relay:
         at = int(time.time() * 1000)
         lines = [(name, holds.Hold(holds.State(state), at)) for name, state in states.items()]
         install(HOLDS, holds.render(lines, DOMAIN))
+
+    def set_tls_policies(self, policies: tp.Mapping[str, str], *requiring: str) -> None:
+        """Replace the file of TLS policies: modes by domain, and accounts that require TLS."""
+        install(TLS_POLICIES, tls_policies.render(policies.items(), requiring, DOMAIN))
 
     @contextlib.contextmanager
     def configured(self, **settings: tp.Any) -> tp.Iterator[None]:
@@ -244,6 +250,10 @@ class Relay:
     def run_queue(self) -> None:
         """Try every queued message now, as an operator would."""
         subprocess.run(["exim4", "-qff"], check=True)
+
+    def run_due(self) -> None:
+        """Try every queued message whose retry time has come."""
+        subprocess.run(["exim4", "-q"], check=True)
 
     def age(self, name: str, *, hours: int) -> None:
         """Have the message *name* be in the queue for *hours* longer."""

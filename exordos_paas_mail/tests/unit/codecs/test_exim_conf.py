@@ -12,7 +12,7 @@ import hypothesis
 import pytest
 from hypothesis import strategies
 
-from exordos_paas_mail.codecs import domains, exim_conf
+from exordos_paas_mail.codecs import domains, exim_conf, tls_policies
 
 GOLDEN = pathlib.Path(__file__).parent / "golden" / "exim4.conf"
 LOGIN_KEY = "$acl_c_key"
@@ -84,7 +84,7 @@ def test_a_name_of_its_own_is_what_the_relay_says_and_no_more() -> None:
         "smtp_banner = smtp.example.net ESMTP",
         "received_header_text = Received: by smtp.example.net with ${received_protocol}"
         " id $message_exim_id\\",
-        "helo_data = smtp.example.net",
+        *["helo_data = smtp.example.net"] * len(tls_policies.Mode),
         r"\N^<?(?i)(postmaster|abuse|mailer-daemon)@smtp\.example\.net>?$\N"
         '  "$1@tenant.example"  S',
     ]

@@ -130,6 +130,25 @@ def test_a_delay_has_its_reason() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("transport", "words", "text"),
+    [
+        ("remote_smtp", "a TLS session is required", "a TLS session is required"),
+        ("remote_smtp_opportunistic", "a TLS session failed", "a TLS session failed"),
+        ("remote_smtp_verify", "a TLS session failed", "TLS policy verify: a TLS session failed"),
+        ("remote_smtp_else", "a TLS session failed", "a TLS session failed"),
+    ],
+)
+def test_a_delay_for_its_tls_names_the_policy(transport: str, words: str, text: str) -> None:
+    event = _of(f"{ID} == bob@example.net R=mx T={transport} defer (-38) {MX_FIELD}: {words}")
+    assert (event.reason, event.text) == ("tls", text)
+
+
+def test_a_delay_for_something_else_names_no_policy() -> None:
+    event = _of(f"{ID} == bob@example.net R=mx T=remote_smtp_dane defer (111): Refused {MX_FIELD}")
+    assert (event.reason, event.text) == ("network", "Refused")
+
+
 def test_a_refusal_is_of_no_message() -> None:
     refused = f"{ID} H=[192.0.2.1]:1 F=<{ALICE}> A=plain:{ALICE} temporarily rejected after DATA: x"
     assert _of(refused) == Event(

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from exordos_paas_mail.codecs import retry_hints
+from exordos_paas_mail.codecs import retry_hints, tls_policies
 
 # As exim_dumpdb -z of 4.96 prints it; what follows the key is another server's.
 LISTED = """\
@@ -56,3 +56,32 @@ def test_the_last_of_what_holds_a_recipient_back_counts(
     attempt: retry_hints.Attempt, at: int
 ) -> None:
     assert retry_hints.due(retry_hints.parse(LISTED), attempt) == at
+
+
+@pytest.mark.parametrize(
+    ("mode", "key"),
+    [
+        ("auto", "T:mx.b.example:192.0.2.1"),
+        ("opportunistic", "T:mx.b.example"),
+        ("encrypt", "T:mx.b.example:192.0.2.1/0.0.0.0"),
+        ("verify", "T:mx.b.example/0.0.0.0"),
+        ("dane", "T:mx.b.example/0.0.0.0"),
+    ],
+)
+def test_a_server_is_put_off_for_mail_that_leaves_as_what_it_refused(mode: str, key: str) -> None:
+    attempt = retry_hints.Attempt(ID, "", "a@b.example", "MX.b.example", "192.0.2.1")
+    mine = attempt._replace(mode=tls_policies.Mode(mode))
+    assert retry_hints.due({key: AT}, mine) == AT
+    assert retry_hints.due({f"{key}:{ID}": AT}, mine) == AT
+    of_others = [one for one in tls_policies.Mode if one.value != mode]
+    put_off = [
+        one.value for one in of_others if retry_hints.due({key: AT}, attempt._replace(mode=one))
+    ]
+    assert put_off == {"verify": ["dane"], "dane": ["verify"]}.get(mode, [])
+
+
+def test_an_interface_is_of_the_family_of_the_server() -> None:
+    attempt = retry_hints.Attempt(
+        *(ID, "", "a@b.example", "mx.b.example", "2001:db8::25"), tls_policies.Mode.ENCRYPT
+    )
+    assert retry_hints.due({"T:mx.b.example:2001:db8::25/::0": AT}, attempt) == AT

@@ -65,6 +65,13 @@ def test_what_a_variable_holds_is_no_variable() -> None:
     assert (envelope.account, envelope.frozen) == ("", False)
 
 
+@pytest.mark.parametrize(("value", "optional"), [(b"3\nyes", True), (b"0\n", False)])
+def test_a_message_may_say_that_tls_is_not_required(value: bytes, *, optional: bool) -> None:
+    says = WHOLE.replace(b"--auth_id", b"-aclm _tls_optional " + value + b"\n--auth_id", 1)
+    assert spool_headers.parse(says).tls_optional == optional
+    assert not spool_headers.parse(WHOLE).tls_optional
+
+
 def test_a_report_has_no_sender_and_no_account() -> None:
     data = b"x-H\nroot 0 0\n<>\n1795722937 0\n-local\nXX\n1\na@b.example\n\n005  x: y\n"
     assert spool_headers.parse(data) == spool_headers.Envelope(

@@ -182,6 +182,7 @@ def test_an_account_shows_neither_password_nor_hash(api: api_client.Client) -> N
         "senders": None,
         "limits": NO_LIMITS,
         "on_limit": "defer",
+        "require_tls": False,
         "hold": {
             "active": False,
             "by": None,

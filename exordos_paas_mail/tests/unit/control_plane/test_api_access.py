@@ -44,6 +44,7 @@ class Route:
 _ACCOUNT = {"username": "new", "password": SECRET}
 _WAITING = {"recipient_domain": "example.org"}
 _SUSPENSION = {**_WAITING, "until": "2999-01-01T00:00:00Z", "reason": "r"}
+_TLS_POLICY = {"domain": "bank.example", "mode": "verify"}
 _WEBHOOK = {"url": "https://hooks.example.com/mail", "events": ["message.delivered"]}
 _REPLAY = {"from": "2026-01-01T00:00:00Z"}
 _RELEASE = {"messages": "deliver"}
@@ -122,6 +123,12 @@ ROUTES = [
     Route("POST", f"{_ACTIONS}/suppressions_export/invoke", "suppression", "read"),
     Route("GET", "{suppression}", "suppression", "read"),
     Route("DELETE", "{suppression}", "suppression", "delete"),
+    Route("GET", "{instance}/tls_policies/", "tls_policy", "read"),
+    Route("POST", "{instance}/tls_policies/", "tls_policy", "create", _TLS_POLICY),
+    Route("GET", "{tls_policy}", "tls_policy", "read"),
+    Route("PUT", "{tls_policy}", "tls_policy", "update", {"mode": "dane"}),
+    Route("PATCH", "{tls_policy}", "tls_policy", "update", {"mode": "dane"}),
+    Route("DELETE", "{tls_policy}", "tls_policy", "delete"),
     Route("GET", "{domain}/dkim_keys/", "dkim_key", "read"),
     Route("POST", "{domain}/dkim_keys/", "dkim_key", "create", {"algorithm": "ed25519"}),
     Route("GET", "{dkim_key}", "dkim_key", "read"),
@@ -187,6 +194,8 @@ class World:
         self.delivery = f"{self.webhook}/deliveries/{delivery['uuid']}"
         made = api.post(f"{self.instance}/suppressions/", {"address": "a@b.example"})
         self.suppression = f"{self.instance}/suppressions/{made['uuid']}"
+        made = api.post(f"{self.instance}/tls_policies/", {"domain": "*", "mode": "encrypt"})
+        self.tls_policy = f"{self.instance}/tls_policies/{made['uuid']}"
 
     def path(self, route: Route, **paths: str) -> str:
         where = {
@@ -206,6 +215,7 @@ class World:
             "webhook": self.webhook,
             "delivery": self.delivery,
             "suppression": self.suppression,
+            "tls_policy": self.tls_policy,
             **paths,
         }
         return route.path.format(**where)
@@ -231,6 +241,7 @@ class World:
             "webhook": self.webhook,
             "delivery": self.delivery,
             "suppression": self.suppression,
+            "tls_policy": self.tls_policy,
         }
         return {name: path.replace(self.instance, instance) for name, path in records.items()}
 
@@ -313,7 +324,7 @@ def test_another_project_sees_nothing(world: World, route: Route) -> None:
 
 _RECORDS = (
     r"\{(account|credential|domain|dkim_key|dns_record|message|queue_item|operation|webhook"
-    r"|delivery|suppression)\}"
+    r"|delivery|suppression|tls_policy)\}"
 )
 OF_AN_INSTANCE = [r for r in ROUTES if re.match(_RECORDS, r.path)]
 
@@ -353,7 +364,9 @@ def test_a_record_is_not_found_under_an_instance_of_mine(world: World, route: Ro
     mine = stranger.instance(version=world.version)
     paths = world.under(mine)
     # The key's domain is what is looked for first.
-    first = re.match(r"\{(account|message|queue_item|operation|webhook|suppression)\}", route.path)
+    first = re.match(
+        r"\{(account|message|queue_item|operation|webhook|suppression|tls_policy)\}", route.path
+    )
     of_another = {"{delivery}": "webhook", "{credential}": "account"}
     kind = first[1] if first else of_another.get(re.split("(?<=})", route.path)[0], "domain")
     status, answer = world.answer(stranger, route, **paths)
@@ -377,13 +390,17 @@ def test_a_foreign_project_in_the_body_is_a_403(world: World) -> None:
     stranger = world.api.of_other_project()
     instance = world.api.instance_body(world.version, project_id=stranger.project_id)
     assert world.api.refused("POST", api_client.INSTANCES, instance)[0] == 403
-    records = (world.instance, world.account, world.credential, world.domain, world.webhook)
+    records = (
+        *(world.instance, world.account, world.credential, world.domain, world.webhook),
+        world.tls_policy,
+    )
     for record in records:
         assert world.api.refused("PATCH", record, {"project_id": stranger.project_id})[0] == 403
     for collection, body in (
         (f"{world.instance}/accounts/", _ACCOUNT),
         (f"{world.instance}/domains/", {"domain": "new.example"}),
         (f"{world.instance}/webhooks/", _WEBHOOK),
+        (f"{world.instance}/tls_policies/", _TLS_POLICY),
         (f"{world.account}/credentials/", {}),
         (f"{world.domain}/dkim_keys/", {"algorithm": "ed25519"}),
     ):

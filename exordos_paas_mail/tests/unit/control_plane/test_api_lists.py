@@ -10,7 +10,7 @@ from exordos_paas_mail.tests.unit.control_plane import api_client
 
 _OF_INSTANCE: tp.Final = (
     *("accounts", "domains", "webhooks", "suppressions", "messages", "events", "stats", "usage"),
-    *("queue", "queue_domains", "operations"),
+    *("queue", "queue_domains", "operations", "tls_policies"),
 )
 _WEBHOOK: tp.Final = {"url": "https://hooks.example.com/mail", "events": ["message.delivered"]}
 # The parameter that the answer names, and the query.

@@ -184,6 +184,7 @@ def test_a_part_that_the_image_of_a_node_lacks_is_not_sent_and_told(stage: stage
         "credentials": "",
         "holds": ".:0\n",
         "return_paths": ".:0\n",
+        "tls_policies": ".:0\n",
     }
     assert stage.shown("status", "error") == lost
     before = gservice.row_versions()

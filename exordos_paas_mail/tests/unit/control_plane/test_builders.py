@@ -136,6 +136,7 @@ def test_a_late_agent_is_waited_for_without_an_error(
         "credentials": "",
         "holds": ".:0\n",
         "return_paths": ".:0\n",
+        "tls_policies": ".:0\n",
     }
 
 

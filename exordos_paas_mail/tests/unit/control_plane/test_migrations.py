@@ -495,6 +495,33 @@ def test_webhooks_of_the_release_before_ask_for_what_there_is_by_its_name(
         assert "told_end" not in empty.columns("mail_credentials")
 
 
+def test_mail_of_the_release_before_leaves_as_it_did(empty: Database) -> None:
+    empty.apply("0028-suppression-imports.py")
+    empty.execute(
+        "INSERT INTO mail_versions VALUES"
+        " ('10000000-0000-4000-8000-000000000000', 'v', '', 'image', now(), now())"
+    )
+    empty.execute(
+        "INSERT INTO mail_instances (uuid, name, project_id, domain, cpu, ram, disk_size, version,"
+        " created_at, updated_at) VALUES ('20000000-0000-4000-8000-000000000000', 'n',"
+        " '30000000-0000-4000-8000-000000000000', 'a.example.com', 1, 512, 8,"
+        " '10000000-0000-4000-8000-000000000000', now(), now())"
+    )
+    empty.execute(
+        "INSERT INTO mail_accounts (uuid, project_id, instance, username, password_hash,"
+        " created_at, updated_at) VALUES ('40000000-0000-4000-8000-000000000000',"
+        " '30000000-0000-4000-8000-000000000000', '20000000-0000-4000-8000-000000000000', 'a',"
+        " '$6$salt$hash', now(), now())"
+    )
+    for _ in range(2):
+        empty.apply()
+        assert empty.execute("SELECT require_tls FROM mail_accounts") == [(False,)]
+        assert empty.execute("SELECT count(*) FROM mail_tls_policies") == [(0,)]
+        empty.roll_back("0029-tls-policies.py")
+        assert "require_tls" not in empty.columns("mail_accounts")
+        assert empty.columns("mail_tls_policies") == set()
+
+
 def test_migrations_are_known_by_uuids_that_no_other_plugin_has() -> None:
     # The table of applied migrations is shared by all plugins of a runtime.
     found = identifiers()

@@ -14,7 +14,7 @@ import pytest
 from gcl_sdk.agents.universal.dm import models as sdk_models
 
 from exordos_paas_mail import constants
-from exordos_paas_mail.codecs import holds, mail_events, node_commands, queue_reports
+from exordos_paas_mail.codecs import holds, mail_events, node_commands, queue_reports, tls_policies
 from exordos_paas_mail.codecs.node_commands import Action, Command
 from exordos_paas_mail.node import status_api
 from exordos_paas_mail.node.commands import queue as command
@@ -198,13 +198,13 @@ def test_after_a_restart_all_is_told_with_higher_numbers(node: Node) -> None:
     assert all(row.revision > first[shard].revision for shard, row in node.rows().items())
 
 
-def _deferred(node: Node) -> recorder.Recorder:
+_REFUSED = "remote_smtp defer (111): Connection refused H=mx.one.example [192.0.2.1]:25 DT=0.100s"
+
+
+def _deferred(node: Node, transport_and_why: str = _REFUSED) -> recorder.Recorder:
     """Have the events tell that A waits for BOB."""
     log = node.root / "mainlog"
-    log.write_text(
-        f"2026-11-26 19:55:40.000 [493] {A} == {BOB} R=mx T=remote_smtp defer (111):"
-        " Connection refused H=mx.one.example [192.0.2.1]:25 DT=0.100s\n"
-    )
+    log.write_text(f"2026-11-26 19:55:40.000 [493] {A} == {BOB} R=mx T={transport_and_why}\n")
     events = recorder.Recorder(log, node.store, lambda: 2**40)
     while events.turn():
         pass
@@ -246,6 +246,29 @@ def test_why_a_message_waits_comes_from_the_events(node: Node) -> None:
     )
     events.store.keep([mail_events.Event(1, mail_events.Type.COMPLETED)], None, [])
     events.store.close()
+
+
+def test_what_waited_for_its_tls_is_tried_when_its_policy_is_another(node: Node) -> None:
+    node.stage.write(A, BOB)
+    node.exim.hints["T:mx.one.example/0.0.0.0"] = "26-Nov-2026 23:00:00"
+    hints = node.stage.path / "db" / "retry"
+    hints.parent.mkdir()
+    hints.touch()
+    policies = node.exim.path(constants.TLS_POLICIES_FILE)
+    policies.parent.mkdir()
+    policies.write_text(tls_policies.render([("one.example", "verify")], [], "tenant.example"))
+    why = "remote_smtp_verify defer (-38) H=mx.one.example [192.0.2.1]:25: no TLS"
+    _deferred(node, why).store.close()
+    node.turn()
+    item = node.items()[A]
+    assert (item.reason, item.last_error) == ("tls", "TLS policy verify: no TLS")
+    assert item.retry_at == 1_795_734_000_000
+    node.turn(60)
+    assert node.exim.begun == []
+    policies.write_text(tls_policies.render([("one.example", "encrypt")], [], "tenant.example"))
+    node.turn()
+    assert node.exim.begun == [[A]]
+    assert node.items()[A].retry_at == 0
 
 
 def test_a_retry_database_that_cannot_be_read_holds_up_nothing(node: Node) -> None:

@@ -52,6 +52,8 @@ QUEUE_ACTIONS = {
     ),
     f"{INSTANCE}/actions/queue_resume/invoke": "Deliver to a recipient domain again",
 }
+TLS_POLICIES = INSTANCE + "/tls_policies/"
+TLS_POLICY = TLS_POLICIES + "{MailTlsPolicyUuid}"
 WEBHOOKS = INSTANCE + "/webhooks/"
 WEBHOOK = WEBHOOKS + "{MailWebhookUuid}"
 DELIVERIES = WEBHOOK + "/deliveries/"
@@ -116,6 +118,8 @@ def test_the_document_lists_every_route_and_method(document: dict[str, tp.Any]) 
         QUEUE_ITEM: {"get"},
         QUEUE_DOMAINS: {"get"},
         OPERATIONS: {"get"},
+        TLS_POLICIES: COLLECTION,
+        TLS_POLICY: RECORD,
         OPERATION: {"get"},
         **{path: {"post"} for path in (*QUEUE_ACTIONS, *WEBHOOK_ACTIONS)},
         **{path: {"post"} for path in (*ACCOUNT_ACTIONS, *SUPPRESSION_ACTIONS)},
@@ -311,6 +315,7 @@ def test_operations_are_told_in_plain_words(document: dict[str, tp.Any]) -> None
         (CREDENTIALS, CREDENTIAL, "a credential", "credentials"),
         (DOMAINS, DOMAIN, "a domain", "domains"),
         (WEBHOOKS, WEBHOOK, "a webhook", "webhooks"),
+        (TLS_POLICIES, TLS_POLICY, "a TLS policy", "TLS policies"),
         (DKIM_KEYS, DKIM_KEY, "a DKIM key", "DKIM keys"),
         (SUPPRESSIONS, SUPPRESSION, "a suppression", "suppressions"),
         (api_client.VERSIONS, VERSION, "a version", "versions"),

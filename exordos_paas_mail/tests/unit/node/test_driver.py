@@ -52,6 +52,7 @@ def test_the_first_target_is_written_reloaded_and_reported_with_all_facts(
         "credentials": None,
         "holds": None,
         "return_paths": None,
+        "tls_policies": None,
         "dkim_keys": "",
         "tls": "",
     }

@@ -6,9 +6,10 @@ from __future__ import annotations
 
 import os
 
-from exordos_paas_mail.codecs import queue_reports
+from exordos_paas_mail.codecs import queue_reports, tls_policies
 from exordos_paas_mail.codecs.queue_reports import Domain, Item
 from exordos_paas_mail.codecs.suspensions import Suspension
+from exordos_paas_mail.codecs.tls_policies import Mode
 from exordos_paas_mail.node.events import deferrals
 from exordos_paas_mail.node.queue import listing as listing_
 from exordos_paas_mail.node.queue import spool
@@ -58,6 +59,23 @@ def test_the_last_delay_says_why_and_the_first_time_when() -> None:
         Domain("one.example", 1, arrived, "busy", "rate", 30_000),
         Domain("two.example", 1, arrived, "full", "rate", 40_000),
     ]
+
+
+def test_a_time_of_a_server_is_of_mail_that_leaves_by_the_same_policy() -> None:
+    known = {"Bob@one.example": deferral(BOB, 2, 5000, "no TLS")}
+    hints = {"T:mx.example/0.0.0.0": 30}
+    file = tls_policies.File({"*.example": Mode.DANE, "one.example": Mode.VERIFY}, frozenset())
+    for policies, at in ((file, 30), (tls_policies.NOTHING, 0)):
+        assert listing_.waits(message(BOB), known, hints, {}, policies=policies).due_at == at
+    requiring = tls_policies.File({}, frozenset({ALICE}))
+    hints = {"T:mx.example:192.0.2.1/0.0.0.0": 40, "T:mx.example": 50}
+    optional = message(BOB)._replace(tls_optional=True)
+    for one, policies, at in (
+        (message(BOB), requiring, 40),
+        (optional, requiring, 40),
+        (optional, tls_policies.NOTHING, 50),
+    ):
+        assert listing_.waits(one, known, hints, {}, policies=policies).due_at == at
 
 
 def test_of_what_nothing_is_known_nothing_is_told() -> None:

@@ -1,0 +1,280 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""How mail leaves for which domain: each mode of a policy, to each kind of server."""
+
+from __future__ import annotations
+
+import pathlib
+import re
+import subprocess
+import time
+import typing as tp
+
+import pytest
+
+from exordos_paas_mail.codecs import answers, mail_events, main_log, tls_policies
+from exordos_paas_mail.node import machine
+from exordos_paas_mail.node.parts import tls_policies as part
+from exordos_paas_mail.tests.relay import relay as relay_
+
+if tp.TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from exordos_paas_mail.tests.relay import internet as internet_
+
+Mode = tls_policies.Mode
+TRUSTED = pathlib.Path("/etc/ssl/certs/ca-certificates.crt")
+CLEAR, ENCRYPTED, WAITS = "in clear", "encrypted", "waits"
+
+# By its domain, what a message of each mode comes to: auto, opportunistic, encrypt, verify, dane.
+OUTCOMES = {
+    "elsewhere.example": (CLEAR, CLEAR, WAITS, WAITS, WAITS),
+    "broken-tls.example": (CLEAR, CLEAR, WAITS, WAITS, WAITS),
+    "refusing-tls.example": (CLEAR, CLEAR, WAITS, WAITS, WAITS),
+    "old-tls.example": (CLEAR, CLEAR, WAITS, WAITS, WAITS),
+    "tls.example": (ENCRYPTED, ENCRYPTED, ENCRYPTED, WAITS, WAITS),
+    "wrong-name.example": (ENCRYPTED, ENCRYPTED, ENCRYPTED, WAITS, WAITS),
+    "expired.example": (ENCRYPTED, ENCRYPTED, ENCRYPTED, WAITS, WAITS),
+    "valid.example": (ENCRYPTED, ENCRYPTED, ENCRYPTED, ENCRYPTED, WAITS),
+    "keyless.signed.example": (ENCRYPTED, ENCRYPTED, ENCRYPTED, ENCRYPTED, WAITS),
+    "signed.example": (ENCRYPTED, ENCRYPTED, ENCRYPTED, ENCRYPTED, ENCRYPTED),
+    "forged.signed.example": (WAITS, ENCRYPTED, WAITS, WAITS, WAITS),
+    "unsigned.example": (ENCRYPTED, ENCRYPTED, ENCRYPTED, WAITS, WAITS),
+}
+
+
+@pytest.fixture
+def world(internet: internet_.Internet) -> Iterator[internet_.Internet]:
+    """Give an internet whose authority the relay trusts."""
+    before = TRUSTED.read_bytes()
+    TRUSTED.write_bytes(before + internet.authority.root.encode())
+    yield internet
+    TRUSTED.write_bytes(before)
+
+
+def outcomes(relay: relay_.Relay, domains: tp.Collection[str]) -> dict[str, str]:
+    """Return what became of mail to *domains* as exim's log says it, once all is said."""
+    deadline = time.monotonic() + 60
+    found: dict[str, str] = {}
+    while found.keys() != set(domains):
+        assert time.monotonic() < deadline, set(domains) - found.keys()
+        time.sleep(0.05)
+        for line in map(main_log.parse, relay.log().splitlines()):
+            if line is None or not isinstance(line.entry, main_log.Delivery | main_log.Deferral):
+                continue
+            domain = line.entry.recipient.rpartition("@")[2]
+            if isinstance(line.entry, main_log.Deferral):
+                found[domain] = WAITS
+            else:
+                found[domain] = ENCRYPTED if line.entry.tls else CLEAR
+    return found
+
+
+def events(relay: relay_.Relay) -> list[mail_events.Event]:
+    """Return the delays that the control plane is told of."""
+    lines = filter(None, map(main_log.parse, relay.log().splitlines()))
+    return [
+        event
+        for line in lines
+        for event in mail_events.of(line)
+        if event.type is mail_events.Type.DEFERRED
+    ]
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("mode", Mode)
+def test_mail_leaves_as_its_policy_says(
+    relay: relay_.Relay, world: internet_.Internet, mode: Mode
+) -> None:
+    relay.set_tls_policies({"*": mode.value})
+    for domain in OUTCOMES:
+        assert relay.send(recipients=[f"a@{domain}"])[0] == 250
+    number = list(Mode).index(mode)
+    expected = {domain: each[number] for domain, each in OUTCOMES.items()}
+    assert outcomes(relay, OUTCOMES) == expected
+    relay.wait_until_idle()
+    got = {one.recipients[0].rpartition("@")[2]: one.tls for one in world.received()}
+    assert got == {
+        domain: outcome == ENCRYPTED for domain, outcome in expected.items() if outcome != WAITS
+    }
+    if mode is Mode.AUTO:
+        return
+    told = {event.recipient.rpartition("@")[2]: event for event in events(relay)}
+    assert {domain: event.reason for domain, event in told.items()} == {
+        domain: answers.Class.TLS.value for domain, outcome in expected.items() if outcome == WAITS
+    }
+    assert {event.text.partition(":")[0] for event in told.values()} <= {f"TLS policy {mode.value}"}
+
+
+@pytest.mark.parametrize(
+    ("server", "refused"),
+    [
+        pytest.param("public", ("encrypt", "verify", "dane"), id="that has no TLS"),
+        pytest.param("tls", ("verify", "dane"), id="that proves nothing"),
+        pytest.param("forged.signed", ("auto", "encrypt", "verify", "dane"), id="of another key"),
+    ],
+)
+@pytest.mark.parametrize("together", [False, True], ids=["apart", "in one message"])
+def test_a_server_is_put_off_only_for_mail_that_asks_for_more(
+    relay: relay_.Relay,
+    internet: internet_.Internet,
+    server: str,
+    refused: tuple[str, ...],
+    *,
+    together: bool,
+) -> None:
+    domains = {mode: f"{mode}.{server}.example" for mode in tls_policies.MODES}
+    relay.set_tls_policies({domain: mode for mode, domain in domains.items()})
+    # The strictest first
+    recipients = [f"a@{domains[mode]}" for mode in reversed(tls_policies.MODES)]
+    for each in [recipients] if together else [[one] for one in recipients]:
+        assert relay.send(recipients=each)[0] == 250
+        # Retry times are written at the end of a delivery.
+        relay.wait_until_idle()
+    found = outcomes(relay, domains.values())
+    waiting = tuple(mode for mode in tls_policies.MODES if found[domains[mode]] == WAITS)
+    assert waiting == refused
+    # Nor by what is tried again.
+    for mode in set(tls_policies.MODES) - set(refused):
+        internet.forget()
+        assert relay.send(recipients=[f"b@{domains[mode]}"])[0] == 250
+        internet.wait_for(1)
+    relay.wait_until_idle()
+
+
+def test_mail_that_waited_for_a_policy_leaves_when_it_is_another(
+    relay: relay_.Relay, internet: internet_.Internet
+) -> None:
+    relay.set_tls_policies({"tls.example": "verify"})
+    assert relay.send(recipients=["a@tls.example"])[0] == 250
+    relay.wait_for_log(r"== a@tls\.example .*certificate verification failed")
+    relay.wait_until_idle()
+    relay.set_tls_policies({"tls.example": "encrypt"})
+    # Not by force: the retry time of the other policy is none of this one.
+    relay.run_due()
+    (got,) = internet.wait_for(1)
+    assert got.tls
+
+
+def transport(domain: str) -> str:
+    shown = subprocess.run(
+        ["exim4", "-bt", f"a@{domain}"], check=False, capture_output=True, text=True
+    )
+    return "".join(re.findall(r"router = mx, transport = (\w+)", shown.stdout))
+
+
+@pytest.mark.parametrize("long", [False, True], ids=["short", "indexed"])
+def test_exim_finds_the_policy_of_the_longest_name(
+    relay: relay_.Relay, internet: internet_.Internet, *, long: bool
+) -> None:
+    policies = {
+        "*": "encrypt",
+        "*.forged.signed.example": "opportunistic",
+        "signed.example": "dane",
+        "*.signed.example": "verify",
+        "keyless.signed.example": "auto",
+        "xn--mller-kva.example": "verify",
+    }
+    others = [f"user{number:06}" for number in range(5000 if long else 1)]
+    text = tls_policies.render(policies.items(), others, relay_.DOMAIN)
+    part.TlsPolicies(machine.Machine()).ensure(text)
+    assert relay_.TLS_POLICIES_INDEX.exists() == long
+    file = tls_policies.parse(text, relay_.DOMAIN)
+    names = (
+        *("tls.example", "signed.example", "forged.signed.example", "keyless.signed.example"),
+        *("auto.forged.signed.example", "xn--mller-kva.example"),
+    )
+    found = {name: transport(name) for name in names}
+    modes = dict(tls_policies.TRANSPORTS.items())
+    assert {name: modes[one] for name, one in found.items()} == {
+        name: file.mode(name, "") for name in found
+    }
+    assert set(found.values()) == set(tls_policies.TRANSPORTS)
+    assert transport("Signed.EXAMPLE") == "remote_smtp_dane"
+    assert found["keyless.signed.example"] == "remote_smtp"
+    # An index that is late is none.
+    if long:
+        relay.set_tls_policies({"signed.example": "encrypt"})
+        assert transport("signed.example") == "remote_smtp_encrypt"
+
+
+def test_mail_of_an_account_that_requires_tls_never_leaves_in_clear(
+    relay: relay_.Relay, internet: internet_.Internet
+) -> None:
+    relay.set_tls_policies({"tls.example": "opportunistic"}, "alice")
+    for domain in ("elsewhere.example", "tls.example"):
+        assert relay.send(recipients=[f"a@{domain}"])[0] == 250
+    assert relay.send(login=relay_.BOB, recipients=["b@elsewhere.example"])[0] == 250
+    got = internet.wait_for(2)
+    assert sorted((one.recipients[0], one.tls) for one in got) == [
+        ("a@tls.example", True),
+        ("b@elsewhere.example", False),
+    ]
+    relay.wait_for_log(r"== a@elsewhere\.example .*did not offer TLS support")
+    relay.wait_until_idle()
+
+
+@pytest.mark.parametrize(
+    ("header", "goes"),
+    [
+        pytest.param("TLS-Required: No\r\n", True, id="No"),
+        pytest.param("tls-required:\r\n no \r\n", True, id="in another case, and folded"),
+        pytest.param("TLS-Required: Yes\r\n", False, id="another word"),
+        pytest.param("TLS-Required: No\r\nTLS-Required: No\r\n", False, id="twice"),
+        pytest.param("", False, id="none"),
+    ],
+)
+def test_a_message_may_put_its_arrival_above_what_the_recipient_publishes(
+    relay: relay_.Relay, internet: internet_.Internet, header: str, *, goes: bool
+) -> None:
+    data = header + relay_.message(From=relay_.ALICE)
+    assert relay.send(data, recipients=["a@forged.signed.example"])[0] == 250
+    if goes:
+        (got,) = internet.wait_for(1)
+        # It is for the servers after this one as well (RFC 8689 5).
+        assert header.encode() in got.data
+    else:
+        relay.wait_for_log(r"== a@forged\.signed\.example ")
+    relay.wait_until_idle()
+    assert len(internet.received()) == goes
+
+
+@pytest.mark.parametrize(
+    ("policies", "requiring"),
+    [({"forged.signed.example": "encrypt"}, ()), ({}, ("alice",))],
+    ids=["its policy", "its account"],
+)
+def test_a_message_does_not_put_itself_above_its_tenant(
+    relay: relay_.Relay,
+    internet: internet_.Internet,
+    policies: dict[str, str],
+    requiring: tuple[str, ...],
+) -> None:
+    relay.set_tls_policies(policies, *requiring)
+    data = "TLS-Required: No\r\n" + relay_.message(From=relay_.ALICE)
+    assert relay.send(data, recipients=["a@forged.signed.example"])[0] == 250
+    relay.wait_for_log(r"== a@forged\.signed\.example ")
+    relay.wait_until_idle()
+    assert internet.received() == []
+
+
+def test_what_the_next_server_need_not_keep_is_not_promised(relay: relay_.Relay) -> None:
+    with relay.login() as client:
+        assert not client.has_extn("REQUIRETLS")
+        assert client.docmd("MAIL", f"FROM:<{relay_.ALICE}> REQUIRETLS")[0] // 100 == 5
+
+
+def test_nothing_leaves_by_a_file_that_was_cut(
+    relay: relay_.Relay, internet: internet_.Internet
+) -> None:
+    relay.set_tls_policies({"elsewhere.example": "encrypt", "tls.example": "opportunistic"})
+    whole = relay_.TLS_POLICIES.read_text()
+    relay_.install(relay_.TLS_POLICIES, whole.rpartition(".:")[0])
+    assert relay.send(recipients=["a@tls.example"])[0] == 250
+    relay.wait_for_log(r"== a@tls\.example .*the TLS policies are not known now")
+    relay.wait_until_idle()
+    assert internet.received() == []
+    relay_.install(relay_.TLS_POLICIES, whole)
+    relay.run_queue()
+    (got,) = internet.wait_for(1)
+    assert got.tls
