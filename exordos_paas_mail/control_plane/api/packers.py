@@ -93,5 +93,7 @@ def _unpack_action(
 
 def refuse_fields(names: tp.Iterable[str]) -> None:
     """Raise FieldError if there are *names*: nothing is called so."""
-    if unknown := ", ".join(sorted(names)):
-        raise errors.FieldError(unknown[:_NAMES_MAX_LENGTH], "no such field", is_repeated=True)
+    if unknown := sorted(names):
+        # A name may be empty, too.
+        told = ", ".join(name or '""' for name in unknown)
+        raise errors.FieldError(told[:_NAMES_MAX_LENGTH], "no such field", is_repeated=True)

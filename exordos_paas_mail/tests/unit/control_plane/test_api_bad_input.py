@@ -170,6 +170,14 @@ def test_an_unknown_field_is_named_and_its_value_is_not(
         400,
         "root_password: no such field",
     )
+    for method, path in (
+        ("POST", f"{instance}/accounts/"),
+        ("PATCH", instance),
+        ("POST", f"{instance}/actions/erase/invoke"),
+    ):
+        assert api.refused(method, path, {"": SECRET}) == (400, '"": no such field')
+    both = {"": SECRET, "passwrod": SECRET}
+    assert api.refused("PATCH", instance, both) == (400, '"", passwrod: no such field')
 
 
 @pytest.mark.parametrize(
