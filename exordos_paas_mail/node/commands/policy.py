@@ -17,6 +17,7 @@ import typing as tp
 
 from exordos_paas_mail import constants
 from exordos_paas_mail.node.machine import listener as listener_
+from exordos_paas_mail.node.machine import watchdog
 from exordos_paas_mail.node.policy import counts as counts_
 from exordos_paas_mail.node.policy import judge as judge_
 
@@ -47,6 +48,7 @@ def run(
     alive: pathlib.Path,
 ) -> tp.NoReturn:
     """Answer for ever; raises OSError where there can be no sign of life."""
+    watched = watchdog.Watchdog()
     said = ""
     next_beat = next_forget = 0.0
 
@@ -70,6 +72,7 @@ def run(
             next_beat = now + BEAT
             # With nothing in it: exim looks at its time.
             alive.write_bytes(b"")
+            watched.turn()
         if now >= next_forget and not said:
             next_forget = now + _FORGET
             counts.forget(time.time_ns() // 1_000_000)

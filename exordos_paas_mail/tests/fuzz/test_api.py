@@ -109,9 +109,7 @@ def _send(api: api_client.Client, case: tp.Any) -> tuple[int, str]:
     return answer.status_code, f"{request.method} {request.path_url} {body!r}: {answer.text}"
 
 
-def _ask(
-    operation: tp.Any, cases: int, worlds: list[World], statuses: dict[str, int]
-) -> None:
+def _ask(operation: tp.Any, cases: int, worlds: list[World], statuses: dict[str, int]) -> None:
     """Ask one operation so often, of records that are there or of none."""
     api = worlds[0].api
     shapes = strategies.one_of([operation.as_strategy(generation_mode=mode) for mode in _MODES])

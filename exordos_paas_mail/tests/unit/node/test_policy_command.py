@@ -7,6 +7,7 @@ from __future__ import annotations
 import concurrent.futures
 import os
 import pathlib
+import select
 import signal
 import socket
 import subprocess
@@ -37,6 +38,9 @@ class Daemon:
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.bind(str(folder / "socket"))
         self.socket.listen(4096)
+        self.notified = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.notified.bind(str(folder / "notify"))
+        self.notified.settimeout(60)
         self.start()
 
     def start(self) -> None:
@@ -46,6 +50,11 @@ class Daemon:
         self.process = subprocess.Popen(
             ["bash", "-c", script, PROGRAM, f"--store={self.folder}", *options],
             pass_fds=[handed_in],
+            env={
+                **os.environ,
+                "NOTIFY_SOCKET": str(self.folder / "notify"),
+                "WATCHDOG_USEC": "2000000",
+            },
         )
 
     def limit(self, number: int) -> None:
@@ -74,6 +83,7 @@ class Daemon:
     def close(self) -> None:
         self.kill()
         self.socket.close()
+        self.notified.close()
 
 
 @pytest.fixture
@@ -144,6 +154,17 @@ def test_there_is_a_sign_of_life_for_as_long_as_it_answers(daemon: Daemon) -> No
     stopped = alive.stat().st_mtime_ns
     time.sleep(2)
     assert alive.stat().st_mtime_ns == stopped
+
+
+def test_systemd_hears_of_it_for_as_long_as_it_goes_round(daemon: Daemon) -> None:
+    assert [daemon.notified.recv(100) for _ in range(3)] == [b"WATCHDOG=1"] * 3
+    os.kill(daemon.process.pid, signal.SIGSTOP)
+    os.waitpid(daemon.process.pid, os.WUNTRACED)
+    daemon.notified.settimeout(0)
+    # What was said before it stopped is read first.
+    while select.select([daemon.notified], [], [], 0)[0]:
+        daemon.notified.recv(100)
+    assert select.select([daemon.notified], [], [], 2) == ([], [], [])
 
 
 def test_what_is_no_request_is_not_answered_and_holds_nobody_up(daemon: Daemon) -> None:

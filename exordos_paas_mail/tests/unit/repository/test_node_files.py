@@ -188,6 +188,10 @@ def test_who_counts_recipients_is_asked_by_a_socket_that_outlives_him() -> None:
     assert service["Service", "ReadWritePaths"] == mounts
     (directory,) = service["Service", "RuntimeDirectory"]
     assert f"/run/{directory}" == str(pathlib.PurePath(constants.POLICY_ALIVE_FILE).parent)
+    # What it has counted is in its store: one that hangs is killed.
+    assert service["Service", "WatchdogSec"] == ["30s"]
+    assert service["Service", "WatchdogSignal"] == ["SIGKILL"]
+    assert service["Service", "NotifyAccess"] == ["main"]
     assert service["Unit", "StartLimitIntervalSec"] == ["0"]
     assert service["Service", "Restart"] == ["always"]
 
