@@ -110,8 +110,8 @@ def measure(folder: pathlib.Path, pipe: connection.Connection) -> dict[str, floa
         return count - found
 
     program = DAEMON.format(certificate=str(folder / "certificate"))
-    option = f"--webhooks={folder / 'webhooks'}"
-    running = node_daemons.running("webhooks", folder, lambda _: None, option, program=program)
+    options = [f"--{name}={folder / name}" for name in ("webhooks", "notices", "figures")]
+    running = node_daemons.running("webhooks", folder, lambda _: None, *options, program=program)
     with running as process:
         happen(store, 0)
         wait_for(RATE)
