@@ -22,6 +22,8 @@ if tp.TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
 FILE_NAME: tp.Final = "webhooks.sqlite"
+NOTICES_MAX: tp.Final = 20_000
+"""Notices that are kept: the disk is the mail's, and a tenant makes as many as it likes."""
 
 _SCHEMA = """
 CREATE TABLE state (revision INTEGER NOT NULL, report BLOB);
@@ -251,17 +253,21 @@ class Outbox:
     def keep_notices(self, notices: Iterable[tuple[int, int, Event]], oldest: int) -> None:
         """Keep *notices*, each with its number and time, but for those that were kept before.
 
-        Those that are older than *oldest* are forgotten.
+        Those that are older than *oldest* are forgotten, and what is more than ``NOTICES_MAX``.
         """
+        # What is ignored by a conflict would take a place all the same.
         self._db.executemany(
-            "INSERT OR IGNORE INTO notices (id, number, at, type, key, body)"
-            " VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT INTO notices (id, number, at, type, key, body) SELECT ?, ?, ?, ?, ?, ?"
+            " WHERE NOT EXISTS (SELECT 1 FROM notices WHERE id = ?)",
             [
-                (str(event.id), number, at, event.type, event.key, event.body)
+                (str(event.id), number, at, event.type, event.key, event.body, str(event.id))
                 for number, at, event in notices
             ],
         )
-        self._db.execute("DELETE FROM notices WHERE at < ?", (oldest,))
+        self._db.execute(
+            "DELETE FROM notices WHERE at < ? OR serial <= (SELECT MAX(serial) FROM notices) - ?",
+            (oldest, NOTICES_MAX),
+        )
 
     def last_number(self) -> int:
         """Return the number of the last notice that was kept, 0 where there is none."""

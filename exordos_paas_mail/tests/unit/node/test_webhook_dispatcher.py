@@ -676,6 +676,25 @@ def test_more_notices_than_fit_into_the_outbox_wait_for_their_turn(node: Node) -
     assert set(receiver.ids[arrived:]) == {str(one.id) for one in sent}
 
 
+def test_more_notices_than_the_node_keeps_are_told_as_lost(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox, "NOTICES_MAX", 100)
+    with webhook_stage.receiving() as receiver:
+        hook = node.hook(receiver.url(), "domain.verified")
+        told(node, *(notice(n) for n in range(1, 11)))
+        node.until(lambda: len(receiver.requests) == 10 and not node.state(hook).waiting)
+        off = node.change(hook, active=False)
+        for first in (11, 64, 128):
+            told(node, *(notice(n) for n in range(first, first + 50)))
+            node.sending.turn()
+        new = node.hook(receiver.url("b"), "domain.verified")
+        node.change(off, active=True)
+        node.until(lambda: len(receiver.requests) == 10 + 100 + 100)
+        node.until(lambda: not node.state(hook).waiting and not node.state(new).waiting)
+    assert (node.state(hook).lost, node.state(new).lost) == (50, 0)
+
+
 def test_notices_of_a_time_are_replayed_with_events_by_the_same_identifiers(node: Node) -> None:
     now = time.time_ns() // 1_000_000
     first, second, third = (notice(n, at=now - 5000 + 1000 * n) for n in (1, 2, 3))
