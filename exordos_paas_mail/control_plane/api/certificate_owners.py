@@ -26,7 +26,7 @@ LOG = logging.getLogger(__name__)
 _GROUP: tp.Final = "core"
 _OPTIONS: tp.Final = ("core_username", "core_password", "core_api_base_url")
 # The worker of the user API serves one request at a time.
-_TIMEOUT: tp.Final = 1
+_TIMEOUT: tp.Final = 2
 
 
 def is_strangers(certificate: str, project: sys_uuid.UUID) -> bool:
