@@ -104,6 +104,13 @@ test-relay: venv ## The relay's configuration on its real exim4, in name spaces 
 	@tools/system-packages.sh $(PACKAGES_RELAY)
 	@exordos_paas_mail/tests/relay/enter.sh $(BIN)/pytest exordos_paas_mail/tests/relay
 
+# The gate has the short form, in test-relay.
+.PHONY: test-limits
+test-limits: venv ## A limit under 50 clients and SUBMISSIONS (10,000), also while processes are killed (root)
+	@tools/system-packages.sh $(PACKAGES_RELAY)
+	@exordos_paas_mail/tests/relay/enter.sh env SUBMISSIONS=$(or $(SUBMISSIONS),10000) \
+	  $(BIN)/pytest -sq exordos_paas_mail/tests/relay/test_limits_at_once.py
+
 .PHONY: benchmark-rest
 benchmark-rest: venv ## What lists of accounts cost the API, beside the platform's plain way; has bounds
 	@$(BIN)/pytest -qs --timeout 1200 --show-capture=no -p exordos_paas_mail.tests.unit.control_plane.conftest benchmarks/rest.py

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import re
 import time
 import typing as tp
@@ -196,28 +195,3 @@ def test_a_kill_costs_nothing_that_was_counted(relay: relay_.Relay, policy: poli
             *[250] * 2,
             *[451] * 2,
         ]
-
-
-def test_clients_that_send_at_once_pass_a_limit_exactly(
-    relay: relay_.Relay, policy: policy_.Policy
-) -> None:
-    assert policy
-    policy_.limit(alice={"recipients_per_month": 300})
-
-    def submit(_: int) -> int:
-        passed = 0
-        with relay.login() as client:
-            for _ in range(30):
-                client.mail(ALICE)
-                if client.rcpt(TO)[0] == 250:
-                    passed += client.data(relay_.message(From=ALICE))[0] == 250
-                else:
-                    client.rset()
-        return passed
-
-    with (
-        relay.configured(recipients_per_hour=100_000),
-        concurrent.futures.ThreadPoolExecutor(20) as pool,
-    ):
-        assert sum(pool.map(submit, range(20))) == 300
-    assert len(relay.log_lines(" <= alice@")) == 300
