@@ -19,7 +19,7 @@ UNDECLARED := '[.]|imaging/build_element|exordos_paas_mail/tests/mail_clients/pr
 
 # What bjoern (a dependency of the runtime) compiles with.
 PACKAGES_BUILD := gcc libc6-dev libev-dev python3-dev python3-venv
-PACKAGES_RELAY := iproute2 util-linux
+PACKAGES_RELAY := iproute2 openssl util-linux
 # What the commands the demo shows are made of; swaks speaks TLS through libnet-ssleay-perl.
 PACKAGES_DEMO := curl libnet-ssleay-perl swaks
 # named-checkzone is bind9-utils'.

@@ -95,6 +95,10 @@ TLS_PRIVATE_KEY_FILE: tp.Final = "/etc/exim4/tls/privkey.pem"
 TLS_CERTIFICATE_FILE: tp.Final = "/etc/exim4/tls/fullchain.pem"
 # The two above once they are found to be a pair: what exim serves.
 TLS_SERVED_FILE: tp.Final = "/etc/exim4/tls/relay.pem"
+# What the relay makes itself beside them, of the other kind (RSA, EC): key and chain.
+TLS_OTHER_FILE: tp.Final = "/etc/exim4/tls/other.pem"
+# What exim serves to clients that do not know the kind of the first: that, or the first again.
+TLS_OTHER_SERVED_FILE: tp.Final = "/etc/exim4/tls/relay-other.pem"
 # What the control plane tells to be served instead, as its document has it.
 TLS_TOLD_FILE: tp.Final = "/var/lib/exordos/mail_events/documents/tls/0"
 # How mail leaves, by its recipients' domains: on the data disk, so that no mail goes in clear
@@ -120,6 +124,8 @@ RELAY_FILES: tp.Final = (
     TLS_PRIVATE_KEY_FILE,
     TLS_CERTIFICATE_FILE,
     TLS_SERVED_FILE,
+    TLS_OTHER_FILE,
+    TLS_OTHER_SERVED_FILE,
 )
 EXIM_USER: tp.Final = "Debian-exim"
 EXIM_GROUP: tp.Final = "Debian-exim"

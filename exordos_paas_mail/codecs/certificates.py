@@ -1,6 +1,9 @@
 # SPDX-FileCopyrightText: 2026 The mailaas authors
 # SPDX-License-Identifier: Apache-2.0
-"""The relay's TLS key and certificate chain: PEM, RFC 5280."""
+"""The relay's TLS keys and certificate chains: PEM, RFC 5280.
+
+What it makes itself is two pairs, RSA and EC, because some clients know only one of them.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +25,8 @@ _COMMON_NAME_SIZE_MAX = 64
 
 # Those of TLS that exim's GnuTLS speaks as well: it loads no key on another one.
 _CURVES = (ec.SECP256R1, ec.SECP384R1, ec.SECP521R1)
+# As strong as P-256, as long as the certificate is valid (NIST SP 800-57 part 1, tables 2 and 4).
+_RSA_BITS = 3072
 
 if tp.TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,21 +60,49 @@ def plan(
         return key, tp.cast("bytes", chain)
     if key is None or private_key is None:
         private_key = ec.generate_private_key(ec.SECP256R1())
-        key = private_key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
+        key = _pem(private_key)
     if (
         certificate is None
         or chain is None
-        or not _belongs(certificate, private_key)
-        or _names(certificate) != list(names)
-        or set(addresses) - _addresses(certificate)
-        or certificate.not_valid_after_utc - now < _RENEW_BEFORE
+        or not _is_fit(certificate, private_key, names, addresses, now)
     ):
         chain = _self_sign(private_key, names, addresses, now)
     return key, chain
+
+
+def plan_other(
+    first: tuple[bytes, bytes],
+    kept: bytes | None,
+    names: Sequence[str],
+    now: datetime.datetime,
+    addresses: Sequence[str] = (),
+) -> bytes:
+    """Return the bundle of the pair that the relay makes itself beside *first*, of ``plan``.
+
+    Its key is of the other kind, RSA beside EC and EC beside RSA. What was *kept* of it stays
+    as long as ``plan`` would keep it. Beside an installed chain it is not served, and its key
+    is of the kind that it was.
+    """
+    first_key = _load_key(first[0])
+    key = None if kept is None else _load_key(kept)
+    is_other = isinstance(key, rsa.RSAPrivateKey) != isinstance(first_key, rsa.RSAPrivateKey)
+    if key is None or not (is_other or not _is_ours(_load_certificate(first[1]))):
+        if isinstance(first_key, rsa.RSAPrivateKey):
+            key = ec.generate_private_key(ec.SECP256R1())
+        else:
+            key = rsa.generate_private_key(public_exponent=65537, key_size=_RSA_BITS)
+    try:
+        certificate = None if kept is None else _load_certificate(kept)
+    except ValueError:
+        # It is lost from the file, whose key is what clients may know.
+        certificate = None
+    if (
+        certificate is not None
+        and _is_ours(certificate)
+        and _is_fit(certificate, key, names, addresses, now)
+    ):
+        return _pem(key) + certificate.public_bytes(serialization.Encoding.PEM)
+    return _pem(key) + _self_sign(key, names, addresses, now)
 
 
 def bundle(key: bytes, chain: bytes) -> bytes:
@@ -78,14 +111,10 @@ def bundle(key: bytes, chain: bytes) -> bytes:
     It holds the pair and nothing else. An installed file may bring more, such
     as the certificates of an older pair, and GnuTLS would take the first there is.
     """
-    private_key = serialization.load_pem_private_key(key, password=None)
+    private_key = tp.cast("PrivateKey", serialization.load_pem_private_key(key, password=None))
     return b"".join(
         [
-            private_key.private_bytes(
-                serialization.Encoding.PEM,
-                serialization.PrivateFormat.PKCS8,
-                serialization.NoEncryption(),
-            ),
+            _pem(private_key),
             *(
                 certificate.public_bytes(serialization.Encoding.PEM)
                 for certificate in x509.load_pem_x509_certificates(chain)
@@ -128,6 +157,30 @@ def served(chain: bytes) -> Served:
 def remarks(chain: bytes, hostname: str, now: datetime.datetime) -> list[str]:
     """Return what clients will not like about an installed chain; nothing about one of ours."""
     return served(chain).remarks(hostname, now)
+
+
+def _pem(key: PrivateKey) -> bytes:
+    return key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+
+
+def _is_fit(
+    certificate: x509.Certificate,
+    key: PrivateKey,
+    names: Sequence[str],
+    addresses: Sequence[str],
+    now: datetime.datetime,
+) -> bool:
+    """Return whether *certificate*, one of ours, need not be made anew."""
+    return (
+        _belongs(certificate, key)
+        and _names(certificate) == list(names)
+        and not set(addresses) - _addresses(certificate)
+        and certificate.not_valid_after_utc - now >= _RENEW_BEFORE
+    )
 
 
 def _load_key(pem: bytes) -> PrivateKey | None:

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The mailaas authors
 # SPDX-License-Identifier: Apache-2.0
-"""Which pair a relay serves: the one that it was told, or its own."""
+"""Which pairs a relay serves: the one that it was told, or its own."""
 
 from __future__ import annotations
 
@@ -12,45 +12,58 @@ if tp.TYPE_CHECKING:
     import datetime
 
 
+class Own(tp.NamedTuple):
+    """The relay's own pairs, PEM of the key and the chain each."""
+
+    bundle: bytes
+    other: bytes
+    """Of the other kind, RSA or EC; the first again where that was installed."""
+
+
 class Serving(tp.NamedTuple):
     """What is served."""
 
     bundle: bytes
     """PEM of the key and the chain."""
+    other: bytes
+    """What clients get that do not know the kind of the first; that again if there is none."""
     refused: str = ""
     """Why the pair that was told is not served."""
 
 
 def plan(
     told: tls_pairs.Pair | None,
-    own: bytes,
+    own: Own,
     served: bytes | None,
     hostname: str,
     now: datetime.datetime,
 ) -> Serving:
-    """Return what a relay called *hostname* serves: *told* if it may be, else its *own* bundle.
+    """Return what a relay called *hostname* serves: *told* if it may be, else its *own* pairs.
 
     What is *served* now stays if it is what was told, also when it has expired or the
     relay has got another name: its own verifies no better, and a new one is on its way.
     """
     if told is None:
-        return Serving(own)
+        return Serving(*own)
     bundle = (told.key + told.chain).encode()
     if bundle == served:
-        return Serving(bundle)
+        return Serving(bundle, bundle)
     try:
         pair = tls_pairs.check(told.chain, told.key, hostname, now)
     except rules.RuleError as error:
-        return Serving(own, str(error))
-    return Serving((pair.key + pair.chain).encode())
+        return Serving(*own, str(error))
+    bundle = (pair.key + pair.chain).encode()
+    return Serving(bundle, bundle)
 
 
 def report(
-    told: tls_pairs.Pair | None, served: bytes, hostname: str, now: datetime.datetime
+    told: tls_pairs.Pair | None, served: Own, hostname: str, now: datetime.datetime
 ) -> tls_reports.Report:
     """Return what a relay tells of *served*; ValueError if that holds no certificate."""
-    chain = tls_pairs.chain_of(served)
+    chain = tls_pairs.chain_of(served.bundle)
     if told is not None and chain == told.chain:
         return tls_reports.Report(chain, is_told=True)
-    refused = plan(told, b"", None, hostname, now).refused
+    if served.other != served.bundle:
+        chain += tls_pairs.chain_of(served.other)
+    refused = plan(told, served, None, hostname, now).refused
     return tls_reports.Report(chain, refused=refused[: tls_reports.REASON_SIZE_MAX])

@@ -25,7 +25,11 @@ _CHANGE_TIME = 5.0
 _QUEUE_PERIOD = 60.0
 _QUEUE_SHARE = 0.02
 # What exim cannot serve without.
-_SERVED = (constants.EXIM_CONFIG_FILE, constants.TLS_SERVED_FILE)
+_SERVED = (
+    constants.EXIM_CONFIG_FILE,
+    constants.TLS_SERVED_FILE,
+    constants.TLS_OTHER_SERVED_FILE,
+)
 
 
 @dataclasses.dataclass(frozen=True)

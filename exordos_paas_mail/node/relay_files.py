@@ -27,6 +27,10 @@ FILES: tp.Final = {
     constants.TLS_PRIVATE_KEY_FILE: RelayFile(0o640, exim=True),
     constants.TLS_CERTIFICATE_FILE: RelayFile(0o644, exim=True),
     constants.TLS_SERVED_FILE: RelayFile(0o640, exim=True, without="TLS and logins are refused"),
+    constants.TLS_OTHER_FILE: RelayFile(0o640, exim=True),
+    constants.TLS_OTHER_SERVED_FILE: RelayFile(
+        0o640, exim=True, without="TLS and logins are refused"
+    ),
     constants.DKIM_PRIVATE_KEY_FILE: RelayFile(0o640, exim=True, without="mail waits in the queue"),
     constants.DKIM_RECORD_FILE: RelayFile(0o644, exim=True),
 }

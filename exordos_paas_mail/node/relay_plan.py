@@ -34,7 +34,7 @@ if tp.TYPE_CHECKING:
 T = tp.TypeVar("T")
 
 _HOSTS_FILE = "/etc/hosts"
-# Of the files of ``Plan.running``, how many come before the pair that is served.
+# Of the files of ``Plan.running``, how many come before the pairs that are served.
 _BEFORE_SERVED = 3
 _TLS_DIR = str(pathlib.PurePath(constants.TLS_PRIVATE_KEY_FILE).parent)
 
@@ -49,7 +49,8 @@ class Plan:
     dkim: dkim_keys.KeyFiles
     tls_key: bytes
     tls_chain: bytes
-    tls_served: bytes
+    tls_other: bytes
+    serving: tls_serving.Serving
     tls_told: bytes | None
     hosts: bytes
     remarks: list[str]
@@ -58,7 +59,8 @@ class Plan:
     def running(self) -> str:
         """What an exim that was started with it runs with, see constants.RELAY_FILES."""
         files = (
-            *(self.configuration, self.tls_key, self.tls_chain, self.tls_served),
+            *(self.configuration, self.tls_key, self.tls_chain),
+            *(self.serving.bundle, self.tls_other, self.serving.other),
             *([] if self.tls_told is None else [self.tls_told]),
         )
         return configure_state.running(map(configure_state.fingerprint, files))
@@ -66,8 +68,7 @@ class Plan:
     def is_reloaded(self, running: str) -> bool:
         """Return whether an exim that runs with *running* needs a reload alone.
 
-        So it is where the pair that it serves is what differs, and no client loses its
-        connection.
+        So it is where what it serves is what differs, and no client loses its connection.
         """
         return self.running.split(",")[:_BEFORE_SERVED] == running.split(",")[:_BEFORE_SERVED]
 
@@ -91,24 +92,16 @@ def plan(node: machine.Machine, now: datetime.datetime) -> Plan:
         name: node.read(f"{constants.DKIM_KEYS_DIR}/{name}") or b""
         for name in node.names(constants.DKIM_KEYS_DIR)
     }
-    for name in (constants.TLS_PRIVATE_KEY_FILE, constants.TLS_CERTIFICATE_FILE):
-        # What it leads to goes with the image, and a certificate made in its
-        # place would then hide that.
-        if node.is_link(name):
-            raise ValueError(f"{name}: a symbolic link; install the file itself")
     told = node.read(constants.TLS_TOLD_FILE)
     document = tls_document.Document() if told is None else tls_document.parse(told)
-    tls_key, tls_chain = certificates.plan(
-        node.read(constants.TLS_PRIVATE_KEY_FILE),
-        node.read(constants.TLS_CERTIFICATE_FILE),
-        # Clients that were set up before the relay got a name of its own know the domain.
-        list(dict.fromkeys((hostname, domain))),
-        now,
-        document.addresses,
-    )
+    # Clients that were set up before the relay got a name of its own know the domain.
+    names = list(dict.fromkeys((hostname, domain)))
+    tls_key, tls_chain, tls_other = _own_pairs(node, names, document.addresses, now)
+    bundle = certificates.bundle(tls_key, tls_chain)
+    is_installed = not certificates.served(tls_chain).self_signed
     serving = tls_serving.plan(
         document.pair,
-        certificates.bundle(tls_key, tls_chain),
+        tls_serving.Own(bundle, bundle if is_installed else tls_other),
         node.read(constants.TLS_SERVED_FILE),
         hostname,
         now,
@@ -127,7 +120,8 @@ def plan(node: machine.Machine, now: datetime.datetime) -> Plan:
         ),
         tls_key=tls_key,
         tls_chain=tls_chain,
-        tls_served=serving.bundle,
+        tls_other=tls_other,
+        serving=serving,
         tls_told=told,
         hosts=hosts.render(own_hosts, hostname).encode("utf-8", errors="surrogateescape"),
         remarks=[*remarks, *certificates.remarks(tls_chain, hostname, now)],
@@ -161,12 +155,35 @@ def apply(node: machine.Machine, target: Plan) -> list[str]:
         "TLS certificate": [
             relay_files.ensure(node, constants.TLS_PRIVATE_KEY_FILE, target.tls_key),
             relay_files.ensure(node, constants.TLS_CERTIFICATE_FILE, target.tls_chain),
-            relay_files.ensure(node, constants.TLS_SERVED_FILE, target.tls_served),
+            relay_files.ensure(node, constants.TLS_OTHER_FILE, target.tls_other),
+            # Between the two a client gets what was served before, or what is from now on.
+            relay_files.ensure(node, constants.TLS_SERVED_FILE, target.serving.bundle),
+            relay_files.ensure(node, constants.TLS_OTHER_SERVED_FILE, target.serving.other),
         ],
         _HOSTS_FILE: [node.ensure_mounted_file(_HOSTS_FILE, target.hosts)],
         "exim4.conf": [relay_files.ensure(node, constants.EXIM_CONFIG_FILE, target.configuration)],
     }
     return [name for name, changes in changed.items() if any(changes)]
+
+
+def _own_pairs(
+    node: machine.Machine, names: list[str], addresses: tuple[str, ...], now: datetime.datetime
+) -> tuple[bytes, bytes, bytes]:
+    """Return the key and the chain that the relay has, and the bundle of the pair beside them."""
+    for name in (constants.TLS_PRIVATE_KEY_FILE, constants.TLS_CERTIFICATE_FILE):
+        # What it leads to goes with the image, and a certificate made in its
+        # place would then hide that.
+        if node.is_link(name):
+            raise ValueError(f"{name}: a symbolic link; install the file itself")
+    first = certificates.plan(
+        node.read(constants.TLS_PRIVATE_KEY_FILE),
+        node.read(constants.TLS_CERTIFICATE_FILE),
+        names,
+        now,
+        addresses,
+    )
+    kept = node.read(constants.TLS_OTHER_FILE)
+    return (*first, certificates.plan_other(first, kept, names, now, addresses))
 
 
 def _parse(name: str, parse: tp.Callable[[str], T], data: bytes | None) -> T:

@@ -18,16 +18,20 @@ if tp.TYPE_CHECKING:
 class _Seen(tp.NamedTuple):
     told: tls_document.Document | None
     served: bytes | None
+    other: bytes | None
     own: bytes | None
+    own_other: bytes | None
     hostname: str
 
 
 class ServedPair:
-    """The pair on one machine; a settled look costs three system calls."""
+    """The pairs on one machine; a settled look costs five system calls."""
 
     def __init__(self, node: machine.Machine) -> None:
         self._told = watched.Watched(node, constants.TLS_TOLD_FILE, _parse_told)
         self._served = watched.Watched(node, constants.TLS_SERVED_FILE, _as_it_is)
+        self._other = watched.Watched(node, constants.TLS_OTHER_SERVED_FILE, _as_it_is)
+        self._own_other = watched.Watched(node, constants.TLS_OTHER_FILE, _as_it_is)
         self._own = watched.Watched(node, constants.TLS_CERTIFICATE_FILE, _as_it_is)
         self._seen: tuple[_Seen, str] | None = None
 
@@ -39,8 +43,10 @@ class ServedPair:
         """
         _, told = self._told.read()
         _, served = self._served.read()
+        _, other = self._other.read()
         _, own = self._own.read()
-        seen = _Seen(told, served, own, hostname)
+        _, own_other = self._own_other.read()
+        seen = _Seen(told, served, other, own, own_other, hostname)
         if self._seen is None or self._seen[0] != seen:
             self._seen = (seen, _fact(seen))
         return self._seen[1]
@@ -63,11 +69,12 @@ def _is_own(seen: _Seen) -> bool:
         seen.served is not None
         and seen.own is not None
         and tls_pairs.chain_of(seen.served) == tls_pairs.chain_of(seen.own)
+        and seen.other in {seen.served, seen.own_other}
     )
 
 
 def _fact(seen: _Seen) -> str:
-    if seen.served is None or not seen.hostname:
+    if seen.served is None or seen.other is None or not seen.hostname:
         return ""
     now = datetime.datetime.now(datetime.timezone.utc)
     try:
@@ -75,7 +82,8 @@ def _fact(seen: _Seen) -> str:
             # configure is to put its own in the place of what it was told before.
             return ""
         pair = None if seen.told is None else seen.told.pair
-        return tls_reports.render(tls_serving.report(pair, seen.served, seen.hostname, now))
+        served = tls_serving.Own(seen.served, seen.other)
+        return tls_reports.render(tls_serving.report(pair, served, seen.hostname, now))
     except ValueError:
         # configure makes it anew.
         return ""

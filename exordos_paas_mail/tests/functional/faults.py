@@ -27,6 +27,7 @@ HELD: tp.Final = (
     "/etc/exim4/dkim/platform.txt",
     "/var/lib/exordos/mail_configure.json",
     f"{STATE}/target.json",
+    "/etc/exim4/tls/relay-other.pem",
 )
 # What is written anew at each pass of the agent.
 REWRITTEN: tp.Final = (f"{STATE}/mail_meta.json", f"{STATE}/payload.json")

@@ -47,6 +47,7 @@ class Facts(tp.NamedTuple):
     dkim_key: str
     dkim_record: str
     tls_key: str
+    tls_other: str
     certificate: str
     queue: list[str]
 
@@ -148,6 +149,7 @@ def facts(guest: Guest) -> Facts:
         dkim_key=digest(constants.DKIM_PRIVATE_KEY_FILE),
         dkim_record=digest(constants.DKIM_RECORD_FILE),
         tls_key=digest(constants.TLS_PRIVATE_KEY_FILE),
+        tls_other=digest(constants.TLS_OTHER_FILE),
         certificate=certificate(guest),
         queue=sorted(spooled.split()),
     )

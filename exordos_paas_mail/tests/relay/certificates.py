@@ -13,9 +13,13 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509 import oid
 
 
-def make(domain: str) -> tuple[bytes, bytes]:
-    """Return a private key and a self-signed certificate, PEM."""
-    key = ec.generate_private_key(ec.SECP256R1())
+def make(domain: str, *, kind: str = "EC") -> tuple[bytes, bytes]:
+    """Return a private key of *kind*, EC or RSA, and a self-signed certificate, PEM."""
+    key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+    if kind == "RSA":
+        key = rsa.generate_private_key(public_exponent=65537, key_size=3072)
+    else:
+        key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(oid.NameOID.COMMON_NAME, domain)])
     now = datetime.datetime.now(datetime.timezone.utc)
     certificate = (

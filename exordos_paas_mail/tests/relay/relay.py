@@ -111,6 +111,10 @@ class Relay:
         key, self.certificate = certificates.make(DOMAIN)
         self.install_pair(key, self.certificate)
         install(TLS / "relay.pem", pairs.bundle(key, self.certificate))
+        key, self.other_certificate = certificates.make(DOMAIN, kind="RSA")
+        # As configure leaves it: what is served beside the first is what is kept for that.
+        for name in ("other.pem", "relay-other.pem"):
+            install(TLS / name, pairs.bundle(key, self.other_certificate))
         return self.certificate
 
     def install_pair(self, key: bytes, chain: bytes) -> None:

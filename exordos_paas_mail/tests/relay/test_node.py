@@ -8,15 +8,19 @@ import base64
 import dataclasses
 import pathlib
 import shutil
+import socket
 import ssl
 import subprocess
 import typing as tp
 
 import dkim as dkimpy
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
 
+from clients import issuing
 from exordos_paas_mail import constants
-from exordos_paas_mail.codecs import dkim, exim_conf, mail_env, passwd
+from exordos_paas_mail.codecs import dkim, exim_conf, mail_env, passwd, tls_document, tls_pairs
 from exordos_paas_mail.node import health
 from exordos_paas_mail.node import machine as machine_
 from exordos_paas_mail.node.commands import configure, status
@@ -182,6 +186,56 @@ def test_a_new_pair_that_exim_may_not_read_stops_nobody_and_is_served(
 
     assert configure.main([], machine) == 0
     assert served() == chain.split()
+
+
+def test_what_the_relay_makes_is_of_two_kinds_and_a_pair_that_is_told_is_served_alone(
+    relay: relay_.Relay, machine: Machine
+) -> None:
+    machine.ensure_file(constants.MAIL_ENV_FILE, mail_env.render(relay_.DOMAIN).encode(), 0o640)
+    for name in constants.RELAY_FILES:
+        pathlib.Path(name).unlink()
+    assert configure.main([], machine) == 0
+    files = (constants.TLS_CERTIFICATE_FILE, constants.TLS_OTHER_FILE)
+    own = [certificate(machine.read(name) or b"") for name in files]
+    assert served_by_kind() == own
+
+    pair = issuing.Authority().issue(relay_.DOMAIN)
+    document = tls_document.Document(tls_pairs.Pair(pair.chain, pair.key))
+    told = pathlib.Path(constants.TLS_TOLD_FILE)
+    told.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        told.write_bytes(tls_document.render(document))
+        assert configure.main([], machine) == 0
+        assert served_by_kind() == [certificate(pair.chain.encode()), None]
+    finally:
+        told.unlink()
+    assert configure.main([], machine) == 0
+    assert served_by_kind() == own
+
+
+def certificate(bundle: bytes) -> bytes:
+    """Return the first certificate of PEM, DER."""
+    return x509.load_pem_x509_certificate(bundle).public_bytes(serialization.Encoding.DER)
+
+
+def served_by_kind() -> list[bytes | None]:
+    """Return what a client gets that knows EC alone, and one that knows RSA alone."""
+    found: list[bytes | None] = []
+    for kind in ("ECDSA", "RSA"):
+        context = ssl.create_default_context()
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+        context.set_ciphers(f"ECDHE-{kind}-AES128-GCM-SHA256")
+        with socket.create_connection(("127.0.0.1", 465), timeout=30) as held:
+            try:
+                with context.wrap_socket(held) as session:
+                    found.append(session.getpeercert(binary_form=True))
+            except ssl.SSLError as error:
+                if error.reason != "SSLV3_ALERT_HANDSHAKE_FAILURE":
+                    raise
+                found.append(None)
+    return found
 
 
 def served() -> list[bytes]:

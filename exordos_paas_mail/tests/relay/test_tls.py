@@ -3,21 +3,25 @@
 
 from __future__ import annotations
 
-import collections
+import re
 import socket
 import ssl
-import threading
+import subprocess
 import typing as tp
 
 import pytest
 
 from clients import issuing
 from exordos_paas_mail.tests.relay import relay as relay_
+from exordos_paas_mail.tests.relay import switching
 
 if tp.TYPE_CHECKING:
+    import pathlib
+
     from exordos_paas_mail.tests.relay import internet as internet_
 
 HANDSHAKES = 500
+SWITCHES = 20
 
 
 @pytest.mark.parametrize(
@@ -72,60 +76,51 @@ def test_a_renewed_certificate_is_served_after_a_reload(relay: relay_.Relay) -> 
     assert ssl.get_server_certificate(("127.0.0.1", 465)).split() == new.decode().split()
 
 
-class Verifying:
-    """Clients that verify what they are served, one after the other, until *over*."""
+@pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])
+@pytest.mark.parametrize(
+    ("algorithms", "kind"),
+    [
+        pytest.param("ECDSA+SHA256", "EC", id="EC"),
+        pytest.param("RSA-PSS+SHA256:RSA+SHA256", "RSA", id="RSA"),
+        pytest.param("RSA-PSS+SHA256:RSA+SHA256:ECDSA+SHA256", "EC", id="both"),
+    ],
+)
+def test_a_client_that_knows_only_one_kind_of_key_gets_that_one(
+    relay: relay_.Relay, tmp_path: pathlib.Path, version: str, algorithms: str, kind: str
+) -> None:
+    certificate = {"EC": relay.certificate, "RSA": relay.other_certificate}[kind]
+    trusted = tmp_path / "relay.pem"
+    trusted.write_bytes(certificate)
 
-    def __init__(self, authority: issuing.Authority) -> None:
-        self.context = ssl.create_default_context(cadata=authority.root)
-        self.over = threading.Event()
-        self.ends: collections.Counter[str] = collections.Counter()
-        self.served: set[bytes] = set()
+    done = subprocess.run(
+        [
+            *("openssl", "s_client", "-connect", "127.0.0.1:465", "-showcerts", version),
+            *("-sigalgs", algorithms, "-CAfile", str(trusted), "-verify_return_error"),
+            *("-verify_hostname", relay_.DOMAIN),
+        ],
+        input=b"QUIT\r\n",
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
 
-    def run(self) -> None:
-        while not self.over.is_set():
-            self.ends[self._end()] += 1
-
-    def _end(self) -> str:
-        try:
-            with (
-                socket.create_connection(("127.0.0.1", 465), timeout=30) as held,
-                self.context.wrap_socket(held, server_hostname=relay_.DOMAIN) as session,
-            ):
-                self.served.add(session.getpeercert(binary_form=True) or b"")
-                return session.recv(3).decode()
-        except OSError as error:
-            return type(error).__name__
+    assert done.returncode == 0, done.stderr
+    shown = done.stdout.decode()
+    chain = re.findall(r"-----BEGIN CERTIFICATE.*?END CERTIFICATE-----\n", shown, re.DOTALL)
+    assert chain == [certificate.decode()]
+    assert "Verify return code: 0 (ok)" in shown
 
 
 @pytest.mark.timeout(300)
-def test_no_client_is_refused_or_misled_while_the_pair_is_replaced(relay: relay_.Relay) -> None:
+def test_no_client_is_refused_or_misled_while_the_pairs_are_replaced(relay: relay_.Relay) -> None:
     authority = issuing.Authority()
-    pairs = [authority.issue(relay_.DOMAIN) for _ in range(4)]
-
-    def serve(pair: issuing.Issued) -> None:
-        relay_.install(relay_.TLS / "relay.pem", pair.key + pair.chain)
-        relay.units.reload()
-
-    before = (relay_.TLS / "relay.pem").read_bytes()
-    serve(pairs[0])
-    clients = Verifying(authority)
-    threads = [threading.Thread(target=clients.run) for _ in range(4)]
-    try:
-        for thread in threads:
-            thread.start()
-        switches = 0
-        while clients.ends.total() < HANDSHAKES:
-            switches += 1
-            serve(pairs[switches % len(pairs)])
-    finally:
-        clients.over.set()
-        for thread in threads:
-            thread.join()
-        relay_.install(relay_.TLS / "relay.pem", before)
-        relay.units.reload()
-    assert clients.ends.keys() == {"220"}, (clients.ends, switches)
-    assert len(clients.served) == len(pairs)
-    assert switches > len(pairs)
+    sets = [switching.issue(authority, relay_.DOMAIN) for _ in range(4)]
+    with switching.served_in_turn(relay, sets):
+        clients = [switching.Verifying(authority, *knows) for knows in switching.CLIENTS]
+        switches = switching.switch(relay, sets, clients, HANDSHAKES, SWITCHES)
+    assert [client.ends.keys() for client in clients] == [{"220"}] * len(clients), clients
+    assert [len(client.served) for client in clients] == [len(sets)] * len(clients)
+    assert switches >= SWITCHES
 
 
 @pytest.mark.parametrize(

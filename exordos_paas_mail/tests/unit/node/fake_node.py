@@ -8,6 +8,7 @@ they were called, and fail where a test asked for it.
 
 from __future__ import annotations
 
+import datetime
 import errno
 import functools
 import grp
@@ -18,7 +19,7 @@ import textwrap
 import typing as tp
 
 from exordos_paas_mail import atomic_files, constants
-from exordos_paas_mail.codecs import configure_state, dkim
+from exordos_paas_mail.codecs import certificates, configure_state, dkim
 from exordos_paas_mail.node import machine, relay_files
 
 if tp.TYPE_CHECKING:
@@ -29,6 +30,15 @@ if tp.TYPE_CHECKING:
 FIRST_PID: tp.Final = 4001
 
 a_key = functools.cache(dkim.generate)
+
+
+@functools.cache
+def another_pair(domain: str) -> bytes:
+    """Return what the relay of *domain* may have beside an EC key; it takes less to read."""
+    now = datetime.datetime.now(datetime.timezone.utc)
+    first = certificates.plan(None, None, [domain], now)
+    return certificates.plan_other(first, dkim.generate(), [domain], now)
+
 
 _QUESTIONS = (
     "systemctl show --property=Id,ActiveState,MainPID exim4-queue.service ",

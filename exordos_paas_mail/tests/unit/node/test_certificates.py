@@ -11,9 +11,9 @@ import typing as tp
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from exordos_paas_mail.codecs import certificates
+from exordos_paas_mail.codecs import certificates, tls_pairs
 from exordos_paas_mail.tests.unit.node import authority
 
 if tp.TYPE_CHECKING:
@@ -139,6 +139,95 @@ def test_an_installed_certificate_without_its_key_is_refused(
 
     with pytest.raises(ValueError, match=reason):
         certificates.plan(key, chain, NAMES, NOW)
+
+
+def pem(key: tp.Any) -> bytes:
+    return tp.cast(
+        "bytes",
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        ),
+    )
+
+
+EC = pem(ec.generate_private_key(ec.SECP256R1()))
+RSA = pem(rsa.generate_private_key(65537, 2048))
+OWN = certificates.plan(EC, None, NAMES, NOW)
+OTHER = certificates.plan_other(OWN, None, NAMES, NOW)
+
+
+def public(bundle: bytes) -> tp.Any:
+    """Return the public key of a bundle, that of its certificate and of its private key."""
+    key = serialization.load_pem_private_key(bundle, None).public_key()
+    assert x509.load_pem_x509_certificate(bundle).public_key() == key
+    return key
+
+
+def test_beside_a_key_there_is_one_of_the_other_kind() -> None:
+    beside_rsa = certificates.plan_other(
+        certificates.plan(RSA, None, NAMES, NOW), None, NAMES, NOW, ["192.0.2.7"]
+    )
+
+    assert public(OTHER).key_size == 3072
+    assert isinstance(public(OTHER), rsa.RSAPublicKey)
+    assert isinstance(public(beside_rsa).curve, ec.SECP256R1)
+    assert names(OTHER) == names(beside_rsa) == NAMES
+    served = tls_pairs.served(tls_pairs.chain_of(beside_rsa))
+    assert served.names == (DOMAIN, "192.0.2.7")
+
+
+@pytest.mark.parametrize(
+    ("asked", "later", "addresses"),
+    [
+        pytest.param(["other.example"], 0 * DAY, [], id="another domain"),
+        pytest.param(NAMES, 0 * DAY, ["192.0.2.7"], id="another address"),
+        pytest.param(NAMES, 3630 * DAY, [], id="a month before it expires"),
+    ],
+)
+def test_a_certificate_beside_the_first_is_made_anew_for_the_same_key(
+    asked: list[str], later: tp.Any, addresses: list[str]
+) -> None:
+    anew = certificates.plan_other(OWN, OTHER, asked, NOW + later, addresses)
+
+    assert public(anew) == public(OTHER)
+    assert anew != OTHER
+    assert names(anew) == asked
+    assert certificates.plan_other(OWN, anew, asked, NOW + later, addresses) == anew
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        pytest.param(OWN, id="its own"),
+        pytest.param(authority.issue(DOMAIN), id="an installed one of the same kind"),
+    ],
+)
+def test_what_was_made_beside_the_first_is_kept(first: tuple[bytes, bytes]) -> None:
+    assert certificates.plan_other(first, OTHER, NAMES, NOW + 3600 * DAY) == OTHER
+
+
+def test_a_certificate_that_is_lost_from_beside_the_first_comes_back_for_its_key() -> None:
+    key = OTHER[: OTHER.index(b"-----BEGIN CERTIFICATE-----")]
+
+    assert public(certificates.plan_other(OWN, key, NAMES, NOW)) == public(OTHER)
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        pytest.param(b"", id="empty"),
+        pytest.param(OTHER[:100], id="cut short"),
+        pytest.param(OTHER[OTHER.index(b"-----BEGIN CERTIFICATE-----") :], id="without its key"),
+        pytest.param(certificates.bundle(*OWN), id="of the first's kind"),
+    ],
+)
+def test_what_cannot_be_served_beside_the_first_is_made_anew(kept: bytes) -> None:
+    anew = certificates.plan_other(OWN, kept, NAMES, NOW)
+
+    assert isinstance(public(anew), rsa.RSAPublicKey)
+    assert public(anew) != public(OTHER)
 
 
 def test_a_bundle_holds_the_pair_and_nothing_else(tmp_path: pathlib.Path) -> None:

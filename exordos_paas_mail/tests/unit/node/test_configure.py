@@ -8,6 +8,7 @@ import typing as tp
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from clients import issuing
 from exordos_paas_mail import constants
@@ -33,6 +34,7 @@ HOSTNAME = "smtp.example.net"
 RESTART = ["systemctl restart exim4"]
 START = ["systemctl start exim4"]
 RELOAD = ["systemctl reload exim4"]
+SERVED = (constants.TLS_SERVED_FILE, constants.TLS_OTHER_SERVED_FILE)
 
 
 @pytest.fixture
@@ -45,10 +47,11 @@ def node(fake: fake_node.FakeNode) -> fake_node.FakeNode:
 @pytest.fixture
 def relay(node: fake_node.FakeNode, capsys: pytest.CaptureFixture[str]) -> fake_node.FakeNode:
     """Return a node whose relay runs."""
-    # To make one takes longer than most tests of it.
+    # To make one of these takes longer than most tests of it.
     name = f"{constants.DKIM_KEYS_DIR}/{DOMAIN}.private"
     node.path(constants.DKIM_KEYS_DIR).mkdir()
     node.machine.ensure_file(name, fake_node.a_key(), 0o600)
+    node.machine.ensure_file(constants.TLS_OTHER_FILE, fake_node.another_pair(DOMAIN), 0o640)
     assert run(node) == 0
     node.calls()
     capsys.readouterr()
@@ -63,8 +66,17 @@ def state(node: fake_node.FakeNode) -> configure_state.State:
     return configure_state.parse(node.read(constants.CONFIGURE_STATE_FILE))
 
 
-def dns_names(node: fake_node.FakeNode) -> list[str]:
-    certificate = x509.load_pem_x509_certificate(node.read(constants.TLS_CERTIFICATE_FILE).encode())
+def served(node: fake_node.FakeNode) -> list[bytes]:
+    """Return what exim serves, the first before the other."""
+    return [node.path(name).read_bytes() for name in SERVED]
+
+
+def served_keys(node: fake_node.FakeNode) -> list[tp.Any]:
+    return [x509.load_pem_x509_certificate(bundle).public_key() for bundle in served(node)]
+
+
+def dns_names(node: fake_node.FakeNode, name: str = constants.TLS_CERTIFICATE_FILE) -> list[str]:
+    certificate = x509.load_pem_x509_certificate(node.read(name).encode())
     extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
     return extension.value.get_values_for_type(x509.DNSName)
 
@@ -118,6 +130,8 @@ def test_modes_let_exim_read_its_keys_and_nobody_else(relay: fake_node.FakeNode)
             constants.TLS_PRIVATE_KEY_FILE,
             constants.TLS_CERTIFICATE_FILE,
             constants.TLS_SERVED_FILE,
+            constants.TLS_OTHER_FILE,
+            constants.TLS_OTHER_SERVED_FILE,
             constants.EXIM_CONFIG_FILE,
         )
     }
@@ -131,6 +145,8 @@ def test_modes_let_exim_read_its_keys_and_nobody_else(relay: fake_node.FakeNode)
         constants.TLS_PRIVATE_KEY_FILE: "0o640",
         constants.TLS_CERTIFICATE_FILE: "0o644",
         constants.TLS_SERVED_FILE: "0o640",
+        constants.TLS_OTHER_FILE: "0o640",
+        constants.TLS_OTHER_SERVED_FILE: "0o640",
         constants.EXIM_CONFIG_FILE: "0o644",
     }
 
@@ -339,7 +355,7 @@ def test_a_relay_with_a_name_of_its_own_signs_as_its_domain_and_goes_back(
 ) -> None:
     files = (constants.EXIM_CONFIG_FILE, "/etc/hosts", constants.DKIM_RECORD_FILE)
     before = [relay.read(name) for name in files]
-    key = relay.read(constants.TLS_PRIVATE_KEY_FILE)
+    keys = served_keys(relay)
 
     relay.write(constants.MAIL_ENV_FILE, mail_env.render(DOMAIN, HOSTNAME))
     assert run(relay) == 0
@@ -352,8 +368,9 @@ def test_a_relay_with_a_name_of_its_own_signs_as_its_domain_and_goes_back(
         before[1].replace(DOMAIN, HOSTNAME),
         before[2],
     ]
+    assert dns_names(relay) == dns_names(relay, constants.TLS_OTHER_SERVED_FILE)
     assert dns_names(relay) == [HOSTNAME, DOMAIN]
-    assert relay.read(constants.TLS_PRIVATE_KEY_FILE) == key
+    assert served_keys(relay) == keys
     assert (state(relay).domain, state(relay).hostname) == (DOMAIN, HOSTNAME)
     assert run(relay) == 0
     assert relay.calls() == []
@@ -399,6 +416,8 @@ def test_a_new_image_on_the_old_data_disk_keeps_keys_and_certificate(
         constants.DKIM_RECORD_FILE,
         constants.TLS_PRIVATE_KEY_FILE,
         constants.TLS_CERTIFICATE_FILE,
+        constants.TLS_OTHER_FILE,
+        constants.TLS_OTHER_SERVED_FILE,
     )
     before = [relay.read(name) for name in kept]
     relay.path(constants.EXIM_CONFIG_FILE).unlink()
@@ -456,10 +475,27 @@ def test_an_installed_certificate_is_served_and_its_renewal_too(
         assert relay.calls() == RESTART
         assert relay.path(constants.TLS_PRIVATE_KEY_FILE).read_bytes() == key
         assert relay.path(constants.TLS_CERTIFICATE_FILE).read_bytes() == chain
-        assert relay.path(constants.TLS_SERVED_FILE).read_bytes() == key + chain
+        assert served(relay) == [key + chain] * 2
+        assert reported(relay) == (chain.decode(), False, "")
         assert run(relay) == 0
         assert relay.calls() == []
     assert "certificate" not in capsys.readouterr().err
+
+
+def test_an_installed_certificate_leaves_what_the_relay_made_beside_its_own(
+    relay: fake_node.FakeNode,
+) -> None:
+    other = relay.read(constants.TLS_OTHER_FILE)
+    key, chain = authority.issue(DOMAIN)
+    relay.path(constants.TLS_PRIVATE_KEY_FILE).write_bytes(key)
+    relay.path(constants.TLS_CERTIFICATE_FILE).write_bytes(chain)
+    assert run(relay) == 0
+    assert served(relay) == [key + chain] * 2
+
+    for name in (constants.TLS_PRIVATE_KEY_FILE, constants.TLS_CERTIFICATE_FILE):
+        relay.path(name).unlink()
+    assert run(relay) == 0
+    assert served(relay)[1] == other.encode()
 
 
 def test_an_installed_certificate_that_clients_will_refuse_is_remarked_on(
@@ -490,31 +526,40 @@ def reported(relay: fake_node.FakeNode, hostname: str = DOMAIN) -> tls_reports.R
 def test_a_pair_that_is_told_is_served_by_a_reload_and_given_back(
     relay: fake_node.FakeNode, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    own = relay.read(constants.TLS_SERVED_FILE)
-    files = (constants.TLS_PRIVATE_KEY_FILE, constants.TLS_CERTIFICATE_FILE)
+    own = served(relay)
+    files = (
+        constants.TLS_PRIVATE_KEY_FILE,
+        constants.TLS_CERTIFICATE_FILE,
+        constants.TLS_OTHER_FILE,
+    )
     before = [relay.read(name) for name in files]
     authority_ = issuing.Authority()
     for pair in (authority_.issue(DOMAIN), authority_.issue(DOMAIN)):
         tell(relay, pair)
         assert run(relay) == 0
         assert relay.calls() == RELOAD
-        assert relay.read(constants.TLS_SERVED_FILE) == pair.key + pair.chain
+        assert served(relay) == [(pair.key + pair.chain).encode()] * 2
         assert reported(relay) == (pair.chain, True, "")
         assert run(relay) == 0
         assert relay.calls() == []
     assert capsys.readouterr().out.splitlines()[0] == (
         f"{DOMAIN}: changed: TLS certificate, exim4 reloaded"
     )
-    relay.path(constants.TLS_SERVED_FILE).write_text("damaged")
-    assert run(relay) == 0
-    assert relay.read(constants.TLS_SERVED_FILE) == pair.key + pair.chain
+    for name in SERVED:
+        relay.path(name).write_text("damaged")
+        assert run(relay) == 0
+        assert served(relay) == [(pair.key + pair.chain).encode()] * 2
+    relay.calls()
     tell(relay, None)
     # Nothing is told of what is served until its own is: that is not what is asked for.
     assert served_pair.ServedPair(relay.machine).fact(DOMAIN) == ""
+    # Nor while only the first of its own is there.
+    relay.path(constants.TLS_SERVED_FILE).write_bytes(own[0])
+    assert served_pair.ServedPair(relay.machine).fact(DOMAIN) == ""
     assert run(relay) == 0
     assert relay.calls() == RELOAD
-    assert relay.read(constants.TLS_SERVED_FILE) == own
-    assert reported(relay) == (before[1], False, "")
+    assert served(relay) == own
+    assert reported(relay) == ("".join(map(tls_pairs.chain_of, own)), False, "")
     assert [relay.read(name) for name in files] == before
 
 
@@ -536,11 +581,11 @@ def test_a_pair_that_is_told_and_cannot_be_served_is_reported(
     pair: issuing.Issued,
     said: str,
 ) -> None:
-    own = relay.read(constants.TLS_SERVED_FILE)
+    own = served(relay)
     tell(relay, pair)
     assert run(relay) == 0
     assert f"; the certificate that was told: {said}" in capsys.readouterr().out
-    assert relay.read(constants.TLS_SERVED_FILE) == own
+    assert served(relay) == own
     report = reported(relay)
     assert (report.is_told, report.refused[: len(said)]) == (False, said)
     assert pair.key.splitlines()[1] not in report.refused
@@ -571,16 +616,18 @@ def test_a_document_that_is_damaged_leaves_what_is_served(
 
 
 def test_the_relays_own_certificate_names_its_addresses(relay: fake_node.FakeNode) -> None:
-    key = relay.read(constants.TLS_PRIVATE_KEY_FILE)
+    keys = served_keys(relay)
     tell(relay, None, "192.0.2.7", "2001:db8::7")
     assert run(relay) == 0
-    chain = relay.read(constants.TLS_CERTIFICATE_FILE)
-    assert tls_pairs.served(chain).names == (DOMAIN, "192.0.2.7", "2001:db8::7")
-    assert relay.read(constants.TLS_PRIVATE_KEY_FILE) == key
+    named = served(relay)
+    for bundle in named:
+        chain = tls_pairs.chain_of(bundle)
+        assert tls_pairs.served(chain).names == (DOMAIN, "192.0.2.7", "2001:db8::7")
+    assert served_keys(relay) == keys
     # A client that has pinned it goes on, where one of them is taken away.
     tell(relay, None, "192.0.2.7")
     assert run(relay) == 0
-    assert relay.read(constants.TLS_CERTIFICATE_FILE) == chain
+    assert served(relay) == named
 
 
 def test_a_certificate_that_is_a_link_is_refused_and_the_link_stays(
@@ -619,19 +666,55 @@ def test_half_of_an_installation_is_refused(
 def test_an_image_that_served_the_installed_files_themselves_is_replaced(
     relay: fake_node.FakeNode,
 ) -> None:
-    served = relay.read(constants.TLS_SERVED_FILE)
+    before = served(relay)
     for name in (
-        constants.TLS_SERVED_FILE,
+        *SERVED,
         constants.EXIM_CONFIG_FILE,
         constants.CONFIGURE_STATE_FILE,
     ):
         relay.path(name).unlink()
 
     assert run(relay) == 0
-    assert relay.read(constants.TLS_SERVED_FILE) == served
+    assert served(relay) == before
     assert relay.calls()[1:] == RESTART
 
 
+def test_a_relay_that_served_one_pair_goes_on_with_it_and_has_another_beside_it(
+    relay: fake_node.FakeNode,
+) -> None:
+    first, _ = served(relay)
+    for name in (
+        *(constants.TLS_OTHER_FILE, constants.TLS_OTHER_SERVED_FILE),
+        *(constants.EXIM_CONFIG_FILE, constants.CONFIGURE_STATE_FILE),
+    ):
+        relay.path(name).unlink()
+
+    assert run(relay) == 0
+    assert served(relay)[0] == first
+    own, other = served_keys(relay)
+    assert isinstance(own, ec.EllipticCurvePublicKey)
+    assert isinstance(other, rsa.RSAPublicKey)
+    assert dns_names(relay, constants.TLS_OTHER_SERVED_FILE) == [DOMAIN]
+    fingerprint = tls_pairs.served(reported(relay).chain).fingerprint_sha256
+    assert fingerprint == tls_pairs.served(tls_pairs.chain_of(first)).fingerprint_sha256
+    relay.calls()
+    assert run(relay) == 0
+    assert relay.calls() == []
+
+
+def test_a_pair_that_was_made_anew_beside_the_first_needs_a_reload_alone(
+    relay: fake_node.FakeNode,
+) -> None:
+    first, other = served(relay)
+    relay.path(constants.TLS_OTHER_FILE).write_text("damaged")
+
+    assert run(relay) == 0
+    assert relay.calls() == RELOAD
+    assert served(relay)[0] == first
+    assert served(relay)[1] not in {first, other}
+
+
+@pytest.mark.parametrize("name", SERVED)
 @pytest.mark.parametrize(
     "harm",
     [
@@ -641,14 +724,14 @@ def test_an_image_that_served_the_installed_files_themselves_is_replaced(
     ],
 )
 def test_what_exim_serves_is_made_good(
-    relay: fake_node.FakeNode, harm: tp.Callable[[pathlib.Path], object]
+    relay: fake_node.FakeNode, name: str, harm: tp.Callable[[pathlib.Path], object]
 ) -> None:
-    served = relay.path(constants.TLS_SERVED_FILE)
-    before = (served.read_bytes(), served.stat().st_mode)
-    harm(served)
+    file = relay.path(name)
+    before = (file.read_bytes(), file.stat().st_mode)
+    harm(file)
 
     assert run(relay) == 0
-    assert (served.read_bytes(), served.stat().st_mode) == before
+    assert (file.read_bytes(), file.stat().st_mode) == before
 
 
 def test_a_crash_anywhere_is_made_good_by_the_next_run(
