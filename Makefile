@@ -20,6 +20,8 @@ UNDECLARED := '[.]|imaging/build_element|exordos_paas_mail/tests/mail_clients/pr
 # What bjoern (a dependency of the runtime) compiles with.
 PACKAGES_BUILD := gcc libc6-dev libev-dev python3-dev python3-venv
 PACKAGES_RELAY := iproute2 openssl util-linux
+PACKAGES_TRUST := curl git-email libauthen-sasl-perl libio-socket-ssl-perl libmailtools-perl \
+	libnet-ssleay-perl libphp-phpmailer msmtp mutt php-cli ruby swaks
 # What the commands the demo shows are made of; swaks speaks TLS through libnet-ssleay-perl.
 PACKAGES_DEMO := curl libnet-ssleay-perl swaks
 # named-checkzone is bind9-utils'.
@@ -110,6 +112,12 @@ test-limits: venv ## A limit under 50 clients and SUBMISSIONS (10,000), also whi
 	@tools/system-packages.sh $(PACKAGES_RELAY)
 	@exordos_paas_mail/tests/relay/enter.sh env SUBMISSIONS=$(or $(SUBMISSIONS),10000) \
 	  $(BIN)/pytest -sq exordos_paas_mail/tests/relay/test_limits_at_once.py
+
+# Not in the gate: ten clients of the distribution to install.
+.PHONY: test-trust
+test-trust: venv ## How clients are told to trust the relay's own certificate, as the README says (root)
+	@tools/system-packages.sh $(PACKAGES_RELAY) $(PACKAGES_TRUST)
+	@exordos_paas_mail/tests/relay/enter.sh $(BIN)/pytest -p exordos_paas_mail.tests.relay.conftest exordos_paas_mail/tests/trust
 
 .PHONY: benchmark-rest
 benchmark-rest: venv ## What lists of accounts cost the API, beside the platform's plain way; has bounds
