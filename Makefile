@@ -150,6 +150,12 @@ benchmark-relay: venv ## What a login and a message cost exim by the number of a
 	@tools/system-packages.sh $(PACKAGES_RELAY)
 	@exordos_paas_mail/tests/relay/enter.sh $(BIN)/python -m benchmarks.relay
 
+# Not in the gate: minutes of both cores, most of them for clients that verify.
+.PHONY: benchmark-handshakes
+benchmark-handshakes: venv ## What a second certificate costs a handshake, and 10,000 while they are replaced; has bounds (root)
+	@tools/system-packages.sh $(PACKAGES_RELAY)
+	@exordos_paas_mail/tests/relay/enter.sh $(BIN)/python -m benchmarks.handshakes
+
 # Not in the gate: a quarter of an hour, most of it waiting for exim's retry time.
 .PHONY: benchmark-waiting
 benchmark-waiting: venv ## What MESSAGES (20,000) cost that wait for a server, and how fast they leave; has bounds (root)
