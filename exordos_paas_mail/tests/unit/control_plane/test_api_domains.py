@@ -86,6 +86,8 @@ def test_a_domain_is_shown_as_it_was_made(api: api_client.Client) -> None:
         "error": "",
         "dns": {"kind": "none"},
         "dns_status": "INCOMPLETE",
+        "bounce_handling": {"kind": "none"},
+        "return_path": "",
         "dkim_rotation_days": 90,
         "dkim_public_key": "",
         "dkim_selector": made["dkim_selector"],
