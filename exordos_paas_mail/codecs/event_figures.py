@@ -38,6 +38,7 @@ _REPORTS: tp.Final = {
     Type.BOUNCED: "bounced",
     Type.DELAY_REPORTED: "delayed",
     Type.DELIVERY_REPORTED: "delivered",
+    Type.COMPLAINED: "complained",
 }
 _NO_CLASS: tp.Final = "none"
 _CLASSES: tp.Final = tuple(each.value for each in answers.Class)

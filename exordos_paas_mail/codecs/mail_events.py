@@ -19,6 +19,7 @@ from exordos_paas_mail.codecs import (
     answers,
     bounded,
     delivery_reports,
+    feedback_reports,
     holds,
     limit_signals,
     log_ids,
@@ -67,6 +68,10 @@ class Type(str, enum.Enum):
     """Another server reports that it still tries."""
     DELIVERY_REPORTED = "delivery_reported"
     """Another server reports that it has delivered a message, or handed it on."""
+    COMPLAINED = "complained"
+    """The operator of a mailbox reports that its user does not want a message."""
+    COMPLAINT_IGNORED = "complaint_ignored"
+    """So does a report that names several messages, and is of none for that."""
     REJECTED = "rejected"
     LOGIN_FAILED = "login_failed"
     LIMIT_NEAR = "limit_near"
@@ -134,12 +139,9 @@ class Event:
 def of(line: main_log.Line) -> list[Event]:
     """Return the events of a line of the log: one, but for a report as many as it tells of."""
     at = _milliseconds(line.at)
-    if isinstance(line.entry, main_log.Reported):
-        return _reports(at, line.entry)
-    if isinstance(line.entry, main_log.Returned):
-        return _returned(at, line.entry)
-    if isinstance(line.entry, main_log.Dropped):
-        return []
+    make_several = _MAKERS_OF_SEVERAL.get(type(line.entry))
+    if make_several is not None:
+        return make_several(at, line.entry)
     if isinstance(line.entry, main_log.LimitSigns):
         return [_limit(at, line.entry.account, signal) for signal in line.entry.signals]
     if isinstance(line.entry, main_log.Accepted) and line.entry.hold:
@@ -278,6 +280,28 @@ def _returned(at: int, entry: main_log.Returned) -> list[Event]:
     if path is None:
         return []
     return _of_reports(at, path.queue_id, entry.said, client=entry.client)
+
+
+def _complained(at: int, entry: main_log.Complained) -> list[Event]:
+    report = feedback_reports.parse(entry.said)
+    if report.type not in feedback_reports.COMPLAINTS:
+        return []
+    queue_id = feedback_reports.message(entry.good, entry.named)
+    said = " ".join(filter(None, (report.type, report.agent and f"by {report.agent}")))
+    return [
+        Event(
+            at,
+            Type.COMPLAINED if queue_id else Type.COMPLAINT_IGNORED,
+            queue_id,
+            recipient=bounded.plain(report.recipient) if queue_id else "",
+            client=entry.client,
+            text=bounded.plain(said, TEXT_SIZE_MAX),
+        )
+    ]
+
+
+def _nothing(at: int, entry: main_log.Dropped) -> list[Event]:  # noqa: ARG001
+    return []
 
 
 def _of_reports(at: int, queue_id: str, said: str, **more: tp.Any) -> list[Event]:
@@ -450,4 +474,14 @@ _MAKERS: tp.Final[Mapping[type, Callable[[int, str, tp.Any], Event]]] = types.Ma
         main_log.Suppressed: _suppressed,
         main_log.FailedLogin: _login_failed,
     }
+)
+_MAKERS_OF_SEVERAL: tp.Final[Mapping[type, Callable[[int, tp.Any], list[Event]]]] = (
+    types.MappingProxyType(
+        {
+            main_log.Reported: _reports,
+            main_log.Returned: _returned,
+            main_log.Complained: _complained,
+            main_log.Dropped: _nothing,
+        }
+    )
 )

@@ -94,6 +94,18 @@ class Returned(tp.NamedTuple):
     """Its delivery-status, or the start of that; anybody's text."""
 
 
+class Complained(tp.NamedTuple):
+    """A complaint (RFC 5965) that names a return path of the relay's; else an ``Arrival``."""
+
+    good: tuple[str, ...]
+    """The return paths in it that the relay has verified."""
+    named: tuple[str, ...]
+    """All that it names."""
+    client: str
+    said: str
+    """Its feedback-report, or the start of that; anybody's text."""
+
+
 class Arrival(tp.NamedTuple):
     """``<=``: a message is in the spool, and whoever sent it is told so."""
 
@@ -221,6 +233,7 @@ Entry = (
     Accepted
     | Reported
     | Returned
+    | Complained
     | Arrival
     | Delivery
     | Deferral
@@ -308,6 +321,10 @@ _REPORTED = re.compile(
 _RETURNED = re.compile(
     rf"returned path=(?P<path>{_BASE64}) client=(?P<client>{_IP}) said=(?P<said>{_BASE64}) id={_ID}"
 )
+_COMPLAINED = re.compile(
+    rf"complained good=(?P<good>{_BASE64}) named=(?P<named>{_BASE64}) client=(?P<client>{_IP})"
+    rf" said=(?P<said>{_BASE64}) id={_ID}"
+)
 _ARRIVAL = re.compile(
     rf"<= (?:<>|(?P<sender>{_ADDRESS}))(?: R=(?P<about>{_ID}))?"
     rf"(?: {_CLIENT}(?: TFO\*?)?)?(?: U=\S+)?(?: P=(?P<protocol>[a-z0-9]+))?(?: L[*.]?-?)?{_TLS}"
@@ -332,7 +349,7 @@ _FAILURE = re.compile(
 )
 _SUPPRESSING = "suppressed"
 _DROPPED = re.compile(rf"=> :blackhole: <(?P<recipient>{_ADDRESS})> R={_SUPPRESSING}")
-_UNWANTED = re.compile(rf"=> :blackhole: <{_ADDRESS}> R=returned")
+_UNWANTED = re.compile(rf"=> :blackhole: <{_ADDRESS}> R=(?:returned|feedback)")
 _SUPPRESSED = re.compile(
     rf"suppressed account=(?P<account>{_LOGIN}) client=(?P<client>{_IP})"
     rf" sender=(?P<sender>{_BASE64}) recipient=(?P<recipient>{_BASE64})"
@@ -429,9 +446,9 @@ def _recipient(text: str) -> tuple[str, str]:
         if match and _local_part(match["address"]) in {bare, bare.rpartition("@")[0]}:
             return match["address"], text[match.end() :]
         # What came to a return path goes on to its message's sender: the log has both.
-        path = return_paths.parse_path(match["address"]) if match else None
-        if match and path and bare.lower() in _forms(path.sender.lower()):
-            return path.sender, text[match.end() :]
+        for address in return_paths.goes_on_to(match["address"]) if match else ():
+            if match and bare.lower() in _forms(address):
+                return address, text[match.end() :]
         end = start + 1
     plain = _START_OF_ADDRESS.match(text)
     return (plain[0], text[plain.end() :]) if plain else ("", text)
@@ -494,6 +511,17 @@ def _returned(rest: str) -> Entry | None:
     except binascii.Error:
         return None
     return Returned(path, match["client"], said)
+
+
+def _complained(rest: str) -> Entry | None:
+    match = _COMPLAINED.fullmatch(rest)
+    if match is None:
+        return None
+    try:
+        good, named, said = map(_decoded, match.group("good", "named", "said"))
+    except binascii.Error:
+        return None
+    return Complained(tuple(good.split()), tuple(named.split()), match["client"], said)
 
 
 def _decoded(base64: str) -> str:
@@ -635,6 +663,7 @@ _BY_WORD: tp.Final = (
     ("accepted ", _accepted),
     ("reported ", _reported),
     ("returned ", _returned),
+    ("complained ", _complained),
     ("limits ", _limit_signs),
     ("suppressed ", _suppressed),
     ("Completed", _completed),

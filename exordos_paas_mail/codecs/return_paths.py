@@ -27,6 +27,10 @@ if tp.TYPE_CHECKING:
 
 LABEL: tp.Final = "bounces"
 """The name below a domain that its return paths are of."""
+FEEDBACK: tp.Final = "fbl"
+"""The local part there that takes complaints (RFC 5965), of whatever message."""
+ROLE: tp.Final = "abuse"
+"""Whom they go on to."""
 LOCAL_SIZE_MAX: tp.Final = 29
 """Characters of a sender's local part: a return path's has 64 at most (RFC 5321 4.5.3.1.1)."""
 MAC_SIZE: tp.Final = 14
@@ -92,6 +96,16 @@ def _base62(number: int, size: int) -> str:
         number, digit = divmod(number, len(_BASE62))
         digits = _BASE62[digit] + digits
     return digits.rjust(size, "0")
+
+
+def goes_on_to(address: str) -> tuple[str, ...]:
+    """Return whom what came to *address* goes on to, in lower case: nobody if it is none here."""
+    path = parse_path(address)
+    local, _, name = address.lower().rpartition("@")
+    domain = name.removeprefix(f"{LABEL}.")
+    if domain == name or (path is None and local != FEEDBACK):
+        return ()
+    return (f"{ROLE}@{domain}", *((path.sender.lower(),) if path else ()))
 
 
 def host(domain: str) -> str:

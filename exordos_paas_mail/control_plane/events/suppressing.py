@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The mailaas authors
 # SPDX-License-Identifier: Apache-2.0
-"""Recipients that are suppressed because there is no such mailbox, and what was stopped so.
+"""Recipients that are suppressed because there is no such mailbox, or because they ask for it.
 
 Only an answer that says so suppresses, never one that is about the sender, the
 message or a limit. What a user has taken out since is not added again by what
@@ -57,6 +57,7 @@ def take(
     *taken* is what the log has of them.
     """
     _count_hits(session, instance, taken.events, now)
+    _take_complaints(session, instance, taken.events, now)
     found = session.execute(
         "SELECT suppression FROM mail_instances WHERE uuid = %s", (str(instance),)
     ).fetchall()
@@ -76,6 +77,68 @@ def take(
     entries = [one for one in entries if one.expires_at is None or one.expires_at > now]
     if entries and suppression_rows.put(session, instance, entries, now).full:
         LOG.warning("The instance %s has no room for suppressions", instance)
+
+
+def _take_complaints(
+    session: tp.Any,
+    instance: sys_uuid.UUID,
+    values: Iterable[Mapping[str, tp.Any]],
+    now: datetime.datetime,
+) -> None:
+    """Suppress who has complained of a message, until a user says otherwise.
+
+    That a message was complained of, the node has verified; who has, is what the report says.
+    So it has to be one whom the message had reached, and where nobody else was reached, it
+    needs no saying: the address is often left out (RFC 6590).
+    """
+    complaints = [
+        row for row in values if row["type"] == _Type.COMPLAINED.value and row.get("message")
+    ]
+    reached = _reached(session, instance, complaints)
+    failures: dict[str, _Failure] = {}
+    for row in complaints:
+        recipients = reached.get(row["message"], set())
+        said = row.get("recipient", "").lower()
+        recipient = said if said in recipients else ""
+        if not recipient and len(recipients) == 1:
+            (recipient,) = recipients
+        if recipient:
+            at = datetime.datetime.fromisoformat(row["at"]).replace(tzinfo=datetime.timezone.utc)
+            detail = row.get("text", "")[: suppression_rows.DETAIL_SIZE_MAX]
+            _add(failures, recipient, _Failure(at, detail, sys_uuid.UUID(row["message"])))
+    failures = _later_than_removals(session, instance, failures)
+    entries = [
+        suppression_rows.Entry(
+            address,
+            suppressions.Reason.COMPLAINT.value,
+            suppression_rows.AUTO,
+            detail=failure.detail,
+            message=failure.message,
+        )
+        for address, failure in failures.items()
+    ]
+    if entries and suppression_rows.put(session, instance, entries, now).full:
+        LOG.warning("The instance %s has no room for suppressions", instance)
+
+
+def _reached(
+    session: tp.Any, instance: sys_uuid.UUID, values: Collection[Mapping[str, tp.Any]]
+) -> dict[str, set[str]]:
+    """Return whom the messages of *values* were delivered to, in lower case, by message."""
+    if not values:
+        return {}
+    found = session.execute(
+        "SELECT DISTINCT message, lower(recipient) AS recipient FROM mail_events"
+        " WHERE instance = %s AND message = ANY(%s::uuid[]) AND type = %s",
+        (
+            *(str(instance), sorted({row["message"] for row in values})),
+            _Type.DELIVERED.value,
+        ),
+    ).fetchall()
+    reached: dict[str, set[str]] = {}
+    for row in found:
+        reached.setdefault(str(row["message"]), set()).add(row["recipient"])
+    return reached
 
 
 def _entry(address: str, failure: _Failure, policy: Mapping[str, tp.Any]) -> suppression_rows.Entry:
@@ -124,19 +187,9 @@ def _add_reported(
         and row.get("message")
         and row.get("recipient")
     ]
-    if not reported:
-        return
-    found = session.execute(
-        "SELECT DISTINCT message, lower(recipient) AS recipient FROM mail_events"
-        " WHERE instance = %s AND message = ANY(%s::uuid[]) AND type = %s",
-        (
-            *(str(instance), sorted({row["message"] for row in reported})),
-            _Type.DELIVERED.value,
-        ),
-    ).fetchall()
-    delivered = {(str(row["message"]), row["recipient"]) for row in found}
+    reached = _reached(session, instance, reported)
     for row in reported:
-        if (row["message"], row["recipient"].lower()) in delivered:
+        if row["recipient"].lower() in reached.get(row["message"], set()):
             at = datetime.datetime.fromisoformat(row["at"]).replace(tzinfo=datetime.timezone.utc)
             said = _said(row.get("code", 0), row.get("enhanced_code", ""), row.get("text", ""))
             _add(failures, row["recipient"], _Failure(at, said, sys_uuid.UUID(row["message"])))

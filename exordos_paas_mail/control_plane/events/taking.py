@@ -25,7 +25,9 @@ if tp.TYPE_CHECKING:
 
 _Type: tp.TypeAlias = mail_events.Type
 _ARRIVALS: tp.Final = frozenset({_Type.SUBMITTED, _Type.ACCEPTED})
-_REPORTS: tp.Final = frozenset({_Type.BOUNCED, _Type.DELAY_REPORTED, _Type.DELIVERY_REPORTED})
+_REPORTS: tp.Final = frozenset(
+    {_Type.BOUNCED, _Type.DELAY_REPORTED, _Type.DELIVERY_REPORTED, _Type.COMPLAINED}
+)
 # An index has room for these; RFC 5321 4.5.3.1 and RFC 5322 2.1.1 allow less.
 _ADDRESS_SIZE_MAX: tp.Final = 320
 _MESSAGE_ID_SIZE_MAX: tp.Final = 500

@@ -455,3 +455,168 @@ def test_the_relays_own_bounce_goes_to_the_sender(
     (got,) = internet.wait_for(1)
     assert (got.sender, got.recipients) == ("", [ALICE])
     assert b"mailbox is unknown here" in got.data
+
+
+FEEDBACK = f"fbl@bounces.{DOMAIN}"
+
+
+def complaint(
+    *returned: str, kind: str = "abuse", fields: str = "", part: str = "message/rfc822"
+) -> str:
+    """Return a feedback report (RFC 5965) of a message whose header has the fields *returned*."""
+    lines = [
+        "From: feedback@operator.example",
+        "To: fbl",
+        "Subject: FW: Greetings",
+        "MIME-Version: 1.0",
+        'Content-Type: multipart/report; report-type=feedback-report; boundary="b"',
+        "",
+        "--b",
+        "Content-Type: text/plain",
+        "",
+        "This is a spam complaint.",
+        "--b",
+        "Content-Type: message/feedback-report",
+        "",
+        f"Feedback-Type: {kind}",
+        "User-Agent: Loop/1.0",
+        "Version: 1",
+        *fields.splitlines(),
+        "",
+        "--b",
+        f"Content-Type: {part}",
+        "",
+        *returned,
+        f"From: {ALICE}",
+        "Subject: Greetings",
+        "",
+        f"X-Mail-Return: <b-a-a-a-{'0' * 14}-eve@bounces.{DOMAIN}>",
+        "--b--",
+        "",
+    ]
+    return "".join(f"{line}\r\n" for line in lines)
+
+
+def complained(relay: relay_.Relay) -> list[mail_events.Event]:
+    """Return the events of complaints."""
+    found = [main_log.parse(line) for line in relay.log_lines(" complained ")]
+    assert None not in found
+    return [event for line in found if line is not None for event in mail_events.of(line)]
+
+
+OPERATOR = "feedback@operator.example"
+
+
+@pytest.mark.parametrize("part", ["message/rfc822", "text/rfc822-headers"])
+@pytest.mark.parametrize(
+    "names",
+    [
+        pytest.param(lambda path: (f"Return-Path: <{path}>",), id="Return-Path"),
+        pytest.param(lambda path: (f"X-Mail-Return: <{path}>",), id="X-Mail-Return"),
+        pytest.param(lambda path: (f"return-path:\r\n\t{path.upper()}",), id="folded"),
+        pytest.param(
+            lambda path: ("Return-Path: <srs0=a@list.example>", f"X-Mail-Return: <{path}>"),
+            id="handed on",
+        ),
+    ],
+)
+def test_a_complaint_is_of_the_message_whose_path_it_names(
+    relay: relay_.Relay,
+    internet: internet_.Internet,
+    names: tp.Callable[[str], tuple[str, ...]],
+    part: str,
+) -> None:
+    got = sent(relay, internet)
+    (queue_id,) = re.findall(rb"^Received: by \S+ with esmtpsa id (\S+)", got.data, re.MULTILINE)
+    report = complaint(*names(got.sender), fields=f"Original-Rcpt-To: <{BOB}>", part=part)
+    assert codes(bring(relay, FEEDBACK, sender=OPERATOR, data=report)) == ["250", "250"]
+    (event,) = complained(relay)
+    assert (event.type, event.queue_id, event.recipient, event.text, event.client) == (
+        *(mail_events.Type.COMPLAINED, queue_id.decode(), BOB, "abuse by Loop/1.0", "127.0.0.1"),
+    )
+    (onward,) = internet.wait_for(1)
+    assert (onward.sender, onward.recipients) == (f"postmaster@{DOMAIN}", [f"abuse@{DOMAIN}"])
+
+
+def test_a_complaint_may_name_the_path_in_its_own_fields_or_come_to_it(
+    relay: relay_.Relay, internet: internet_.Internet
+) -> None:
+    path = path_of(relay, internet)
+    report = complaint(fields=f"Original-Mail-From: <{path}>")
+    assert codes(bring(relay, FEEDBACK, data=report)) == ["250", "250"]
+    for sender in ("", OPERATOR):
+        assert codes(bring(relay, path, sender=sender, data=complaint())) == ["250", "250"]
+    assert [event.type for event in complained(relay)] == [mail_events.Type.COMPLAINED] * 3
+    onward = [got.recipients for got in internet.wait_for(3)]
+    assert sorted(onward) == [[f"abuse@{DOMAIN}"], [f"abuse@{DOMAIN}"], [ALICE]]
+
+
+def test_a_complaint_that_names_several_messages_is_told_and_of_none(
+    relay: relay_.Relay, internet: internet_.Internet
+) -> None:
+    first = path_of(relay, internet)
+    second = path_of(relay, internet)
+    forged = re.sub(r"-[0-9a-f]{14}-", "-00000000000000-", first)
+    for names in (
+        (f"Return-Path: <{first}>", f"X-Mail-Return: <{second}>"),
+        (f"Return-Path: <{first}>", f"Return-Path: <{second}>"),
+        (f"Return-Path: <{first}>", f"X-Mail-Return: <{forged.replace('alice', 'bob')}>"),
+    ):
+        report = complaint(*names, fields=f"Original-Rcpt-To: {BOB}")
+        assert codes(bring(relay, FEEDBACK, sender=OPERATOR, data=report)) == ["250", "250"]
+    ignored = mail_events.Type.COMPLAINT_IGNORED
+    assert [(event.type, event.queue_id, event.recipient) for event in complained(relay)] == [
+        (ignored, "", "")
+    ] * 3
+
+
+def test_a_complaint_of_no_message_of_the_relays_is_refused(
+    relay: relay_.Relay, internet: internet_.Internet
+) -> None:
+    path = path_of(relay, internet)
+    forged = re.sub(r"-[0-9a-f]{14}-", "-00000000000000-", path)
+    for names in ((), (f"Return-Path: <{forged}>",), ("Return-Path: <x@elsewhere.example>",)):
+        answers = bring(relay, FEEDBACK, sender=OPERATOR, data=complaint(*names))
+        assert codes(answers) == ["250", "550 5.7.1"]
+    assert complained(relay) == []
+
+
+@pytest.mark.parametrize("kind", ["not-spam", "auth-failure", "", "$acl_m_good"])
+def test_what_is_no_complaint_is_no_event(
+    relay: relay_.Relay, internet: internet_.Internet, kind: str
+) -> None:
+    report = complaint(f"Return-Path: <{path_of(relay, internet)}>", kind=kind)
+    assert codes(bring(relay, FEEDBACK, sender=OPERATOR, data=report)) == ["250", "250"]
+    assert complained(relay) == []
+
+
+def test_the_address_of_complaints_takes_nothing_else(
+    relay: relay_.Relay, internet: internet_.Internet
+) -> None:
+    path = path_of(relay, internet)
+    nested = (
+        'Subject: Fwd\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary="o"\r\n\r\n'
+        f"--o\r\nContent-Type: message/rfc822\r\n\r\n{complaint(f'Return-Path: <{path}>')}--o--\r\n"
+    )
+    late = complaint(f"Return-Path: <{path}>").replace(
+        "This is a spam complaint.", "\r\n".join(["x" * 76] * 700)
+    )
+    for sender in ("", OPERATOR):
+        for data in (BOUNCE, delivery_report(), nested, late):
+            assert codes(bring(relay, FEEDBACK, sender=sender, data=data)) == ["250", "550 5.7.1"]
+    large = complaint(f"Return-Path: <{path}>") + ("x" * 78 + "\r\n") * 13_500
+    assert codes(bring(relay, FEEDBACK, sender=OPERATOR, data=large)) == ["250", "552 5.3.4"]
+    assert complained(relay) == []
+    assert internet.received() == []
+
+
+def test_complaints_that_nobody_wants_are_told_alone(
+    relay: relay_.Relay, internet: internet_.Internet
+) -> None:
+    path = path_of(relay, internet)
+    tell(return_paths.KEEP)
+    report = complaint(f"Return-Path: <{path}>")
+    assert codes(bring(relay, FEEDBACK, sender=OPERATOR, data=report)) == ["250", "250"]
+    relay.wait_for_queue(0)
+    assert internet.received() == []
+    assert [event.type for event in complained(relay)] == [mail_events.Type.COMPLAINED]

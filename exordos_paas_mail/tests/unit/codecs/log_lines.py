@@ -40,6 +40,15 @@ def returned(said: str, path: str = PATH) -> str:
     return f"{ID} returned path={encoded[0]} client=192.0.2.25 said={encoded[1]} id={ID}"
 
 
+def complained(good: str, named: str, said: str = "Feedback-Type: abuse\n") -> str:
+    """Return the line of a complaint."""
+    encoded = [base64.b64encode(text.encode()).decode() for text in (good, named, said)]
+    return (
+        f"{ID} complained good={encoded[0]} named={encoded[1]} client=192.0.2.25"
+        f" said={encoded[2]} id={ID}"
+    )
+
+
 LINES: list[tuple[str, main_log.Entry]] = [
     (
         f"{ID} accepted account={ALICE} recipients=1 size=381 id={ID}",
@@ -79,6 +88,24 @@ LINES: list[tuple[str, main_log.Entry]] = [
     (
         f"{ID} => alice+news <{PATH}> F=<> R=report_here T=role_mailbox S=405 QT=0.033s DT=0.011s",
         main_log.Delivery("alice+news@example.com", "", "role_mailbox", None, None, "", 0.033),
+    ),
+    (
+        f"{ID} => abuse@example.com <fbl@bounces.example.com> F=<{ALICE}> R=role T=remote_smtp"
+        f' S=1279 {MX_FIELD} C="250 OK" QT=0.148s DT=0.102s',
+        main_log.Delivery("abuse@example.com", ALICE, "remote_smtp", MX, None, "250 OK", 0.148),
+    ),
+    (
+        complained(f"{PATH}\n", f"{PATH}\nx@y.example"),
+        main_log.Complained((PATH,), (PATH, "x@y.example"), "192.0.2.25", "Feedback-Type: abuse\n"),
+    ),
+    (
+        complained(f"{PATH}\n", f"{PATH}\n{PATH.replace('alice', 'eve')}"),
+        main_log.Complained(
+            (PATH,),
+            (PATH, PATH.replace("alice", "eve")),
+            "192.0.2.25",
+            "Feedback-Type: abuse\n",
+        ),
     ),
     (
         returned(REPORT),

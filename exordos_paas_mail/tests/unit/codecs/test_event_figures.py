@@ -61,6 +61,7 @@ def told(given: event_figures.Figures) -> dict[str, float]:
         (Event(0, Type.FAILED), {"recipients failed other": 1}),
         (Event(0, Type.BOUNCED, reason="mailbox_full"), {"reports bounced": 1}),
         (Event(0, Type.DELAY_REPORTED), {"reports delayed": 1}),
+        (Event(0, Type.COMPLAINED), {"reports complained": 1}),
         (Event(0, Type.DELIVERY_REPORTED), {"reports delivered": 1}),
         (Event(0, Type.REJECTED, text=": Account is disabled"), {"rejections account": 1}),
         (Event(0, Type.REJECTED, count=7), {"rejections other": 7}),
@@ -101,7 +102,7 @@ def test_the_histogram_adds_up() -> None:
 def test_all_series_are_there_before_anything_happens() -> None:
     """A series that comes with its first event has no increase."""
     before = told(figures())
-    assert len(before) == 63
+    assert len(before) == 64
     assert before.keys() == told(figures(dict.fromkeys(event_figures.NAMES, 9))).keys()
     assert before["mailaas_rejections_total limit"] == 0
 

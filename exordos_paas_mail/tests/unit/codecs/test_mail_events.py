@@ -234,6 +234,26 @@ def test_a_report_to_a_return_path_is_an_event_of_the_message_that_the_path_is_o
     assert _all_of(log_lines.returned(said, "alice@example.com")) == []
 
 
+def test_a_complaint_is_an_event_of_the_message_whose_path_it_names() -> None:
+    path, other = log_lines.PATH, log_lines.PATH.replace("bvqtdj4", "bvqtdj5")
+    said = "Feedback-Type: abuse\nUser-Agent: Loop/1.0\x07\nOriginal-Rcpt-To: bob@example.net\n"
+    (event,) = _all_of(log_lines.complained(path, path, said))
+    assert event == Event(
+        AT_MS,
+        Type.COMPLAINED,
+        log_lines.PATH_ID,
+        recipient="bob@example.net",
+        client="192.0.2.25",
+        text=event.text,
+    )
+    assert event.text.startswith("abuse by Loop/1.0")
+    assert event.text.isprintable()
+    (ignored,) = _all_of(log_lines.complained(f"{path}\n{other}", f"{path}\n{other}", said))
+    assert ignored == Event(AT_MS, Type.COMPLAINT_IGNORED, client="192.0.2.25", text=event.text)
+    for kind in ("not-spam", "auth-failure", "unheard-of"):
+        assert _all_of(log_lines.complained(path, path, f"Feedback-Type: {kind}\n")) == []
+
+
 def test_a_report_that_nobody_wants_is_no_event() -> None:
     assert _all_of(f"{ID} => :blackhole: <{log_lines.PATH}> R=returned") == []
 

@@ -303,6 +303,54 @@ def test_a_report_suppresses_whom_the_message_had_reached_alone(world: World) ->
     assert world.listed() == [BOB]
 
 
+def complaint(queue: str, recipient: str = "", **fields: tp.Any) -> tp.Any:
+    text = "abuse by Loop/1.0"
+    return sealed.event(Type.COMPLAINED, queue, recipient=recipient, text=text, **fields)
+
+
+@pytest.mark.parametrize("recipient", ["bob@ELSEWHERE.example", "", "redacted@operator.example"])
+def test_who_complains_is_suppressed_without_an_end(world: World, recipient: str) -> None:
+    """Where nobody else was reached, whoever the report names."""
+    world.policy(on_hard_bounce=False)
+    queue = sealed.queue_id(1)
+    world.tell(*sealed.arrival(queue), *sealed.delivery(queue, BOB), *sealed.end(queue))
+    world.tell(complaint(queue, recipient))
+    (entry,) = world.api.get(world.path)
+    assert (entry["address"], entry["reason"], entry["origin"], entry["expires_at"]) == (
+        *(BOB, "COMPLAINT", "AUTO", None),
+    )
+    (event,) = world.api.get(f"{world.stage.path}/events/?type=complained")
+    assert (event["account"], event["message"], event["text"]) == (
+        *(world.account, entry["message"], entry["detail"]),
+    )
+
+
+def test_a_complaint_counts_for_whom_the_message_has_reached_alone(world: World) -> None:
+    queue, stranger = sealed.queue_id(1), sealed.queue_id(7)
+    eve = "eve@elsewhere.example"
+    world.tell(*sealed.arrival(queue, 2), *sealed.delivery(queue, BOB))
+    world.tell(*sealed.delivery(queue, eve), *sealed.end(queue))
+    world.tell(complaint(queue), complaint(queue, "mallory@elsewhere.example"))
+    world.tell(complaint(stranger, BOB), complaint("", BOB))
+    world.tell(sealed.event(Type.COMPLAINT_IGNORED, text="abuse"))
+    assert world.listed() == []
+    world.tell(complaint(queue, eve))
+    assert world.listed() == [eve]
+
+
+def test_a_user_who_takes_a_complaint_out_is_heard_before_the_log(world: World) -> None:
+    queue = sealed.queue_id(1)
+    world.tell(*sealed.arrival(queue), *sealed.delivery(queue, BOB), *sealed.end(queue))
+    before = sealed.now()
+    world.tell(complaint(queue, BOB))
+    (entry,) = world.api.get(world.path)
+    world.api.delete(f"{world.path}{entry['uuid']}")
+    world.tell(complaint(queue, BOB, at=before))
+    assert world.listed() == []
+    world.tell(complaint(queue, BOB))
+    assert world.listed() == [BOB]
+
+
 @pytest.mark.parametrize(
     "policy",
     [
