@@ -49,7 +49,7 @@ class Policy:
         # There are no groups here to have a CPUWeight.
         first = ["nice", "-n", "-10"]
         user = ["setpriv", "--reuid=Debian-exim", "--regid=Debian-exim", "--clear-groups"]
-        command = ["bash", "-c", script, *first, *user, PROGRAM]
+        command = ["bash", "-c", script, *first, *user, str(PROGRAM)]
         self.process = subprocess.Popen(command, pass_fds=[number])
         deadline = time.monotonic() + 30
         while _beat() == before:
