@@ -41,11 +41,12 @@ _PHRASES: tp.Final = (
         r"Restricted characters in address|names in ASCII only|which has no such mailbox"
         r"|takes no mail \(RFC 7505\)|does not exist|has no mail server that mail can go to"
         r"|No mailbox here takes mail|There is no account|an account takes reports only"
-        r"|is suppressed since",
+        r"|is suppressed since|is the return path of no message|The report is of no message"
+        r"|A return path takes reports only|takes feedback reports only",
         Reason.RECIPIENT,
     ),
     (
-        r"limit reached|has reached its limit|recipients at most|MB at most"
+        r"limit reached|has reached its limit|recipients at most|has one recipient here|MB at most"
         r"|messages an hour from|reports an hour from|failed logins in",
         Reason.LIMIT,
     ),

@@ -27,6 +27,11 @@ BY_OTHERS = [
 
 def test_whatever_an_acl_says_has_a_class() -> None:
     configuration = exim_conf.render(exim_conf.Settings(domain="a.example", hostname="a.example"))
+    # What an ACL says that is called for its value is said to nobody.
+    for name in re.findall(r"\$\{acl\{(\w+)\}", configuration):
+        configuration = re.sub(
+            rf"^{name}:\n(?:(?:[ #].*)?\n)*", "", configuration, flags=re.MULTILINE
+        )
     said = [re.sub(r"\\\n *", "", text) for text in SAID.findall(configuration)]
     assert len(said) > 30
     without = [text for text in said if refusals.classify("RCPT", text) is Reason.OTHER]
