@@ -20,13 +20,13 @@ if tp.TYPE_CHECKING:
 
 
 def mark(session: tp.Any, instance: sys_uuid.UUID, collection: str, shards: Iterable[str]) -> None:
-    """Have *shards* of a collection of *instance* be told anew; the instance is held."""
+    """Have *shards* of a collection of *instance* be told anew; the instance is held, or gone."""
     session.execute(
         "INSERT INTO mail_documents (instance, collection, shard)"
-        " SELECT %s, %s, unnest(%s::text[])"
+        " SELECT uuid, %s, unnest(%s::text[]) FROM mail_instances WHERE uuid = %s"
         " ON CONFLICT ON CONSTRAINT mail_documents_pkey DO UPDATE"
         " SET marks = mail_documents.marks + 1, due = true",
-        (str(instance), collection, sorted(set(shards))),
+        (collection, sorted(set(shards)), str(instance)),
     )
 
 

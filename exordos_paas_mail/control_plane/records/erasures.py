@@ -14,7 +14,7 @@ import uuid as sys_uuid
 
 from exordos_paas_mail import utils
 from exordos_paas_mail.codecs import rules, suppressions
-from exordos_paas_mail.control_plane.records import notices, suppression_rows
+from exordos_paas_mail.control_plane.records import locks, notices, suppression_rows
 
 # Events taken out at a time.
 _ROUND: tp.Final = 2_000
@@ -98,6 +98,8 @@ def find_all(session: tp.Any) -> list[Erasure]:
 
 def carry_out(session: tp.Any, erasure: Erasure) -> bool:
     """Take out some of it; return whether nothing of it is left."""
+    # It may be gone by now: what is left of it is taken out all the same.
+    locks.hold_instance(session, erasure.instance)
     if erasure.recipient is not None:
         return _erase_recipient(session, erasure)
     condition = "true" if erasure.account is None else "account = %(account)s"

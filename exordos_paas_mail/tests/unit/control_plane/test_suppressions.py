@@ -410,6 +410,15 @@ def test_an_instance_takes_its_entries_along(world: World) -> None:
     world.api.post(api_client.INSTANCES, again)
 
 
+def test_an_account_that_went_just_before_its_instance_holds_up_nothing(world: World) -> None:
+    world.api.post(world.path, {"address": BOB, "account": world.account})
+    world.api.delete(f"{world.stage.path}/accounts/{world.account}")
+    world.api.delete(world.stage.path)
+    sealed.take_in()
+    for table in ("suppressions", "erasures", "documents"):
+        assert query(f"SELECT * FROM mail_{table}") == []  # noqa: S608
+
+
 def test_whoever_is_erased_leaves_a_users_wish_alone(world: World) -> None:
     world.fail()
     world.api.post(world.path, {"address": BOB, "account": world.account, "detail": "by phone"})
