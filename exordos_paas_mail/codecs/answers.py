@@ -204,6 +204,8 @@ _ERRNO: tp.Final = {
     # TLSREQUIRED, CONNECTTIMEOUT, and the retry times.
     **dict.fromkeys((-18, -32, -36, -43, -52, -53, -54), Class.NETWORK),
     **dict.fromkeys((-37, -38), Class.TLS),
+    # AUTHFAIL: the smarthost lets nobody log in as it was told.
+    -42: Class.AUTH,
     **dict.fromkeys(
         (
             *(errno.ETIMEDOUT, errno.ECONNREFUSED, errno.ECONNRESET, errno.EHOSTUNREACH),

@@ -137,7 +137,7 @@ class Event:
 
 
 def of(line: main_log.Line) -> list[Event]:
-    """Return the events of a line of the log: one, but for a report as many as it tells of."""
+    """Return the events of a line of the log: mostly one, of a report as many as it tells of."""
     at = _milliseconds(line.at)
     make_several = _MAKERS_OF_SEVERAL.get(type(line.entry))
     if make_several is not None:
@@ -300,7 +300,7 @@ def _complained(at: int, entry: main_log.Complained) -> list[Event]:
     ]
 
 
-def _nothing(at: int, entry: main_log.Dropped) -> list[Event]:  # noqa: ARG001
+def _nothing(at: int, entry: main_log.Entry) -> list[Event]:  # noqa: ARG001
     return []
 
 
@@ -482,6 +482,9 @@ _MAKERS_OF_SEVERAL: tp.Final[Mapping[type, Callable[[int, tp.Any], list[Event]]]
             main_log.Returned: _returned,
             main_log.Complained: _complained,
             main_log.Dropped: _nothing,
+            # Of a server: what comes of it for recipients are lines that follow.
+            main_log.Unreached: _nothing,
+            main_log.LoginRefused: _nothing,
         }
     )
 )

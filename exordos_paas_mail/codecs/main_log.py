@@ -26,6 +26,8 @@ from exordos_paas_mail.codecs import limit_signals, return_paths
 LINE_SIZE_MAX: tp.Final = 8192
 
 
+LOGIN_REFUSED: tp.Final = -42
+"""exim's error number where the smarthost does not let it log in (ERRNO_AUTHFAIL)."""
 HELD: tp.Final = -23
 """exim's error number of a recipient whose domain is held (hold_domains, macros.h)."""
 NOT_TRIED_MAX: tp.Final = -52
@@ -208,6 +210,21 @@ class LimitSigns(tp.NamedTuple):
     signals: tuple[limit_signals.Signal, ...]
 
 
+class Unreached(tp.NamedTuple):
+    """A server that a message was not handed to; what comes of it is a line of its own."""
+
+    remote: Remote
+    words: str
+
+
+class LoginRefused(tp.NamedTuple):
+    """The smarthost refuses the login that it was sent (try_authenticator in smtp.c)."""
+
+    remote: Remote
+    words: str
+    """What it answered, as exim escapes it."""
+
+
 class Suppressed(tp.NamedTuple):
     """A recipient that is refused because nothing is sent to it; of no message yet."""
 
@@ -247,6 +264,8 @@ Entry = (
     | Suppressed
     | FailedLogin
     | LimitSigns
+    | Unreached
+    | LoginRefused
 )
 
 
@@ -348,6 +367,8 @@ _FAILURE = re.compile(
     rf"(?: T=(?P<transport>{_NAME}))?{_REMOTE}{_TLS}(?:: (?P<words>.*?))?(?: DT={_DURATION})?"
 )
 _SUPPRESSING = "suppressed"
+# What its authenticators' names begin with.
+_SMARTHOST = "smarthost"
 _DROPPED = re.compile(rf"=> :blackhole: <(?P<recipient>{_ADDRESS})> R={_SUPPRESSING}")
 _UNWANTED = re.compile(rf"=> :blackhole: <{_ADDRESS}> R=(?:returned|feedback)")
 _SUPPRESSED = re.compile(
@@ -370,6 +391,15 @@ _REFUSAL = re.compile(
 _FAILED_LOGIN = re.compile(
     r"[a-z]+ authenticator failed for (?:[^\s()\[\]]+ )?(?:\(.*?\) )?"
     rf"\[(?P<client>{_IP})\](?::\d+)?: 535 .*?(?: \(set_id=(?P<account>{_LOGIN})\))?"
+)
+# write_logs in smtp.c: of each server that was tried, where that is not the recipients' matter.
+_UNREACHED = re.compile(
+    rf"H=(?P<host>[^\s()\[\]]+)(?: DS)? \[(?P<address>{_IP})\]:(?P<port>\d+)"
+    rf"(?:: (?P<words>.*)| (?P<system>{_SYSTEM_ERROR}))"
+)
+_LOGIN_REFUSED = re.compile(
+    rf"{_SMARTHOST}[a-z]+ authenticator failed"
+    rf" H=(?P<host>[^\s()\[\]]+) \[(?P<address>{_IP})\] (?P<words>.*)"
 )
 _LIMIT_SIGNS = re.compile(
     rf"limits account=(?P<account>{_LOGIN})"
@@ -625,7 +655,7 @@ def _move(rest: str) -> Entry | None:
 def _refusal(rest: str) -> Entry | None:
     match = _REFUSAL.fullmatch(rest)
     if match is None:
-        return None
+        return _unreached(rest)
     return Refusal(
         match["client"],
         match["account"] or "",
@@ -634,6 +664,21 @@ def _refusal(rest: str) -> Entry | None:
         match["temporary"] is not None,
         match["words"] or "",
     )
+
+
+def _unreached(rest: str) -> Entry | None:
+    match = _UNREACHED.fullmatch(rest)
+    if match is None:
+        return None
+    remote = Remote(match["host"], match["address"], int(match["port"]))
+    return Unreached(remote, match["words"] or match["system"] or "")
+
+
+def _login_refused(rest: str) -> Entry | None:
+    match = _LOGIN_REFUSED.fullmatch(rest)
+    if match is None:
+        return None
+    return LoginRefused(Remote(match["host"], match["address"], None), match["words"])
 
 
 def _failed_login(rest: str) -> Entry | None:
@@ -670,4 +715,5 @@ _BY_WORD: tp.Final = (
     ("removed by ", _removal),
     ("cancelled by ", _removal),
     ("moved from ", _move),
+    (_SMARTHOST, _login_refused),
 )

@@ -4,7 +4,7 @@
 
 exim keeps it by what has failed: ``R:`` and a domain or an address that could not be
 routed or was refused, ``T:`` and a host, for a reason of one message with its id. How it names
-the host is a matter of the transport (``tls_policies.RETRY_KEYS``).
+the host is a matter of the transport (``tls_policies.RETRY_KEYS``, ``smarthosts.RETRY_KEY``).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import datetime
 import re
 import typing as tp
 
-from exordos_paas_mail.codecs import tls_policies
+from exordos_paas_mail.codecs import smarthosts, tls_policies
 
 if tp.TYPE_CHECKING:
     from collections.abc import Container, Iterator, Mapping
@@ -21,6 +21,8 @@ if tp.TYPE_CHECKING:
 # The key, which is a stranger's in part, goes before the first pair of numbers.
 _WHAT = re.compile(r"  (?P<key>[RT]:.*?) -?\d+ -?\d+ .*")
 _TIME = r"\d\d-[A-Z][a-z]{2}-\d{4} \d\d:\d\d:\d\d"
+# The one that exim does not tell in a key.
+_PORT: tp.Final = 25
 _WHEN = re.compile(rf"{_TIME}  {_TIME}  (?P<next>{_TIME}) \*?")
 
 
@@ -47,7 +49,9 @@ class Attempt(tp.NamedTuple):
     """The server that it was tried at last, empty where there was none."""
     mx_address: str = ""
     mode: tls_policies.Mode = tls_policies.Mode.AUTO
-    """How it leaves."""
+    """How it leaves by MX records."""
+    smarthost_port: int = 0
+    """Of the smarthost that it goes by, 0 where it goes by MX records."""
 
 
 def due(hints: Mapping[str, int], attempt: Attempt) -> int:
@@ -73,10 +77,13 @@ def _keys(attempt: Attempt) -> Iterator[str]:
 
 
 def _of_host(attempt: Attempt) -> str:
-    key = tls_policies.RETRY_KEYS[attempt.mode]
+    key, port = tls_policies.RETRY_KEYS[attempt.mode], ""
+    if attempt.smarthost_port:
+        key = smarthosts.RETRY_KEY
+        port = f":{attempt.smarthost_port}" if attempt.smarthost_port != _PORT else ""
     address = f":{attempt.mx_address}" if key.has_address else ""
     interface = tls_policies.INTERFACES[":" in attempt.mx_address]
-    return f"T:{attempt.mx.lower()}{address}" + f"/{interface}" * key.has_interface
+    return f"T:{attempt.mx.lower()}{address}{port}" + f"/{interface}" * key.has_interface
 
 
 def _seconds(time: str) -> int:

@@ -11,15 +11,16 @@ from exordos_paas_mail.codecs import (
     node_commands,
     node_documents,
     notices,
+    smarthosts,
     suppressions,
     tls_document,
     webhook_config,
 )
-from exordos_paas_mail.node.documents import base, ledger, plain, suppressed
+from exordos_paas_mail.node.documents import base, ledger, plain, smarthost, suppressed
 
 if tp.TYPE_CHECKING:
     import pathlib
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from exordos_paas_mail.node import status_api
 
@@ -35,21 +36,35 @@ class DocumentError(Exception):
 
 
 class Holder:
-    """The documents in *directory*, as the control plane behind *api* has them."""
+    """The documents in *directory*, as the control plane behind *api* has them.
 
-    def __init__(self, api: status_api.StatusApi, directory: pathlib.Path) -> None:
+    *forget* has all that waits in the queue be tried at once, because it goes another way.
+    """
+
+    def __init__(
+        self,
+        api: status_api.StatusApi,
+        directory: pathlib.Path,
+        forget: Callable[[], None] = lambda: None,
+    ) -> None:
         self._api = api
         self._ledger = ledger.Ledger(directory)
+        self._smarthost = smarthost.Smarthost(self._ledger, forget)
         self._collections: Mapping[str, base.Collection] = {
             suppressions.COLLECTION: suppressed.Suppressed(self._ledger),
             webhook_config.COLLECTION: plain.Plain(),
             notices.COLLECTION: plain.Plain(),
             tls_document.COLLECTION: plain.Plain(),
+            smarthosts.COLLECTION: self._smarthost,
         }
         self._index_seen = ""
         self._not_before: dict[tuple[str, str], float] = {}
         self.applied: dict[str, int] = {}
         """By collection, the largest revision of an index all of whose shards are in force."""
+
+    def smarthost_route(self) -> smarthosts.Route | None:
+        """Return which mail goes by the smarthost, None where there is none."""
+        return self._smarthost.route()
 
     def turn(self, box: node_commands.Row | None, *, may_ask: bool = True) -> bool:
         """Do what *box*, the node's row as it was read last, asks for, and repair what is held.

@@ -8,13 +8,17 @@ come, or the domain is held. The first of them is an event, the others say nothi
 
 from __future__ import annotations
 
+import dataclasses
 import typing as tp
 
-from exordos_paas_mail.codecs import bounded, mail_events, main_log, spool_headers
+from exordos_paas_mail.codecs import answers, bounded, mail_events, main_log, spool_headers
 
 if tp.TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+_Failure: tp.TypeAlias = main_log.Unreached | main_log.LoginRefused
+# What becomes of the recipients is told within a second.
+_FAILURES_MAX = 1000
 _ENDS = frozenset({mail_events.Type.COMPLETED, mail_events.Type.DELETED})
 
 
@@ -36,13 +40,22 @@ class Deferral(tp.NamedTuple):
 
 
 class Deferrals:
-    """What is new; *find* returns what is kept of a message's recipient."""
+    """What is new; *find* returns what is kept of a message's recipient.
 
-    def __init__(self, find: Callable[[str, str], Deferral | None]) -> None:
+    *failures* are those of the reading before.
+    """
+
+    def __init__(
+        self,
+        find: Callable[[str, str], Deferral | None],
+        failures: Sequence[tuple[str, _Failure]] = (),
+    ) -> None:
         self._find = find
         self.changed: dict[tuple[str, str], Deferral] = {}
         self.ended: set[str] = set()
         """Messages that nobody waits for any more."""
+        self.failures: dict[str, _Failure] = dict(failures[-_FAILURES_MAX:])
+        """By message, what its server did last."""
         self.lost = False
         """That lines are missing, of ends as well: what is kept may be of no message."""
 
@@ -50,9 +63,34 @@ class Deferrals:
         """Take a line and its events; returns those that say something new."""
         self.ended.update(event.queue_id for event in events if event.type in _ENDS)
         entry = line.entry
+        if isinstance(entry, main_log.Unreached | main_log.LoginRefused):
+            # At the end, as the newest.
+            self.failures.pop(line.queue_id, None)
+            self.failures[line.queue_id] = entry
         if not isinstance(entry, main_log.Deferral):
             return events
-        return [event for event in events if self._is_new(entry, event)]
+        told = [self._told(entry, event) for event in events]
+        return [event for event in told if self._is_new(entry, event)]
+
+    def _told(self, entry: main_log.Deferral, event: mail_events.Event) -> mail_events.Event:
+        """Return *event* with what the line of its server says, where its own says less."""
+        failure = self.failures.get(event.queue_id)
+        is_of_server = entry.errno > 0 or entry.errno == main_log.LOGIN_REFUSED
+        if failure is None or not is_of_server or event.mx:
+            return event
+        mx, mx_address = bounded.plain(failure.remote.name), failure.remote.address
+        if entry.errno != main_log.LOGIN_REFUSED:
+            return dataclasses.replace(event, mx=mx, mx_address=mx_address)
+        said = answers.parse(failure.words) or answers.Answer(0, "", failure.words)
+        text = f"The smarthost refuses the login: {said.text}"
+        return dataclasses.replace(
+            event,
+            mx=mx,
+            mx_address=mx_address,
+            code=said.code,
+            enhanced=said.enhanced,
+            text=bounded.plain(text, mail_events.TEXT_SIZE_MAX),
+        )
 
     def _is_new(self, entry: main_log.Deferral, event: mail_events.Event) -> bool:
         recipient = spool_headers.key(event.recipient)

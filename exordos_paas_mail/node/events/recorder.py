@@ -156,7 +156,8 @@ class Recorder:
         reading.kept = reading.follower.position
         reading.events = []
         reading.counters.clear()
-        reading.deferrals = deferrals_.Deferrals(self.store.deferral)
+        failures = tuple(reading.deferrals.failures.items())
+        reading.deferrals = deferrals_.Deferrals(self.store.deferral, failures)
         self._make_room()
 
     def _make_room(self) -> None:

@@ -199,6 +199,22 @@ class Files:
         atomic_files.sync_directory(path.parent)
         return True
 
+    def forget_retry_hints(self) -> None:
+        """Have exim try all that waits whenever it is asked to; OSError where it is at them now.
+
+        Whoever of exim's has the database open goes on with what was in it.
+        """
+        folder = self.path(constants.EXIM_SPOOL_DIR) / "db"
+        try:
+            lock = (folder / "retry.lockfile").open("r+b")
+        except FileNotFoundError:
+            # exim makes it before there is a hint.
+            return
+        with lock:
+            # As exim does it (dbfn_open of 4.96), but for waiting.
+            fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            (folder / "retry").unlink(missing_ok=True)
+
     def ensure_absent(self, name: str) -> bool:
         """Remove the file, or move aside a directory of its name; returns whether it was there."""
         path = self.path(name)

@@ -76,7 +76,7 @@ class Keeper:
         self._actions = actions_.Actions(
             node, self._journal, self._spool, self._suspended, finished
         )
-        self._documents = holder_.Holder(api, directory)
+        self._documents = holder_.Holder(api, directory, self._forget_hints)
         self._scheduled = directory / pathlib.PurePath(constants.QUEUE_SCHEDULED_FILE).name
         self._scheduler = scheduler_.Scheduler(node.begin_due_delivery)
         self._servers: dict[str, tuple[str, str]] = {}
@@ -85,6 +85,7 @@ class Keeper:
         self._held: Mapping[str, tp.Any] = {}
         self._policy_file = watched.Watched(node, constants.TLS_POLICIES_FILE, _parse_policies)
         self._policies = tls_policies.NOTHING
+        self._smarthost = self._documents.smarthost_route()
         self._hints: Mapping[str, int] = {}
         self._hints_seen: machine.Signature | None = None
         self._contents: dict[int, bytes] = {}
@@ -194,6 +195,12 @@ class Keeper:
             self._next_documents = 0.0
         return more or self._documents.applied != before
 
+    def _forget_hints(self) -> None:
+        """Have what waits be tried at once: it goes another way than it was tried by."""
+        self._node.forget_retry_hints()
+        self._scheduler.renew()
+        self._next_hints = self._next_look = 0.0
+
     def _wait(self, error: status_api.StatusError) -> None:
         self._pause = min(PAUSE_MAX, max(_PAUSE_MIN, 2 * self._pause))
         self._next_ask = time.monotonic() + self._pause
@@ -210,9 +217,10 @@ class Keeper:
         changed |= deferred | (self._tried & self._spool.messages.keys())
         held, young = dict(self._suspended.now(now)), self._spool.young
         _, policies = self._policy_file.read()
-        if policies != self._policies:
+        smarthost = self._documents.smarthost_route()
+        if (policies, smarthost) != (self._policies, self._smarthost):
             # What waits is tried at other times now, perhaps at once.
-            self._policies = policies
+            self._policies, self._smarthost = policies, smarthost
             changed |= self._spool.messages.keys()
         differs = bool(changed) or held != self._held or young != self._young
         if self._tried:
@@ -244,7 +252,8 @@ class Keeper:
             return
         attempts = self._attempts.of(queue_id)
         waits = listing_.waits(
-            message, attempts, self._hints, self._held, self._servers, self._policies
+            *(message, attempts, self._hints, self._held, self._servers),
+            *(self._policies, self._smarthost),
         )
         self._listing.put(message, waits)
         if message.held:
@@ -288,7 +297,8 @@ class Keeper:
             queue_id
             for queue_id, message in self._spool.messages.items()
             if listing_.is_put_off_by(
-                keys, message, self._attempts.of(queue_id), self._servers, self._policies
+                *(keys, message, self._attempts.of(queue_id), self._servers),
+                *(self._policies, self._smarthost),
             )
         }
 

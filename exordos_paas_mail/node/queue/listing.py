@@ -19,6 +19,7 @@ from exordos_paas_mail.codecs import (
     queue_reports,
     retry_hints,
     rules,
+    smarthosts,
     spool_headers,
     tls_policies,
 )
@@ -125,6 +126,7 @@ def waits(  # noqa: PLR0913 - all that is known
     suspensions: Suspensions,
     servers: Servers = _NO_SERVERS,
     policies: tls_policies.File = tls_policies.NOTHING,
+    smarthost: smarthosts.Route | None = None,
 ) -> Waits:
     """Return what is told of *message*: for whom it waits, why, and until when.
 
@@ -134,7 +136,7 @@ def waits(  # noqa: PLR0913 - all that is known
     by_domain: dict[str, list[_Recipient]] = collections.defaultdict(list)
     for recipient in message.recipients:
         known = attempts.get(spool_headers.key(recipient))
-        attempt = _attempt(message, recipient, known, servers, policies)
+        attempt = _attempt(message, recipient, known, servers, policies, smarthost)
         one = _recipient(attempt, known, hints, suspensions)
         by_domain[one.domain].append(one)
     everybody = [one for each in by_domain.values() for one in each]
@@ -195,33 +197,40 @@ def _recipient(
     return _Recipient(domain, known.attempts, known.at, text, known.reason, retry_at * 1000, server)
 
 
-def _attempt(
+def _attempt(  # noqa: PLR0913 - as above
     message: spool_.Message,
     recipient: str,
     known: deferrals.Deferral | None,
     servers: Servers,
     policies: tls_policies.File,
+    smarthost: smarthosts.Route | None,
 ) -> retry_hints.Attempt:
     mx, mx_address = (known.mx, known.mx_address) if known else ("", "")
     if not mx:
         mx, mx_address = servers.get(recipient.rpartition("@")[2].lower(), ("", ""))
     domain = _spelled(recipient.rpartition("@")[2])
     mode = policies.mode(domain, message.account, optional=message.tls_optional)
-    return retry_hints.Attempt(message.queue_id, message.sender, recipient, mx, mx_address, mode)
+    port = smarthost.port if smarthost is not None and smarthost.takes(domain) else 0
+    return retry_hints.Attempt(
+        message.queue_id, message.sender, recipient, mx, mx_address, mode, port
+    )
 
 
-def is_put_off_by(
+def is_put_off_by(  # noqa: PLR0913 - as above
     keys: Container[str],
     message: spool_.Message,
     attempts: attempts_.Of,
     servers: Servers,
     policies: tls_policies.File,
+    smarthost: smarthosts.Route | None = None,
 ) -> bool:
     """Return whether one of *keys*, of retry hints, is of a recipient of *message*."""
     return any(
         retry_hints.is_of(
             keys,
-            _attempt(message, one, attempts.get(spool_headers.key(one)), servers, policies),
+            _attempt(
+                message, one, attempts.get(spool_headers.key(one)), servers, policies, smarthost
+            ),
         )
         for one in message.recipients
     )

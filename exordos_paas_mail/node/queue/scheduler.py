@@ -87,6 +87,12 @@ class Scheduler:
         self._messages.pop(queue_id, None)
         self._begun.pop(queue_id, None)
 
+    def renew(self) -> None:
+        """Have what was begun already, or is known to be tried by nobody, be begun again."""
+        self._begun.clear()
+        for server in self._servers.values():
+            server.not_before = 0.0
+
     def turn(self) -> set[str]:
         """Begin what there is room for of the rounds; returns the messages of those that ended.
 

@@ -259,6 +259,10 @@ class Relay:
         """Try every queued message whose retry time has come."""
         subprocess.run(["exim4", "-q"], check=True)
 
+    def try_due(self, *names: str) -> None:
+        """Try messages whose time has come, as exordos-mail-queue has exim do."""
+        subprocess.run(["exim4", "-Mc", *names], check=True)
+
     def age(self, name: str, *, hours: int) -> None:
         """Have the message *name* be in the queue for *hours* longer."""
         (header,) = (SPOOL / "input").glob(f"**/{name}-H")

@@ -152,6 +152,19 @@ LINES: list[tuple[str, main_log.Entry]] = [
         ),
     ),
     (
+        f"{ID} H=mx.example.net [203.0.113.25]:25 Connection timed out",
+        main_log.Unreached(MX, "Connection timed out"),
+    ),
+    (
+        f"{ID} H=mx.example.net [203.0.113.25]:25: SMTP timeout after initial connection:"
+        " Connection timed out",
+        main_log.Unreached(MX, "SMTP timeout after initial connection: Connection timed out"),
+    ),
+    (
+        f"{ID} smarthostplain authenticator failed H=mx.example.net [203.0.113.25] 535 5.7.8 No",
+        main_log.LoginRefused(MX._replace(port=None), "535 5.7.8 No"),
+    ),
+    (
         f"{ID} == bob@example.net R=mx defer (-1) DT=0s: host lookup did not complete",
         main_log.Deferral("bob@example.net", "", None, -1, "host lookup did not complete"),
     ),

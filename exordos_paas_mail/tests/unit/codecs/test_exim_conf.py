@@ -84,7 +84,8 @@ def test_a_name_of_its_own_is_what_the_relay_says_and_no_more() -> None:
         "smtp_banner = smtp.example.net ESMTP",
         "received_header_text = Received: by smtp.example.net with ${received_protocol}"
         " id $message_exim_id\\",
-        *["helo_data = smtp.example.net"] * len(tls_policies.Mode),
+        # Of each mode by MX records, and by a smarthost with TLS of either kind
+        *["helo_data = smtp.example.net"] * (len(tls_policies.Mode) + 2),
         r"\N^<?(?i)(postmaster|abuse|mailer-daemon)@smtp\.example\.net>?$\N"
         '  "$1@tenant.example"  S',
     ]

@@ -260,7 +260,7 @@ def test_a_report_that_nobody_wants_is_no_event() -> None:
 
 def test_each_event_travels() -> None:
     texts = [text for text, entry in log_lines.LINES if not getattr(entry, "hold", "")]
-    events = [_of(text) for text in texts]
+    events = [event for text in texts for event in _all_of(text)]
     others = (log_lines.REPORT.replace("failed", action) for action in ("delayed", "relayed"))
     events += [_of(log_lines.report(said, log_lines.OTHER_ID, "")) for said in others]
     events += [Event(AT_MS, Type.GAP, text="lost", count=n) for n in (0, 1, 2)]

@@ -80,6 +80,27 @@ def test_a_server_is_put_off_for_mail_that_leaves_as_what_it_refused(mode: str, 
     assert put_off == {"verify": ["dane"], "dane": ["verify"]}.get(mode, [])
 
 
+@pytest.mark.parametrize(
+    ("port", "key"),
+    [
+        (587, "T:mx.b.example:192.0.2.1:587/0.0.0.0"),
+        (465, "T:mx.b.example:192.0.2.1:465/0.0.0.0"),
+        (25, "T:mx.b.example:192.0.2.1/0.0.0.0"),
+    ],
+)
+@pytest.mark.parametrize("mode", tls_policies.Mode)
+def test_a_smarthost_is_put_off_for_what_goes_by_it(
+    port: int, key: str, mode: tls_policies.Mode
+) -> None:
+    direct = retry_hints.Attempt(ID, "", "a@b.example", "MX.b.example", "192.0.2.1", mode)
+    mine = direct._replace(smarthost_port=port)
+    assert retry_hints.due({key: AT}, mine) == AT
+    assert retry_hints.due({f"{key}:{ID}": AT}, mine) == AT
+    # exim has no other key for a server on port 25 that is both.
+    is_one = port == 25 and mode is tls_policies.Mode.ENCRYPT
+    assert bool(retry_hints.due({key: AT}, direct)) is is_one
+
+
 def test_an_interface_is_of_the_family_of_the_server() -> None:
     attempt = retry_hints.Attempt(
         *(ID, "", "a@b.example", "mx.b.example", "2001:db8::25"), tls_policies.Mode.ENCRYPT

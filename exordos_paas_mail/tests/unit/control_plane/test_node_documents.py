@@ -14,7 +14,13 @@ import uuid
 import pytest
 
 from exordos_paas_mail import atomic_files
-from exordos_paas_mail.codecs import cdb, node_commands, node_documents, suppressions
+from exordos_paas_mail.codecs import (
+    cdb,
+    node_commands,
+    node_documents,
+    smarthosts,
+    suppressions,
+)
 from exordos_paas_mail.codecs.suppressions import Action, Entry, Reason, Settings
 from exordos_paas_mail.node import status_api
 from exordos_paas_mail.node.documents import holder as holder_
@@ -368,3 +374,86 @@ def test_the_daemon_of_the_queue_holds_documents_and_tells_which(
     keeper.close()
     assert node.records() == RECORDS
     assert node.state[0] > started
+
+
+class Smarthost:
+    """A node's smarthost, and how often what waits was to be tried at once."""
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self.forgotten = 0
+        self.refusal: OSError | None = None
+        self.revision = 0
+        self.open()
+
+    def open(self) -> None:
+        self.node.holder = holder_.Holder(self.node.api, self.node.directory, self._forget)
+
+    def _forget(self) -> None:
+        if self.refusal is not None:
+            raise self.refusal
+        self.forgotten += 1
+
+    def tell(self, told: smarthosts.Smarthost | None) -> None:
+        self.revision += 1
+        content = smarthosts.render(told)
+        self.node.put(smarthosts.SHARD, self.revision, content, smarthosts.COLLECTION)
+        self.turn()
+
+    def turn(self) -> None:
+        self.node.turn(self.revision, {smarthosts.COLLECTION: {smarthosts.SHARD: self.revision}})
+
+    @property
+    def table(self) -> bytes:
+        return (self.node.directory / "smarthost" / "host").read_bytes()
+
+
+SMARTHOST = smarthosts.Smarthost("smart.example", 587, "starttls", "tenant", "secret")
+
+
+@pytest.fixture
+def smarthost(node: Node) -> Smarthost:
+    return Smarthost(node)
+
+
+def test_mail_that_waits_is_tried_at_once_by_another_smarthost_or_password(
+    smarthost: Smarthost,
+) -> None:
+    smarthost.tell(None)
+    assert (smarthost.table, smarthost.forgotten) == (b"", 0)
+    smarthost.tell(SMARTHOST)
+    assert (smarthost.table, smarthost.forgotten) == (smarthosts.table(SMARTHOST), 1)
+    modes = {path.stat().st_mode & 0o777 for path in smarthost.node.directory.rglob("*")}
+    assert modes == {0o600, 0o700}
+    smarthost.turn()
+    smarthost.tell(SMARTHOST)
+    assert smarthost.forgotten == 1
+    smarthost.tell(SMARTHOST._replace(password="another"))
+    assert smarthost.forgotten == 2
+    smarthost.open()
+    smarthost.turn()
+    assert smarthost.forgotten == 2
+    smarthost.tell(None)
+    assert (smarthost.table, smarthost.forgotten) == (b"", 3)
+
+
+def test_what_cannot_be_tried_at_once_is_by_a_later_turn(smarthost: Smarthost) -> None:
+    smarthost.refusal = BlockingIOError(errno.EAGAIN, "exim has it")
+    with pytest.raises(BlockingIOError):
+        smarthost.tell(SMARTHOST)
+    assert smarthost.table == smarthosts.table(SMARTHOST)
+    smarthost.refusal = None
+    smarthost.turn()
+    smarthost.turn()
+    assert smarthost.forgotten == 1
+
+
+def test_a_table_that_is_lost_is_made_again_and_one_that_nobody_names_goes(
+    smarthost: Smarthost,
+) -> None:
+    smarthost.tell(SMARTHOST)
+    (smarthost.node.directory / "smarthost" / "host").write_text("edited")
+    smarthost.turn()
+    assert smarthost.table == smarthosts.table(SMARTHOST)
+    smarthost.node.turn(9, {})
+    assert not (smarthost.node.directory / "smarthost" / "host").exists()

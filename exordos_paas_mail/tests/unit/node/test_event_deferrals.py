@@ -91,6 +91,33 @@ def test_what_is_not_tried_is_told_once_and_is_no_attempt(node: Node) -> None:
     assert (known.attempts, known.text) == (1, "Connection refused")
 
 
+def test_where_the_server_is_named_in_another_line_it_is_told_from_there(node: Node) -> None:
+    unreached = "H=mx.example.net [192.0.2.1]:25 Connection refused"
+    assert node.told(unreached) == []
+    # Also where what comes of it is read later.
+    assert node.told(REFUSED, REFUSED) == ["deferred", "deferred"]
+    known = node.known()
+    assert known is not None
+    assert (known.mx, known.mx_address) == ("mx.example.net", "192.0.2.1")
+    no_route = f"== {BOB} R=mx defer (-1): host lookup did not complete"
+    assert node.told(no_route) == ["deferred"]
+    known = node.known()
+    assert known is not None
+    assert (known.mx, known.mx_address) == ("", "")
+
+
+def test_a_login_that_the_smarthost_refuses_is_told_in_clear_words(node: Node) -> None:
+    assert node.told(
+        "smarthostplain authenticator failed H=smart.example [192.0.2.9] 535 5.7.8 Bad password",
+        f"== {BOB} R=smarthost T=smarthost_starttls defer (-42):"
+        " authentication required but authentication attempt(s) failed",
+    ) == ["deferred"]
+    said = "535 5.7.8 The smarthost refuses the login: Bad password"
+    assert node.known() == deferrals_.Deferral(
+        *(ID, KEY, 1, AT + 1000, said, "auth", "smart.example", "192.0.2.9")
+    )
+
+
 def test_a_suspension_is_told_once_and_is_no_attempt(node: Node) -> None:
     assert node.told(REFUSED, HELD, HELD) == ["deferred", "deferred"]
     node.restart()

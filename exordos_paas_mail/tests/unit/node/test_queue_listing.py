@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 
-from exordos_paas_mail.codecs import queue_reports, tls_policies
+from exordos_paas_mail.codecs import queue_reports, smarthosts, tls_policies
 from exordos_paas_mail.codecs.queue_reports import Domain, Item
 from exordos_paas_mail.codecs.suspensions import Suspension
 from exordos_paas_mail.codecs.tls_policies import Mode
@@ -76,6 +76,20 @@ def test_a_time_of_a_server_is_of_mail_that_leaves_by_the_same_policy() -> None:
         (optional, tls_policies.NOTHING, 50),
     ):
         assert listing_.waits(one, known, hints, {}, policies=policies).due_at == at
+
+
+def test_a_time_of_a_smarthost_is_of_the_mail_that_goes_by_it() -> None:
+    known = {"Bob@one.example": deferral(BOB, 2, 5000, "the login is refused")}
+    hints = {"T:mx.example:192.0.2.1:587/0.0.0.0": 30, "T:mx.example/0.0.0.0": 40}
+    policies = tls_policies.File({"one.example": Mode.VERIFY}, frozenset())
+    for names, at in ((frozenset(), 30), (frozenset({"one.example"}), 30), ({"two.example"}, 40)):
+        route = smarthosts.Route(587, frozenset(names))
+        waits = listing_.waits(message(BOB), known, hints, {}, policies=policies, smarthost=route)
+        assert waits.due_at == at
+        put_off = [
+            listing_.is_put_off_by({key}, message(BOB), known, {}, policies, route) for key in hints
+        ]
+        assert put_off == [at == 30, at == 40]
 
 
 def test_of_what_nothing_is_known_nothing_is_told() -> None:

@@ -189,3 +189,13 @@ def test_a_server_without_mail_is_forgotten(stage: Stage) -> None:
     stage.put(*names(20))
 
     assert len(stage.start(1)) == scheduler_.SCOUTS
+
+
+def test_what_was_begun_is_begun_again_where_it_goes_another_way(stage: Stage) -> None:
+    stage.put("a", "b", at=NOW - 1)
+    assert stage.start() == ["a", "b"]
+    stage.end()
+    # None of it was tried: its time is not known.
+    assert stage.start() == []
+    stage.scheduler.renew()
+    assert stage.start() == ["a", "b"]

@@ -1,0 +1,120 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""The smarthost as a node is told it, and as exim looks it up."""
+
+from __future__ import annotations
+
+import base64
+import json
+import typing as tp
+
+import hypothesis
+import pytest
+from hypothesis import strategies
+
+from exordos_paas_mail.codecs import rules, smarthosts
+
+GIVEN = smarthosts.Smarthost("smart.example", 587, "starttls", "tenant", "secret")
+PRINTABLE = strategies.text(min_size=1, max_size=40).filter(str.isprintable)
+SMARTHOSTS = strategies.builds(
+    smarthosts.Smarthost,
+    host=strategies.sampled_from(["smart.example", "xn--mller-kva.example"]),
+    port=strategies.sampled_from(smarthosts.PORTS),
+    tls=strategies.sampled_from(smarthosts.TLS),
+    username=PRINTABLE,
+    password=PRINTABLE,
+    domains=strategies.lists(strategies.sampled_from(["a.example", "b.example"])).map(tuple),
+)
+
+
+def looked_up(smarthost: smarthosts.Smarthost | None) -> dict[str, str]:
+    lines = smarthosts.table(smarthost).decode("ascii").splitlines()
+    return dict(line.split(": ", 1) for line in lines)
+
+
+def decoded(value: str) -> str:
+    return base64.b64decode(value).decode()
+
+
+def sent(item: str) -> str:
+    """Return what exim sends where it has *item* (auth_client_item in 4.96)."""
+    out, at = "", 0
+    while at < len(item):
+        is_two = item[at : at + 2] == "^^"
+        out += "^" if is_two else "\0" if item[at] == "^" else item[at]
+        at += 2 if is_two else 1
+    return out
+
+
+@hypothesis.given(strategies.none() | SMARTHOSTS)
+def test_a_document_is_read_as_it_was_written(told: smarthosts.Smarthost | None) -> None:
+    assert smarthosts.parse(smarthosts.render(told)) == told
+
+
+@hypothesis.given(SMARTHOSTS)
+def test_name_and_password_are_sent_as_they_are(told: smarthosts.Smarthost) -> None:
+    found = looked_up(told)
+    assert sent(decoded(found["username"])) == told.username
+    assert sent(decoded(found["password"])) == told.password
+    is_ambiguous = told.username.startswith("^") or told.password.startswith("^")
+    assert ("plain" in found) is not is_ambiguous
+    if "plain" in found:
+        assert sent(decoded(found["plain"])) == f"\0{told.username}\0{told.password}"
+
+
+def test_a_table_has_the_server_and_whose_mail_goes_there() -> None:
+    found = looked_up(GIVEN)
+    shown = {key: found[key] for key in ("host", "port", "tls", "all")}
+    assert shown == {"host": "smart.example", "port": "587", "tls": "starttls", "all": "yes"}
+    named = looked_up(GIVEN._replace(domains=("a.example", "b.example")))
+    assert "all" not in named
+    assert {key for key in named if key.startswith("@")} == {"@a.example", "@b.example"}
+    assert smarthosts.table(None) == b""
+
+
+@hypothesis.given(SMARTHOSTS)
+def test_a_table_says_which_mail_goes_there(told: smarthosts.Smarthost) -> None:
+    route = smarthosts.route(smarthosts.table(told))
+    assert route is not None
+    assert route.port == told.port
+    for domain in ("a.example", "b.example", "sub.a.example"):
+        assert route.takes(domain) is (not told.domains or domain in told.domains)
+
+
+@pytest.mark.parametrize("table", [b"", b"port", b"port: 2525\nall: yes\n", b"\xff: \n"])
+def test_what_names_no_server_is_no_route(table: bytes) -> None:
+    assert smarthosts.route(table) is None
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        *(("host", ""), ("host", "192.0.2.1"), ("host", "UP.example"), ("host", "a b.example")),
+        *(("port", 2525), ("port", "587"), ("tls", "none"), ("username", ""), ("password", "")),
+        *(("password", "a\nb"), ("password", "x" * 1025), ("domains", ["*"]), ("domains", "a.b")),
+        ("domains", ["a.example"] * 201),
+    ],
+)
+def test_what_is_no_smarthost_is_refused_without_a_word_of_it(field: str, value: tp.Any) -> None:
+    document = json.loads(smarthosts.render(GIVEN))
+    document["smarthost"][field] = value
+    with pytest.raises(ValueError, match="smarthost") as refused:
+        smarthosts.parse(json.dumps(document).encode())
+    assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"version": 2, "smarthost": null}'])
+def test_what_is_no_document_is_refused(content: bytes) -> None:
+    with pytest.raises(ValueError, match="document"):
+        smarthosts.parse(content)
+
+
+@pytest.mark.parametrize("value", [None, 1, "", "a\nb", "a\0b", "\t", "x" * 256])
+def test_a_name_that_cannot_be_sent_breaks_the_rule(value: object) -> None:
+    with pytest.raises(rules.RuleError, match=r"username must be a text of 1 to 255 printable"):
+        smarthosts.check_secret("username", value, smarthosts.USERNAME_SIZE_MAX)
+
+
+def test_tls_is_begun_by_the_port() -> None:
+    found = {port: smarthosts.default_tls(port) for port in smarthosts.PORTS}
+    assert found == {587: "starttls", 465: "implicit", 25: "starttls"}
