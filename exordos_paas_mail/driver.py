@@ -74,6 +74,8 @@ class MailInstanceNode(meta.MetaDataPlaneModel):
     dkim_keys = properties.property(ra_types.String(), default="")
     # What is served, see ``codecs.tls_reports``.
     tls = properties.property(ra_types.String(), default="")
+    # That this image sends by a smarthost, where there is one.
+    smarthost = properties.property(ra_types.Boolean(), default=True)
     # That there is a sign of life, and after how many seconds again: only a node whose
     # report has this can fall silent.
     heartbeat = properties.property(ra_types.Float(), default=constants.HEARTBEAT_PERIOD)

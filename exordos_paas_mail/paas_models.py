@@ -46,6 +46,8 @@ class MailInstanceNode(
     dkim_selector = properties.property(types.String(), default="")
     # See ``codecs.tls_reports``.
     tls = properties.property(types.String(), default="")
+    # Whether its image sends by a smarthost.
+    smarthost = properties.property(types.Boolean(), default=False)
     # See ``codecs.dkim_values``.
     dkim_keys = properties.property(types.String(), default="")
 

@@ -12,14 +12,15 @@ from exordos_paas_mail.control_plane.declared import base
 from exordos_paas_mail.control_plane.records import instances, queues, stats
 from exordos_paas_mail.control_plane.runtime import sealing
 
-# The key of ``declared`` that holds the envelope of a private key: the name of no field.
-_PRIVATE_KEY: tp.Final = "tls.private_key"
+# What of a field is a secret. The key of ``declared`` that holds its envelope is the name of no
+# field: both with a dot between them.
+_SECRETS: tp.Final = (("tls", "private_key"), ("smarthost", "password"))
 
 
 class DeclaredInstance(base.Declared, instances.MailInstance):
     """An instance that a manifest declares."""
 
-    _SPELLED = ("domain", "hostname", "version", "limits", "reputation", "tls")
+    _SPELLED = ("domain", "hostname", "version", "limits", "reputation", "tls", "smarthost")
     _ERROR = "declaration_error"
 
     declared = properties.property(types.Dict(), default=dict)
@@ -35,25 +36,35 @@ class DeclaredInstance(base.Declared, instances.MailInstance):
         skip_unknown_fields: bool = False,  # noqa: FBT001, FBT002 - restalchemy's signature
         **kwargs: tp.Any,
     ) -> tp.Any:
-        """Build the model; a declared private key is kept in an envelope alone."""
+        """Build the model; a declared secret is kept in an envelope alone."""
         restored = super().restore_from_simple_view(skip_unknown_fields, **kwargs)
-        spelled = restored.declared.get("tls")
-        if isinstance(spelled, dict) and "private_key" in spelled:
-            shown = dict(spelled)
-            sealed = sealing.seal(str(shown.pop("private_key")), _key_bound_to(restored))
-            restored.declared = {**restored.declared, "tls": shown, _PRIVATE_KEY: sealed}
+        for field, name in _SECRETS:
+            spelled = restored.declared.get(field)
+            if isinstance(spelled, dict) and name in spelled:
+                shown = dict(spelled)
+                bound_to = _bound_to(restored, field)
+                sealed = sealing.seal(str(shown.pop(name)), bound_to)
+                restored.declared = {
+                    **restored.declared,
+                    field: shown,
+                    f"{field}.{name}": sealed,
+                }
         return restored
 
     def dump_to_simple_view(self, skip: tp.Any = None, **kwargs: tp.Any) -> dict[str, tp.Any]:
         dumped = super().dump_to_simple_view(skip=skip, **kwargs)
-        envelope = self.declared.get(_PRIVATE_KEY)
-        if envelope and isinstance(dumped.get("tls"), dict):
-            key = sealing.unseal(envelope, _key_bound_to(self))
-            # None where another certificate is stored by now: the manifest is applied again.
-            if key is not None:
-                dumped["tls"] = {**dumped["tls"], "private_key": key}
+        for field, name in _SECRETS:
+            envelope = self.declared.get(f"{field}.{name}")
+            if envelope and isinstance(dumped.get(field), dict):
+                secret = sealing.unseal(envelope, _bound_to(self, field))
+                # None where another one is stored by now: the manifest is applied again.
+                if secret is not None:
+                    dumped[field] = {**dumped[field], name: secret}
         return {**dumped, "error": dumped.get("error") or self.declaration_error}
 
 
-def _key_bound_to(instance: DeclaredInstance) -> str:
-    return f"declared {instance.uuid} {instance.tls.get('certificate', '')}"
+def _bound_to(instance: DeclaredInstance, field: str) -> str:
+    if field == "tls":
+        return f"declared {instance.uuid} {instance.tls.get('certificate', '')}"
+    smarthost = instance.smarthost
+    return f"declared {instance.uuid} {smarthost.get('host', '')} {smarthost.get('username', '')}"

@@ -8,9 +8,15 @@ import types
 import typing as tp
 
 from exordos_paas_mail.codecs import notices as notices_
+from exordos_paas_mail.codecs import smarthosts, tls_document, webhook_config
 from exordos_paas_mail.codecs import suppressions as suppressions_
-from exordos_paas_mail.codecs import tls_document, webhook_config
-from exordos_paas_mail.control_plane.documents import notices, suppressions, tls, webhooks
+from exordos_paas_mail.control_plane.documents import (
+    notices,
+    smarthost,
+    suppressions,
+    tls,
+    webhooks,
+)
 
 if tp.TYPE_CHECKING:
     import uuid as sys_uuid
@@ -23,6 +29,7 @@ RENDERERS: tp.Final[Mapping[str, Callable[[tp.Any, sys_uuid.UUID, str], bytes]]]
             suppressions_.COLLECTION: suppressions.content,
             tls_document.COLLECTION: tls.content,
             notices_.COLLECTION: notices.content,
+            smarthosts.COLLECTION: smarthost.content,
         }
     )
 )

@@ -118,6 +118,15 @@ def _tls_policies(session: tp.Any, instance: sys_uuid.UUID) -> str:
     return "keep its TLS policies" if row["needed"] else ""
 
 
+def _smarthost(session: tp.Any, instance: sys_uuid.UUID) -> str:
+    (row,) = session.execute(
+        "SELECT EXISTS (SELECT FROM mail_instances WHERE uuid = %s"
+        " AND smarthost->>'kind' <> 'none') AS needed",
+        (str(instance),),
+    ).fetchall()
+    return "send its mail by its smarthost" if row["needed"] else ""
+
+
 # By the field of a part, see ``targets``, or of a fact: what an image without it
 # cannot do for an instance, empty if the instance does not need it.
 LOSSES: tp.Final[Mapping[str, Callable[[tp.Any, sys_uuid.UUID], str]]] = types.MappingProxyType(
@@ -132,6 +141,7 @@ LOSSES: tp.Final[Mapping[str, Callable[[tp.Any, sys_uuid.UUID], str]]] = types.M
         "return_paths": _return_paths,
         "tls": _tls,
         "tls_policies": _tls_policies,
+        "smarthost": _smarthost,
     }
 )
 

@@ -33,6 +33,7 @@ from exordos_paas_mail.codecs import (
     password_hashes,
     rules,
     senders,
+    smarthosts,
     suppressions,
     tls_pairs,
     tls_policies,
@@ -43,6 +44,7 @@ from exordos_paas_mail.control_plane.records import (
     bounce_handling,
     instance_logs,
     reputations,
+    smarthost_choices,
     suppression_policies,
     tls_kinds,
 )
@@ -635,6 +637,47 @@ class Tls(types.Dict):
         spec = super().to_openapi_spec(prop_kwargs)
         del spec["additionalProperties"]
         return {**spec, "oneOf": [*kinds, core, manual], "example": dict(tls_kinds.DEFAULT)}
+
+
+class Smarthost(types.Dict):
+    """The server that mail goes by; its password goes in and never out."""
+
+    def check(self, value: tp.Any) -> smarthost_choices.Choice:
+        """Return *value* without its password; RuleError names what is wrong."""
+        return smarthost_choices.check(value)
+
+    def to_openapi_spec(self, prop_kwargs: tp.Any) -> dict[str, tp.Any]:
+        none = {
+            "type": "object",
+            "properties": {"kind": {"type": "string", "enum": [smarthost_choices.NONE]}},
+            "required": ["kind"],
+            "additionalProperties": False,
+        }
+        host = {
+            "type": "object",
+            "properties": {
+                "kind": {"type": "string", "enum": [smarthost_choices.HOST]},
+                "host": {"type": "string", "maxLength": domains.MAX_LENGTH},
+                "port": {"type": "integer", "enum": list(smarthosts.PORTS)},
+                "tls": {"type": "string", "enum": list(smarthosts.TLS)},
+                "username": {"type": "string", "maxLength": smarthosts.USERNAME_SIZE_MAX},
+                "password": {
+                    "type": "string",
+                    "maxLength": smarthosts.PASSWORD_SIZE_MAX,
+                    "writeOnly": True,
+                },
+                "domains": {
+                    "type": "array",
+                    "items": {"type": "string"},
+                    "maxItems": smarthosts.DOMAINS_MAX,
+                },
+            },
+            "required": ["kind", "host", "username"],
+            "additionalProperties": False,
+        }
+        spec = super().to_openapi_spec(prop_kwargs)
+        del spec["additionalProperties"]
+        return {**spec, "oneOf": [none, host], "example": dict(smarthost_choices.DEFAULT)}
 
 
 class SuppressionPolicy(types.Dict):

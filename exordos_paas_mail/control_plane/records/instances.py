@@ -25,6 +25,8 @@ from exordos_paas_mail.control_plane.records import (
     locks,
     primary_domains,
     reputations,
+    smarthost_choices,
+    smarthost_passwords,
     statuses,
     suppression_policies,
     suppression_rows,
@@ -85,6 +87,10 @@ class MailInstance(base.Record, models.ModelWithProject, base.Stored):
     reputation = properties.property(fields.Reputation(), default=lambda: dict(reputations.DEFAULT))
     # What it serves TLS with; the private key of it is in ``tls_pairs``.
     tls = properties.property(fields.Tls(), default=lambda: dict(tls_kinds.DEFAULT))
+    # The server that its mail goes by; the password of it is in ``smarthost_passwords``.
+    smarthost = properties.property(
+        fields.Smarthost(), default=lambda: dict(smarthost_choices.DEFAULT)
+    )
     status = properties.property(types.Enum(list(statuses.ALL)), default=statuses.NEW)
     error = properties.property(types.String(), default="")
     # Why the manifest that declares the instance is not applied. A fact of its own, because the
@@ -163,6 +169,7 @@ class MailInstance(base.Record, models.ModelWithProject, base.Stored):
             super().insert(session=active)
             primary_domains.write_primary(active, self.uuid)
             self._choose_tls(active)
+            self._choose_smarthost(active)
             left = active.execute(
                 "SELECT FROM ua_target_resources WHERE uuid = %(uuid)s AND kind = ANY(%(kinds)s)"
                 " UNION ALL"
@@ -183,13 +190,17 @@ class MailInstance(base.Record, models.ModelWithProject, base.Stored):
             has_dns = self.properties["dns"].is_dirty()
             has_policy = self.properties["suppression"].is_dirty()
             has_tls = self.properties["tls"].is_dirty() or self._has_private_key()
+            has_smarthost = self.properties["smarthost"].is_dirty() or self._has_password()
             has_hostname = self.properties["hostname"].is_dirty()
             super().update(session=active, force=force)
             if has_tls:
                 locks.hold_instance(active, self.uuid)
                 self._choose_tls(active)
-            elif has_hostname:
-                self._check_hostname(active)
+            if has_smarthost:
+                locks.hold_instance(active, self.uuid)
+                self._choose_smarthost(active)
+            if has_hostname:
+                self._check_hostname(active, has_tls=has_tls)
             if has_policy:
                 suppression_rows.mark(active, self.uuid, [suppressions.SETTINGS])
             if has_dns:
@@ -219,9 +230,25 @@ class MailInstance(base.Record, models.ModelWithProject, base.Stored):
             LOG.error("A private key cannot be sealed: %s", error)  # noqa: TRY400 - it is clear
             raise errors.Unavailable("tls") from None
 
-    def _check_hostname(self, session: tp.Any) -> None:
+    def _has_password(self) -> bool:
+        # The one of the server that is there already may have been changed there.
+        return getattr(self.smarthost, "password", None) is not None
+
+    def _choose_smarthost(self, session: tp.Any) -> None:
         try:
-            tls_pairs.check_hostname(session, self.uuid)
+            choice = smarthost_choices.taken(self.smarthost)
+            smarthost_passwords.choose(session, self.uuid, choice)
+        except rules.RuleError as error:
+            raise errors.FieldError("smarthost", str(error)) from None
+        except OSError as error:
+            LOG.error("A password cannot be sealed: %s", error)  # noqa: TRY400 - it is clear
+            raise errors.Unavailable("smarthost") from None
+
+    def _check_hostname(self, session: tp.Any, *, has_tls: bool) -> None:
+        try:
+            if not has_tls:
+                tls_pairs.check_hostname(session, self.uuid)
+            smarthost_passwords.check_hostname(session, self.uuid)
         except rules.RuleError as error:
             raise errors.FieldError("hostname", str(error)) from None
 

@@ -30,6 +30,7 @@ _TABLES: tp.Final = (
     "mail_webhook_deliveries",
     "mail_tls_pairs",
     *("mail_suppressions", "mail_suppression_history", "mail_suppression_imports"),
+    "mail_smarthosts",
 )
 _KINDS: tp.Final = (
     constants.INSTANCE_NODE_KIND,

@@ -259,7 +259,7 @@ def test_limits_that_the_image_does_not_know_are_told_where_they_are_asked_for(
 
 def test_each_part_says_what_its_absence_costs() -> None:
     # A host name comes by mail.env and a certificate by a document; the node reports both.
-    assert losses.LOSSES.keys() == {"hostname", "tls", *targets.PARTS}
+    assert losses.LOSSES.keys() == {"hostname", "tls", "smarthost", *targets.PARTS}
 
 
 def test_an_image_that_knows_no_host_names_is_told_where_one_is_asked_for(

@@ -404,6 +404,25 @@ def test_a_manifest_that_says_nothing_of_tls_has_what_a_new_instance_has(
     assert manager.reported("instances", INSTANCE)["tls"] == {"kind": "self_signed"}
 
 
+def test_a_declared_smarthost_settles_and_its_password_is_nowhere_in_clear(
+    manager: ElementManager,
+) -> None:
+    secret = "of the other server"
+    spelled = {
+        "kind": "host",
+        "host": "Smart.example",
+        "username": "tenant",
+        "password": secret,
+        "domains": None,
+    }
+    for smarthost in (spelled, {**spelled, "password": f"{secret} 2"}, {"kind": "none"}):
+        manager.declare("instances", INSTANCE, **instance(smarthost=smarthost))
+        manager.loop()
+        assert manager.is_settled("instances", INSTANCE)
+        assert manager.reported("instances", INSTANCE)["smarthost"] == smarthost
+        assert secret not in dump_of_tables()
+
+
 def test_the_tables_hold_no_plaintext(manager: ElementManager) -> None:
     manager.declare("instances.accounts", ACCOUNT, **account())
     manager.loop()

@@ -55,6 +55,7 @@ def test_the_first_target_is_written_reloaded_and_reported_with_all_facts(
         "tls_policies": None,
         "dkim_keys": "",
         "tls": "",
+        "smarthost": True,
     }
     assert (stage.fact["status"], stage.settled) == ("ACTIVE", True)
 
