@@ -44,6 +44,11 @@ IDS_MAX: tp.Final = 500
 WHY_SIZE_MAX: tp.Final = 200
 """Characters of why a command did not do with a message what it was to do."""
 
+OUTBOUND_SIZE_MAX: tp.Final = 2048
+"""Characters of what was tried where mail cannot leave."""
+OUTBOUND_OK: tp.Final = "OK"
+OUTBOUND_BLOCKED: tp.Final = "BLOCKED"
+
 Shard = int | tp.Literal["state"]
 
 TIME_MAX: tp.Final = 253_370_764_800_000
@@ -158,6 +163,10 @@ class State:
     documents: Mapping[str, int] = dataclasses.field(default_factory=dict)
     """By collection, the largest revision of an index all of whose shards the node has."""
     usage: tuple[Usage, ...] = ()
+    outbound: str = ""
+    """Whether mail can leave, ``OK`` or ``BLOCKED``; empty while that is not known."""
+    outbound_error: str = ""
+    """What was tried where it cannot."""
 
 
 def row_uuid(node: sys_uuid.UUID, shard: Shard) -> sys_uuid.UUID:
@@ -244,6 +253,9 @@ def parse_state(data: bytes) -> State:
     named = tuple(_domain(value) for value in fields.list("domains", DOMAINS_MAX))
     if len({domain.domain for domain in named} - {""}) != len(named):
         raise ValueError("a domain is twice in the state, or has no name")
+    outbound = fields.text("outbound")
+    if outbound not in {"", OUTBOUND_OK, OUTBOUND_BLOCKED}:
+        raise fields.error("outbound")
     results = tuple(_result(value) for value in fields.list("results", RESULTS_MAX))
     return State(
         at=fields.number("at"),
@@ -256,6 +268,8 @@ def parse_state(data: bytes) -> State:
         results=results,
         documents=fields.numbers("documents", node_documents.COLLECTIONS_MAX),
         usage=tuple(_usage(value) for value in fields.list("usage", USAGE_MAX)),
+        outbound=outbound,
+        outbound_error=fields.text("outbound_error", OUTBOUND_SIZE_MAX),
     )
 
 

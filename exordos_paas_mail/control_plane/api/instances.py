@@ -48,6 +48,7 @@ class MailInstanceController(
             *tls_facts.FACTS,
             *stats.LAST_DAY,
             *queues.SUMMARY,
+            *queues.OUTBOUND,
         ),
         set_once=("domain",),
         nullable=("hostname",),

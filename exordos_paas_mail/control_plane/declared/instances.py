@@ -28,7 +28,8 @@ class DeclaredInstance(base.Declared, instances.MailInstance):
     def get_resource_ignore_fields(self) -> tp.Collection[str]:
         """Return what is nobody's business but this model's."""
         # The figures change each minute, and the element manager would be told each time.
-        return frozenset({"declared", "declaration_error", *stats.LAST_DAY, *queues.SUMMARY})
+        figures = (*stats.LAST_DAY, *queues.SUMMARY, *queues.OUTBOUND)
+        return frozenset({"declared", "declaration_error", *figures})
 
     @classmethod
     def restore_from_simple_view(

@@ -132,6 +132,7 @@ def tell(
         "UPDATE mail_queues SET told_at = %s, documents = %s::jsonb WHERE instance = %s",
         (utils.timestamp(reported_at), json.dumps(dict(state.documents)), str(instance)),
     )
+    _tell_outbound(session, instance, state)
     told = (state.messages, _timestamp(state.oldest_at))
     session.execute(
         "UPDATE mail_instances SET queue_messages = %s, queue_oldest_at = %s,"
@@ -139,6 +140,17 @@ def tell(
         " AND (queue_messages IS DISTINCT FROM %s OR queue_oldest_at IS DISTINCT FROM %s)",
         (*told, utils.timestamp(reported_at), str(instance), *told),
     )
+
+
+def _tell_outbound(session: tp.Any, instance: sys_uuid.UUID, state: queue_reports.State) -> None:
+    """Write whether mail can leave; what is not known, or not told by an image, is as it was."""
+    if state.outbound:
+        told = (state.outbound, state.outbound_error)
+        session.execute(
+            "UPDATE mail_instances SET outbound = %s, outbound_error = %s WHERE uuid = %s"
+            " AND (outbound, outbound_error) IS DISTINCT FROM (%s, %s)",
+            (*told, str(instance), *told),
+        )
 
 
 def silence(now: datetime.datetime) -> None:

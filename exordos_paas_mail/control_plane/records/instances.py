@@ -24,6 +24,7 @@ from exordos_paas_mail.control_plane.records import (
     instance_logs,
     locks,
     primary_domains,
+    queues,
     reputations,
     smarthost_choices,
     smarthost_passwords,
@@ -109,6 +110,9 @@ class MailInstance(base.Record, models.ModelWithProject, base.Stored):
     queue_messages = properties.property(types.AllowNone(types.Integer()), default=None)
     queue_oldest_at = properties.property(fields.Moment(), default=None)
     queue_reported_at = properties.property(fields.Moment(), default=None)
+    # Whether its mail can leave, as its node tells; ``status`` does not follow it.
+    outbound = properties.property(types.Enum(list(queues.OUTBOUND_ALL)), default=queues.UNKNOWN)
+    outbound_error = properties.property(types.String(), default="")
     # ``tls_facts``: what its node told that it serves, and how that is.
     tls_status = properties.property(
         types.Enum(list(tls_facts.STATUSES)), default=tls_facts.PENDING

@@ -10,7 +10,7 @@ from restalchemy.dm import models, properties, types
 from restalchemy.storage.sql import orm
 
 from exordos_paas_mail import utils
-from exordos_paas_mail.codecs import log_ids
+from exordos_paas_mail.codecs import log_ids, queue_reports
 from exordos_paas_mail.control_plane.records import fields, log_pages
 
 if tp.TYPE_CHECKING:
@@ -19,6 +19,10 @@ if tp.TYPE_CHECKING:
 # Fields of an instance: the last is since when its node tells the others; they are null where
 # it is silent, and the last is when it told something then.
 SUMMARY: tp.Final = ("queue_messages", "queue_oldest_at", "queue_reported_at")
+# Fields of an instance: whether its mail can leave, and what was tried where it cannot.
+OUTBOUND: tp.Final = ("outbound", "outbound_error")
+UNKNOWN: tp.Final = "UNKNOWN"
+OUTBOUND_ALL: tp.Final = (UNKNOWN, queue_reports.OUTBOUND_OK, queue_reports.OUTBOUND_BLOCKED)
 _RECIPIENT: tp.Final = "EXISTS (SELECT FROM unnest(recipients) AS r WHERE lower({}) = lower(%s))"
 _NUMBER: tp.Final = types.Integer()
 _TEXT: tp.Final = types.AllowNone(types.String())

@@ -14,6 +14,7 @@ from exordos_paas_mail.codecs import event_batches, event_figures, mail_events, 
 from exordos_paas_mail.node.events import counts as counts_
 from exordos_paas_mail.node.events import deferrals as deferrals_
 from exordos_paas_mail.node.events import follower as follower_
+from exordos_paas_mail.node.events import outbound as outbound_
 from exordos_paas_mail.node.events import store as store_
 
 if tp.TYPE_CHECKING:
@@ -46,6 +47,7 @@ class _Reading:
     events: list[mail_events.Event] = dataclasses.field(default_factory=list)
     since: float = 0.0
     """When (time.monotonic) the first of the events came."""
+    outbound: outbound_.Outbound = dataclasses.field(default_factory=outbound_.Outbound)
     counters: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
     """What the lines that are read count up to."""
 
@@ -116,6 +118,7 @@ class Recorder:
         for text in lines:
             line = main_log.parse(text.decode("utf-8", "surrogateescape"))
             if line is not None:
+                reading.outbound.add(line)
                 for event in reading.deferrals.add(line, mail_events.of(line)):
                     event_figures.count(reading.counters, event)
                     events += reading.counts.add(event)
@@ -152,10 +155,12 @@ class Recorder:
             reading.counts.held(),
             reading.counters,
             reading.deferrals,
+            reading.outbound,
         )
         reading.kept = reading.follower.position
         reading.events = []
         reading.counters.clear()
+        reading.outbound = outbound_.Outbound()
         failures = tuple(reading.deferrals.failures.items())
         reading.deferrals = deferrals_.Deferrals(self.store.deferral, failures)
         self._make_room()

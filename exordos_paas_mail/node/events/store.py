@@ -24,6 +24,7 @@ from exordos_paas_mail.codecs import event_batches, event_figures, mail_events
 from exordos_paas_mail.node import databases
 from exordos_paas_mail.node.events import deferrals as deferrals_
 from exordos_paas_mail.node.events import follower
+from exordos_paas_mail.node.events import outbound as outbound_
 
 if tp.TYPE_CHECKING:
     import pathlib
@@ -70,6 +71,19 @@ CREATE TABLE IF NOT EXISTS deferrals (
     PRIMARY KEY (queue_id, recipient)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS deferrals_serial ON deferrals (serial);
+"""
+# Not of the version, as above. That a server has ever answered is a row without an address.
+_OUTBOUND = """
+CREATE TABLE IF NOT EXISTS outbound (
+    address TEXT NOT NULL,
+    port INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    attempts INTEGER NOT NULL,
+    since INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    words TEXT NOT NULL,
+    PRIMARY KEY (address, port)
+) WITHOUT ROWID
 """
 # Not of the version, as above. The events come last: what is before them is read without them.
 _HISTORY = """
@@ -125,6 +139,7 @@ class Store:
             raise DamagedError(f"{self._path} is of version {version}")
         self._run(_COUNTERS)
         self._run(_HISTORY)
+        self._run(_OUTBOUND)
         ((size,),) = self._run("SELECT TOTAL(size) FROM history")
         self.history_size = int(size)
         """Octets that the history takes."""
@@ -161,22 +176,26 @@ class Store:
         ((counts,),) = self._run("SELECT counts FROM state")
         return mail_events.parse(counts)
 
-    def keep(
+    def keep(  # noqa: PLR0913 - one transaction
         self,
         events: Sequence[mail_events.Event],
         position: follower.Position | None,
         counts: Iterable[mail_events.Event],
         counters: Mapping[str, int] = _NOTHING_COUNTED,
         deferrals: deferrals_.Deferrals | None = None,
+        outbound: outbound_.Outbound | None = None,
     ) -> None:
         """Keep *events* as numbered batches, with how far the log is read and what is counted.
 
-        *counters* is added to what was counted before, and what is new of *deferrals* kept.
+        *counters* is added to what was counted before, and what is new of *deferrals* and
+        *outbound* kept.
         """
         with self._transaction():
             ((seq,),) = self._run("SELECT next_seq FROM state")
             if deferrals is not None:
                 self._keep_deferrals(deferrals, seq)
+            if outbound is not None:
+                self._keep_outbound(outbound)
             for raw, count in _batches(events):
                 packed = zlib.compress(raw)
                 self._run(
@@ -216,6 +235,25 @@ class Store:
             )
         for queue_id in deferrals.ended:
             self._run("DELETE FROM deferrals WHERE queue_id = ?", (queue_id,))
+
+    def _keep_outbound(self, outbound: outbound_.Outbound) -> None:
+        if outbound.answered:
+            self._run("DELETE FROM outbound WHERE address <> ''")
+            self._run("INSERT OR IGNORE INTO outbound VALUES ('', 0, '', 0, 0, 0, '')")
+        for one in outbound.tried.values():
+            self._run(
+                "INSERT INTO outbound (name, address, port, attempts, since, at, words)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (address, port) DO UPDATE SET"
+                " name = excluded.name, attempts = attempts + excluded.attempts,"
+                " at = excluded.at, words = excluded.words",
+                one,
+            )
+        if outbound.tried:
+            self._run(
+                "DELETE FROM outbound WHERE address <> '' AND (address, port) NOT IN (SELECT"
+                " address, port FROM outbound ORDER BY at DESC LIMIT ?)",
+                (outbound_.TRIED_MAX,),
+            )
 
     def next(self) -> tuple[int, bytes] | None:
         """Return the oldest batch, its number and its events as JSON; None where there is none."""

@@ -4,15 +4,21 @@
 
 from __future__ import annotations
 
+import datetime
 import sqlite3
 import typing as tp
 
-from exordos_paas_mail.node.events import deferrals, store
+from exordos_paas_mail.codecs import queue_reports
+from exordos_paas_mail.node.events import deferrals, outbound, store
 
 if tp.TYPE_CHECKING:
     import pathlib
     from collections.abc import Container
 
+# Servers that do not answer, one after the other, where others have answered before: of any
+# that are away there are rarely so many.
+_MANY: tp.Final = 3
+_NAMED_MAX: tp.Final = 4
 Of = tp.Mapping[str, deferrals.Deferral]
 """What is known of a message, by recipient."""
 
@@ -54,6 +60,23 @@ class Attempts:
                 changed.add(deferral.queue_id)
         return changed
 
+    def outbound(self) -> tuple[str, str]:
+        """Return whether mail can leave (``queue_reports``), and what was tried where it cannot.
+
+        Empty where nothing is known, or cannot be read now.
+        """
+        if self._db is None:
+            return "", ""
+        try:
+            rows = self._db.execute(
+                "SELECT name, address, port, attempts, since, at, words FROM outbound"
+                " ORDER BY attempts DESC, address, port"
+            ).fetchall()
+        except sqlite3.Error:
+            return "", ""
+        tried = [outbound.Tried(*row) for row in rows if row[1]]
+        return _judge(tried, has_answered=len(tried) < len(rows))
+
     def _rows(self) -> list[tp.Any]:
         inode = self._path.stat().st_ino
         if self._db is None or inode != self._inode:
@@ -72,3 +95,23 @@ class Attempts:
         if self._db is not None:
             self._db.close()
             self._db = None
+
+
+def _judge(tried: list[outbound.Tried], *, has_answered: bool) -> tuple[str, str]:
+    """Return whether mail can leave by what was *tried* since a server has answered at last."""
+    is_enough = len(tried) >= (_MANY if has_answered else 2)
+    # Where none ever has, the second attempt at the only one is enough.
+    is_enough = is_enough or (not has_answered and any(one.attempts > 1 for one in tried))
+    if not is_enough:
+        return (queue_reports.OUTBOUND_OK if has_answered else ""), ""
+    named = ", ".join(map(_named, tried[:_NAMED_MAX]))
+    more = len(tried) - _NAMED_MAX
+    others = f", and {more} more" if more > 0 else ""
+    return queue_reports.OUTBOUND_BLOCKED, f"no mail server answers: {named}{others}"
+
+
+def _named(one: outbound.Tried) -> str:
+    since = datetime.datetime.fromtimestamp(one.since // 1000, datetime.timezone.utc)
+    attempts = "once" if one.attempts == 1 else f"{one.attempts} times"
+    where = f"{one.name} [{one.address}]:{one.port}"
+    return f"{where} {attempts} since {since:%Y-%m-%dT%H:%M:%SZ} ({one.words})"

@@ -10,7 +10,7 @@ import time
 import typing as tp
 
 from exordos_paas_mail import constants
-from exordos_paas_mail.codecs import queue_reports, retry_hints, tls_policies
+from exordos_paas_mail.codecs import bounded, queue_reports, retry_hints, tls_policies
 from exordos_paas_mail.node import machine, status_api
 from exordos_paas_mail.node.documents import holder as holder_
 from exordos_paas_mail.node.machine import watched
@@ -336,8 +336,13 @@ class Keeper:
         if now >= self._next_usage:
             self._next_usage = now + USAGE_PERIOD
             self._used = self._usage.read()
+        outbound, outbound_error = self._attempts.outbound()
         state = dataclasses.replace(
-            self._state, documents=dict(self._documents.applied), usage=self._used
+            self._state,
+            documents=dict(self._documents.applied),
+            usage=self._used,
+            outbound=outbound,
+            outbound_error=bounded.plain(outbound_error, queue_reports.OUTBOUND_SIZE_MAX),
         )
         state = _bounded(state, self._journal.results(self._open))
         told = queue_reports.render_state(state)

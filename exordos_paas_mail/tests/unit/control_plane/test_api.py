@@ -56,6 +56,8 @@ def test_an_instance_is_shown_as_it_was_made(api: api_client.Client) -> None:
         "log": {"level": "all", "retention_days": 14, "max_rows": 1_000_000},
         "tls": {"kind": "self_signed"},
         "smarthost": {"kind": "none"},
+        "outbound": "UNKNOWN",
+        "outbound_error": "",
         "tls_status": "PENDING",
         "tls_error": "",
         "tls_certificate": "",

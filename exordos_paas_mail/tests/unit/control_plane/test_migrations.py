@@ -522,6 +522,27 @@ def test_mail_of_the_release_before_leaves_as_it_did(empty: Database) -> None:
         assert empty.columns("mail_tls_policies") == set()
 
 
+def test_mail_of_the_release_before_goes_by_no_smarthost(empty: Database) -> None:
+    empty.apply("0029-tls-policies.py")
+    empty.execute(
+        "INSERT INTO mail_versions VALUES"
+        " ('10000000-0000-4000-8000-000000000000', 'v', '', 'image', now(), now())"
+    )
+    empty.execute(
+        "INSERT INTO mail_instances (uuid, name, project_id, domain, cpu, ram, disk_size, version,"
+        " created_at, updated_at) VALUES ('20000000-0000-4000-8000-000000000000', 'n',"
+        " '30000000-0000-4000-8000-000000000000', 'a.example.com', 1, 512, 8,"
+        " '10000000-0000-4000-8000-000000000000', now(), now())"
+    )
+    for _ in range(2):
+        empty.apply()
+        found = "SELECT smarthost->>'kind', outbound, outbound_error FROM mail_instances"
+        assert empty.execute(found) == [("none", "UNKNOWN", "")]
+        empty.roll_back("0030-smarthost.py")
+        assert not {"smarthost", "outbound", "outbound_error"} & empty.columns("mail_instances")
+        assert empty.columns("mail_smarthosts") == set()
+
+
 def test_migrations_are_known_by_uuids_that_no_other_plugin_has() -> None:
     # The table of applied migrations is shared by all plugins of a runtime.
     found = identifiers()

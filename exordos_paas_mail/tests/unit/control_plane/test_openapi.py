@@ -185,6 +185,7 @@ def test_facts_are_read_only(document: dict[str, tp.Any]) -> None:
         *("tls_status", "tls_error", "tls_certificate", "tls_fingerprint_sha256"),
         *("tls_names", "tls_expires_at"),
         *("queue_messages", "queue_oldest_at", "queue_reported_at"),
+        *("outbound", "outbound_error"),
     }
 
 

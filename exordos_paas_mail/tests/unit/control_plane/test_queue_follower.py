@@ -72,6 +72,23 @@ def test_a_row_replaces_what_the_one_before_it_told(queue: queue_rows.Queue) -> 
     assert ONE not in stored()
 
 
+def test_whether_mail_can_leave_is_told_and_the_status_does_not_follow_it(
+    stage: stages.Stage, queue: queue_rows.Queue
+) -> None:
+    def told(**state: tp.Any) -> tuple[str, str, str]:
+        queue.tell(**state)
+        queue_rows.follow()
+        found = stage.api.get(stage.path)
+        return found["status"], found["outbound"], found["outbound_error"]
+
+    # An image that says nothing of it, and a node before its first message.
+    assert told() == ("ACTIVE", "UNKNOWN", "")
+    why = "no mail server answers: mx.example [192.0.2.1]:25"
+    assert told(outbound="BLOCKED", outbound_error=why) == ("ACTIVE", "BLOCKED", why)
+    assert told() == ("ACTIVE", "BLOCKED", why)
+    assert told(outbound="OK") == ("ACTIVE", "OK", "")
+
+
 def test_a_second_look_writes_nothing(queue: queue_rows.Queue) -> None:
     queue.tell(queue_rows.item(ONE), domains=(queue_reports.Domain("a.b", 1),))
     following = follower.Follower()
