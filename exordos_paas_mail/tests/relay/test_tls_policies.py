@@ -44,12 +44,17 @@ OUTCOMES = {
 
 
 @pytest.fixture
-def world(internet: internet_.Internet) -> Iterator[internet_.Internet]:
-    """Give an internet whose authority the relay trusts."""
+def world(relay: relay_.Relay, internet: internet_.Internet) -> Iterator[internet_.Internet]:
+    """Give an internet whose authority the relay trusts.
+
+    exim reads whom it trusts when it starts, and sessions deliver by what it has read.
+    """
     before = TRUSTED.read_bytes()
     TRUSTED.write_bytes(before + internet.authority.root.encode())
+    relay.units.restart()
     yield internet
     TRUSTED.write_bytes(before)
+    relay.units.restart()
 
 
 def outcomes(relay: relay_.Relay, domains: tp.Collection[str]) -> dict[str, str]:
