@@ -256,7 +256,7 @@ def test_a_message_counts_once_whatever_happens(
 
 
 def test_a_flood_is_counted_whole_before_its_events_are_told(node: Node) -> None:
-    failed = next(text for text, _ in log_lines.LINES if "authenticator failed" in text)
+    failed = next(text for text, _ in log_lines.LINES if "authenticator failed for" in text)
     node.write(*([failed] * 10))
     node.turns()
     assert [event.count for part in node.take() for event in part] == [1]
