@@ -319,4 +319,5 @@ def test_the_status_command_counts_the_real_queue(relay: relay_.Relay, machine: 
         "queue_stuck": 0,
         "queue_oldest_seconds": 0,
         "panic_log_bytes": 0,
+        "webhooks_failing": 0,
     }
