@@ -191,7 +191,7 @@ def test_a_changed_secret_reaches_the_node_and_no_table_holds_it(
 
 
 def test_limits_senders_a_suppression_and_a_webhook_are_declared(
-    declared: Declared, password: str, poll: waiting.Poll
+    declared: Declared, poll: waiting.Poll
 ) -> None:
     api, path = declared.api, mail.instance_path(declared.instance)
     account = api.read(f"{mail.accounts_path(declared.instance)}{declared.account}")
@@ -210,7 +210,7 @@ def test_limits_senders_a_suppression_and_a_webhook_are_declared(
 
     def answers() -> tuple[int, int]:
         relay = submission.Relay(declared.host)
-        with relay.logged_in(declared.address, password) as client:
+        with relay.logged_in(declared.address, declared.secret()["value"]) as client:
             client.mail(declared.address)
             return client.rcpt(BOB)[0], client.rcpt("eve@example.org")[0]
 
