@@ -55,7 +55,8 @@ DOMAIN_PATTERN: tp.Final = "[a-z0-9.-]{3,253}"
 _PATH = re.compile(
     rf"b-(?P<id>{ID_PATTERN})-[0-9a-f]{{{MAC_SIZE}}}-(?P<local>{LOCAL_PATTERN})"
     rf"@{LABEL}\.(?P<domain>{DOMAIN_PATTERN})",
-    re.IGNORECASE,
+    # Of ASCII alone: there are letters beyond it that are the same as one of these but for case.
+    re.IGNORECASE | re.ASCII,
 )
 _BASE32: tp.Final = "abcdefghijklmnopqrstuvwxyz234567"
 _BASE62: tp.Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"

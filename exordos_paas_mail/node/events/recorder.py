@@ -116,10 +116,17 @@ class Recorder:
         for gap in events:
             event_figures.count(reading.counters, gap)
         for text in lines:
-            line = main_log.parse(text.decode("utf-8", "surrogateescape"))
+            try:
+                line = main_log.parse(text.decode("utf-8", "surrogateescape"))
+                made = [] if line is None else mail_events.of(line)
+            except ValueError:
+                # Strangers write parts of a line: it would be met again after each restart.
+                line, gap = None, _gap(now, "a line of exim's log could not be read")
+                event_figures.count(reading.counters, gap)
+                events.append(gap)
             if line is not None:
                 reading.outbound.add(line)
-                for event in reading.deferrals.add(line, mail_events.of(line)):
+                for event in reading.deferrals.add(line, made):
                     event_figures.count(reading.counters, event)
                     events += reading.counts.add(event)
         events += reading.counts.due(now)

@@ -75,6 +75,8 @@ def test_small_numbers_have_their_zeros(message: str, queue_id: str) -> None:
         PATH.replace("alice+news", "a b"),
         PATH.replace("bvqtdj4", "bvqtdj41"),
         PATH.replace("-cw-", "-777-"),
+        PATH.replace("bvqtdj4", "bvqtdj\u017f"),
+        PATH.replace("bvqtdj4", "bvqtdj\u0131"),
         PATH + "\n",
         f"<{PATH}>",
     ],

@@ -9,7 +9,7 @@ from unittest import mock
 
 import pytest
 
-from exordos_paas_mail.codecs import mail_events
+from exordos_paas_mail.codecs import mail_events, main_log
 from exordos_paas_mail.codecs.mail_events import Type
 from exordos_paas_mail.node.events import recorder as recorder_
 from exordos_paas_mail.node.events import store as store_
@@ -262,6 +262,27 @@ def test_a_flood_is_counted_whole_before_its_events_are_told(node: Node) -> None
     assert [event.count for part in node.take() for event in part] == [1]
     node.restart()
     assert sum(node.recorder.store.counters().values()) == 10
+
+
+def test_a_line_that_cannot_be_read_is_a_gap_and_ends_nothing(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def of(line: main_log.Line) -> list[mail_events.Event]:
+        if "000001" in line.queue_id:
+            raise ValueError(line)
+        return whole(line)
+
+    whole = mail_events.of
+    monkeypatch.setattr(mail_events, "of", of)
+    node.complete("000001")
+    node.complete("000002")
+    node.turns()
+    events = [event for part in node.take() for event in part]
+    assert [(event.type, event.queue_id[7:13]) for event in events] == [
+        (mail_events.Type.GAP, ""),
+        (mail_events.Type.COMPLETED, "000002"),
+    ]
+    assert node.recorder.store.counters()["gaps"] == 1
 
 
 def test_what_could_not_be_read_is_a_gap_that_counts(node: Node) -> None:
