@@ -610,6 +610,21 @@ def test_the_address_of_complaints_takes_nothing_else(
     assert internet.received() == []
 
 
+def test_a_domain_of_the_name_of_the_paths_keeps_its_role_mail(relay: relay_.Relay) -> None:
+    beside = return_paths.host(DOMAIN)
+    domains.tell(f"{beside}:send:platform/rsa/sign\n{DOMAIN}:send:platform/rsa/sign\n")
+    tell(return_paths.KEEP)
+    try:
+        answers = bring(
+            relay, f"postmaster@{beside}", sender=OPERATOR, data=relay_.message(From=OPERATOR)
+        )
+        assert codes(answers) == ["250", "250"]
+        relay.wait_for_log(rf"=> \S*postmaster\S* <postmaster@{beside}>")
+        assert relay.log_lines("blackhole") == []
+    finally:
+        domains.forget()
+
+
 def test_complaints_that_nobody_wants_are_told_alone(
     relay: relay_.Relay, internet: internet_.Internet
 ) -> None:

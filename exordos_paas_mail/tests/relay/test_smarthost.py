@@ -28,11 +28,15 @@ SOMEONE = "someone@elsewhere.example"
 @pytest.fixture(scope="module")
 def server(
     internet_session: internet_.Internet,
+    relay_session: relay_.Relay,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[smarthost.Server]:
+    """Give a smarthost whose authority the relay trusts: exim reads those when it starts."""
     server = smarthost.Server(tmp_path_factory.mktemp("smarthost"))
+    relay_session.units.restart()
     yield server
     server.close()
+    relay_session.units.restart()
 
 
 @pytest.fixture
