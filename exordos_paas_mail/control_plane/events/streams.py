@@ -139,13 +139,13 @@ def instances(session: tp.Any) -> list[sys_uuid.UUID]:
 def hold_instance(
     session: tp.Any, uuid: sys_uuid.UUID, level: str = instance_logs.ALL
 ) -> taking.Instance | None:
-    """Return an instance, which stays until the transaction ends; None if it is gone.
+    """Return an instance, locked as by ``locks.hold_instance``; None if it is gone.
 
-    *level* is what the log of any instance is kept at, or less.
+    ``rows.lock`` is held: nobody takes it after an instance. *level* is what the log of any instance is kept at, or less.
     """
     found = session.execute(
         "SELECT uuid, domain, log->>'level' AS level FROM mail_instances WHERE uuid = %s"
-        " FOR KEY SHARE",
+        " FOR UPDATE",
         (str(uuid),),
     ).fetchall()
     if not found:

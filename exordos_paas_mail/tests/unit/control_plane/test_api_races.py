@@ -14,7 +14,13 @@ from restalchemy.storage.sql import engines
 
 from exordos_paas_mail import models, utils
 from exordos_paas_mail.codecs import dkim
-from exordos_paas_mail.control_plane.records import dkim_keys, domains
+from exordos_paas_mail.control_plane.events import rows, streams
+from exordos_paas_mail.control_plane.records import (
+    account_logins,
+    dkim_keys,
+    domains,
+    suppression_rows,
+)
 from exordos_paas_mail.tests.unit.control_plane import api_client
 
 
@@ -249,3 +255,23 @@ def test_a_look_at_dns_locks_in_the_order_of_a_deletion(
         _delete(session, domain)
     observing.join()
     assert (results, _rows_of(domain)) == (["observed"], 0)
+
+
+def test_an_account_goes_while_what_its_server_said_is_taken_in(api: api_client.Client) -> None:
+    path = api.instance()
+    account = api.account(path)
+    hook = {"url": "https://hooks.example.com/", "events": ["suppression.added"]}
+    api.post(f"{path}/webhooks/", hook)
+    with utils.transaction() as session:
+        rows.lock(session)
+        instance = streams.hold_instance(session, _uuid(path))
+        assert instance is not None
+        login = f"noreply@{instance.domain}"
+        assert account_logins.find(session, instance.uuid, instance.domain, [login])
+        delete, answers = _in_background(lambda: api.call("DELETE", account))
+        assert _waits_for_a_lock(delete)
+        entry = suppression_rows.Entry("bob@example.org", "HARD_BOUNCE", "AUTO")
+        suppression_rows.put(session, instance.uuid, [entry], utils.now())
+    delete.join()
+    assert answers[0].status_code == 204
+    assert api.get(f"{path}/accounts/") == []
