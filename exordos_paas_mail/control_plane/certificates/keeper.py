@@ -41,6 +41,9 @@ _SOON: tp.Final = 3
 _SOMETIME: tp.Final = 30
 _SELDOM: tp.Final = 300
 _SERVED: tp.Final = 3600
+# Parts of them: those that were asked for together are not looked at together for ever.
+_SPREAD: tp.Final = (0.8, 1.2)
+_LONGEST: tp.Final = datetime.timedelta(seconds=_SERVED * max(_SPREAD))
 _BEGUN: tp.Final = datetime.timedelta(minutes=3)
 # And after something went wrong: from, and up to.
 _RETRY: tp.Final = 5
@@ -82,7 +85,7 @@ class Keeper:
         with utils.transaction() as session:
             tls_orders.forget(session, now)
             abandoned = tls_orders.abandoned(session, now)
-            wishes = tls_orders.due(session, now)
+            wishes = tls_orders.due(session, now, now + _LONGEST)
         _tell_late(now)
         silences = 0
         steps = itertools.chain(
@@ -97,6 +100,9 @@ class Keeper:
     def _withdraw(self, order: tls_orders.Order) -> bool:
         """Have Core forget what *order* asked for; return whether Core answered."""
         reason, has_answered = "", True
+        with utils.transaction() as session:
+            if not tls_orders.is_abandoned(session, order):
+                return True
         if order.is_ours:
             try:
                 self._certificates.remove(order.certificate, order.project_id)
@@ -287,5 +293,4 @@ def _after_failure(order: tls_orders.Order) -> datetime.datetime:
 
 
 def _later(seconds: float) -> datetime.datetime:
-    # Those that were asked for together are not looked at together for ever.
-    return utils.now() + datetime.timedelta(seconds=seconds * random.uniform(0.8, 1.2))  # noqa: S311
+    return utils.now() + datetime.timedelta(seconds=seconds * random.uniform(*_SPREAD))  # noqa: S311

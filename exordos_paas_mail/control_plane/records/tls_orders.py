@@ -44,6 +44,19 @@ _NEWEST: tp.Final = (
     "SELECT n.uuid FROM mail_tls_orders n WHERE n.instance = i.uuid AND n.withdrawn_at IS NULL"  # noqa: S608
     f" AND n.source = {_SOURCE} ORDER BY n.created_at DESC, n.uuid LIMIT 1"
 )
+# A user may have found the relay's certificate at Core, and serve it as one of his own.
+_ABANDONED: tp.Final = f"""\
+mail_tls_orders o
+LEFT JOIN mail_instances i ON i.uuid = o.instance AND i.project_id = o.project_id
+LEFT JOIN mail_tls_pairs p ON p.instance = i.uuid
+WHERE o.withdrawn_at IS NULL
+  AND (i.uuid IS NULL OR o.uuid IS DISTINCT FROM ({_NEWEST})
+    AND (o.digest = '' OR o.digest <> md5(i.tls_certificate)
+      AND o.digest IS DISTINCT FROM md5(p.chain)))
+  AND (o.source <> '{tls_kinds.ACME}' OR NOT EXISTS (
+    SELECT FROM mail_instances s WHERE s.project_id = o.project_id
+      AND s.tls->>'kind' = '{tls_kinds.CORE}' AND s.tls->>'certificate' = o.certificate::text))
+"""  # noqa: S608 - no value is in it
 # What is to be named beside the host, and what may be: a domain that others do not find at
 # Core would cost all the rest their certificate.
 _DOMAINS: tp.Final = f"""\
@@ -107,8 +120,11 @@ class Wish:
         return {self.hostname, *self.wanted} <= considered <= {self.hostname, *self.allowed}
 
 
-def due(session: tp.Any, now: datetime.datetime) -> list[Wish]:
-    """Return the instances about whose certificate Core is to be asked, the longest due first."""
+def due(session: tp.Any, now: datetime.datetime, latest: datetime.datetime) -> list[Wish]:
+    """Return the instances about whose certificate Core is to be asked, the longest due first.
+
+    Nothing is put off beyond *latest*: what is was so by a clock that has been set back.
+    """
     rows = session.execute(
         f"SELECT i.uuid AS of, i.project_id AS project, i.name, {_SOURCE} AS wish,"  # noqa: S608
         " coalesce(i.hostname, i.domain) AS hostname, d.wanted, d.allowed,"
@@ -124,23 +140,33 @@ def due(session: tp.Any, now: datetime.datetime) -> list[Wish]:
     for row in rows:
         wish = _wish(row)
         is_undone = wish.order is not None and wish.order.is_taken and row["is_undone"]
-        if wish.order is None or not wish.fits or is_undone or utils.moment(row["next_at"]) <= now:
+        is_due = row["next_at"] is None or not now < utils.moment(row["next_at"]) <= latest
+        if not wish.fits or is_undone or is_due:
             found.append(wish)
     return found
 
 
 def open_order(session: tp.Any, wish: Wish, now: datetime.datetime) -> Order:
-    """Make an order for *wish*, of which Core is told nothing yet."""
+    """Make an order for *wish*, of which Core is told nothing yet.
+
+    It is the newest of the instance, also where the clock has been set back.
+    """
     uuid = sys_uuid.uuid4()
     is_theirs = wish.source != tls_kinds.ACME
     certificate = sys_uuid.UUID(wish.source.partition(":")[2]) if is_theirs else uuid
     session.execute(
         "INSERT INTO mail_tls_orders (uuid, instance, project_id, source, certificate,"
-        " created_at, since, next_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
-        (
-            *(str(uuid), str(wish.instance), str(wish.project_id), wish.source, str(certificate)),
-            *[utils.timestamp(now)] * 3,
-        ),
+        " created_at, since, next_at) SELECT %(uuid)s, %(instance)s, %(project)s, %(source)s,"
+        " %(certificate)s, greatest(%(now)s::timestamp, max(created_at) + interval '1 microsecond'),"
+        " %(now)s, %(now)s FROM mail_tls_orders WHERE instance = %(instance)s",
+        {
+            "uuid": str(uuid),
+            "instance": str(wish.instance),
+            "project": str(wish.project_id),
+            "source": wish.source,
+            "certificate": str(certificate),
+            "now": utils.timestamp(now),
+        },
     )
     return Order(
         *(uuid, wish.instance, wish.project_id, wish.source, certificate, (), (), now),
@@ -240,16 +266,20 @@ def late(session: tp.Any, now: datetime.datetime) -> list[Order]:
 def abandoned(session: tp.Any, now: datetime.datetime) -> list[Order]:
     """Return the orders that no instance asks for, or serves what came of, any more."""
     rows = session.execute(
-        f"SELECT {_COLUMNS} FROM mail_tls_orders o"  # noqa: S608
-        " LEFT JOIN mail_instances i ON i.uuid = o.instance AND i.project_id = o.project_id"
-        " LEFT JOIN mail_tls_pairs p ON p.instance = i.uuid"
-        " WHERE o.withdrawn_at IS NULL AND (o.withdraw_at IS NULL OR o.withdraw_at <= %s)"
-        f" AND (i.uuid IS NULL OR o.uuid IS DISTINCT FROM ({_NEWEST})"
-        " AND (o.digest = '' OR o.digest <> md5(i.tls_certificate)"
-        " AND o.digest IS DISTINCT FROM md5(p.chain)))",
+        f"SELECT {_COLUMNS} FROM {_ABANDONED}"  # noqa: S608
+        " AND (o.withdraw_at IS NULL OR o.withdraw_at <= %s)",
         (utils.timestamp(now),),
     ).fetchall()
     return [_order(row) for row in rows]
+
+
+def is_abandoned(session: tp.Any, order: Order) -> bool:
+    """Return whether *order* is one that ``abandoned`` returns in time."""
+    found = session.execute(
+        f"SELECT FROM {_ABANDONED} AND o.uuid = %s",  # noqa: S608
+        (str(order.uuid),),
+    ).fetchall()
+    return bool(found)
 
 
 def withdraw(session: tp.Any, order: Order, now: datetime.datetime) -> None:

@@ -152,6 +152,56 @@ def test_what_is_served_and_asked_for_by_nobody_is_withdrawn_at_core(desk: Desk)
     assert orders() == 0
 
 
+@pytest.mark.parametrize("whose", ["its own", "a sibling"])
+def test_what_is_served_as_a_certificate_of_cores_is_not_withdrawn(desk: Desk, whose: str) -> None:
+    instance, uuid = desk.served()
+    by_uuid = {"kind": "core", "certificate": uuid}
+    if whose == "its own":
+        desk.api.patch(instance, {"tls": by_uuid})
+        user = instance
+    else:
+        user = desk.api.instance(domain="mx.example.com", hostname=HOSTNAME, tls=by_uuid)
+        desk.pass_()
+        desk.serve(user)
+        desk.api.delete(instance)
+    desk.hurry()
+    assert desk.pass_() == ["GET"]
+    desk.serve(user)
+    # Core renews it in place: what the order came to is served no more.
+    renewed = desk.issue(uuid, ends=200 * issuing.DAY)
+    desk.hurry()
+    assert (desk.pass_(), desk.told(user)) == (["GET"], (renewed.chain, renewed.key))
+    desk.serve(user)
+    desk.hurry()
+    assert (desk.pass_(), desk.only()) == (["GET"], uuid)
+    desk.api.patch(user, {"tls": SELF_SIGNED})
+    desk.serve(user)
+    desk.pass_()
+    assert desk.core.certificates == {}
+
+
+def test_what_is_asked_for_again_during_a_pass_is_not_withdrawn(desk: Desk) -> None:
+    first, _ = desk.served()
+    before = {*desk.core.certificates}
+    second = desk.api.instance(domain="mx.example.com", hostname="mx.example.com", tls=ACME)
+    desk.pass_()
+    (uuid,) = desk.core.certificates.keys() - before
+    for instance in (first, second):
+        desk.api.patch(instance, {"tls": SELF_SIGNED})
+        desk.serve(instance)
+    kept: list[str] = []
+
+    def ask_again(method: str, path: str) -> None:
+        if method == "DELETE" and not kept:
+            (other,) = {*desk.core.certificates} - {path.rstrip("/").rpartition("/")[2]}
+            kept.append(other)
+            desk.api.patch(second if other == uuid else first, {"tls": ACME})
+
+    desk.core.before = ask_again
+    desk.pass_()
+    assert [*desk.core.certificates] == kept != []
+
+
 @pytest.mark.parametrize("stage", ["asked for", "served"])
 def test_the_certificate_of_an_instance_goes_with_it(desk: Desk, stage: str) -> None:
     if stage == "served":
@@ -193,6 +243,27 @@ def test_a_certificate_of_a_few_days_is_not_asked_for_all_the_time(desk: Desk) -
     assert desk.pass_() == ["GET"]
     desk.hurry(days=1)
     assert desk.pass_() == ["POST"]
+
+
+def test_a_clock_that_is_set_back_has_nothing_asked_for_again_and_again(desk: Desk) -> None:
+    _, old = desk.served(ends=90 * issuing.DAY)
+    with utils.transaction() as session:
+        session.execute("UPDATE mail_tls_orders SET created_at = created_at + interval '1 day'")
+    desk.hurry(days=60)
+    assert desk.pass_() == ["POST"]
+    (new,) = desk.core.certificates.keys() - {old}
+    assert desk.pass_() == []
+    desk.hurry()
+    assert (desk.pass_(), {*desk.core.certificates}) == (["GET"], {old, new})
+
+
+def test_a_clock_that_is_set_back_puts_nothing_off(desk: Desk) -> None:
+    desk.served()
+    assert desk.pass_() == []
+    with utils.transaction() as session:
+        session.execute("UPDATE mail_tls_orders SET next_at = next_at + interval '1 day'")
+    assert desk.pass_() == ["GET"]
+    assert desk.pass_() == []
 
 
 def test_another_hostname_has_another_certificate(desk: Desk) -> None:
