@@ -7,6 +7,15 @@ import typing as tp
 
 from restalchemy.storage.sql import migrations
 
+# What a webhook of the release before cannot ask for.
+_NEW = (
+    *("suppression.added", "suppression.removed", "suppression.imported"),
+    *("domain.verified", "domain.degraded", "domain.unverified"),
+    *("dkim.visible", "dkim.activated", "dkim.degraded", "dkim.retiring", "dkim.revoked"),
+    *("certificate.active", "certificate.expiring", "certificate.error"),
+    *("account.created", "account.enabled", "account.disabled", "account.deleted"),
+    *("account.held", "account.released", "credential.expiring"),
+)
 UPGRADE = (
     """\
 CREATE TABLE mail_notice_rings (
@@ -40,6 +49,12 @@ DOWNGRADE = (
     "ALTER TABLE mail_credentials DROP COLUMN told_end",
     "UPDATE mail_webhooks SET events ="
     " array_replace(events, 'account.reputation_low', 'message.reputation_low')",
+    f"""\
+UPDATE mail_webhooks SET events = ARRAY(
+    SELECT name FROM unnest(events) WITH ORDINALITY AS asked (name, place)
+    WHERE name <> ALL ('{{{",".join(_NEW)}}}') ORDER BY place)
+WHERE events && '{{{",".join(_NEW)}}}'
+""",  # noqa: S608 - no value is in it
     "DELETE FROM mail_documents WHERE collection = 'notices'",
     "DROP TABLE IF EXISTS mail_notices",
     "DROP TABLE IF EXISTS mail_notice_rings",

@@ -17,6 +17,11 @@ ALTER TABLE mail_domains
     " 'the domain of the return paths, as long as DNS leads bounces to the relay'",
 )
 DOWNGRADE = (
+    # The release before cannot read them.
+    "DELETE FROM mail_events WHERE type IN ('complained', 'complaint_ignored')",
+    "UPDATE mail_webhooks SET events = array_remove("
+    "array_remove(events, 'message.complained'), 'message.complaint_ignored')"
+    " WHERE events && '{message.complained,message.complaint_ignored}'",
     # What a checker of the release before does not know it would not take away.
     "DELETE FROM mail_dns_records WHERE purpose IN ('bounces_mx', 'bounces_a', 'bounces_spf')",
     """\

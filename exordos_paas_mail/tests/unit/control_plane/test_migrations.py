@@ -488,11 +488,27 @@ def test_webhooks_of_the_release_before_ask_for_what_there_is_by_its_name(
         empty.apply()
         after = empty.execute("SELECT events FROM mail_webhooks")
         assert after == [(["message.held", "account.reputation_low"],)]
+        empty.execute(
+            "UPDATE mail_webhooks SET events = '{message.complained,dkim.visible,message.held,"
+            "message.complaint_ignored,account.reputation_low,account.held,credential.expiring}'"
+        )
         empty.roll_back(NOTICES)
         before = empty.execute("SELECT events FROM mail_webhooks")
         assert before == [(["message.held", "message.reputation_low"],)]
         assert not empty.columns("mail_notices") | empty.columns("mail_notice_rings")
         assert "told_end" not in empty.columns("mail_credentials")
+
+
+def test_the_release_before_finds_no_event_that_it_cannot_read(empty: Database) -> None:
+    empty.apply()
+    empty.execute(
+        "CREATE TABLE mail_events_test PARTITION OF mail_events DEFAULT;"
+        "INSERT INTO mail_events (uuid, instance, at, type, count)"
+        " SELECT gen_random_uuid(), '20000000-0000-4000-8000-000000000000', now(), type, 1"
+        " FROM unnest('{failed,complained,complaint_ignored}'::text[]) AS type"
+    )
+    empty.roll_back("0027-bounce-handling.py")
+    assert empty.execute("SELECT type FROM mail_events") == [("failed",)]
 
 
 def test_mail_of_the_release_before_leaves_as_it_did(empty: Database) -> None:
