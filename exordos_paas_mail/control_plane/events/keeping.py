@@ -69,8 +69,7 @@ class Keeper:
             self._trim(row["uuid"], row["log"], now)
         stats.keep_in_bounds(now)
         suppressing.keep_in_bounds(now)
-        with utils.transaction() as session:
-            notices.forget(session, now)
+        notices.forget(now)
         self._measure()
         return has_dropped
 

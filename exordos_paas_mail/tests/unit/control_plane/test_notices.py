@@ -158,9 +158,15 @@ def test_what_is_too_old_is_not_told_and_goes(world: World) -> None:
     world.tell("account.created", {"account": "old"}, {"account": "new"})
     query("UPDATE mail_notices SET at = at - interval '7 days' WHERE number = 1")
     assert world.numbers() == [2]
-    with utils.transaction() as session:
-        notices.forget(session, utils.now())
+    query("UPDATE mail_documents SET due = false")
+    notices.forget(utils.now())
     assert query("SELECT number FROM mail_notices") == [(2,)]
+    # The document that the node holds has it until it is written anew.
+    due = "SELECT shard FROM mail_documents WHERE due AND collection = 'notices'"
+    assert query(due) == [(codec.shard_of(1),)]
+    query("UPDATE mail_documents SET due = false")
+    notices.forget(utils.now())
+    assert query(due) == []
 
 
 def test_who_is_erased_is_in_no_notice(world: World) -> None:
