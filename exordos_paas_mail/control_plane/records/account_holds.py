@@ -109,9 +109,12 @@ def tell(
 ) -> None:
     """Have an event of an account be told: the ingester gives it its place among the others.
 
-    Webhooks hear of it at once. The instance is held.
+    Webhooks hear of it at once. The instance is held; of an account that is gone nothing
+    is told.
     """
     login = account_logins.of_account(session, instance, account)
+    if login is None:
+        return
     told = {"account": account, "login": login, "text": text}
     notices.tell(session, instance, f"account.{kind.value}", told)
     session.execute(

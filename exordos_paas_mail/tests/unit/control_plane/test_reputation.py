@@ -12,7 +12,7 @@ from restalchemy.storage.sql import engines
 
 from exordos_paas_mail import utils
 from exordos_paas_mail.control_plane.events import reputation, stats
-from exordos_paas_mail.control_plane.records import reputations
+from exordos_paas_mail.control_plane.records import locks, reputations
 from exordos_paas_mail.tests.unit.control_plane import api_client, sealed
 from exordos_paas_mail.tests.unit.control_plane import stage as stages
 
@@ -87,6 +87,26 @@ def test_it_is_warned_of_again_when_it_was_well_meanwhile(account: Account) -> N
 def test_what_says_nothing_of_the_address_does_not_count(account: Account, reason: str) -> None:
     account.sent(100, 100, reason=reason)
     assert account.judged() == (None, [])
+
+
+@pytest.mark.parametrize("failed", [12, 100], ids=["low", "over"])
+def test_an_account_that_goes_meanwhile_holds_up_nothing(
+    account: Account, monkeypatch: pytest.MonkeyPatch, failed: int
+) -> None:
+    account.sent(200, failed)
+    hold = locks.hold_instance
+
+    def deleted(session: tp.Any, uuid: tp.Any) -> bool:
+        monkeypatch.setattr(locks, "hold_instance", hold)
+        account.stage.api.delete(account.path)
+        return hold(session, uuid)
+
+    monkeypatch.setattr(locks, "hold_instance", deleted)
+    stats.tell_last_day(utils.now())
+    reputation.judge(utils.now())
+    assert locks.hold_instance is hold
+    sealed.take_in()
+    assert account.stage.api.get(f"{account.stage.path}/events/") == []
 
 
 def test_few_recipients_say_nothing(account: Account) -> None:
