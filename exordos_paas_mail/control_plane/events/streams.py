@@ -141,7 +141,8 @@ def hold_instance(
 ) -> taking.Instance | None:
     """Return an instance, locked as by ``locks.hold_instance``; None if it is gone.
 
-    ``rows.lock`` is held: nobody takes it after an instance. *level* is what the log of any instance is kept at, or less.
+    ``rows.lock`` is held: nobody takes it after an instance. *level* is what the log of any
+    instance is kept at, or less.
     """
     found = session.execute(
         "SELECT uuid, domain, log->>'level' AS level FROM mail_instances WHERE uuid = %s"

@@ -56,7 +56,7 @@ WHERE o.withdrawn_at IS NULL
   AND (o.source <> '{tls_kinds.ACME}' OR NOT EXISTS (
     SELECT FROM mail_instances s WHERE s.project_id = o.project_id
       AND s.tls->>'kind' = '{tls_kinds.CORE}' AND s.tls->>'certificate' = o.certificate::text))
-"""  # noqa: S608 - no value is in it
+"""
 # What is to be named beside the host, and what may be: a domain that others do not find at
 # Core would cost all the rest their certificate.
 _DOMAINS: tp.Final = f"""\
@@ -157,7 +157,8 @@ def open_order(session: tp.Any, wish: Wish, now: datetime.datetime) -> Order:
     session.execute(
         "INSERT INTO mail_tls_orders (uuid, instance, project_id, source, certificate,"
         " created_at, since, next_at) SELECT %(uuid)s, %(instance)s, %(project)s, %(source)s,"
-        " %(certificate)s, greatest(%(now)s::timestamp, max(created_at) + interval '1 microsecond'),"
+        " %(certificate)s,"
+        " greatest(%(now)s::timestamp, max(created_at) + interval '1 microsecond'),"
         " %(now)s, %(now)s FROM mail_tls_orders WHERE instance = %(instance)s",
         {
             "uuid": str(uuid),
@@ -276,7 +277,7 @@ def abandoned(session: tp.Any, now: datetime.datetime) -> list[Order]:
 def is_abandoned(session: tp.Any, order: Order) -> bool:
     """Return whether *order* is one that ``abandoned`` returns in time."""
     found = session.execute(
-        f"SELECT FROM {_ABANDONED} AND o.uuid = %s",  # noqa: S608
+        f"SELECT FROM {_ABANDONED} AND o.uuid = %s",
         (str(order.uuid),),
     ).fetchall()
     return bool(found)
