@@ -106,7 +106,7 @@ class Keeper:
         if order.is_ours:
             try:
                 self._certificates.remove(order.certificate, order.project_id)
-            except (requests.RequestException, bazooka_exceptions.BaseHTTPException) as error:
+            except Exception as error:  # noqa: BLE001 - as below
                 reason, has_answered, _ = _told(error)
         with utils.transaction() as session:
             if reason:
