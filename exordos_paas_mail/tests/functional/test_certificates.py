@@ -99,6 +99,15 @@ def called(
         lambda: owner.read(path),
         lambda it: it["tls_status"] == "ACTIVE" and hostname not in it["tls_names"],
     )
+    relay = submission.Relay(instance["ipsv4"][0])
+    poll.until("exim has its own name", lambda: _name(relay), lambda it: it == instance["domain"])
+
+
+def _name(relay: submission.Relay) -> str:
+    """Return what the relay calls itself."""
+    with relay.encrypted(submission.SUBMISSION) as client:
+        assert client.ehlo_resp is not None
+        return str(client.ehlo_resp.split()[0].decode())
 
 
 @pytest.fixture
