@@ -4,52 +4,19 @@
 
 from __future__ import annotations
 
-import typing as tp
-
 from exordos_paas_mail import constants
 from exordos_paas_mail.codecs import credentials
 from exordos_paas_mail.node.parts import lookup_file
 
-if tp.TYPE_CHECKING:
-    from exordos_paas_mail.node import machine
 
-# As of the senders file: exim's lsearch reads characters.
-INDEX_CHARACTERS_MIN: tp.Final = 100_000
+class Credentials(lookup_file.LookupPart):
+    """The file of credentials of one machine, looked at for each login and each MAIL."""
 
-
-def _is_long(text: str) -> bool:
-    return len(text) >= INDEX_CHARACTERS_MIN
-
-
-class Credentials:
-    """The file of credentials of one machine, a ``base.Part``.
-
-    exim looks at the file anew at each login and each MAIL, so a change owes no reload.
-    """
-
-    name: tp.ClassVar[str] = "credentials"
-
-    def __init__(self, node: machine.Machine) -> None:
-        self._file = lookup_file.LookupFile(
-            node,
-            what="the file of credentials",
-            name=constants.CREDENTIALS_FILE,
-            index_name=constants.CREDENTIALS_INDEX_FILE,
-            is_long=_is_long,
-        )
+    name = "credentials"
+    what = "the file of credentials"
+    file = constants.CREDENTIALS_FILE
+    index = constants.CREDENTIALS_INDEX_FILE
 
     def check(self, text: str, domain: str) -> None:
-        """Raise ValueError, naming the line, unless *text* has credentials of *domain*."""
+        """Raise ValueError, naming the line, unless *text* is a file of credentials of *domain*."""
         credentials.parse(text, domain)
-
-    def read(self) -> str:
-        """Return the text of the file, empty when there is none."""
-        return self._file.read() or ""
-
-    def faults(self) -> list[str]:
-        """Return what ``ensure`` has to repair even where the text is the target's."""
-        return self._file.faults()
-
-    def ensure(self, text: str) -> bool:
-        """Make *text* the file of credentials; returns whether it had to be written."""
-        return self._file.ensure(text)

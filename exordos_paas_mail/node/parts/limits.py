@@ -4,53 +4,22 @@
 
 from __future__ import annotations
 
-import typing as tp
-
 from exordos_paas_mail import constants
 from exordos_paas_mail.codecs import limits
 from exordos_paas_mail.node.parts import lookup_file
 
-if tp.TYPE_CHECKING:
-    from exordos_paas_mail.node import machine
 
-# As of the senders: what exim's lsearch reads in the time of a look-up in an index.
-INDEX_CHARACTERS_MIN: tp.Final = 100_000
+class Limits(lookup_file.LookupPart):
+    """The file of limits of one machine, looked at for each MAIL.
 
-
-def _is_long(text: str) -> bool:
-    return len(text) >= INDEX_CHARACTERS_MIN
-
-
-class Limits:
-    """The file of limits of one machine, a ``base.Part``.
-
-    exim looks at the file anew at each MAIL, and exordos-mail-policy at each recipient, so a
-    change owes no reload.
+    exordos-mail-policy looks at it for each recipient.
     """
 
-    name: tp.ClassVar[str] = "limits"
-
-    def __init__(self, node: machine.Machine) -> None:
-        self._file = lookup_file.LookupFile(
-            node,
-            what="the file of limits",
-            name=constants.LIMITS_FILE,
-            index_name=constants.LIMITS_INDEX_FILE,
-            is_long=_is_long,
-        )
+    name = "limits"
+    what = "the file of limits"
+    file = constants.LIMITS_FILE
+    index = constants.LIMITS_INDEX_FILE
 
     def check(self, text: str, domain: str) -> None:
         """Raise ValueError, naming the line, unless *text* is a file of limits of *domain*."""
         limits.parse(text, domain)
-
-    def read(self) -> str:
-        """Return the text of the file, empty when there is none."""
-        return self._file.read() or ""
-
-    def faults(self) -> list[str]:
-        """Return what ``ensure`` has to repair even where the text is the target's."""
-        return self._file.faults()
-
-    def ensure(self, text: str) -> bool:
-        """Make *text* the file; returns whether it had to be written."""
-        return self._file.ensure(text)

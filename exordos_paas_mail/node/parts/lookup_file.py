@@ -13,6 +13,9 @@ from exordos_paas_mail.node.machine import watched
 if tp.TYPE_CHECKING:
     from collections.abc import Callable
 
+INDEX_CHARACTERS_MIN: tp.Final = 100_000
+"""Characters, up to the end mark, that exim's lsearch reads in about the time of an index."""
+
 _MODE = 0o640
 
 
@@ -115,3 +118,37 @@ class LookupFile:
             return False
         self._sound_index = (file, index)
         return True
+
+
+class LookupPart:
+    """What a part has that is one such file: a ``base.Part`` but for ``check``.
+
+    exim looks at the file anew each time it looks something up, so a change owes no reload.
+    """
+
+    name: tp.ClassVar[str]
+    what: tp.ClassVar[str]
+    """The file, in messages."""
+    file: tp.ClassVar[str]
+    index: tp.ClassVar[str]
+
+    def __init__(self, node: machine.Machine) -> None:
+        self._file = LookupFile(
+            node, what=self.what, name=self.file, index_name=self.index, is_long=_is_long
+        )
+
+    def read(self) -> str:
+        """Return the text of the file, empty when there is none."""
+        return self._file.read() or ""
+
+    def faults(self) -> list[str]:
+        """Return what ``ensure`` has to repair even where the text is the target's."""
+        return self._file.faults()
+
+    def ensure(self, text: str) -> bool:
+        """Make *text* the file; returns whether it had to be written."""
+        return self._file.ensure(text)
+
+
+def _is_long(text: str) -> bool:
+    return len(text) >= INDEX_CHARACTERS_MIN

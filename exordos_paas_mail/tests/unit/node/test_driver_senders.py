@@ -11,7 +11,7 @@ import pytest
 from exordos_paas_mail import constants
 from exordos_paas_mail.codecs import cdb, exim_conf, senders
 from exordos_paas_mail.node import parts
-from exordos_paas_mail.node.parts import senders as part
+from exordos_paas_mail.node.parts import lookup_file
 from exordos_paas_mail.tests.unit.node import agent_stage
 
 if tp.TYPE_CHECKING:
@@ -106,7 +106,7 @@ def test_a_target_that_is_no_senders_file_changes_nothing(
 def test_long_senders_have_an_index_tied_to_their_file(settled: agent_stage.Stage) -> None:
     index = settled.fake.path(constants.SENDERS_INDEX_FILE)
     assert not index.exists()
-    assert len(LONG) >= part.INDEX_CHARACTERS_MIN
+    assert len(LONG) >= lookup_file.INDEX_CHARACTERS_MIN
 
     settled.want(agent_stage.ALICE, senders=LONG)
     settled.turn()
