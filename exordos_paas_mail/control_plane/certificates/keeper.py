@@ -27,6 +27,7 @@ from exordos_paas_mail.control_plane.certificates import core_certificates
 from exordos_paas_mail.control_plane.dns import core_zones, publishing
 from exordos_paas_mail.control_plane.reconcile import core
 from exordos_paas_mail.control_plane.records import locks, tls_orders, tls_pairs
+from exordos_paas_mail.control_plane.runtime import threads
 
 if tp.TYPE_CHECKING:
     import threading
@@ -63,21 +64,10 @@ class Keeper:
         self, certificates: core_certificates.Certificates, zones: core_zones.Zones
     ) -> None:
         self._certificates, self._zones = certificates, zones
-        self._is_away = False
 
     def run(self, stop: threading.Event) -> None:
         """Keep until *stop* is set."""
-        while not stop.wait(PERIOD):
-            self._run()
-
-    def _run(self) -> None:
-        try:
-            self.run_once()
-            self._is_away = False
-        except psycopg.Error as error:
-            if not self._is_away:
-                LOG.warning("The database of certificates cannot be used: %s", type(error).__name__)
-            self._is_away = True
+        threads.repeat(stop, PERIOD, self.run_once, of="certificates")
 
     def run_once(self) -> None:
         """Withdraw what nobody serves any more, and ask Core about what is due."""

@@ -28,7 +28,7 @@ from exordos_paas_mail.control_plane.records import (
     nodes,
     tls_facts,
 )
-from exordos_paas_mail.control_plane.runtime import sealing
+from exordos_paas_mail.control_plane.runtime import sealing, threads
 
 if tp.TYPE_CHECKING:
     import threading
@@ -61,23 +61,12 @@ class Writer:
 
     def __init__(self) -> None:
         self._next_round = 0.0
-        self._is_away = False
         self._failed: set[tuple[sys_uuid.UUID, str, str]] = set()
         """What this program cannot render; it is tried again in the next round."""
 
     def run(self, stop: threading.Event) -> None:
         """Write what is marked until *stop* is set."""
-        while not stop.wait(PERIOD):
-            self._run()
-
-    def _run(self) -> None:
-        try:
-            self.run_once()
-            self._is_away = False
-        except psycopg.Error as error:
-            if not self._is_away:
-                LOG.warning("The database of documents cannot be used: %s", type(error).__name__)
-            self._is_away = True
+        threads.repeat(stop, PERIOD, self.run_once, of="documents")
 
     def run_once(self) -> None:
         """Write what is marked, some shards of each instance in turn until none is left."""

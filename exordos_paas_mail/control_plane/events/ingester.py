@@ -33,6 +33,7 @@ from exordos_paas_mail.control_plane.events import (
     taking,
 )
 from exordos_paas_mail.control_plane.records import credential_rows, instance_logs
+from exordos_paas_mail.control_plane.runtime import threads
 
 if tp.TYPE_CHECKING:
     import threading
@@ -60,27 +61,22 @@ class Ingester:
 
     def __init__(self) -> None:
         self._partitions: set[tuple[str, datetime.date]] = set()
-        self._is_away = False
         self._keeper = keeping.Keeper()
 
     def run(self, stop: threading.Event) -> None:
         """Take in what comes until *stop* is set."""
-        while not stop.wait(PERIOD):
-            self._run(stop)
+        threads.repeat(stop, PERIOD, lambda: self._take_all(stop), of="events")
 
-    def _run(self, stop: threading.Event) -> None:
+    def _take_all(self, stop: threading.Event) -> None:
         try:
             has_more = True
             while has_more and not stop.is_set():
                 has_more = self.run_once()
                 # A backlog does not put it off: the disk fills meanwhile.
                 self.keep()
-            self._is_away = False
-        except psycopg.Error as error:
+        except psycopg.Error:
             self._partitions.clear()
-            if not self._is_away:
-                LOG.warning("The database of events cannot be used: %s", type(error).__name__)
-            self._is_away = True
+            raise
 
     def keep(self) -> None:
         """Take out of the log what is not to be in it any more."""

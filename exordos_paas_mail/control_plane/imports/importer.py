@@ -17,6 +17,7 @@ import psycopg
 
 from exordos_paas_mail.codecs import rules, suppression_lists, suppressions
 from exordos_paas_mail.control_plane.records import errors, suppression_imports
+from exordos_paas_mail.control_plane.runtime import threads
 
 if tp.TYPE_CHECKING:
     import threading
@@ -68,22 +69,14 @@ class Importer:
 
     def __init__(self) -> None:
         self._last: sys_uuid.UUID | None = None
-        self._is_away = False
 
     def run(self, stop: threading.Event) -> None:
         """Take in what waits until *stop* is set."""
-        while not stop.wait(PERIOD):
-            self._run(stop)
+        threads.repeat(stop, PERIOD, lambda: self._take_all(stop), of="imports")
 
-    def _run(self, stop: threading.Event) -> None:
-        try:
-            while not stop.is_set() and self.run_once(stop):
-                pass
-            self._is_away = False
-        except psycopg.Error as error:
-            if not self._is_away:
-                LOG.warning("The database of imports cannot be used: %s", type(error).__name__)
-            self._is_away = True
+    def _take_all(self, stop: threading.Event) -> None:
+        while not stop.is_set() and self.run_once(stop):
+            pass
 
     def run_once(self, stop: threading.Event) -> bool:
         """Take in the text whose turn it is, or what of it is left; return whether there was one.

@@ -21,6 +21,7 @@ from exordos_paas_mail import utils
 from exordos_paas_mail.codecs import queue_reports
 from exordos_paas_mail.control_plane.queue import tables
 from exordos_paas_mail.control_plane.records import command_boxes, locks, nodes, operations, usage
+from exordos_paas_mail.control_plane.runtime import threads
 
 if tp.TYPE_CHECKING:
     import threading
@@ -46,21 +47,10 @@ class Follower:
         self._seen: dict[sys_uuid.UUID, datetime.datetime] = {}
         self._newest: datetime.datetime | None = None
         self._next_round = 0.0
-        self._is_away = False
 
     def run(self, stop: threading.Event) -> None:
         """Follow until *stop* is set."""
-        while not stop.wait(PERIOD):
-            self._run()
-
-    def _run(self) -> None:
-        try:
-            self.run_once()
-            self._is_away = False
-        except psycopg.Error as error:
-            if not self._is_away:
-                LOG.warning("The database of queues cannot be used: %s", type(error).__name__)
-            self._is_away = True
+        threads.repeat(stop, PERIOD, self.run_once, of="queues")
 
     def run_once(self) -> None:
         """Take over what has changed, and see that nodes are told what is asked of them."""

@@ -1,13 +1,36 @@
 # SPDX-FileCopyrightText: 2026 The mailaas authors
 # SPDX-License-Identifier: Apache-2.0
-"""A thread beside the loop of gservice, which runs the builders of all plugins."""
+"""Threads beside the loop of gservice, which runs the builders of all plugins."""
 
 from __future__ import annotations
 
+import logging
 import threading
 import typing as tp
 
+import psycopg
 from gcl_looper.services import basic
+
+LOG = logging.getLogger(__name__)
+
+
+def repeat(
+    stop: threading.Event, seconds: float, once: tp.Callable[[], object], *, of: str
+) -> None:
+    """Call *once* with a pause of *seconds* before each time, until *stop* is set.
+
+    That the database is away, *of* which a log is to say what it has, is told once, and
+    waited for. What else *once* raises is raised.
+    """
+    is_away = False
+    while not stop.wait(seconds):
+        try:
+            once()
+            is_away = False
+        except psycopg.Error as error:  # noqa: PERF203 - seconds are between two
+            if not is_away:
+                LOG.warning("The database of %s cannot be used: %s", of, type(error).__name__)
+            is_away = True
 
 
 class ThreadKeeper(basic.BasicService):

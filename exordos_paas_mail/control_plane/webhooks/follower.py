@@ -26,6 +26,7 @@ from exordos_paas_mail.control_plane.records import (
     webhook_documents,
     webhook_keys,
 )
+from exordos_paas_mail.control_plane.runtime import threads
 from exordos_paas_mail.control_plane.webhooks import tables
 
 if tp.TYPE_CHECKING:
@@ -47,21 +48,10 @@ class Follower:
     def __init__(self) -> None:
         self._seen: dict[sys_uuid.UUID, datetime.datetime] = {}
         self._next_round = 0.0
-        self._is_away = False
 
     def run(self, stop: threading.Event) -> None:
         """Follow until *stop* is set."""
-        while not stop.wait(PERIOD):
-            self._run()
-
-    def _run(self) -> None:
-        try:
-            self.run_once()
-            self._is_away = False
-        except psycopg.Error as error:
-            if not self._is_away:
-                LOG.warning("The database of webhooks cannot be used: %s", type(error).__name__)
-            self._is_away = True
+        threads.repeat(stop, PERIOD, self.run_once, of="webhooks")
 
     def run_once(self) -> None:
         """Take over what has changed, and see that nodes are told of secrets that have ended."""

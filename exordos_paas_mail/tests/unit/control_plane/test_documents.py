@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
+import threading
 import typing as tp
 import uuid as sys_uuid
 
@@ -290,13 +292,17 @@ def test_what_cannot_be_made_keeps_nothing_else_waiting(
 def test_a_database_that_is_away_is_waited_for(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    stop, passes = threading.Event(), itertools.count(1)
+
     def away(_self: writer.Writer) -> None:
+        if next(passes) == 2:
+            stop.set()
         raise psycopg.OperationalError("server closed the connection")
 
+    monkeypatch.setattr(writer, "PERIOD", 0.01)
     monkeypatch.setattr(writer.Writer, "run_once", away)
-    writing = writer.Writer()
-    writing._run()
-    writing._run()
+    writer.Writer().run(stop)
+    assert next(passes) == 3
     assert caplog.text.count("cannot be used: OperationalError") == 1
 
 

@@ -407,7 +407,7 @@ def test_a_backlog_does_not_put_off_what_is_to_be_erased() -> None:
         def keep(self) -> None:
             done.append("kept")
 
-    Busy()._run(threading.Event())
+    Busy()._take_all(threading.Event())
     assert done == ["taken in", "kept", "taken in", "kept"]
 
 

@@ -689,19 +689,22 @@ def test_a_database_that_is_away_is_told_once_and_waited_for(
     world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = ask(world, text=BOB)
-    read = suppression_imports.read
+    read, stop = suppression_imports.read, threading.Event()
+    seen: list[str] = []
 
     def away(waiting: tp.Any) -> str | None:
-        raise psycopg.OperationalError
+        seen.append(world.api.get(path)["status"])
+        if len(seen) < 3:
+            raise psycopg.OperationalError
+        # Of this one all is taken in, and no other is looked for.
+        monkeypatch.setattr(importer.Importer, "_take_all", lambda *_: stop.set())
+        return read(waiting)
 
+    monkeypatch.setattr(importer, "PERIOD", 0.01)
     monkeypatch.setattr(suppression_imports, "read", away)
-    taking, stop = importer.Importer(), threading.Event()
-    taking._run(stop)
-    taking._run(stop)
+    importer.Importer().run(stop)
+    assert seen == ["PENDING"] * 3
     assert caplog.text.count("cannot be used: OperationalError") == 1
-    assert world.api.get(path)["status"] == "PENDING"
-    monkeypatch.setattr(suppression_imports, "read", read)
-    taking._run(stop)
     assert world.api.get(path)["status"] == "DONE"
 
 
