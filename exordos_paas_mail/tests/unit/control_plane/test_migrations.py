@@ -414,8 +414,8 @@ def test_accounts_of_the_release_before_go_on_as_themselves(empty: Database) -> 
     assert empty.execute("SELECT sender_policy FROM mail_instances") == [("account",)] * 2
 
 
-def test_accounts_of_the_release_before_have_no_limits(empty: Database) -> None:
-    empty.apply("0014-queue.py")
+def make_account(empty: Database) -> None:
+    """Write an account, its instance and version, as the releases since 0001 have them."""
     empty.execute(
         "INSERT INTO mail_versions VALUES"
         " ('10000000-0000-4000-8000-000000000000', 'v', '', 'image', now(), now())"
@@ -432,6 +432,11 @@ def test_accounts_of_the_release_before_have_no_limits(empty: Database) -> None:
         " '30000000-0000-4000-8000-000000000000', '20000000-0000-4000-8000-000000000000', 'a',"
         " '$6$salt$hash', now(), now())"
     )
+
+
+def test_accounts_of_the_release_before_have_no_limits(empty: Database) -> None:
+    empty.apply("0014-queue.py")
+    make_account(empty)
     none = dict(limits.NONE)
     for _ in range(2):
         empty.apply()
@@ -513,22 +518,7 @@ def test_the_release_before_finds_no_event_that_it_cannot_read(empty: Database) 
 
 def test_mail_of_the_release_before_leaves_as_it_did(empty: Database) -> None:
     empty.apply("0028-suppression-imports.py")
-    empty.execute(
-        "INSERT INTO mail_versions VALUES"
-        " ('10000000-0000-4000-8000-000000000000', 'v', '', 'image', now(), now())"
-    )
-    empty.execute(
-        "INSERT INTO mail_instances (uuid, name, project_id, domain, cpu, ram, disk_size, version,"
-        " created_at, updated_at) VALUES ('20000000-0000-4000-8000-000000000000', 'n',"
-        " '30000000-0000-4000-8000-000000000000', 'a.example.com', 1, 512, 8,"
-        " '10000000-0000-4000-8000-000000000000', now(), now())"
-    )
-    empty.execute(
-        "INSERT INTO mail_accounts (uuid, project_id, instance, username, password_hash,"
-        " created_at, updated_at) VALUES ('40000000-0000-4000-8000-000000000000',"
-        " '30000000-0000-4000-8000-000000000000', '20000000-0000-4000-8000-000000000000', 'a',"
-        " '$6$salt$hash', now(), now())"
-    )
+    make_account(empty)
     for _ in range(2):
         empty.apply()
         assert empty.execute("SELECT require_tls FROM mail_accounts") == [(False,)]
