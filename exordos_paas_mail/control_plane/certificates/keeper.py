@@ -114,7 +114,7 @@ class Keeper:
                 self._ask(wish, order)
             else:
                 self._look(order)
-        except psycopg.Error:
+        except (psycopg.OperationalError, psycopg.InterfaceError):
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, no other instance waits for it
             reason, has_answered, is_final = _told(error)
