@@ -29,7 +29,7 @@ def _process(
     running = internet_process.start(loopback, tmp_path_factory.mktemp("internet"))
     yield running
     running.process.terminate()
-    assert running.process.wait(timeout=10) == 0
+    assert running.process.wait(timeout=60) == 0
 
 
 @pytest.fixture

@@ -64,7 +64,7 @@ def start(address: str, state: pathlib.Path) -> Internet:
     while True:
         assert process.poll() is None, "the internet ended before it answered"
         try:
-            requests.get(url, timeout=5).raise_for_status()
+            requests.get(url, timeout=60).raise_for_status()
         except requests.ConnectionError:
             assert time.monotonic() < deadline, "the internet does not answer"
             time.sleep(0.05)

@@ -56,7 +56,7 @@ def send(
     sender: str = "alice@example.com",
     *recipients: str,
 ) -> None:
-    with smtplib.SMTP(internet.address, internet.smtp_port, "example.com", timeout=10) as client:
+    with smtplib.SMTP(internet.address, internet.smtp_port, "example.com", timeout=60) as client:
         client.sendmail(sender, recipients or ("bob@example.net",), message)
 
 
@@ -211,7 +211,7 @@ def test_starttls_is_offered_and_noted(internet: internet_process.Internet) -> N
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
-    with smtplib.SMTP(internet.address, internet.smtp_port, timeout=10) as client:
+    with smtplib.SMTP(internet.address, internet.smtp_port, timeout=60) as client:
         client.starttls(context=context)
         client.sendmail("alice@example.com", ["bob@example.net"], MESSAGE)
     (facts,) = internet.client.messages()
@@ -250,7 +250,7 @@ def test_records_and_mail_outlive_a_power_cut(loopback: str, tmp_path: pathlib.P
         assert (second.client.records(), second.client.messages()) == before
     finally:
         second.process.terminate()
-        assert second.process.wait(timeout=10) == 0
+        assert second.process.wait(timeout=60) == 0
 
 
 def test_an_address_already_taken_is_said_in_one_line(
@@ -270,7 +270,7 @@ def test_an_address_already_taken_is_said_in_one_line(
 @pytest.mark.parametrize("path", ["/messages/none", "/messages/..%2Frecords", "/nowhere"])
 def test_what_is_not_there_is_a_404(internet: internet_process.Internet, path: str) -> None:
     url = f"http://{internet.address}:{internet.http_port}{path}"
-    assert requests.get(url, timeout=5).status_code == 404
+    assert requests.get(url, timeout=60).status_code == 404
 
 
 def test_help_needs_no_address() -> None:

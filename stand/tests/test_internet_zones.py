@@ -87,7 +87,7 @@ def ask(
         address = internet_process.neighbour(internet.address, ROLES[role])
     exchange = dns.query.tcp if tcp else dns.query.udp
     query = dns.message.make_query(name, rdtype)
-    return exchange(query, address, port=internet.dns_port, timeout=3)
+    return exchange(query, address, port=internet.dns_port, timeout=60)
 
 
 def texts(section: tp.Iterable[tp.Any]) -> list[str]:

@@ -27,7 +27,7 @@ from aiosmtpd import smtp
 
 from clients import issuing
 from exordos_paas_mail.codecs import tls_policies
-from exordos_paas_mail.tests.relay import certificates
+from exordos_paas_mail.tests.relay import certificates, units
 
 if tp.TYPE_CHECKING:
     import datetime
@@ -267,7 +267,7 @@ class Internet:
             for path in sorted(self.folder.glob("*.json"))
         ]
 
-    def wait_for(self, count: int, *, seconds: float = 15) -> list[Received]:
+    def wait_for(self, count: int, *, seconds: float = units.PATIENCE) -> list[Received]:
         """Return the messages once *count* of them are there; fail after *seconds*."""
         deadline = time.monotonic() + seconds
         while len(got := self.received()) < count:

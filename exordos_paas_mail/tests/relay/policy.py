@@ -16,6 +16,7 @@ import time
 from exordos_paas_mail import constants
 from exordos_paas_mail.codecs import limits
 from exordos_paas_mail.tests.relay import relay as relay_
+from exordos_paas_mail.tests.relay import units
 
 LIMITS = pathlib.Path(constants.LIMITS_FILE)
 SOCKET = pathlib.Path(constants.POLICY_SOCKET)
@@ -51,7 +52,7 @@ class Policy:
         user = ["setpriv", "--reuid=Debian-exim", "--regid=Debian-exim", "--clear-groups"]
         command = ["bash", "-c", script, *first, *user, str(PROGRAM)]
         self.process = subprocess.Popen(command, pass_fds=[number])
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + units.PATIENCE
         while _beat() == before:
             assert time.monotonic() < deadline
             time.sleep(0.02)

@@ -43,7 +43,7 @@ HOLDS_INDEX: tp.Final = pathlib.Path("/etc/exim4/holds.cdb")
 TLS_POLICIES: tp.Final = pathlib.Path("/etc/exim4/tls/policies")
 TLS_POLICIES_INDEX: tp.Final = pathlib.Path("/etc/exim4/tls/policies.cdb")
 CONFIG: tp.Final = pathlib.Path("/etc/exim4/exim4.conf")
-LOG: tp.Final = pathlib.Path("/var/log/exim4/mainlog")
+LOG: tp.Final = units.LOG
 PANIC_LOG: tp.Final = pathlib.Path("/var/log/exim4/paniclog")
 REPAIR: tp.Final = pathlib.Path("/usr/local/sbin/exordos-mail-repair")
 SPOOL: tp.Final = pathlib.Path("/var/spool/exim4")
@@ -237,14 +237,14 @@ class Relay:
         shown = subprocess.run(["exim4", "-bpr"], check=True, capture_output=True, text=True)
         return re.findall(r"\b(\w{6}-\w{6}-\w{2})\b", shown.stdout)
 
-    def wait_for_queue(self, count: int, *, seconds: float = 10) -> list[str]:
+    def wait_for_queue(self, count: int, *, seconds: float = units.PATIENCE) -> list[str]:
         deadline = time.monotonic() + seconds
         while len(queued := self.queue()) != count:
             assert time.monotonic() < deadline, f"{len(queued)} messages queued, {count} expected"
             time.sleep(0.05)
         return queued
 
-    def wait_for_log(self, pattern: str, *, seconds: float = 10) -> list[str]:
+    def wait_for_log(self, pattern: str, *, seconds: float = units.PATIENCE) -> list[str]:
         deadline = time.monotonic() + seconds
         while not (found := self.log_lines(pattern)):
             assert time.monotonic() < deadline, f"not logged: {pattern}"
@@ -278,14 +278,14 @@ class Relay:
         (since,) = re.findall(r"^-frozen (\d+)$", text, re.MULTILINE)
         header.write_text(text.replace(f"-frozen {since}", f"-frozen {int(since) - seconds}"))
 
-    def wait_until_idle(self, *, seconds: float = 30) -> None:
+    def wait_until_idle(self, *, seconds: float = units.PATIENCE) -> None:
         """Wait until no session is open and nothing is being delivered."""
         deadline = time.monotonic() + seconds
         while not self.units.is_idle():
             assert time.monotonic() < deadline, "sessions or deliveries are under way"
             time.sleep(0.01)
 
-    def forget_queue(self, *, seconds: float = 30) -> None:
+    def forget_queue(self, *, seconds: float = units.PATIENCE) -> None:
         """Empty the queue, once nothing is being delivered.
 
         exim may lose track of a message that is removed just when its delivery begins. What a

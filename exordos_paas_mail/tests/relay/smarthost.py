@@ -22,7 +22,7 @@ from exordos_paas_mail.codecs import smarthosts
 from exordos_paas_mail.node import machine
 from exordos_paas_mail.node.documents import ledger
 from exordos_paas_mail.node.documents import smarthost as smarthost_
-from exordos_paas_mail.tests.relay import internet
+from exordos_paas_mail.tests.relay import internet, units
 
 NAME: tp.Final = "smart.example"
 PRIVATE_NAME: tp.Final = "smart.private.example"
@@ -111,7 +111,7 @@ class Server:
             for path in sorted((self.folder / "got").glob("*.json"))
         ]
 
-    def wait_for(self, count: int, *, seconds: float = 20) -> list[Got]:
+    def wait_for(self, count: int, *, seconds: float = units.PATIENCE) -> list[Got]:
         """Return the messages once *count* of them are there; fail after *seconds*."""
         deadline = time.monotonic() + seconds
         while len(got := self.got()) < count:

@@ -204,7 +204,7 @@ def test_a_pool_checks_its_session_before_each_of_many_messages(
             assert client.mail(ALICE)[0] == 250
             assert client.rcpt(f"r{number}@elsewhere.example")[0] == 250
             assert client.data(relay_.message(From=ALICE))[0] == 250
-    internet.wait_for(80, seconds=60)
+    internet.wait_for(80)
 
 
 def test_a_client_that_hangs_up_without_quit_has_sent_its_message(

@@ -12,6 +12,7 @@ import pytest
 from exordos_paas_mail.codecs import mail_events
 from exordos_paas_mail.node.events import recorder as recorder_
 from exordos_paas_mail.tests.relay import relay as relay_
+from exordos_paas_mail.tests.relay import units
 
 if tp.TYPE_CHECKING:
     import pathlib
@@ -30,7 +31,7 @@ class Events:
 
     def wait_for(self, kind: mail_events.Type, count: int) -> list[mail_events.Event]:
         """Return all events once *count* of *kind* are there."""
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + units.PATIENCE
         while sum(event.type is kind for event in self.found) < count:
             assert time.monotonic() < deadline, self.found
             if not self.recorder.turn():

@@ -34,7 +34,7 @@ def is_connected() -> bool:
 def wait_for_transport(relay: relay_.Relay) -> int:
     """Return the process that waits for the exchanger's answer."""
     daemons = {relay.units.queue_runner, *(held.pid for held in relay.units.listeners.values())}
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + units.PATIENCE
     while True:
         # Before the look at the processes: once it is there, so is the transport.
         connected = is_connected()

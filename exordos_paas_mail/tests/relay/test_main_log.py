@@ -16,6 +16,7 @@ import pytest
 from exordos_paas_mail.codecs import mail_events, main_log, refusals
 from exordos_paas_mail.tests.relay import internet as internet_
 from exordos_paas_mail.tests.relay import relay as relay_
+from exordos_paas_mail.tests.relay import units
 
 ALICE = relay_.ALICE
 HOSTILE = [
@@ -142,7 +143,7 @@ def test_a_failed_login_and_a_refusal(relay: relay_.Relay) -> None:
     with relay_.Raw(relay, 587, tls=True) as client:
         assert client.command(f"AUTH PLAIN {relay_.token('nobody', 'wrong')}")[:3] == "535"
     # exim logs a failed login behind its answer.
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + units.PATIENCE
     while len(found := entries(relay, main_log.FailedLogin)) < 2 and time.monotonic() < deadline:
         time.sleep(0.02)
     assert found == [

@@ -30,6 +30,7 @@ from exordos_paas_mail.node.queue import scheduler as scheduler_
 from exordos_paas_mail.node.queue import spool as spool_
 from exordos_paas_mail.node.queue import suspended as suspended_
 from exordos_paas_mail.tests.relay import relay as relay_
+from exordos_paas_mail.tests.relay import units
 
 if tp.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -87,7 +88,7 @@ class Queue:
     def wait_for(
         self, is_so: tp.Callable[[dict[str, queue_reports.Item]], bool]
     ) -> dict[str, queue_reports.Item]:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + units.PATIENCE
         while not is_so(items := self.look()):
             assert time.monotonic() < deadline, items
             time.sleep(0.1)
@@ -100,7 +101,7 @@ class Queue:
         data = node_commands.render_commands([command])
         self.look()
         assert self.actions.take(node_commands.parse_commands(data), self.listing, time.time())
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + units.PATIENCE
         while not (results := self.journal.results([command.id])):
             assert time.monotonic() < deadline
             self.actions.turn()
@@ -323,7 +324,7 @@ def test_of_the_mail_of_a_server_that_is_away_a_few_messages_are_begun(
 ) -> None:
     recipient = "someone@gone.example"
     first = submit(relay, recipient)
-    relay.wait_for_log(f"{first} == .* No route to host", seconds=30)
+    relay.wait_for_log(f"{first} == .* No route to host")
     others = [submit(relay, recipient) for _ in range(11)]
     relay.wait_for_log(f"{others[-1]} == .* retry time not reached for any host")
     relay.wait_until_idle()

@@ -149,7 +149,7 @@ def test_acknowledged_mail_survives_the_death_of_every_process(
     threads = [threading.Thread(target=submit, args=(number,)) for number in range(6)]
     for thread in threads:
         thread.start()
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + units.PATIENCE
     while len(acknowledged) < 30:
         assert time.monotonic() < deadline
         time.sleep(0.005)
@@ -231,7 +231,7 @@ def test_reloads_add_no_queue_runs_to_those_that_wait_for_a_server(relay: relay_
 
 
 def wait_for_runs(relay: relay_.Relay, *, processes: int) -> int:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + units.PATIENCE
     while (found := len(relay.units.queue_runners())) < processes:
         assert time.monotonic() < deadline, f"{found} processes of the queue runner"
         time.sleep(0.02)

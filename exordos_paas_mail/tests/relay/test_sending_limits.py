@@ -13,6 +13,7 @@ import pytest
 from exordos_paas_mail.codecs import mail_events, main_log
 from exordos_paas_mail.tests.relay import policy as policy_
 from exordos_paas_mail.tests.relay import relay as relay_
+from exordos_paas_mail.tests.relay import units
 
 if tp.TYPE_CHECKING:
     import smtplib
@@ -99,7 +100,7 @@ def test_what_is_not_taken_in_the_end_is_given_back(
     assert rcpts(client, 2) == [250, 250]
     client.close()
     # exim finds the connection gone when it reads on.
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + units.PATIENCE
     while True:
         with relay.login() as client:
             if rcpts(client, 2) == [250, 250]:

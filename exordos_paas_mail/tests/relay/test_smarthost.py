@@ -14,7 +14,7 @@ import pytest
 from exordos_paas_mail.codecs import mail_events, return_paths
 from exordos_paas_mail.node.events import recorder as recorder_
 from exordos_paas_mail.tests.relay import relay as relay_
-from exordos_paas_mail.tests.relay import signatures, smarthost
+from exordos_paas_mail.tests.relay import signatures, smarthost, units
 
 if tp.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,7 +72,7 @@ def events_of(folder: pathlib.Path, name: str) -> list[mail_events.Event]:
 
 def wait_for_delay(relay: relay_.Relay, name: str) -> str:
     """Return the line that says why a message waits, once nothing is under way."""
-    (line, *_) = relay.wait_for_log(f"{name} == ", seconds=60)
+    (line, *_) = relay.wait_for_log(f"{name} == ")
     relay.wait_until_idle()
     return line
 
@@ -324,7 +324,7 @@ def test_role_mail_that_comes_back_from_the_smarthost_stays_here(
     write(relay_.message(From="someone@other.example"))
     (got,) = server.wait_for(1)
     write(got.data)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + units.PATIENCE
     while not mailbox.exists():
         assert time.monotonic() < deadline
         time.sleep(0.05)

@@ -16,6 +16,7 @@ from exordos_paas_mail.codecs import answers, mail_events, main_log, tls_policie
 from exordos_paas_mail.node import machine
 from exordos_paas_mail.node.parts import tls_policies as part
 from exordos_paas_mail.tests.relay import relay as relay_
+from exordos_paas_mail.tests.relay import units
 
 if tp.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,7 +60,7 @@ def world(relay: relay_.Relay, internet: internet_.Internet) -> Iterator[interne
 
 def outcomes(relay: relay_.Relay, domains: tp.Collection[str]) -> dict[str, str]:
     """Return what became of mail to *domains* as exim's log says it, once all is said."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + units.PATIENCE
     found: dict[str, str] = {}
     while found.keys() != set(domains):
         assert time.monotonic() < deadline, set(domains) - found.keys()

@@ -22,6 +22,10 @@ import typing as tp
 UNITS = pathlib.Path(__file__).parents[3] / "etc" / "systemd"
 BOOTSTRAP = pathlib.Path(__file__).parents[3] / "exordos" / "images" / "dp_bootstrap.sh"
 PORTS = (25, 465, 587)
+LOG = pathlib.Path("/var/log/exim4/mainlog")
+MESSAGES = pathlib.Path("/var/spool/exim4/input")
+PATIENCE = 60
+"""Seconds that a test waits for what comes, on a machine that does much else."""
 
 
 def read(name: str) -> dict[str, dict[str, list[str]]]:
@@ -63,6 +67,8 @@ class Units:
     def _start_queue_runner(self) -> None:
         # Runs that outlived their runner are children of process 1 as it is.
         before = self.queue_runners()
+        logged = LOG.stat().st_size if LOG.exists() else 0
+        empty = not any(path.is_file() for path in MESSAGES.rglob("*"))
         self._run(self._queue, self._queue["ExecStart"][0])
         started = []
         for pid in self.queue_runners() - before:
@@ -71,11 +77,24 @@ class Units:
                 if re.search(r"^PPid:\t1$", status, re.MULTILINE):
                     started.append(pid)
         (self.queue_runner,) = started
+        if empty:
+            self._wait_for_first_run(logged)
+
+    @staticmethod
+    def _wait_for_first_run(logged: int) -> None:
+        """Wait until the run has ended that a queue runner begins with.
+
+        Begun late, it would find what a test has sent since, and log once more that it waits.
+        """
+        deadline = time.monotonic() + PATIENCE
+        while not (LOG.exists() and b" End queue run: " in LOG.read_bytes()[logged:]):
+            assert time.monotonic() < deadline, "the first queue run does not end"
+            time.sleep(0.01)
 
     def _stop_queue_runner(self) -> None:
         """KillMode=process: deliveries under way go on."""
         os.kill(self.queue_runner, signal.SIGTERM)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + PATIENCE
         while pathlib.Path(f"/proc/{self.queue_runner}").exists():
             assert time.monotonic() < deadline, "the queue runner does not end"
             time.sleep(0.01)

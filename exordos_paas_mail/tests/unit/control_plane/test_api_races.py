@@ -37,11 +37,11 @@ class _Paused:
         with engine.session_manager() as session:
             self._act(session)
             self._done.set()
-            assert self._commit.wait(20)
+            assert self._commit.wait(60)
 
     def __enter__(self) -> tp.Callable[[], None]:
         self._thread.start()
-        assert self._done.wait(20)
+        assert self._done.wait(60)
         return self._commit.set
 
     def __exit__(self, *_exc: object) -> None:

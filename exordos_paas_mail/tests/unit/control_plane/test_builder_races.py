@@ -24,7 +24,7 @@ def _pass_while_core_hangs(stage: stages.Stage) -> tp.Iterator[None]:
     def hang(_method: str, path: str) -> None:
         if path.endswith("get_private_keys"):
             hangs.set()
-            assert released.wait(20)
+            assert released.wait(60)
 
     stage.core.before = hang
     stage.core.add_node(stage.uuid, "10.0.0.5")
@@ -33,7 +33,7 @@ def _pass_while_core_hangs(stage: stages.Stage) -> tp.Iterator[None]:
     builder = threading.Thread(target=stage.services.infra_pass)
     builder.start()
     try:
-        assert hangs.wait(20)
+        assert hangs.wait(60)
         yield
         assert builder.is_alive(), "Core stopped hanging before the test was over"
     finally:

@@ -449,9 +449,9 @@ def test_the_service_keeps_one_thread(tmp_path: pathlib.Path, database: tp.Any) 
     (thread,) = threads()
     assert thread.daemon
     checker.stop()
-    thread.join(10)
+    thread.join(60)
     assert threads() == []
     checker._loop_iteration()
     (thread,) = threads()
     checker.stop()
-    thread.join(10)
+    thread.join(60)

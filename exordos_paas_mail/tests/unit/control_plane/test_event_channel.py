@@ -148,7 +148,7 @@ def test_what_exim_logs_is_what_the_api_tells(
                 file.write(f"{stamp} [493] {name} {own}\n")
     reading = recorder.Recorder(log, tmp_path, lambda: 2**40)
     sending = sender.Sender(api)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not sending.turn(reading.store):
         assert time.monotonic() < deadline
         if not reading.turn():

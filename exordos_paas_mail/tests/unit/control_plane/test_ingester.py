@@ -392,7 +392,7 @@ def test_one_thread_takes_in_what_comes_and_ends(writer: sealed.Writer) -> None:
         thread.join(0.1)
     assert messages().popitem()[1] == ("DELIVERED", 1)
     keeper.stop()
-    thread.join(10)
+    thread.join(60)
     assert not thread.is_alive()
 
 

@@ -329,22 +329,22 @@ def test_one_pass_runs_at_a_time_and_the_loop_never_waits(
         def run_once(self) -> None:
             runs.append(threading.current_thread())
             started.set()
-            go_on.wait(10)
+            go_on.wait(60)
 
     service = publisher.PublisherService(Slow(tp.cast("core_zones.Zones", None)))
     service._iteration()
-    assert started.wait(10)
+    assert started.wait(60)
     service._iteration()
     assert len(runs) == 1
     go_on.set()
-    runs[0].join(10)
+    runs[0].join(60)
     service._iteration()
     assert len(runs) == 2
-    runs[1].join(10)
+    runs[1].join(60)
     monkeypatch.setattr(publisher, "LOOK_PERIOD", 3600.0)
     service._iteration()
     service._iteration()
-    runs[2].join(10)
+    runs[2].join(60)
     assert len(runs) == 3
 
 

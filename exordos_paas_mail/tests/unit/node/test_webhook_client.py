@@ -168,7 +168,7 @@ def test_who_hangs_is_left() -> None:
 )
 def test_what_is_no_http_is_said_to_be_none(said: bytes, error: str) -> None:
     with speaking(lambda secured: secured.sendall(said)) as url:
-        outcome = deliver(client.Client(url, webhook_stage.opener(), timeout=5))
+        outcome = deliver(client.Client(url, webhook_stage.opener(), timeout=60))
     assert outcome.error == error
 
 
