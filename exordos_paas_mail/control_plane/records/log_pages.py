@@ -34,18 +34,30 @@ class Page:
         self.conditions.append(condition)
         self.values.extend(values)
 
+    def within(self, operator: str, uuid: str) -> None:
+        """Have rows whose uuid is, by *operator*, on one side of *uuid*."""
+        self.where(f"uuid {operator} %s", uuid)
+
     def after(self, marker: sys_uuid.UUID) -> None:
         """Have the page begin after the row *marker*, whether it is still there or not."""
-        self.where("uuid < %s" if self.is_newest_first else "uuid > %s", str(marker))
+        self.within("<" if self.is_newest_first else ">", str(marker))
 
     def select(self, session: tp.Any) -> list[dict[str, tp.Any]]:
         """Return the rows of the page."""
-        conditions = " AND ".join(f"({condition})" for condition in self.conditions)
+        return self._rows(session, self.limit)
+
+    def _rows(
+        self, session: tp.Any, limit: int, of: tp.Collection[str] | None = None
+    ) -> list[dict[str, tp.Any]]:
+        """Return the first rows of the page, at most *limit*; only those with a uuid of *of*."""
+        among = [] if of is None else ["uuid = ANY(%s::uuid[])"]
+        asked = [*self.conditions, *among]
+        conditions = " AND ".join(f"({condition})" for condition in asked)
         direction = "DESC" if self.is_newest_first else "ASC"
         rows = session.execute(
             f"SELECT {self.columns} FROM {self.table} WHERE {conditions}"  # noqa: S608
             f" ORDER BY uuid {direction} LIMIT %s",
-            (*self.values, self.limit),
+            (*self.values, *([] if of is None else [list(of)]), limit),
         ).fetchall()
         return [dict(row) for row in rows]
 

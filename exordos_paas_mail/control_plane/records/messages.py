@@ -16,9 +16,11 @@ if tp.TYPE_CHECKING:
     import datetime
     import uuid as sys_uuid
 
-_WITH_RECIPIENT: tp.Final = (
-    "uuid IN (SELECT message FROM mail_events WHERE instance = %s AND recipient IS NOT NULL AND {})"
-)
+# That of an address comes first: it has fewer messages.
+_OF_ADDRESS: tp.Final = "lower(recipient) = lower(%s)"
+_OF_DOMAIN: tp.Final = "recipient_domain = %s"
+# How many events are looked at together, where few of their messages are of the page.
+_TOLD_MAX: tp.Final = 10_000
 _WITH_NEXT_ATTEMPT: tp.Final = (
     "*, (SELECT retry_at FROM mail_queue_items q WHERE q.uuid = mail_messages.uuid) AS retry_at"
 )
@@ -58,7 +60,54 @@ class Messages(log_pages.Page):
             MailMessage.__tablename__, limit, is_newest_first=True, columns=_WITH_NEXT_ATTEMPT
         )
         self._instance = instance
+        self._recipients: dict[str, str] = {}
+        self._bounds: list[tuple[str, str]] = []
         self.where("instance = %s", str(instance))
+
+    def within(self, operator: str, uuid: str) -> None:
+        self._bounds.append((operator, uuid))
+        super().within(operator, uuid)
+
+    def select(self, session: tp.Any) -> list[dict[str, tp.Any]]:
+        """Return the rows of the page.
+
+        Those of a recipient are looked for by its events, some at a time, newest first:
+        asked at once the database reads all of them, and a domain may have most of the log.
+        """
+        if not self._recipients:
+            return super().select(session)
+        found: list[dict[str, tp.Any]] = []
+        bounds, size = list(self._bounds), 2 * self.limit
+        while True:
+            told = self._told(session, bounds, size)
+            if told:
+                of = self._told_of_others(session, told)
+                found += self._rows(session, self.limit - len(found), of)
+            if len(found) == self.limit or len(told) < size:
+                return found
+            bounds, size = [*self._bounds, ("<", told[-1])], min(_TOLD_MAX, 2 * size)
+
+    def _told(self, session: tp.Any, bounds: tp.Sequence[tuple[str, str]], limit: int) -> list[str]:
+        """Return the messages of so many events about the recipient, newest first."""
+        condition, value = min(self._recipients.items())
+        within = "".join(f" AND message {operator} %s" for operator, _ in bounds)
+        rows = session.execute(
+            "SELECT message FROM mail_events WHERE instance = %s AND recipient IS NOT NULL"  # noqa: S608
+            f" AND message IS NOT NULL AND {condition}{within} ORDER BY message DESC LIMIT %s",
+            (str(self._instance), value, *(uuid for _, uuid in bounds), limit),
+        ).fetchall()
+        return [str(row["message"]) for row in rows]
+
+    def _told_of_others(self, session: tp.Any, told: tp.Collection[str]) -> tp.Collection[str]:
+        """Return those of the messages *told* that have the other recipients that are asked for."""
+        for condition, value in sorted(self._recipients.items())[1:]:
+            rows = session.execute(
+                "SELECT message FROM mail_events WHERE instance = %s AND recipient IS NOT NULL"  # noqa: S608
+                f" AND message = ANY(%s::uuid[]) AND {condition}",
+                (str(self._instance), list(told), value),
+            ).fetchall()
+            told = {str(row["message"]) for row in rows}
+        return set(told)
 
     def of_account(self, account: sys_uuid.UUID) -> None:
         """Have those of an account."""
@@ -74,13 +123,11 @@ class Messages(log_pages.Page):
 
     def to_recipient(self, address: str) -> None:
         """Have those that something is known of about *address*."""
-        condition = _WITH_RECIPIENT.format("lower(recipient) = lower(%s)")
-        self.where(condition, str(self._instance), address)
+        self._recipients[_OF_ADDRESS] = address
 
     def to_domain(self, domain: str) -> None:
         """Have those that something is known of about an address of *domain*."""
-        condition = _WITH_RECIPIENT.format("recipient_domain = %s")
-        self.where(condition, str(self._instance), domain.lower())
+        self._recipients[_OF_DOMAIN] = domain.lower()
 
     def with_message_id(self, message_id: str) -> None:
         """Have those with a Message-ID, with or without its angle brackets."""
@@ -90,7 +137,7 @@ class Messages(log_pages.Page):
     def with_queue_id(self, queue_id: str) -> None:
         """Have the one with a queue id."""
         uuid = log_ids.message_uuid(self._instance, queue_id)
-        self.where("uuid = %s", str(uuid))
+        self.within("=", str(uuid))
 
     def with_status(self, status: str) -> None:
         """Have those with a status."""
@@ -103,9 +150,9 @@ class Messages(log_pages.Page):
     def since(self, moment: datetime.datetime) -> None:
         """Have those accepted at *moment* or later."""
         self.where("accepted_at >= %s", log_pages.timestamp(moment))
-        self.where("uuid >= %s", log_pages.first_uuid(moment - log_pages.SLACK))
+        self.within(">=", log_pages.first_uuid(moment - log_pages.SLACK))
 
     def until(self, moment: datetime.datetime) -> None:
         """Have those accepted before *moment*."""
         self.where("accepted_at < %s", log_pages.timestamp(moment))
-        self.where("uuid < %s", log_pages.first_uuid(moment + log_pages.SLACK))
+        self.within("<", log_pages.first_uuid(moment + log_pages.SLACK))
