@@ -40,6 +40,29 @@ def test_coverage_is_counted_where_it_is_asked_for(target: str, options: str) ->
     )
 
 
+@pytest.mark.parametrize(
+    ("target", "packages"),
+    [
+        pytest.param("test", {"bind9-utils", "openssl", "patch"}, id="test"),
+        pytest.param("functional", {"bind9-utils"}, id="functional"),
+        pytest.param("test-image", {"openssh-client", "qemu-utils"}, id="test-image"),
+        pytest.param("test-machine", {"openssh-client", "qemu-utils", "zstd"}, id="test-machine"),
+        pytest.param("test-build", {"packer", "qemu-utils", "fdisk"}, id="test-build"),
+    ],
+)
+def test_a_target_installs_what_its_tests_call(target: str, packages: set[str]) -> None:
+    printed = make("--dry-run", target).stdout.splitlines()
+    calls = [line.split() for line in printed if line.startswith("tools/system-packages.sh ")]
+    assert packages <= {package for call in calls for package in call[1:]}
+
+
+def test_building_and_booting_the_image_are_two_targets() -> None:
+    boots = ".venv/bin/pytest exordos_paas_mail/tests/image/test_machine.py"
+    built, booted = (make("--dry-run", name).stdout for name in ("test-build", "test-machine"))
+    assert (boots in built, "-m imaging.rehearsal" in built) == (False, True)
+    assert (boots in booted, "-m imaging.rehearsal" in booted) == (True, False)
+
+
 @pytest.mark.parametrize("verb", ["shell", "power-cut", "re-image", "cut", "mend"])
 def test_a_target_that_needs_a_node_says_so(verb: str) -> None:
     done = make(f"stand-{verb}", NODE="")
