@@ -27,6 +27,7 @@ from restalchemy.dm import types as ra_types
 
 from exordos_paas_mail import constants
 from exordos_paas_mail.node import (
+    account_references,
     agent_state,
     health,
     heartbeat,
@@ -63,6 +64,9 @@ class MailInstanceNode(meta.MetaDataPlaneModel):
     holds = properties.property(ra_types.AllowNone(ra_types.String()), default=None)
     return_paths = properties.property(ra_types.AllowNone(ra_types.String()), default=None)
     tls_policies = properties.property(ra_types.AllowNone(ra_types.String()), default=None)
+    # ``passwd`` by reference, in its place, see ``node.account_references``.
+    passwd_shards = properties.property(ra_types.AllowNone(ra_types.String()), default=None)
+    passwd_lines = properties.property(ra_types.AllowNone(ra_types.String()), default=None)
     status = properties.property(
         ra_types.Enum([status.value for status in _Status]), default=_Status.IN_PROGRESS.value
     )
@@ -88,6 +92,9 @@ class MailInstanceNode(meta.MetaDataPlaneModel):
     _health: tp.ClassVar = health.Health(_machine)
     _served_pair: tp.ClassVar = served_pair.ServedPair(_machine)
     _kept: tp.ClassVar = kept.Kept(_machine)
+    _references: tp.ClassVar = account_references.References(
+        _parts[account_references.FIELD], _kept
+    )
     # Why the SDK could not keep its state at the end of the last pass.
     state_failure: tp.ClassVar[str] = ""
     _hashed: tp.ClassVar[tuple[tuple[tp.Any, ...], str, str] | None] = None
@@ -111,7 +118,8 @@ class MailInstanceNode(meta.MetaDataPlaneModel):
 
     def get_resource_ignore_fields(self) -> list[str]:
         """Return what is nobody's business but the driver's."""
-        return [*super().get_resource_ignore_fields(), kept.STATE_FIELD]
+        own = (kept.STATE_FIELD, account_references.LINES)
+        return [*super().get_resource_ignore_fields(), *own]
 
     def get_resource_target_fields(self) -> frozenset[str]:
         """Return the fields that the control plane told.
@@ -121,11 +129,15 @@ class MailInstanceNode(meta.MetaDataPlaneModel):
         stay with the control plane after the next report, which differs in
         nothing else.
         """
-        return _TARGET_FIELDS.union(self._told())
+        shards = {account_references.SHARDS} if self._is_told_by_reference() else ()
+        return _TARGET_FIELDS.union(self._told(), shards)
 
     def _told(self) -> list[str]:
-        """Return the fields of the parts that were told."""
+        """Return the fields of the parts that were told, each by its text."""
         return [field for field in self._parts if field in self.target_fields]
+
+    def _is_told_by_reference(self) -> bool:
+        return account_references.SHARDS in self.target_fields
 
     def dump_to_dp(self) -> None:
         """Make the node hold the target, and fill in the facts."""
@@ -133,11 +145,15 @@ class MailInstanceNode(meta.MetaDataPlaneModel):
         values = {field: getattr(self, field) for field in self._parts}
         texts = {field: text for field, text in values.items() if text is not None}
         # An agent that is up to date names all parts, those not told with None.
-        self.target_fields = dict.fromkeys((*sorted(_TARGET_FIELDS), *texts))
+        shards = [] if self.passwd_shards is None else [account_references.SHARDS]
+        self.target_fields = dict.fromkeys((*sorted(_TARGET_FIELDS), *texts, *shards))
         with self._machine.lock(constants.PARTS_LOCK_FILE):
             refused = {
                 field: self._check(self._parts[field], text) for field, text in texts.items()
             }
+            if shards and account_references.FIELD not in texts:
+                # Its lines are checked as they come, and not all of them at each change.
+                refused |= self._dereference(texts)
             failures += filter(None, refused.values())
             if not failures:
                 failures += self._keep(texts)
@@ -147,6 +163,21 @@ class MailInstanceNode(meta.MetaDataPlaneModel):
         for failure in failures:
             LOG.warning("%s: %s", self.domain, failure)
         self._fill_facts(failures)
+
+    def _dereference(self, texts: dict[str, str]) -> dict[str, str]:
+        """Add the text that was told by reference to *texts*, unless there is none yet.
+
+        Returns why it is refused, if it is, by its field.
+        """
+        field = account_references.FIELD
+        try:
+            text = self._references.text(self.domain, self.passwd_shards, self.passwd_lines or "")
+        except _FAILURES as error:
+            return {field: f"{self._parts[field].name}: {error}"}
+        if text is not None:
+            texts[field] = text
+            return {field: ""}
+        return {}
 
     def _check(self, part: parts.Part, text: str) -> str:
         try:
@@ -182,16 +213,27 @@ class MailInstanceNode(meta.MetaDataPlaneModel):
         """
         self._fill_facts([])
         for field in self._told():
-            try:
-                faults = self._parts[field].faults()
-            except _FAILURES as error:
-                faults = [str(error)]
-            digest = self.passwd_prefixes.get(kept.DIGEST)
-            if not digest or self._kept.digest() != digest:
-                faults = [*faults, "the target is not kept"]
+            faults = self._faults(field)
             if faults:
-                LOG.warning("%s: %s", self.domain, "; ".join(faults))
-                setattr(self, field, f"# {'; '.join(faults)}\n")
+                setattr(self, field, f"# {faults}\n")
+        if self._is_told_by_reference():
+            faults = self._faults(account_references.FIELD)
+            if faults:
+                # Below what is there: the control plane has to see which lines are not.
+                self.passwd_shards = f"{self.passwd_shards}# {faults}\n"
+
+    def _faults(self, field: str) -> str:
+        """Return what is to be repaired of a part although its text may be right, in a line."""
+        try:
+            faults = self._parts[field].faults()
+        except _FAILURES as error:
+            faults = [" ".join(str(error).split())]
+        digest = self.passwd_prefixes.get(kept.DIGEST)
+        if not digest or self._kept.digest() != digest:
+            faults = [*faults, "the target is not kept"]
+        if faults:
+            LOG.warning("%s: %s", self.domain, "; ".join(faults))
+        return "; ".join(faults)
 
     def delete_from_dp(self) -> None:
         """Keep what the node holds: to have no target is not to be told anything.
@@ -228,6 +270,13 @@ class MailInstanceNode(meta.MetaDataPlaneModel):
         errors = list(failures)
         waiting = False
         self.dkim_keys = ""
+        if self._is_told_by_reference():
+            # Whatever else cannot be read: what stood here is what is wanted, not what is there.
+            self.passwd_shards = ""
+            try:
+                self.passwd_shards = self._references.report(self.domain)
+            except _FAILURES as error:
+                errors.append(str(error))
         try:
             for field in self._told():
                 part = self._parts[field]

@@ -29,6 +29,11 @@ def _check(username: str, password_hash: str, where: str) -> None:
         raise ValueError(f"{where}: the password hash is not a crypt(5) string")
 
 
+def is_line(username: str, password_hash: str) -> bool:
+    """Return whether the two are a line of the account file."""
+    return usernames.fits_account_file(username) and crypt_strings.fits_account_file(password_hash)
+
+
 def render(accounts: Iterable[tuple[str, str]], domain: str) -> str:
     """Return the account file for (username, hash) pairs of *domain*.
 

@@ -13,7 +13,7 @@ from gcl_sdk.agents.universal.dm import models
 from gcl_sdk.agents.universal.services import agent
 
 from exordos_paas_mail import constants, driver
-from exordos_paas_mail.node import health, kept, parts, served_pair
+from exordos_paas_mail.node import account_references, health, kept, parts, served_pair
 
 if tp.TYPE_CHECKING:
     from exordos_paas_mail.tests.unit.node import fake_node
@@ -107,6 +107,7 @@ class Stage:
             _parts = parts.of(machine)
             _served_pair = served_pair.ServedPair(machine)
             _kept = kept.Kept(machine)
+            _references = account_references.References(_parts[account_references.FIELD], _kept)
             _health = health.Health(machine)
 
         class Driver(driver.MailCapabilityDriver):

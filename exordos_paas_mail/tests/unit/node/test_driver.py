@@ -53,6 +53,7 @@ def test_the_first_target_is_written_reloaded_and_reported_with_all_facts(
         "holds": None,
         "return_paths": None,
         "tls_policies": None,
+        "passwd_shards": None,
         "dkim_keys": "",
         "tls": "",
         "smarthost": True,

@@ -1,0 +1,284 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""driver: an account file that is told by reference, the lines of some of its shards beside."""
+
+from __future__ import annotations
+
+import errno
+import os
+import typing as tp
+
+import pytest
+from gcl_sdk.agents.universal.dm import models
+
+from exordos_paas_mail import constants
+from exordos_paas_mail.codecs import account_shards, passwd
+from exordos_paas_mail.node.parts import senders
+from exordos_paas_mail.tests.unit.node import agent_stage, fake_node
+
+DOMAIN, RELOAD = agent_stage.DOMAIN, agent_stage.RELOAD
+HASH, OTHER = "$6$salt$one", "$6$salt$two"
+FEW = {f"user{number}": HASH for number in range(5)}
+
+
+def file(accounts: dict[str, str]) -> str:
+    return passwd.render(accounts.items(), DOMAIN)
+
+
+def digests(accounts: dict[str, str]) -> str:
+    return account_shards.render(account_shards.read(file(accounts), DOMAIN).digests)
+
+
+def refer(
+    stage: agent_stage.Stage, accounts: dict[str, str], *lines_of: str, **others: str
+) -> None:
+    """Tell *accounts* by reference, with the lines of the shards that some names are in."""
+    lines = {
+        account_shards.shard_of(name): [
+            pair
+            for pair in accounts.items()
+            if account_shards.shard_of(pair[0]) == account_shards.shard_of(name)
+        ]
+        for name in lines_of
+    }
+    value = {
+        "uuid": str(agent_stage.UUID),
+        "name": "node",
+        "domain": DOMAIN,
+        "passwd_shards": digests(accounts),
+        **others,
+    }
+    target = models.Resource.from_value(value, constants.INSTANCE_NODE_KIND, value.keys())
+    # As the control plane: no hash has the lines.
+    target.value = {**value, "passwd_lines": account_shards.render_lines(lines)}
+    stage.orchestrator.target = [target]
+
+
+def shown(stage: agent_stage.Stage) -> tuple[tp.Any, ...]:
+    return (stage.value["passwd"], stage.value["passwd_shards"], stage.settled)
+
+
+def assert_settled(stage: agent_stage.Stage, accounts: dict[str, str]) -> None:
+    before = fake_node.signatures(stage.fake)
+    assert stage.turn() == []
+    assert fake_node.signatures(stage.fake) == before
+    assert stage.file.read_text() == file(accounts)
+    assert shown(stage) == (None, digests(accounts), True)
+    assert (stage.value["status"], stage.value["error"]) == ("ACTIVE", "")
+
+
+@pytest.fixture
+def referred(stage: agent_stage.Stage) -> agent_stage.Stage:
+    """Return a node that has FEW, was told them as a text, and is told them by reference."""
+    stage.fake.configured(DOMAIN)
+    stage.want(file(FEW))
+    stage.turn()
+    refer(stage, FEW)
+    stage.turn()
+    return stage
+
+
+def test_a_node_that_has_what_is_referred_to_writes_no_account(stage: agent_stage.Stage) -> None:
+    stage.fake.configured(DOMAIN)
+    stage.want(file(FEW))
+    assert stage.turn() == [RELOAD]
+    before = fake_node.signature(stage.file)
+    refer(stage, FEW)
+    assert stage.turn() == []
+    assert fake_node.signature(stage.file) == before
+    assert_settled(stage, FEW)
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        pytest.param({**FEW, "user2": OTHER}, id="changed"),
+        pytest.param({**FEW, "user9": HASH}, id="added"),
+        pytest.param({n: h for n, h in FEW.items() if n != "user2"}, id="removed"),
+    ],
+)
+def test_told_lines_are_written_and_settle(
+    referred: agent_stage.Stage, after: dict[str, str]
+) -> None:
+    refer(referred, after, "user2", "user9")
+    assert referred.turn() == [RELOAD]
+    assert_settled(referred, after)
+
+
+def test_what_has_no_lines_stays_and_is_told_until_they_come(referred: agent_stage.Stage) -> None:
+    after = {"user1": HASH, "user2": OTHER, "user9": HASH}
+    refer(referred, after)
+    for _ in range(2):
+        assert referred.turn() == []
+        assert referred.file.read_text() == file(FEW)
+        assert shown(referred) == (None, digests(FEW), False)
+        assert (referred.value["status"], referred.value["error"]) == ("ACTIVE", "")
+    refer(referred, after, "user9")
+    referred.turn()
+    held = {**FEW, "user9": HASH}
+    assert (referred.file.read_text(), shown(referred)) == (
+        file(held),
+        (None, digests(held), False),
+    )
+    refer(referred, after, *FEW)
+    referred.turn()
+    assert_settled(referred, after)
+
+
+@pytest.mark.parametrize(
+    "edited",
+    [
+        pytest.param(file({**FEW, "evil": HASH}), id="an account more"),
+        pytest.param(file({"user1": HASH}), id="accounts less"),
+        pytest.param(file({**FEW, "user2": OTHER}), id="another hash"),
+        pytest.param(file(FEW) * 3, id="three times"),
+        pytest.param("# mine\n" + file(FEW), id="a remark"),
+        pytest.param("".join(reversed(file(FEW).splitlines(keepends=True))), id="another order"),
+        pytest.param("", id="emptied"),
+        pytest.param(None, id="lost"),
+    ],
+)
+@pytest.mark.parametrize("is_booted", [False, True])
+def test_what_was_edited_by_hand_is_repaired_without_a_line(
+    referred: agent_stage.Stage, edited: str | None, *, is_booted: bool
+) -> None:
+    if edited is None:
+        referred.file.unlink()
+    else:
+        referred.file.write_text(edited)
+    if is_booted:
+        referred.boot()
+    assert referred.turn() == [RELOAD]
+    assert_settled(referred, FEW)
+
+
+def test_a_kept_target_that_is_lost_is_made_of_the_file(referred: agent_stage.Stage) -> None:
+    kept = referred.fake.path(constants.KEPT_TARGET_FILE)
+    before = kept.read_bytes()
+    kept.unlink()
+    assert referred.turn() == []
+    assert kept.read_bytes() == before
+    assert_settled(referred, FEW)
+
+
+def test_a_node_that_lost_all_has_no_account_file_rather_than_an_empty_one(
+    referred: agent_stage.Stage,
+) -> None:
+    referred.fake.path(constants.KEPT_TARGET_FILE).unlink()
+    referred.file.unlink()
+    for _ in range(2):
+        assert referred.turn() == []
+        assert not referred.file.exists()
+        said = referred.value["passwd_shards"]
+        assert (account_shards.parse(said), referred.settled) == (account_shards.NONE, False)
+    refer(referred, FEW, *FEW)
+    assert referred.turn() == [RELOAD]
+    assert_settled(referred, FEW)
+
+
+def test_accounts_are_taken_away_by_lines_alone(referred: agent_stage.Stage) -> None:
+    refer(referred, {})
+    referred.turn()
+    assert (referred.file.read_text(), referred.settled) == (file(FEW), False)
+    refer(referred, {}, *FEW)
+    assert referred.turn() == [RELOAD]
+    assert_settled(referred, {})
+
+
+def test_another_part_that_cannot_be_read_claims_no_account(
+    referred: agent_stage.Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(_: senders.Senders) -> str:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(senders.Senders, "read", read)
+    refer(referred, {**FEW, "user9": HASH}, senders="*:domain\n.:1\n")
+    for _ in range(2):
+        referred.turn()
+        assert account_shards.parse(referred.value["passwd_shards"]) == account_shards.parse(
+            digests(FEW)
+        )
+        assert referred.value["status"] == "ERROR"
+
+
+def test_an_error_is_told_while_lines_are_awaited(referred: agent_stage.Stage) -> None:
+    after = {**FEW, "user2": OTHER, "user9": HASH}
+    referred.fake.fail("systemctl", "reload", "no")
+    refer(referred, after, "user2")
+    for _ in range(2):
+        referred.turn()
+        assert (referred.value["status"], referred.settled) == ("ERROR", False)
+        assert "no" in referred.value["error"]
+    held = {**FEW, "user2": OTHER}
+    assert account_shards.parse(referred.value["passwd_shards"]) == account_shards.parse(
+        digests(held)
+    )
+    referred.fake.heal("systemctl", "reload")
+    refer(referred, after, "user9")
+    assert referred.turn() == [RELOAD]
+    assert_settled(referred, after)
+
+
+def test_a_text_takes_the_place_of_references_and_the_other_way_round(
+    referred: agent_stage.Stage,
+) -> None:
+    referred.want(file({"user1": HASH}))
+    assert referred.turn() == [RELOAD]
+    assert shown(referred) == (file({"user1": HASH}), None, True)
+    refer(referred, FEW, *FEW)
+    assert referred.turn() == [RELOAD]
+    assert_settled(referred, FEW)
+
+
+@pytest.mark.parametrize("field", ["passwd_shards", "passwd_lines"])
+def test_what_is_no_reference_is_refused_and_changes_nothing(
+    referred: agent_stage.Stage, field: str
+) -> None:
+    refer(referred, FEW)
+    (target,) = referred.orchestrator.target
+    target.value[field] = "secret"
+    target.hash = "another"
+    referred.turn()
+    assert referred.file.read_text() == file(FEW)
+    assert referred.value["status"] == "ERROR"
+    assert "accounts: " in referred.value["error"]
+    assert "secret" not in referred.value["error"]
+
+
+def test_a_node_that_is_set_back_in_time_tells_what_it_has(referred: agent_stage.Stage) -> None:
+    state = {
+        path: path.read_bytes()
+        for path in (
+            referred.file,
+            referred.fake.path(constants.KEPT_TARGET_FILE),
+            referred.fake.path(f"{constants.AGENT_STATE_DIR}/{constants.AGENT_STATE_FILE}"),
+        )
+    }
+    after = {**FEW, "user2": OTHER}
+    refer(referred, after, "user2")
+    referred.turn()
+    # What is told next has lines no more.
+    refer(referred, after)
+    assert_settled(referred, after)
+    for path, data in state.items():
+        path.write_bytes(data)
+    referred.boot()
+    referred.turn()
+    assert account_shards.parse(referred.value["passwd_shards"]) == account_shards.parse(
+        digests(FEW)
+    )
+    assert not referred.settled
+    refer(referred, after, "user2")
+    referred.turn()
+    assert_settled(referred, after)
+
+
+def test_a_long_file_has_its_index(referred: agent_stage.Stage) -> None:
+    many = {f"user{number}": HASH for number in range(1500)}
+    referred.want(file(many))
+    referred.turn()
+    after = {**many, "user2": OTHER}
+    refer(referred, after, "user2")
+    assert referred.turn() == [RELOAD]
+    assert referred.fake.path(constants.PASSWD_INDEX_FILE).exists()
+    assert_settled(referred, after)
