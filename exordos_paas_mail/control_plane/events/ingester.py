@@ -26,6 +26,7 @@ from exordos_paas_mail.codecs import event_batches, mail_events
 from exordos_paas_mail.control_plane.events import (
     account_events,
     keeping,
+    reports,
     rows,
     stats,
     streams,
@@ -222,6 +223,7 @@ class Ingester:
             if instance is not None:
                 taken = taking.take(session, instance, events, last, now)
                 self.write(session, taken)
+                taken.reported = reports.take(session, instance.uuid, events, taken, now)
                 suppressing.take(session, instance.uuid, events, taken, now)
                 account_events.hold_by_limits(session, instance.uuid, taken.events)
                 if taken.left_out:

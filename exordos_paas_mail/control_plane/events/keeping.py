@@ -15,7 +15,7 @@ from psycopg import errors as pg_errors
 from psycopg import sql
 
 from exordos_paas_mail import utils
-from exordos_paas_mail.control_plane.events import reputation, rows, stats, suppressing
+from exordos_paas_mail.control_plane.events import reports, reputation, rows, stats, suppressing
 from exordos_paas_mail.control_plane.records import erasures, instance_logs, notices
 
 if tp.TYPE_CHECKING:
@@ -69,6 +69,7 @@ class Keeper:
             self._trim(row["uuid"], row["log"], now)
         stats.keep_in_bounds(now)
         suppressing.keep_in_bounds(now)
+        reports.keep_in_bounds(now)
         notices.forget(now)
         self._measure()
         return has_dropped

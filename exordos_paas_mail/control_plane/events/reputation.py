@@ -1,10 +1,11 @@
 # SPDX-FileCopyrightText: 2026 The mailaas authors
 # SPDX-License-Identifier: Apache-2.0
-"""Accounts of whose mail too much goes to addresses that do not exist: warned of, put on hold.
+"""Accounts whose mail goes to addresses that do not exist, or is complained of: warned of, held.
 
-It is judged by the figures of hours, so it goes on whatever is kept of the log. What
-happened up to a release by a user, to the end of that hour, was known to the user and
-does not count any more.
+It is judged by the figures of hours, and by what was reported of mail of these hours:
+so a rate is of the mail that it is about, however late a report comes. What happened up
+to a release by a user, to the end of that hour, was known to the user and does not
+count any more; neither does what is reported later of mail from before.
 """
 
 from __future__ import annotations
@@ -21,29 +22,74 @@ if tp.TYPE_CHECKING:
     from collections.abc import Mapping
 
 _HOUR: tp.Final = datetime.timedelta(hours=1)
-_FIGURES: tp.Final = """\
-SELECT a.uuid AS account, a.warned_at, sum(s.delivered + s.failed)::bigint AS recipients,
-    coalesce(sum(s.failed) FILTER (WHERE s.reason = ANY(%(bounces)s)), 0)::bigint AS bounces
-FROM mail_accounts a JOIN mail_stats s ON s.instance = a.instance AND s.account = a.uuid
-WHERE a.instance = %(instance)s AND s.hour > %(since)s AND NOT (a.hold->>'active')::boolean
-    AND (a.hold->>'released_at' IS NULL
-        OR s.hour >= (a.hold->>'released_at')::timestamptz AT TIME ZONE 'UTC')
-GROUP BY a.uuid, a.warned_at HAVING sum(s.delivered + s.failed) >= %(recipients_min)s
-"""
+_DAY: tp.Final = datetime.timedelta(days=1)
+_SINCE_RELEASE: tp.Final = (
+    "(a.hold->>'released_at' IS NULL OR {} >= (a.hold->>'released_at')::timestamptz"
+    " AT TIME ZONE 'UTC')"
+)
+# No value is in it.
+_FIGURES: tp.Final = f"""\
+WITH sent AS (
+    SELECT a.uuid, sum(s.delivered + s.failed)::bigint AS recipients,
+        coalesce(sum(s.failed) FILTER (WHERE s.reason = ANY(%(bounces)s)), 0)::bigint AS failed
+    FROM mail_accounts a JOIN mail_stats s ON s.instance = a.instance AND s.account = a.uuid
+    WHERE a.instance = %(instance)s AND s.hour > %(since)s AND {_SINCE_RELEASE.format("s.hour")}
+    GROUP BY a.uuid
+), reported AS (
+    SELECT a.uuid, count(*) FILTER (WHERE r.type = 'complained') AS complaints,
+        count(*) FILTER (WHERE r.type = 'bounced' AND r.reason = ANY(%(bounces)s)) AS bounced
+    FROM mail_accounts a JOIN mail_reports r ON r.instance = a.instance AND r.account = a.uuid
+    WHERE a.instance = %(instance)s AND r.sent_at > %(since)s
+        AND {_SINCE_RELEASE.format("r.sent_at")}
+    GROUP BY a.uuid
+)
+SELECT a.uuid AS account, a.warned_at, a.complaints_warned_at,
+    coalesce(recipients, 0) AS recipients, coalesce(complaints, 0) AS complaints,
+    coalesce(failed, 0) + coalesce(bounced, 0) AS bounces
+FROM mail_accounts a LEFT JOIN sent USING (uuid) LEFT JOIN reported USING (uuid)
+WHERE a.instance = %(instance)s AND NOT (a.hold->>'active')::boolean
+    AND (recipients >= %(recipients_min)s OR complaints >= %(complaints_min)s
+        OR a.complaints_warned_at IS NOT NULL)
+"""  # noqa: S608
+
+
+class _Rate(tp.NamedTuple):
+    """What part of an account's recipients something is said of."""
+
+    times: int
+    recipients: int
+    said: str
+    warn: float | None
+    hold: float | None
+    """In percent; None is never."""
+    column: str
+    """When it was warned of at last."""
+
+    @property
+    def percent(self) -> float:
+        # Figures of many accounts are some of nobody's: there are no fewer than this.
+        return 100 * self.times / max(self.recipients, self.times, 1)
+
+    def is_over(self, percent: float | None) -> bool:
+        return percent is not None and self.percent >= percent
 
 
 def judge(now: datetime.datetime) -> None:
     """Warn of accounts, and put them on hold, as their instances ask."""
     with utils.transaction() as session:
         found = session.execute(
-            "SELECT uuid, reputation FROM mail_instances"
-            " WHERE (reputation->>'enabled')::boolean AND sent_24h + failed_24h > 0"
+            "SELECT uuid, reputation FROM mail_instances i"
+            " WHERE (reputation->>'enabled')::boolean AND (sent_24h + failed_24h > 0"
+            " OR EXISTS (SELECT FROM mail_reports r WHERE r.instance = i.uuid AND r.at > %s))",
+            (utils.timestamp(now - _DAY),),
         ).fetchall()
     for row in found:
+        # One that was written by an earlier release has fewer numbers.
+        rule = {**reputations.DEFAULT, **row["reputation"]}
         with utils.transaction() as session:
-            accounts = _figures(session, row["uuid"], row["reputation"], now)
+            accounts = _figures(session, row["uuid"], rule, now)
         for each in accounts:
-            _judge(row["uuid"], row["reputation"], each, now)
+            _judge(row["uuid"], rule, each, now)
 
 
 def _figures(
@@ -57,9 +103,34 @@ def _figures(
         "instance": str(instance),
         "since": utils.timestamp(since),
         "recipients_min": rule["recipients_min"],
+        "complaints_min": rule["complaints_min"],
         "bounces": list(reputations.BOUNCES),
     }
     return list(session.execute(_FIGURES, values).fetchall())
+
+
+def _rates(rule: Mapping[str, tp.Any], figures: Mapping[str, tp.Any]) -> list[_Rate]:
+    """Return the rates of an account that there is enough mail to judge by."""
+    sent, bounces, complaints = (figures[name] for name in ("recipients", "bounces", "complaints"))
+    of_days = f"of {sent} recipients in {rule['days']} days"
+    rates = []
+    if sent >= rule["recipients_min"]:
+        rates.append(
+            _Rate(
+                *(bounces, sent, f"{bounces} {of_days} do not exist"),
+                *(rule["bounce_warn_percent"], rule["bounce_hold_percent"], "warned_at"),
+            )
+        )
+    is_enough = complaints >= rule["complaints_min"]
+    rates.append(
+        _Rate(
+            *(complaints, sent, f"{complaints} {of_days} have complained"),
+            rule["complaint_warn_percent"] if is_enough else None,
+            rule["complaint_hold_percent"] if is_enough else None,
+            "complaints_warned_at",
+        )
+    )
+    return rates
 
 
 def _judge(
@@ -68,46 +139,55 @@ def _judge(
     figures: Mapping[str, tp.Any],
     now: datetime.datetime,
 ) -> None:
-    percent = 100 * figures["bounces"] / figures["recipients"]
-    is_low = percent >= rule["bounce_warn_percent"]
-    is_over = percent >= rule["bounce_hold_percent"]
-    said = (
-        f"{figures['bounces']} of {figures['recipients']} recipients in {rule['days']} days"
-        f" do not exist: {percent:.1f} %"
-    )
-    if is_over:
-        with utils.transaction() as session:
-            # It may have been removed, or released, since.
-            if locks.hold_instance(session, instance):
-                account_holds.hold_for(
-                    session,
-                    instance,
-                    figures["account"],
-                    account_holds.REPUTATION,
-                    f"{said}, and {rule['bounce_hold_percent']} % are allowed",
-                    happened_at=now,
-                )
-    elif is_low != (figures["warned_at"] is not None):
-        with utils.transaction() as session:
-            if locks.hold_instance(session, instance):
-                _warn(session, instance, figures["account"], now if is_low else None)
-                if is_low:
-                    account_holds.tell(
-                        session,
-                        instance,
-                        figures["account"],
-                        mail_events.Type.REPUTATION_LOW,
-                        f"{said}, and it is put on hold at {rule['bounce_hold_percent']} %",
-                    )
+    rates = _rates(rule, figures)
+    for rate in rates:
+        if rate.is_over(rate.hold):
+            _hold(instance, figures["account"], rate, now)
+            return
+    for rate in rates:
+        is_low = rate.is_over(rate.warn)
+        if is_low != (figures[rate.column] is not None):
+            _warn(instance, figures["account"], rate, now if is_low else None)
+
+
+def _hold(
+    instance: sys_uuid.UUID, account: sys_uuid.UUID, rate: _Rate, now: datetime.datetime
+) -> None:
+    with utils.transaction() as session:
+        # It may have been removed, or released, since.
+        if locks.hold_instance(session, instance):
+            account_holds.hold_for(
+                session,
+                instance,
+                account,
+                account_holds.REPUTATION,
+                f"{_evidence(rate)}, and {rate.hold} % are allowed",
+                happened_at=now,
+            )
 
 
 def _warn(
-    session: tp.Any,
     instance: sys_uuid.UUID,
     account: sys_uuid.UUID,
+    rate: _Rate,
     at: datetime.datetime | None,
 ) -> None:
-    session.execute(
-        "UPDATE mail_accounts SET warned_at = %s WHERE uuid = %s AND instance = %s",
-        (utils.optional_timestamp(at), str(account), str(instance)),
-    )
+    with utils.transaction() as session:
+        if not locks.hold_instance(session, instance):
+            return
+        utils.update_columns(
+            session,
+            "mail_accounts",
+            {"uuid": str(account), "instance": str(instance)},
+            {rate.column: utils.optional_timestamp(at)},
+        )
+        if at is not None:
+            then = f", and it is put on hold at {rate.hold} %" if rate.hold is not None else ""
+            kind = mail_events.Type.REPUTATION_LOW
+            account_holds.tell(session, instance, account, kind, f"{_evidence(rate)}{then}")
+
+
+def _evidence(rate: _Rate) -> str:
+    # A rate of complaints that is far too high is still below one in a hundred.
+    digits = 1 if rate.percent >= 1 else 2
+    return f"{rate.said}: {rate.percent:.{digits}f} %"

@@ -68,16 +68,22 @@ def count(
     column = _COLUMNS.get(event.type)
     if column is None:
         return
-    domain = event.recipient.rpartition("@")[2].lower()
-    reason = event.reason if event.reason in ("", *events.CLASSES) else events.OTHER
-    key = Key(
+    times = min(event.count, _COUNT_MAX) if event.type in _COUNTED else 1
+    key = key_of(at, account, event.recipient, event.reason)
+    figures.setdefault(key, collections.Counter())[column] += times
+
+
+def key_of(
+    at: datetime.datetime, account: sys_uuid.UUID | None, recipient: str, reason: str
+) -> Key:
+    """Return where to count what happened at *at* about *recipient*."""
+    domain = recipient.rpartition("@")[2].lower()
+    return Key(
         at.replace(minute=0, second=0, microsecond=0),
         account,
         domain if len(domain) <= _DOMAIN_SIZE_MAX else stats.OTHER,
-        reason,
+        reason if reason in ("", *events.CLASSES) else events.OTHER,
     )
-    times = min(event.count, _COUNT_MAX) if event.type in _COUNTED else 1
-    figures.setdefault(key, collections.Counter())[column] += times
 
 
 def write(session: tp.Any, instance: sys_uuid.UUID, figures: Figures) -> None:
@@ -104,7 +110,11 @@ def write(session: tp.Any, instance: sys_uuid.UUID, figures: Figures) -> None:
         }
         for key, counts in placed.items()
     ]
-    sums = ", ".join(f"{name} = mail_stats.{name} + EXCLUDED.{name}" for name in stats.COUNTS)
+    sums = ", ".join(
+        # Null where the release before has written the row.
+        f"{name} = coalesce(mail_stats.{name}, 0) + EXCLUDED.{name}"
+        for name in stats.COUNTS
+    )
     session.execute(
         "INSERT INTO mail_stats"  # noqa: S608
         " SELECT * FROM json_populate_recordset(NULL::mail_stats, %s::json)"

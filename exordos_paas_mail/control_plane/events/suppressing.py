@@ -14,14 +14,14 @@ import dataclasses
 import datetime
 import logging
 import typing as tp
-import uuid as sys_uuid
 
 from exordos_paas_mail import utils
 from exordos_paas_mail.codecs import log_ids, mail_events, rules, suppressions
-from exordos_paas_mail.control_plane.events import rows
+from exordos_paas_mail.control_plane.events import reports, rows
 from exordos_paas_mail.control_plane.records import locks, suppression_policies, suppression_rows
 
 if tp.TYPE_CHECKING:
+    import uuid as sys_uuid
     from collections.abc import Collection, Iterable, Mapping
 
     from exordos_paas_mail.control_plane.events import taking
@@ -54,10 +54,10 @@ def take(
 ) -> None:
     """Take in what *events*, of one batch of *instance*, say of suppressions; it is held.
 
-    *taken* is what the log has of them.
+    *taken* is what the log has of them, and what is new of what they report.
     """
     _count_hits(session, instance, taken.events, now)
-    _take_complaints(session, instance, taken.events, now)
+    _take_complaints(session, instance, taken.reported, now)
     found = session.execute(
         "SELECT suppression FROM mail_instances WHERE uuid = %s", (str(instance),)
     ).fetchall()
@@ -68,7 +68,7 @@ def take(
     if after > 1:
         _forget_failures(session, instance, events)
     failures = _failures(instance, events, now)
-    _add_reported(session, instance, taken.events, failures)
+    _add_reported(taken.reported, failures)
     failures = _later_than_removals(session, instance, failures)
     if after > 1:
         failures = _often_enough(session, instance, failures, after, now)
@@ -82,30 +82,15 @@ def take(
 def _take_complaints(
     session: tp.Any,
     instance: sys_uuid.UUID,
-    values: Iterable[Mapping[str, tp.Any]],
+    reported: Iterable[reports.Report],
     now: datetime.datetime,
 ) -> None:
-    """Suppress who has complained of a message, until a user says otherwise.
-
-    That a message was complained of, the node has verified; who has, is what the report says.
-    So it has to be one whom the message had reached, and where nobody else was reached, it
-    needs no saying: the address is often left out (RFC 6590).
-    """
-    complaints = [
-        row for row in values if row["type"] == _Type.COMPLAINED.value and row.get("message")
-    ]
-    reached = _reached(session, instance, complaints)
+    """Suppress who has complained of a message, until a user says otherwise."""
     failures: dict[str, _Failure] = {}
-    for row in complaints:
-        recipients = reached.get(row["message"], set())
-        said = row.get("recipient", "").lower()
-        recipient = said if said in recipients else ""
-        if not recipient and len(recipients) == 1:
-            (recipient,) = recipients
-        if recipient:
-            at = datetime.datetime.fromisoformat(row["at"]).replace(tzinfo=datetime.timezone.utc)
-            detail = row.get("text", "")[: suppression_rows.DETAIL_SIZE_MAX]
-            _add(failures, recipient, _Failure(at, detail, sys_uuid.UUID(row["message"])))
+    for report in reported:
+        if report.type is _Type.COMPLAINED and report.recipient:
+            detail = report.text[: suppression_rows.DETAIL_SIZE_MAX]
+            _add(failures, report.recipient, _Failure(report.at, detail, report.message))
     failures = _later_than_removals(session, instance, failures)
     entries = [
         suppression_rows.Entry(
@@ -119,26 +104,6 @@ def _take_complaints(
     ]
     if entries and suppression_rows.put(session, instance, entries, now).full:
         LOG.warning("The instance %s has no room for suppressions", instance)
-
-
-def _reached(
-    session: tp.Any, instance: sys_uuid.UUID, values: Collection[Mapping[str, tp.Any]]
-) -> dict[str, set[str]]:
-    """Return whom the messages of *values* were delivered to, in lower case, by message."""
-    if not values:
-        return {}
-    found = session.execute(
-        "SELECT DISTINCT message, lower(recipient) AS recipient FROM mail_events"
-        " WHERE instance = %s AND message = ANY(%s::uuid[]) AND type = %s",
-        (
-            *(str(instance), sorted({row["message"] for row in values})),
-            _Type.DELIVERED.value,
-        ),
-    ).fetchall()
-    reached: dict[str, set[str]] = {}
-    for row in found:
-        reached.setdefault(str(row["message"]), set()).add(row["recipient"])
-    return reached
 
 
 def _entry(address: str, failure: _Failure, policy: Mapping[str, tp.Any]) -> suppression_rows.Entry:
@@ -168,31 +133,12 @@ def _failures(
     return failures
 
 
-def _add_reported(
-    session: tp.Any,
-    instance: sys_uuid.UUID,
-    values: Iterable[Mapping[str, tp.Any]],
-    failures: dict[str, _Failure],
-) -> None:
-    """Add what servers reported later, of messages that they had taken for that recipient.
-
-    Anybody can send a report. So it counts for a message that is known alone, and for
-    a recipient that it was delivered to.
-    """
-    reported = [
-        row
-        for row in values
-        if row["type"] == _Type.BOUNCED.value
-        and row.get("reason") in suppression_policies.CLASSES
-        and row.get("message")
-        and row.get("recipient")
-    ]
-    reached = _reached(session, instance, reported)
-    for row in reported:
-        if row["recipient"].lower() in reached.get(row["message"], set()):
-            at = datetime.datetime.fromisoformat(row["at"]).replace(tzinfo=datetime.timezone.utc)
-            said = _said(row.get("code", 0), row.get("enhanced_code", ""), row.get("text", ""))
-            _add(failures, row["recipient"], _Failure(at, said, sys_uuid.UUID(row["message"])))
+def _add_reported(reported: Iterable[reports.Report], failures: dict[str, _Failure]) -> None:
+    """Add what servers reported later, of messages that they had taken for that recipient."""
+    for report in reported:
+        if report.type is _Type.BOUNCED and report.reason in suppression_policies.CLASSES:
+            said = _said(report.code, report.enhanced, report.text)
+            _add(failures, report.recipient, _Failure(report.at, said, report.message))
 
 
 def _add(failures: dict[str, _Failure], recipient: str, failure: _Failure) -> None:

@@ -23,6 +23,8 @@ if tp.TYPE_CHECKING:
     import uuid as sys_uuid
     from collections.abc import Collection, Iterable
 
+    from exordos_paas_mail.control_plane.events import reports
+
 _Type: tp.TypeAlias = mail_events.Type
 _ARRIVALS: tp.Final = frozenset({_Type.SUBMITTED, _Type.ACCEPTED})
 _REPORTS: tp.Final = frozenset(
@@ -59,6 +61,8 @@ class Taken:
     """All that happened, what is left out too."""
     uses: Collection[credential_rows.Use] = ()
     """The last use of each credential."""
+    reported: Collection[reports.Report] = ()
+    """What is new of what other servers report."""
     settled: Collection[sys_uuid.UUID] = ()
     """Messages that are not kept, because they went well."""
 

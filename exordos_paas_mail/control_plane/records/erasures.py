@@ -36,6 +36,12 @@ _STATS: tp.Final = (
     " RETURNING hour"
 )
 
+_REPORTS: tp.Final = (
+    "DELETE FROM mail_reports WHERE key IN"
+    " (SELECT key FROM mail_reports WHERE instance = %(instance)s AND {} LIMIT %(limit)s)"
+    " RETURNING key"
+)
+
 # The queue is a state: what is still in it is told again when it changes.
 _QUEUE_OF_ACCOUNT: tp.Final = (
     "UPDATE mail_queue_items SET account = NULL"
@@ -105,7 +111,8 @@ def carry_out(session: tp.Any, erasure: Erasure) -> bool:
     condition = "true" if erasure.account is None else "account = %(account)s"
     left = False
     # What an account has sent stays in the figures, under a uuid that names nobody.
-    for statement in (_EVENTS, _MESSAGES) if erasure.account else (_EVENTS, _MESSAGES, _STATS):
+    statements = (_EVENTS, _MESSAGES)
+    for statement in statements if erasure.account else (*statements, _STATS, _REPORTS):
         left |= len(_delete(session, statement.format(condition), erasure)) == _ROUND
     if erasure.account is not None:
         left |= (

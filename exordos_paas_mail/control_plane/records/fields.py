@@ -572,17 +572,25 @@ class Reputation(types.Dict):
                 raise rules.RuleError(f"{name} must be an integer from {lowest} to {highest}")
         for name in reputations.PERCENTS:
             number = whole[name]
+            if number is None:
+                continue
             is_number = isinstance(number, int | float) and not isinstance(number, bool)
             if not is_number or not 0 < number <= reputations.PERCENT_MAX:
-                raise rules.RuleError(f"{name} must be a number above 0, up to 100")
+                raise rules.RuleError(f"{name} must be null or a number above 0, up to 100")
         return whole
+
+    def from_simple_type(self, value: tp.Any) -> tp.Any:
+        """Return the rule; a row of an earlier release has fewer numbers."""
+        return {**reputations.DEFAULT, **super().from_simple_type(value)}
 
     def to_openapi_spec(self, prop_kwargs: tp.Any) -> dict[str, tp.Any]:
         numbers = {
             name: {"type": "integer", "minimum": lowest, "maximum": highest}
             for name, (lowest, highest) in reputations.BOUNDS.items()
         }
-        percent = {"type": "number", "maximum": reputations.PERCENT_MAX}
+        percent = types.AllowNone(types.Float(0, reputations.PERCENT_MAX)).to_openapi_spec(
+            {"openapi": prop_kwargs.get("openapi")}
+        )
         return {
             **super().to_openapi_spec(prop_kwargs),
             "properties": {

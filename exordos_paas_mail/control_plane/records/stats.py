@@ -27,6 +27,8 @@ COUNTS: tp.Final = (
     "rejected",
     "login_failed",
     "gaps",
+    "bounced",
+    "complained",
 )
 # Fields of an instance, and what each is the sum of.
 LAST_DAY: tp.Final[tp.Mapping[str, str]] = {
@@ -64,6 +66,8 @@ class MailStat(models.Model):
     rejected = properties.property(_NUMBER, default=0)
     login_failed = properties.property(_NUMBER, default=0)
     gaps = properties.property(_NUMBER, default=0)
+    bounced = properties.property(_NUMBER, default=0)
+    complained = properties.property(_NUMBER, default=0)
 
 
 @dataclasses.dataclass
@@ -100,7 +104,8 @@ class Stats:
             *self._values,
         )
         column = DIMENSIONS[self.by] if self.by else "NULL"
-        sums = ", ".join(f"sum({name})::bigint AS {name}" for name in COUNTS)
+        # Null where the release before has written the row.
+        sums = ", ".join(f"coalesce(sum({name}), 0)::bigint AS {name}" for name in COUNTS)
         rows = session.execute(
             "WITH steps AS (SELECT date_bin(%s, hour, TIMESTAMP 'epoch') AS at,"  # noqa: S608
             f" coalesce({column}::text, '') AS value, {sums} FROM mail_stats WHERE {where}"

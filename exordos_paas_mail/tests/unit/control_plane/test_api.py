@@ -46,6 +46,9 @@ def test_an_instance_is_shown_as_it_was_made(api: api_client.Client) -> None:
             "recipients_min": 200,
             "bounce_warn_percent": 4,
             "bounce_hold_percent": 8,
+            "complaints_min": 3,
+            "complaint_warn_percent": 0.08,
+            "complaint_hold_percent": 0.3,
         },
         "suppression": {
             "on_hard_bounce": True,

@@ -12,14 +12,15 @@ import pytest
 from restalchemy.storage.sql import engines
 
 from exordos_paas_mail.codecs import mail_events
-from exordos_paas_mail.control_plane.events import ingester, keeping, stats
+from exordos_paas_mail.control_plane.events import ingester, keeping, reports, stats
 from exordos_paas_mail.control_plane.records import stats as figures
 from exordos_paas_mail.tests.unit.control_plane import api_client, sealed
 from exordos_paas_mail.tests.unit.control_plane import stage as stages
 
 Type: tp.TypeAlias = mail_events.Type
 HOUR = datetime.timedelta(hours=1)
-COUNTS = ("submitted", "delivered", "deferred", "failed", "rejected", "login_failed", "gaps")
+COUNTS = figures.COUNTS
+BOB, EVE = "bob@elsewhere.example", "eve@elsewhere.example"
 
 
 def query(statement: str, *values: tp.Any) -> list[tuple[tp.Any, ...]]:
@@ -91,14 +92,15 @@ def told(relay: Relay) -> Relay:
     return relay
 
 
-ALL = dict(zip(COUNTS, (3, 1, 2, 2, 4, 3, 1), strict=True))
+ALL = dict(zip(COUNTS, (3, 1, 2, 2, 4, 3, 1), strict=False))
 
 
 def test_what_happened_is_told(told: Relay) -> None:
     assert told.total() == ALL
     (step,) = told.stats("?step=1d")
     assert step.pop("at").startswith(f"{told.now:%Y-%m-%d}T00:00:00")
-    assert step == {"account": None, "class": None, "recipient_domain": None, **ALL}
+    figures_ = {**dict.fromkeys(COUNTS, 0), **ALL}
+    assert step == {"account": None, "class": None, "recipient_domain": None, **figures_}
 
 
 def test_figures_are_told_by_account_class_and_domain(told: Relay) -> None:
@@ -348,3 +350,67 @@ def test_figures_go_with_the_instance(told: Relay) -> None:
     told.api.delete(told.path)
     sealed.take_in()
     assert query("SELECT * FROM mail_stats") == []
+
+
+def reports_of(queue: str, *recipients: str, kind: mail_events.Type) -> list[mail_events.Event]:
+    reason = "recipient_unknown" if kind is Type.BOUNCED else ""
+    return [failure(kind, queue, recipient, reason) for recipient in recipients]
+
+
+def test_what_is_reported_of_a_recipient_counts_once_a_message(relay: Relay) -> None:
+    first, second = sealed.queue_id(1), sealed.queue_id(2)
+    for queue in (first, second):
+        relay.tell(*sealed.arrival(queue, recipients=2))
+        relay.tell(*sealed.delivery(queue, BOB), *sealed.delivery(queue, EVE), *sealed.end(queue))
+    for kind in (Type.COMPLAINED, Type.BOUNCED):
+        for _ in range(2):
+            relay.tell(*reports_of(first, BOB, BOB.upper(), kind=kind))
+            relay.tell(*reports_of(first, EVE, kind=kind), *reports_of(second, BOB, kind=kind))
+            # Nobody whom the message has reached.
+            relay.tell(*reports_of(second, "mallory@elsewhere.example", "", kind=kind))
+    assert relay.told(f"?account={relay.account}", "bounced", "complained") == [(3, 4)]
+    by_domain = relay.told("?by=recipient_domain", "recipient_domain", "bounced", "complained")
+    assert set(by_domain) == {("elsewhere.example", 3, 3), (None, 0, 1)}
+    assert relay.told("?class=recipient_unknown", "bounced", "complained") == [(3, 0)]
+
+
+@pytest.mark.parametrize("level", ["failures", "none"])
+def test_a_complaint_of_a_message_that_is_not_kept_counts_of_nobody(
+    relay: Relay, level: str
+) -> None:
+    relay.api.patch(relay.path, {"log": {"level": level}})
+    queue = sealed.queue_id(1)
+    relay.tell(*sealed.whole(queue, BOB))
+    for _ in range(2):
+        relay.tell(*reports_of(queue, BOB, kind=Type.COMPLAINED))
+        relay.tell(*reports_of("", BOB, kind=Type.COMPLAINED))
+        relay.tell(*reports_of(queue, BOB, kind=Type.BOUNCED))
+    assert relay.total() == {"submitted": 1, "delivered": 1, "complained": 1}
+    by_account = relay.told("?by=account", "account", "complained")
+    assert set(by_account) == {(None, 1), (relay.account, 0)}
+
+
+def test_figures_that_the_release_before_has_written_are_added_to(relay: Relay) -> None:
+    queue = sealed.queue_id(1)
+    relay.tell(*sealed.whole(queue, BOB))
+    query("UPDATE mail_stats SET bounced = NULL, complained = NULL")
+    assert relay.total() == {"submitted": 1, "delivered": 1}
+    relay.tell(*reports_of(queue, BOB, kind=Type.COMPLAINED))
+    assert relay.total() == {"submitted": 1, "delivered": 1, "complained": 1}
+
+
+def test_reports_are_forgotten_when_none_can_come_any_more(relay: Relay) -> None:
+    queue = sealed.queue_id(1)
+    relay.tell(*sealed.whole(queue, BOB), *reports_of(queue, BOB, kind=Type.COMPLAINED))
+    found = query("SELECT instance::text, account::text, type FROM mail_reports")
+    assert found == [(relay.stage.uuid, relay.account, "complained")]
+    reports.keep_in_bounds(relay.now + reports.KEPT - HOUR)
+    assert query("SELECT count(*) FROM mail_reports") == [(1,)]
+    reports.keep_in_bounds(relay.now + reports.KEPT + HOUR)
+    assert query("SELECT count(*) FROM mail_reports") == [(0,)]
+    # An instance takes its own along.
+    relay.tell(*reports_of(queue, BOB, kind=Type.COMPLAINED))
+    assert query("SELECT count(*) FROM mail_reports") == [(1,)]
+    relay.api.delete(relay.path)
+    sealed.take_in()
+    assert query("SELECT count(*) FROM mail_reports") == [(0,)]

@@ -549,6 +549,36 @@ def test_mail_of_the_release_before_goes_by_no_smarthost(empty: Database) -> Non
         assert empty.columns("mail_smarthosts") == set()
 
 
+def test_the_release_before_finds_no_reputation_that_it_cannot_read(empty: Database) -> None:
+    empty.apply("0031-outbound.py")
+    make_account(empty)
+    # As a release before adds rows, on the new table as well.
+    add = (
+        "INSERT INTO mail_stats SELECT * FROM json_populate_recordset(NULL::mail_stats,"
+        ' \'[{{"instance": "20000000-0000-4000-8000-000000000000", "hour": "2026-11-27T0{}:00",'
+        ' "recipient_domain": "", "reason": "", "submitted": 1, "delivered": 1, "deferred": 0,'
+        ' "failed": 0, "rejected": 0, "login_failed": 0, "gaps": 0}}]\')'
+    )
+    find = "SELECT reputation FROM mail_instances"
+    before = empty.execute(find)
+    for number in range(2):
+        empty.apply()
+        empty.execute(add.format(number))
+        assert empty.execute(find) == before
+        empty.execute(
+            'UPDATE mail_instances SET reputation = reputation || \'{"bounce_hold_percent": null,'
+            ' "complaints_min": 3, "complaint_warn_percent": null, "complaint_hold_percent": 1}\''
+        )
+        empty.roll_back("0032-reports.py")
+        assert empty.execute(find) == [({**before[0][0], "bounce_hold_percent": 100},)]
+        empty.execute(
+            "UPDATE mail_instances SET reputation = reputation || '{\"bounce_hold_percent\": 8}'"
+        )
+        assert not {"bounced", "complained"} & empty.columns("mail_stats")
+        assert "complaints_warned_at" not in empty.columns("mail_accounts")
+        assert empty.columns("mail_reports") == set()
+
+
 def test_migrations_are_known_by_uuids_that_no_other_plugin_has() -> None:
     # The table of applied migrations is shared by all plugins of a runtime.
     found = identifiers()

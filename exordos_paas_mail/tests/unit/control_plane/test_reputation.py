@@ -26,11 +26,13 @@ class Account:
         stage.serving()
         self.stage = stage
         self.path = stage.api.account(stage.path)
+        # Of a test that goes on into the next one as well.
+        self.hour = utils.now().replace(minute=0, second=0, microsecond=0)
 
     def sent(
         self, delivered: int, failed: int, *, reason: str = "recipient_unknown", hours_ago: int = 1
     ) -> None:
-        hour = utils.now().replace(minute=0, second=0, microsecond=0) - hours_ago * HOUR
+        hour = self.hour - hours_ago * HOUR
         with engines.engine_factory.get_engine().session_manager() as session:
             for column, count, why in (("delivered", delivered, ""), ("failed", failed, reason)):
                 session.execute(
@@ -42,6 +44,20 @@ class Account:
                         *(self.path.rpartition("/")[2], why, count),
                     ),
                 )
+
+    def complained(self, count: int, *, hours_ago: int = 1, kind: str = "complained") -> None:
+        """Have so many recipients report of messages that came so long ago."""
+        hour = self.hour - hours_ago * HOUR
+        with engines.engine_factory.get_engine().session_manager() as session:
+            session.execute(
+                "INSERT INTO mail_reports (instance, key, type, account, reason, sent_at, at)"
+                " SELECT %s, gen_random_uuid(), %s, %s, 'recipient_unknown', %s, %s"
+                " FROM generate_series(1, %s)",
+                (
+                    *(self.stage.uuid, kind, self.path.rpartition("/")[2]),
+                    *(utils.timestamp(hour), utils.timestamp(utils.now()), count),
+                ),
+            )
 
     def judged(self) -> tuple[str | None, list[str]]:
         """Return who has put the account on hold, and the events of it."""
@@ -130,7 +146,7 @@ def test_a_release_is_final_until_there_is_new_evidence(account: Account) -> Non
     # What follows within the hour of the release is not told apart from what was before.
     account.sent(0, 200, hours_ago=0)
     assert account.judged()[0] is None
-    account.sent(0, 200, hours_ago=-1)
+    account.sent(0, 200, hours_ago=-2)
     assert account.judged()[0] == "REPUTATION"
 
 
@@ -138,12 +154,112 @@ def test_an_instance_has_numbers_of_its_own(account: Account) -> None:
     api, path = account.stage.api, account.stage.path
     assert api.get(path)["reputation"] == dict(reputations.DEFAULT)
     own = {"recipients_min": 10, "bounce_warn_percent": 0.5, "bounce_hold_percent": 50, "days": 1}
-    assert api.patch(path, {"reputation": own})["reputation"] == {"enabled": True, **own}
+    whole = {**reputations.DEFAULT, **own}
+    assert api.patch(path, {"reputation": own})["reputation"] == whole
     account.sent(9, 1)
     assert account.judged() == (None, ["reputation_low"])
     api.patch(path, {"reputation": {"enabled": False}})
     account.sent(0, 500)
     assert account.judged() == (None, ["reputation_low"])
+
+
+def test_complaints_are_warned_of_and_then_put_the_account_on_hold(account: Account) -> None:
+    account.sent(3000, 0)
+    account.complained(2)
+    assert account.judged() == (None, [])
+    account.complained(1)
+    assert account.judged() == (None, ["reputation_low"])
+    assert account.judged() == (None, ["reputation_low"])
+    account.complained(6)
+    assert account.judged() == ("REPUTATION", ["reputation_low", "held"])
+    hold = account.stage.api.get(account.path)["hold"]
+    assert hold["reason"] == (
+        "9 of 3000 recipients in 7 days have complained: 0.30 %, and 0.3 % are allowed"
+    )
+    events = account.stage.api.get(f"{account.stage.path}/events/?type=reputation_low")
+    assert [event["text"] for event in events] == [
+        "3 of 3000 recipients in 7 days have complained: 0.10 %, and it is put on hold at 0.3 %"
+    ]
+
+
+def test_so_few_complaints_say_nothing_however_few_recipients_there_are(account: Account) -> None:
+    account.sent(2, 0)
+    account.complained(2)
+    assert account.judged() == (None, [])
+    account.complained(1)
+    assert account.judged()[0] == "REPUTATION"
+
+
+def test_what_is_reported_later_counts_as_what_is_answered(account: Account) -> None:
+    account.sent(192, 8)
+    account.complained(8, kind="bounced")
+    assert account.judged()[0] == "REPUTATION"
+    assert account.stage.api.get(account.path)["hold"]["reason"] == (
+        "16 of 200 recipients in 7 days do not exist: 8.0 %, and 8 % are allowed"
+    )
+
+
+def test_each_step_of_each_rate_is_told_once(account: Account) -> None:
+    account.sent(4750, 250)
+    account.complained(5)
+    assert account.judged() == (None, ["reputation_low"] * 2)
+    assert account.judged() == (None, ["reputation_low"] * 2)
+    # What was complained of is long ago by and by, and may come again.
+    with engines.engine_factory.get_engine().session_manager() as session:
+        session.execute("UPDATE mail_reports SET sent_at = sent_at - interval '8 days'")
+    assert account.judged() == (None, ["reputation_low"] * 2)
+    account.complained(5)
+    assert account.judged() == (None, ["reputation_low"] * 3)
+
+
+@pytest.mark.parametrize("kind", ["bounce", "complaint"])
+def test_null_is_never(account: Account, kind: str) -> None:
+    api, path = account.stage.api, account.stage.path
+    never = {f"{kind}_hold_percent": None}
+    assert api.patch(path, {"reputation": never})["reputation"] == {**reputations.DEFAULT, **never}
+    account.sent(100, 100 if kind == "bounce" else 0)
+    account.complained(0 if kind == "bounce" else 50)
+    assert account.judged() == (None, ["reputation_low"])
+    (event,) = api.get(f"{path}/events/")
+    assert (
+        event["text"]
+        == {
+            "bounce": "100 of 200 recipients in 7 days do not exist: 50.0 %",
+            "complaint": "50 of 100 recipients in 7 days have complained: 50.0 %",
+        }[kind]
+    )
+    api.patch(path, {"reputation": {**never, f"{kind}_warn_percent": None}})
+    assert account.judged() == (None, ["reputation_low"])
+
+
+def test_complaints_of_mail_from_before_a_release_do_not_count_after_it(account: Account) -> None:
+    account.sent(100, 0)
+    account.complained(3)
+    assert account.judged()[0] == "REPUTATION"
+    api = account.stage.api
+    answer = api.call("POST", f"{account.path}/actions/release/invoke", {"messages": "deliver"})
+    assert answer.status_code == 200
+    account.complained(30)
+    assert account.judged()[0] is None
+    account.sent(100, 0, hours_ago=-2)
+    account.complained(3, hours_ago=-2)
+    assert account.judged()[0] == "REPUTATION"
+
+
+def test_a_rule_of_the_release_before_has_the_numbers_that_it_does_not_say(
+    account: Account,
+) -> None:
+    old = '{"enabled": true, "days": 7, "recipients_min": 200, "bounce_warn_percent": 4,'
+    with engines.engine_factory.get_engine().session_manager() as session:
+        session.execute(
+            "UPDATE mail_instances SET reputation = %s::jsonb",
+            (f'{old} "bounce_hold_percent": 9}}',),
+        )
+    shown = account.stage.api.get(account.stage.path)["reputation"]
+    assert shown == {**reputations.DEFAULT, "bounce_hold_percent": 9}
+    account.sent(100, 0)
+    account.complained(3)
+    assert account.judged()[0] == "REPUTATION"
 
 
 @pytest.mark.parametrize(
@@ -153,11 +269,13 @@ def test_an_instance_has_numbers_of_its_own(account: Account) -> None:
         ({"complaints": 1}, "must be an object of enabled, days"),
         ({"enabled": 1}, "enabled must be true or false"),
         ({"days": 0}, "days must be an integer from 1 to 30"),
+        ({"complaints_min": None}, "complaints_min must be an integer from 1 to"),
+        ({"complaint_hold_percent": 0}, "complaint_hold_percent must be null or a number above 0"),
         ({"recipients_min": True}, "recipients_min must be an integer from 1 to"),
-        ({"bounce_warn_percent": 0}, "bounce_warn_percent must be a number above 0"),
-        ({"bounce_hold_percent": 101}, "bounce_hold_percent must be a number above 0"),
-        ({"bounce_hold_percent": "8"}, "bounce_hold_percent must be a number above 0"),
-        ({"bounce_hold_percent": True}, "bounce_hold_percent must be a number above 0"),
+        ({"bounce_warn_percent": 0}, "bounce_warn_percent must be null or a number above 0"),
+        ({"bounce_hold_percent": 101}, "bounce_hold_percent must be null or a number above 0"),
+        ({"bounce_hold_percent": "8"}, "bounce_hold_percent must be null or a number above 0"),
+        ({"bounce_hold_percent": True}, "bounce_hold_percent must be null or a number above 0"),
     ],
 )
 def test_what_is_no_rule_is_refused(api: api_client.Client, value: tp.Any, said: str) -> None:

@@ -303,6 +303,18 @@ def test_a_report_suppresses_whom_the_message_had_reached_alone(world: World) ->
     assert world.listed() == [BOB]
 
 
+def test_what_is_reported_of_a_recipient_is_one_failure_of_a_message(world: World) -> None:
+    world.policy(after=2)
+    report = {**GONE, "recipient": BOB}
+    queues = [sealed.queue_id(number) for number in (1, 2)]
+    for queue in queues:
+        world.tell(*sealed.arrival(queue), *sealed.delivery(queue, BOB))
+    for queue, listed in zip(queues, ([], [BOB]), strict=True):
+        for times in (3, 1):
+            world.tell(*[sealed.event(Type.BOUNCED, queue, **report)] * times)
+            assert world.listed() == listed
+
+
 def complaint(queue: str, recipient: str = "", **fields: tp.Any) -> tp.Any:
     text = "abuse by Loop/1.0"
     return sealed.event(Type.COMPLAINED, queue, recipient=recipient, text=text, **fields)
@@ -345,10 +357,10 @@ def test_a_user_who_takes_a_complaint_out_is_heard_before_the_log(world: World) 
     world.tell(complaint(queue, BOB))
     (entry,) = world.api.get(world.path)
     world.api.delete(f"{world.path}{entry['uuid']}")
-    world.tell(complaint(queue, BOB, at=before))
-    assert world.listed() == []
-    world.tell(complaint(queue, BOB))
-    assert world.listed() == [BOB]
+    for number, at, listed in ((1, before, []), (2, before, []), (3, sealed.now(), [BOB])):
+        other = sealed.queue_id(number)
+        world.tell(*sealed.whole(other, BOB), complaint(other, BOB, at=at))
+        assert world.listed() == listed, number
 
 
 @pytest.mark.parametrize(
