@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 import typing as tp
 
@@ -206,12 +207,17 @@ def test_what_systemd_does_not_see_is_told(
     assert (settled.value["status"], settled.value["error"]) == ("ERROR", error)
 
 
+def next_second() -> float:
+    """Return a time of the clock that is not over: a difference of whole seconds is exact."""
+    return float(math.ceil(time.monotonic()))
+
+
 def test_a_unit_that_is_being_restarted_is_no_error_until_it_takes_long(
     settled: agent_stage.Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settled.fake.end_process(fake_node.FIRST_PID + 3)
     settled.fake.relay_says(**{"587": "activating"})
-    started = time.monotonic()
+    started = next_second()
 
     assert settled.turn() == []
     assert settled.value["error"] == ""
@@ -223,7 +229,7 @@ def test_a_unit_that_is_being_restarted_is_no_error_until_it_takes_long(
 def test_a_new_fault_is_repaired_at_once_and_an_old_one_ever_more_seldom(
     settled: agent_stage.Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    started = time.monotonic()
+    started = next_second()
     key = settled.fake.path(constants.DKIM_PRIVATE_KEY_FILE)
     repairs = []
     for second in range(0, 180, 3):
@@ -260,7 +266,7 @@ FROZEN = "11m   279 1xV9iS-00000i-1d <alice@example.com> *** frozen ***\n       
 def test_a_message_that_stays_frozen_is_an_error(
     settled: agent_stage.Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    started = time.monotonic()
+    started = next_second()
     for minute, (queue, error) in enumerate(
         [
             (FROZEN.replace("11m", " 9m"), ""),
@@ -317,7 +323,7 @@ def test_systemd_is_asked_for_exim_once_a_minute(
     settled: agent_stage.Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = settled.fake.questions
-    started = time.monotonic()
+    started = next_second()
     for second in range(0, 180, 3):
         monkeypatch.setattr(time, "monotonic", lambda now=started + second: now)
         settled.turn()

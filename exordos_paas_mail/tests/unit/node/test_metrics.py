@@ -206,7 +206,7 @@ def test_without_a_node_exporter_nothing_is_written(settled: agent_stage.Stage) 
 
 def test_they_are_written_every_fifteen_seconds_by_a_rename(node: fake_node.FakeNode) -> None:
     keeper = keep.Keeper(node.machine)
-    with mock.patch("time.monotonic", return_value=time.monotonic()) as clock:
+    with mock.patch("time.monotonic", return_value=1000.0) as clock:
         keeper.turn()
         path = node.path(constants.METRICS_FILE)
         first = fake_node.signature(path)

@@ -21,7 +21,8 @@ Look: tp.TypeAlias = "Callable[[float, Collection[str]], list[str]]"
 def look(monkeypatch: pytest.MonkeyPatch) -> Look:
     """Return a look at a node: what is due of the faults found so many seconds after the first."""
     faults = pace.Pace()
-    started = time.monotonic()
+    # Whole seconds, of which a difference is exact.
+    started = 1000.0
 
     def due(second: float, found: Collection[str]) -> list[str]:
         monkeypatch.setattr(time, "monotonic", lambda: started + second)
