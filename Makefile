@@ -103,7 +103,7 @@ benchmark-dns: venv ## What 1,000 domains cost the control plane between changes
 
 .PHONY: benchmark-ingest
 benchmark-ingest: venv ## What events cost the control plane: to take in, and pages of a log of EVENTS; has bounds
-	@$(BIN)/pytest -qs --timeout 1200 --show-capture=no -p exordos_paas_mail.tests.unit.control_plane.conftest benchmarks/ingest.py
+	@$(BIN)/pytest -qs --timeout 3600 --show-capture=no -p exordos_paas_mail.tests.unit.control_plane.conftest benchmarks/ingest.py
 
 .PHONY: test-relay
 test-relay: venv ## The relay's configuration on its real exim4, in name spaces of its own (root)

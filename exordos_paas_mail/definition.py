@@ -88,6 +88,7 @@ class MailDefinition(registry.PaaSDefinition):
             "instances.accounts": f"{declared}.accounts:DeclaredAccount",
             "instances.domains": f"{declared}.domains:DeclaredDomain",
             "instances.suppressions": f"{declared}.suppressions:DeclaredSuppression",
+            "instances.tls_policies": f"{declared}.tls_policies:DeclaredTlsPolicy",
             "instances.webhooks": f"{declared}.webhooks:DeclaredWebhook",
         }
 
@@ -99,5 +100,6 @@ class MailDefinition(registry.PaaSDefinition):
             "instances.accounts": "project_id",
             "instances.domains": "project_id",
             "instances.suppressions": "project_id",
+            "instances.tls_policies": "project_id",
             "instances.webhooks": "project_id",
         }

@@ -19,6 +19,7 @@ class MailTlsPolicyController(base.OfInstance):
         tls_policies.MailTlsPolicy,
         # The path says which instance; clients of the platform repeat it.
         set_once=("instance", "domain"),
+        read_only=("error",),
     )
 
 

@@ -26,6 +26,8 @@ class MailTlsPolicy(base.Record, models.ModelWithProject, base.Stored):
     instance = relationships.relationship(instances.MailInstance, required=True, read_only=True)
     domain = properties.property(fields.PolicyDomain(), required=True, read_only=True)
     mode = properties.property(types.Enum(list(tls_policies.MODES)), required=True)
+    # Why a manifest that declares it is not applied.
+    error = properties.property(types.String(), default="")
 
     def insert(self, session: tp.Any = None) -> None:
         """Add the policy; RecordNotFound if its instance is gone.

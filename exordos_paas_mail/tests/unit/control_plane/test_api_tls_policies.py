@@ -43,6 +43,7 @@ def test_a_policy_lives_from_post_to_delete(api: api_client.Client) -> None:
         "instance": instance,
         "domain": "*.bank.example",
         "mode": "verify",
+        "error": "",
         "created_at": made["created_at"],
         "updated_at": made["updated_at"],
     }

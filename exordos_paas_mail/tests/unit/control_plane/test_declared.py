@@ -30,6 +30,7 @@ from exordos_paas_mail.tests.unit.control_plane import api_client, gservice, sea
 from exordos_paas_mail.tests.unit.repository import manifests
 
 if tp.TYPE_CHECKING:
+    import datetime
     import pathlib
 
     from exordos_paas_mail.tests.unit.control_plane import fake_core
@@ -249,6 +250,7 @@ def test_the_example_settles_as_it_is(manager: ElementManager) -> None:
         "instances.accounts": ACCOUNT,
         "instances.domains": DOMAIN,
         "instances.suppressions": SUPPRESSION,
+        "instances.tls_policies": POLICY,
         "instances.webhooks": WEBHOOK,
     }
     for path, values in manifests.declared(manifest):
@@ -943,6 +945,7 @@ def test_a_declared_domain_that_cannot_change_says_so(manager: ElementManager) -
 
 SUPPRESSION = sys_uuid.UUID("f0000000-0000-4000-8000-000000000000")
 WEBHOOK = sys_uuid.UUID("f1000000-0000-4000-8000-000000000000")
+POLICY = sys_uuid.UUID("60000000-0000-4000-8000-000000000000")
 BOB = "bob@elsewhere.example"
 
 
@@ -963,6 +966,16 @@ def webhook(**changes: tp.Any) -> dict[str, tp.Any]:
         "instance": str(INSTANCE),
         "url": "https://hooks.example.com/mail",
         "events": ["message.failed"],
+        **changes,
+    }
+
+
+def tls_policy(**changes: tp.Any) -> dict[str, tp.Any]:
+    return {
+        "project_id": EM_PROJECT,
+        "instance": str(INSTANCE),
+        "domain": "bank.example",
+        "mode": "verify",
         **changes,
     }
 
@@ -1296,3 +1309,125 @@ def test_what_is_not_applied_to_a_webhook_is_told_and_holds_no_secret(
     assert manager.is_settled("instances.webhooks", WEBHOOK)
     assert rows("SELECT uuid FROM mail_webhooks") == [(WEBHOOK,)]
     assert SECRET not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({}, id="as it is"),
+        pytest.param({"domain": "*.Bank.Example"}, id="domain in capitals"),
+        pytest.param({"domain": "*"}, id="all domains"),
+        pytest.param({"domain": "b\u00fccher.example"}, id="IDN"),
+        pytest.param({"instance": f"/v1/types/mail/instances/{INSTANCE}"}, id="instance by URI"),
+        pytest.param({"mode": "dane", "name": "bank", "description": "d"}, id="mode and name"),
+    ],
+)
+def test_a_tls_policy_settles_however_it_is_spelled(
+    manager: ElementManager, api: api_client.Client, changes: dict[str, tp.Any]
+) -> None:
+    manager.declare("instances.tls_policies", POLICY, **tls_policy(**changes))
+    manager.loop()
+    assert manager.is_settled("instances.tls_policies", POLICY)
+    (shown,) = api.admin().get(f"{api_client.INSTANCES}{INSTANCE}/tls_policies/")
+    assert (shown["uuid"], shown["mode"], shown["error"], "declared" in shown) == (
+        *(str(POLICY), changes.get("mode", "verify"), "", False),
+    )
+    assert shown["domain"].isascii()
+    before = gservice.row_versions()
+    manager.loop()
+    assert gservice.row_versions() == before
+
+
+def test_a_declared_tls_policy_is_put_right_and_goes_with_its_declaration(
+    manager: ElementManager, api: api_client.Client
+) -> None:
+    path = f"{api_client.INSTANCES}{INSTANCE}/tls_policies/"
+    kept = api.admin().post(path, {"domain": "*", "mode": "encrypt"})
+    manager.declare("instances.tls_policies", POLICY, **tls_policy())
+    manager.loop()
+
+    def touched_at() -> datetime.datetime:
+        ((at,),) = rows("SELECT updated_at FROM mail_instances")
+        return tp.cast("datetime.datetime", at)
+
+    for put_wrong in (
+        lambda: api.admin().patch(f"{path}{POLICY}", {"mode": "auto"}),
+        lambda: api.admin().delete(f"{path}{POLICY}"),
+    ):
+        put_wrong()
+        before = touched_at()
+        manager.loop()
+        assert manager.is_settled("instances.tls_policies", POLICY)
+        assert api.admin().get(f"{path}{POLICY}")["mode"] == "verify"
+        # A builder has something to tell the node.
+        assert touched_at() > before
+
+    manager.withdraw("instances.tls_policies", POLICY)
+    manager.loop()
+    assert api.admin().get(path) == [kept]
+
+
+def test_a_declared_tls_policy_waits_for_a_users_to_go(
+    manager: ElementManager, api: api_client.Client
+) -> None:
+    path = f"{api_client.INSTANCES}{INSTANCE}/tls_policies/"
+    made = api.admin().post(path, {"domain": "bank.example", "mode": "encrypt"})
+    manager.declare("instances.tls_policies", POLICY, **tls_policy())
+    manager.loop()
+    assert api.admin().get(path) == [made]
+    api.admin().delete(f"{path}{made['uuid']}")
+    manager.loop()
+    assert manager.is_settled("instances.tls_policies", POLICY)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"mode": "always"}, "mode: must be one of auto, "),
+        ({"domain": "other.example"}, "domain: cannot be changed by the manifest"),
+        ({"domain": "no domain"}, "domain: "),
+    ],
+)
+def test_what_is_not_applied_to_a_tls_policy_is_told_until_it_is_taken_back(
+    manager: ElementManager, api: api_client.Client, changes: dict[str, tp.Any], said: str
+) -> None:
+    manager.declare("instances.tls_policies", POLICY, **tls_policy())
+    manager.loop()
+    path = f"{api_client.INSTANCES}{INSTANCE}/tls_policies/{POLICY}"
+    before = {**api.admin().get(path), "updated_at": ""}
+    manager.declare("instances.tls_policies", POLICY, **tls_policy(**changes))
+    # One that is not there yet is not made.
+    manager.declare("instances.tls_policies", WEBHOOK, **tls_policy(mode="x", domain="*"))
+    manager.loop()
+    shown = {**api.admin().get(path), "updated_at": ""}
+    assert shown["error"].startswith(said)
+    assert {**shown, "error": ""} == before
+    written = gservice.row_versions()
+    manager.loop()
+    assert gservice.row_versions() == written
+    manager.declare("instances.tls_policies", POLICY, **tls_policy())
+    manager.loop()
+    assert manager.is_settled("instances.tls_policies", POLICY)
+    assert {**api.admin().get(path), "updated_at": ""} == before
+    assert rows("SELECT uuid FROM mail_tls_policies") == [(POLICY,)]
+
+
+def test_a_declared_tls_policy_goes_with_its_instance_and_is_of_its_project(
+    manager: ElementManager, api: api_client.Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    theirs = api.instance().rpartition("/")[2]
+    manager.declare("instances.tls_policies", WEBHOOK, **tls_policy(instance=theirs))
+    manager.declare("instances.tls_policies", POLICY, **tls_policy())
+    manager.loop()
+    assert "project_id: must be the project of the instance" in caplog.text
+    assert rows("SELECT uuid FROM mail_tls_policies") == [(POLICY,)]
+    for path, uuid in (
+        ("instances", INSTANCE),
+        ("instances.tls_policies", POLICY),
+        ("instances.tls_policies", WEBHOOK),
+    ):
+        manager.withdraw(path, uuid)
+    manager.loop(4)
+    assert rows("SELECT uuid FROM mail_tls_policies") == []
+    left = {resource.kind for resource in ua_models.Resource.objects.get_all()}
+    assert left == {f"{PREFIX}versions"}
