@@ -107,7 +107,10 @@ class Message:
             return statuses.PARTIAL
         if failed:
             return statuses.FAILED
-        return statuses.DELIVERED if delivered else statuses.ACCEPTED
+        # Where exim was killed between noting a delivery and logging it, it never logs it. A
+        # failure it logs first; reports, which have no count, may be dropped without a line.
+        is_noted = self.is_completed and self.recipients_count > 0
+        return statuses.DELIVERED if delivered or is_noted else statuses.ACCEPTED
 
     def _arrive(self, event: mail_events.Event, at: datetime.datetime) -> None:
         self.accepted_at = min(self.accepted_at, at)

@@ -451,6 +451,9 @@ def _attempt(kind: mail_events.Type, recipient: str) -> mail_events.Event:
         ([_attempt(Type.FAILED, "a"), *sealed.end(_QUEUE)], "FAILED"),
         ([_attempt(Type.DEFERRED, "a"), _attempt(Type.FAILED, "a"), *sealed.end(_QUEUE)], "FAILED"),
         ([_attempt(Type.DEFERRED, "a"), sealed.event(Type.DELETED, _QUEUE)], "DELETED"),
+        (sealed.end(_QUEUE), "DELIVERED"),
+        ([_attempt(Type.DEFERRED, "a"), *sealed.end(_QUEUE)], "DELIVERED"),
+        ([sealed.event(Type.DELETED, _QUEUE), *sealed.end(_QUEUE)], "DELETED"),
     ],
 )
 def test_the_status_of_a_message_is_the_same_in_any_order_of_its_events(
@@ -464,6 +467,16 @@ def test_the_status_of_a_message_is_the_same_in_any_order_of_its_events(
             message.add(event, _AT)
         found.add((message.settle(), message.completed_at is not None))
     assert found == {(status, status in {"DELIVERED", "PARTIAL", "FAILED", "DELETED"})}
+
+
+def test_a_report_that_ends_without_a_delivery_was_not_delivered() -> None:
+    message = folding.Message(sys_uuid.uuid4(), _QUEUE, _AT)
+    for event in (
+        sealed.event(Type.ACCEPTED, _QUEUE, about=sealed.queue_id(2)),
+        *sealed.end(_QUEUE),
+    ):
+        message.add(event, _AT)
+    assert (message.settle(), message.completed_at) == ("ACCEPTED", _AT)
 
 
 def test_the_uuid_of_a_message_is_in_the_order_of_arrival() -> None:
