@@ -53,6 +53,7 @@ class MailDefinition(registry.PaaSDefinition):
         from exordos_paas_mail.control_plane.events import ingester  # noqa: PLC0415
         from exordos_paas_mail.control_plane.imports import importer  # noqa: PLC0415
         from exordos_paas_mail.control_plane.queue import follower  # noqa: PLC0415
+        from exordos_paas_mail.control_plane.reconcile import shard_keeper  # noqa: PLC0415
         from exordos_paas_mail.control_plane.runtime import threads  # noqa: PLC0415
         from exordos_paas_mail.control_plane.webhooks import (  # noqa: PLC0415
             follower as webhook_follower,
@@ -77,6 +78,7 @@ class MailDefinition(registry.PaaSDefinition):
                 certificates.service(core_username, core_password, core_api_base_url).run,
             ),
             threads.ThreadKeeper("mailaas-imports", importer.Importer().run),
+            threads.ThreadKeeper("mailaas-shards", shard_keeper.Keeper().run),
         ]
 
     def get_agent_models(self) -> dict[str, str]:

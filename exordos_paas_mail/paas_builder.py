@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import typing as tp
 
@@ -12,7 +13,7 @@ from gcl_sdk.paas.services import builder
 from restalchemy.dm import filters
 
 from exordos_paas_mail import constants, paas_models, utils
-from exordos_paas_mail.codecs import dkim_values, tls_reports
+from exordos_paas_mail.codecs import account_shards, dkim_values, tls_reports
 from exordos_paas_mail.control_plane import targets
 from exordos_paas_mail.control_plane.reconcile import heartbeats, instances, status
 from exordos_paas_mail.control_plane.records import credential_rows, tls_facts
@@ -73,11 +74,11 @@ class MailPaaSBuilder(builder.PaaSBuilder):
         """
         node_set = instance.actual_node_set()
         if node_set is None:
-            return tuple(paas_collection.targets())
+            return _as_they_are(instance, paas_collection)
         nodes = instances.nodes_of(node_set)
         if instances.is_incomplete(node_set):
             # Absence is no removal: what the node holds stays as it is.
-            return tuple(paas_collection.targets())
+            return _as_they_are(instance, paas_collection)
         reported = instances.reported_fields(map(instances.agent_uuid, nodes))
         heartbeats.forget([a for a, fields in reported.items() if "heartbeat" not in fields])
         self._take_over(instance, node_set.status, nodes, paas_collection)
@@ -86,7 +87,8 @@ class MailPaaSBuilder(builder.PaaSBuilder):
         agents = paas_models.registered_agents(nodes)
         if not agents:
             return ()
-        texts = targets.texts(None, instance)
+        texts = targets.texts(None, instance, without=[targets.ACCOUNTS])
+        known = {pair.target.uuid: pair for pair in paas_collection.paas_objects}
         return [
             paas_models.MailInstanceNode(
                 uuid=agent,
@@ -94,9 +96,41 @@ class MailPaaSBuilder(builder.PaaSBuilder):
                 domain=instance.domain,
                 # A node that has not reported is told all: its image is the version's.
                 **{f: text for f, text in texts.items() if f in reported.get(agent, texts)},
+                **_accounts(instance, reported.get(agent), known.get(agent)),
             )
             for agent in sorted(agents)
         ]
+
+    def _actualize_derivative_target_resources(
+        self,
+        new_target_resources: frozenset[ua_models.TargetResource],
+        current_target_resources: frozenset[ua_models.TargetResource],
+    ) -> tp.Collection[ua_models.TargetResource]:
+        """Write the targets that changed, by column.
+
+        The service's own way compares hashes, which lines of shards are not in. It also
+        writes all columns of a row that it has read twice: the hash of the report that
+        it has just noted would be an older one again, and wake the next pass.
+        """
+        known = {resource: resource for resource in current_target_resources}
+        for new in new_target_resources:
+            current = known.get(new)
+            if current is None or (new.hash, new.value) == (current.hash, current.value):
+                continue
+            columns = {"value": json.dumps(new.value)}
+            if new.hash != current.hash:
+                columns |= {"hash": new.hash, "status": new.status}
+            # The kind is one of the values: what keeps hashes out of the log goes by it.
+            key = {"uuid": str(new.uuid), "kind": new.kind}
+            with utils.transaction() as session:
+                utils.update_columns(session, new.__tablename__, key, columns)
+            current.update_value(new)
+        actualized: tp.Collection[ua_models.TargetResource] = (
+            super()._actualize_derivative_target_resources(
+                new_target_resources, current_target_resources
+            )
+        )
+        return actualized
 
     def _take_over(
         self,
@@ -168,6 +202,56 @@ class MailPaaSBuilder(builder.PaaSBuilder):
             }
         )
         _forget({str(target.uuid) for target in targets})
+
+
+def _as_they_are(
+    instance: paas_models.MailInstance, paas_collection: builder.PaaSCollection
+) -> tuple[ua_models.TargetResourceKindAwareMixin, ...]:
+    """Return the targets that there are, with the lines that their nodes lack.
+
+    A node that asks for lines gets them while its set is not whole, too: nothing else
+    would wake a builder for it.
+    """
+    for target, actual in paas_collection.paas_objects:
+        if target.passwd_shards is not None:
+            told = targets.reference(instance, _reported_digests(actual))
+            target.passwd_shards, target.passwd_lines = told
+    return tuple(paas_collection.targets())
+
+
+def _accounts(
+    instance: paas_models.MailInstance,
+    reported: frozenset[str] | None,
+    known: builder.PaaSResourcePair | None,
+) -> dict[str, str]:
+    """Return the fields that tell a node the accounts of *instance*.
+
+    *reported* are the fields of its last report, *known* that report and its target.
+    """
+    if reported is not None and "passwd_shards" in reported and known is not None:
+        digests = _reported_digests(known.actual)
+        # A node that was told all goes on so until it has all.
+        is_ready = digests is not None or known.target.passwd_shards is not None
+        if (is_ready or _has_all(known)) and targets.is_worth_it(instance, digests):
+            told = targets.reference(instance, digests)
+            return {"passwd_shards": told.shards, "passwd_lines": told.lines}
+    if reported is not None and targets.ACCOUNTS not in reported:
+        return {}
+    return targets.texts(None, instance, without=targets.PARTS.keys() - {targets.ACCOUNTS})
+
+
+def _reported_digests(
+    actual: paas_models.MailInstanceNode | None,
+) -> account_shards.Digests | None:
+    """Return the digests of the account file that a node has, None if it does not say."""
+    try:
+        return account_shards.parse((actual and actual.passwd_shards) or "")
+    except ValueError:
+        return None
+
+
+def _has_all(known: builder.PaaSResourcePair) -> bool:
+    return known.actual is not None and known.actual.passwd == known.target.passwd is not None
 
 
 def _take_over_tls(instance: sys_uuid.UUID, actual: paas_models.MailInstanceNode) -> None:

@@ -37,6 +37,10 @@ class MailInstanceNode(
     holds = properties.property(types.AllowNone(types.String()), default=None)
     return_paths = properties.property(types.AllowNone(types.String()), default=None)
     tls_policies = properties.property(types.AllowNone(types.String()), default=None)
+    # ``passwd`` by reference, in its place: the digests of its shards, and the lines of some,
+    # see ``codecs.account_shards``.
+    passwd_shards = properties.property(types.AllowNone(types.String()), default=None)
+    passwd_lines = properties.property(types.AllowNone(types.String()), default=None)
 
     status = properties.property(types.String(), default=statuses.NEW)
     error = properties.property(types.String(), default="")
@@ -58,8 +62,20 @@ class MailInstanceNode(
 
     def get_resource_target_fields(self) -> tp.Collection[str]:
         """Return the fields that travel to the node."""
-        told = (field for field in targets.PARTS if getattr(self, field) is not None)
+        parts = (*targets.PARTS, "passwd_shards")
+        told = (field for field in parts if getattr(self, field) is not None)
         return frozenset({"uuid", "name", "domain", *told})
+
+    def to_ua_resource(self, *args: tp.Any, **kwargs: tp.Any) -> ua_models.TargetResource:
+        """Return the resource.
+
+        The lines of shards travel and are in no hash: a node has what it should when it
+        has the digests, and is given the lines for as long as it has not.
+        """
+        resource = super().to_ua_resource(*args, **kwargs)
+        if self.passwd_lines:
+            resource.value = {**resource.value, "passwd_lines": self.passwd_lines}
+        return resource
 
 
 class MailInstance(

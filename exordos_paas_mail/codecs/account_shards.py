@@ -5,7 +5,7 @@
 An account is in the shard that its user name says. The digest of a shard is that of its
 lines in any order, so that a write of one account changes one digest by what that account
 was and is. The table of digests in the database is made by the same rules (migration
-``0032-account-shards``).
+``0034-account-shards``).
 """
 
 from __future__ import annotations

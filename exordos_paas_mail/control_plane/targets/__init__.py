@@ -8,6 +8,7 @@ import types
 import typing as tp
 
 from exordos_paas_mail.control_plane.targets import (
+    account_shards,
     accounts,
     credentials,
     domains,
@@ -19,7 +20,7 @@ from exordos_paas_mail.control_plane.targets import (
 )
 
 if tp.TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from exordos_paas_mail.control_plane.records import instances
 
@@ -40,6 +41,14 @@ PARTS: tp.Final[Mapping[str, Callable[[tp.Any, instances.MailInstance], str]]] =
 )
 
 
-def texts(session: tp.Any, instance: instances.MailInstance) -> dict[str, str]:
-    """Return the text of each part of *instance*, by field."""
-    return {field: text(session, instance) for field, text in PARTS.items()}
+# The part that is told by reference from so many accounts on, see ``account_shards``.
+ACCOUNTS: tp.Final = "passwd"
+is_worth_it = account_shards.is_worth_it
+reference = account_shards.reference
+
+
+def texts(
+    session: tp.Any, instance: instances.MailInstance, without: Collection[str] = ()
+) -> dict[str, str]:
+    """Return the text of each part of *instance*, by field, but for those of *without*."""
+    return {field: text(session, instance) for field, text in PARTS.items() if field not in without}

@@ -129,8 +129,10 @@ class Node:
             "heartbeat": constants.HEARTBEAT_PERIOD,
         }
         facts = {name: fact for name, fact in known_facts.items() if name not in lacking}
-        told = {name: value for name, value in self.target().items() if name not in lacking}
-        parts = dict.fromkeys(part for part in targets.PARTS if part not in lacking)
+        unsaid = {"passwd_lines", *lacking}
+        told = {name: value for name, value in self.target().items() if name not in unsaid}
+        fields = (*targets.PARTS, "passwd_shards")
+        parts = dict.fromkeys(part for part in fields if part not in lacking)
         value = {**facts, **parts, **told, **facts_}
         resource = ua_models.Resource.from_value(value, constants.INSTANCE_NODE_KIND, tuple(told))
         resource.node = self.uuid

@@ -16,11 +16,13 @@ import uuid as sys_uuid
 
 import psycopg
 import pytest
+from psycopg import rows
 
 from clients import waiting
 from exordos_paas_mail import definition, models
-from exordos_paas_mail.codecs import limits
-from exordos_paas_mail.control_plane.records import base
+from exordos_paas_mail.codecs import account_shards, limits
+from exordos_paas_mail.control_plane.records import account_shards as shard_rows
+from exordos_paas_mail.control_plane.records import base, limit_rows, tls_policy_rows
 
 if tp.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -606,3 +608,78 @@ def test_the_handle_of_a_catalogue_entry_gets_a_column_of_its_own(empty: Databas
     ]
     empty.apply()
     assert empty.execute(rows) == [(handle, handle), ("somebody else", "")]
+
+
+def test_accounts_of_the_release_before_have_their_digests(empty: Database) -> None:
+    empty.apply("0033-declared-tls-policies.py")
+    make_account(empty)
+    empty.execute(
+        "INSERT INTO mail_accounts (uuid, project_id, instance, username, password_hash, active,"
+        " created_at, updated_at) SELECT gen_random_uuid(), project_id, uuid, 'user' || n,"
+        " '{SHA512-CRYPT}$6$salt$hash', n <> 7, now(), now() FROM mail_instances,"
+        " generate_series(1, 1100) n"
+    )
+    pairs = [("a", "$6$salt$hash"), *((f"user{n}", "$6$salt$hash") for n in range(1, 1101))]
+    shards: dict[int, list[account_shards.Pair]] = {}
+    for pair in pairs:
+        if pair[0] != "user7":
+            shards.setdefault(account_shards.shard_of(pair[0]), []).append(pair)
+    expected = [(n, account_shards.digest(of), len(of)) for n, of in sorted(shards.items())]
+    touched = "SELECT updated_at FROM mail_instances"
+    for _ in range(2):
+        empty.apply()
+        found = empty.execute("SELECT shard, digest::text, accounts FROM mail_account_shards")
+        assert sorted((n, int(bits, 2), count) for n, bits, count in found) == expected
+        before = empty.execute(touched)
+        empty.roll_back("0034-account-shards.py")
+        # The release before looks at the instance, and tells its node the whole file.
+        assert empty.execute(touched) != before
+        assert empty.columns("mail_account_shards") == set()
+        empty.execute("UPDATE mail_accounts SET name = 'another'")
+
+
+@pytest.mark.parametrize(
+    ("question", "index"),
+    [
+        pytest.param(
+            limit_rows.of_accounts, "mail_accounts_limits_idx", id="accounts that have limits"
+        ),
+        pytest.param(
+            tls_policy_rows.requiring, "mail_accounts_require_tls_idx", id="accounts that need TLS"
+        ),
+        pytest.param(
+            lambda session, instance: shard_rows.lines(session, instance, [7]),
+            "mail_accounts_shard_idx",
+            id="accounts of a shard",
+        ),
+    ],
+)
+def test_what_each_pass_asks_for_is_read_from_an_index(
+    empty: Database, question: tp.Callable[..., tp.Any], index: str
+) -> None:
+    empty.apply()
+    make_account(empty)
+    empty.execute(
+        "INSERT INTO mail_accounts (uuid, project_id, instance, username, password_hash,"
+        " created_at, updated_at) SELECT gen_random_uuid(), project_id, uuid, 'user' || n,"
+        " '$6$salt$hash', now(), now() FROM mail_instances, generate_series(1, 5000) n"
+    )
+    empty.execute("ANALYZE mail_accounts")
+    plans = []
+
+    class Explaining:
+        """A session that has each statement be explained before it is executed."""
+
+        def __init__(self, connection: psycopg.Connection[tp.Any]) -> None:
+            self._connection = connection
+
+        def execute(self, statement: str, values: tp.Any) -> tp.Any:
+            plan = self._connection.execute(f"EXPLAIN {statement}", values).fetchall()
+            plans.append("\n".join(row["QUERY PLAN"] for row in plan))
+            return self._connection.execute(statement, values)
+
+    with psycopg.connect(empty.url, row_factory=rows.dict_row) as connection:
+        connection.prepare_threshold = 0
+        for _ in range(7):
+            question(Explaining(connection), "20000000-0000-4000-8000-000000000000")
+    assert [index in plan for plan in plans] == [True] * 7
