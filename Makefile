@@ -216,10 +216,8 @@ stand-shell stand-power-cut stand-re-image stand-cut stand-mend: venv
 .PHONY: functional
 functional: venv ## The end-to-end suite, against the stand or EXORDOS_MAIL_CP_URL
 	@tools/system-packages.sh $(PACKAGES_FUNCTIONAL)
-	@if [[ -z $${EXORDOS_MAIL_CP_URL:-} ]]; then \
-	  $(MAKE) --no-print-directory stand; \
-	  set -a; . .stand/env; set +a; \
-	fi; \
+	@[[ -n $${EXORDOS_MAIL_CP_URL:-} ]] || $(MAKE) --no-print-directory stand
+	@if [[ -z $${EXORDOS_MAIL_CP_URL:-} ]]; then set -a; . .stand/env; set +a; fi; \
 	$(BIN)/tox -q run -e "py$$($(BIN)/python -c 'import sys; print(*sys.version_info[:2], sep="")')-functional"
 
 # The end-to-end suite's fixtures; machines of the suite's own beside those of the stand.
