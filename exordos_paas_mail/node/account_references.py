@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import typing as tp
 
-from exordos_paas_mail.codecs import account_shards
+from exordos_paas_mail.codecs import account_shards, passwd
 
 if tp.TYPE_CHECKING:
     from exordos_paas_mail.node import kept
@@ -37,11 +37,12 @@ class References:
         """
         wanted = account_shards.parse(shards)
         told = account_shards.parse_lines(lines)
-        held = self._part.read()
+        held = _plain(self._part.read())
         kept_target = self._kept.read()
         kept_text = None
         if kept_target is not None and kept_target.domain == domain:
-            kept_text = kept_target.texts.get(FIELD)
+            text = kept_target.texts.get(FIELD)
+            kept_text = None if text is None else _plain(text)
         # What was told last is kept before it is written: the file may be older, or edited.
         base = self._read(held if kept_text is None else kept_text, domain)
         other = None if kept_text in (None, held) else account_shards.read(held, domain)
@@ -51,7 +52,7 @@ class References:
 
     def report(self, domain: str) -> str:
         """Return what the file has, as ``SHARDS`` tells it."""
-        reading = self._read(self._part.read(), domain)
+        reading = self._read(_plain(self._part.read()), domain)
         remarks = [] if reading.is_sound else ["a line is none of an account, or out of order"]
         return account_shards.render(reading.digests, remarks)
 
@@ -64,3 +65,8 @@ class References:
                 return self._known[1]
         self._known = (domain, account_shards.read(text, domain))
         return self._known[1]
+
+
+def _plain(text: str) -> str:
+    """Return *text* without the scheme prefixes that a target with the whole file may have had."""
+    return passwd.split_prefixes(text)[0]

@@ -105,6 +105,21 @@ def test_told_lines_are_written_and_settle(
     assert_settled(referred, after)
 
 
+@pytest.mark.parametrize("booted", [False, True], ids=["running", "booted"])
+def test_no_account_is_lost_whose_hash_was_told_with_a_prefix(
+    stage: agent_stage.Stage, *, booted: bool
+) -> None:
+    stage.fake.configured(DOMAIN)
+    stage.want(file(FEW).replace(f":{HASH}", f":{{SHA512-CRYPT}}{HASH}"))
+    stage.turn()
+    if booted:
+        stage.boot()
+    after = {**FEW, "user2": OTHER}
+    refer(stage, after, "user2")
+    assert stage.turn() == [RELOAD]
+    assert_settled(stage, after)
+
+
 def test_what_has_no_lines_stays_and_is_told_until_they_come(referred: agent_stage.Stage) -> None:
     after = {"user1": HASH, "user2": OTHER, "user9": HASH}
     refer(referred, after)
