@@ -176,3 +176,19 @@ WEBHOOKS_UNIT: tp.Final = "exordos-mail-webhooks"
 WEBHOOKS_FILE: tp.Final = "/var/lib/exordos/mail_events/documents/webhooks/0"
 # What the control plane has to tell them, as its documents have it.
 NOTICES_DIR: tp.Final = "/var/lib/exordos/mail_events/documents/notices"
+# The node's own resolver (unbound), and who keeps it.
+RESOLVER_UNIT: tp.Final = "exordos-mail-resolver"
+RESOLVER_KEEPER_UNIT: tp.Final = "exordos-mail-keep-resolver"
+# Where Debian's AppArmor profile lets unbound read.
+UNBOUND_CONF_FILE: tp.Final = "/etc/unbound/exordos-mail.conf"
+# The digest of what it was started with.
+UNBOUND_APPLIED_FILE: tp.Final = "/run/exordos-mail-resolver/applied"
+# Whom the node asks and why, for its metrics (codecs.resolver_status).
+RESOLVER_STATUS_FILE: tp.Final = "/run/exordos-mail-resolver/status.json"
+# The keys of the root, of Debian's dns-root-data.
+ROOT_KEY_FILE: tp.Final = "/usr/share/dns/root.key"
+RESOLV_CONF_FILE: tp.Final = "/etc/resolv.conf"
+# Whom systemd-resolved asks, where it runs.
+UPSTREAM_RESOLV_CONF_FILE: tp.Final = "/run/systemd/resolve/resolv.conf"
+# What the network had in /etc/resolv.conf before the own resolver; of this image.
+NETWORK_RESOLV_CONF_FILE: tp.Final = "/var/lib/exordos/mail_resolver/network.json"

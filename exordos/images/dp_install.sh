@@ -16,9 +16,10 @@ readonly UNITS=/etc/systemd/system
 readonly BOOTSTRAP_SCRIPTS=/var/lib/exordos/bootstrap/scripts
 readonly POLICY=/usr/sbin/policy-rc.d
 
-# cloud-guest-utils has growpart, for a data disk that grew.
+# cloud-guest-utils has growpart, for a data disk that grew; dns-root-data the keys of the
+# root that unbound validates by.
 readonly PACKAGES=(
-  ca-certificates cloud-guest-utils e2fsprogs logrotate python3
+  ca-certificates cloud-guest-utils dns-root-data e2fsprogs logrotate python3 unbound
 )
 # bjoern, a dependency of the SDK, compiles against libev.
 readonly BUILD_PACKAGES=(binutils gcc libc6-dev libev-dev python3-dev)
@@ -153,6 +154,13 @@ install_files() {
   done
 }
 
+# Of unbound there is ours alone, exordos-mail-resolver: the package's own unit would take its
+# port, and write itself into resolv.conf.
+mask_units() {
+  systemctl disable --quiet unbound.service
+  systemctl mask --quiet unbound.service unbound-resolvconf.service
+}
+
 # Mount points of the data disk. They stay empty in the image: a key baked in
 # here would be shared by every customer.
 make_directories() {
@@ -194,6 +202,7 @@ main() {
   fi
 
   install_files
+  mask_units
   make_directories
   rm -rf /var/lib/apt/lists/*
   say 'done'

@@ -20,6 +20,7 @@ from exordos_paas_mail.codecs import (
     event_figures,
     mail_env,
     metric_text,
+    resolver_status,
     webhook_figures,
 )
 from exordos_paas_mail.node.machine import watched
@@ -63,6 +64,13 @@ def parse_webhook_figures(data: bytes | None) -> webhook_figures.Figures | None:
     """Return how webhooks fare, None where *data* does not say."""
     try:
         return None if data is None else webhook_figures.parse(data)
+    except ValueError:
+        return None
+
+
+def _parse_resolver(data: bytes | None) -> resolver_status.Status | None:
+    try:
+        return None if data is None else resolver_status.parse(data)
     except ValueError:
         return None
 
@@ -123,6 +131,9 @@ class Metrics:
         hooks = parse_webhook_figures(self._node.read(constants.WEBHOOK_FIGURES_FILE))
         if hooks is not None:
             yield from webhook_figures.families(hooks, time.time())
+        resolver = _parse_resolver(self._node.read(constants.RESOLVER_STATUS_FILE))
+        if resolver is not None:
+            yield from resolver_status.families(resolver)
         yield metric_text.gauge(
             "mailaas_limits_counted",
             "1 while exordos-mail-policy answers: else mail is taken, and no limit counts.",

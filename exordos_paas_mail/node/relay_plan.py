@@ -21,6 +21,7 @@ from exordos_paas_mail.codecs import (
     hosts,
     mail_env,
     relay_env,
+    resolver_settings,
     tls_document,
     tls_serving,
 )
@@ -86,8 +87,7 @@ def plan(node: machine.Machine, now: datetime.datetime) -> Plan:
     for name in (constants.RELAY_ENV_FILE, constants.RELAY_ENV_KEPT_FILE):
         overrides = node.read(name) or b""
         settings = _parse(name, functools.partial(_override, settings), overrides)
-        unknown = relay_env.unknown(overrides.decode("ascii"), _kinds())
-        remarks += [f"{name}: {key} is not a setting of this release" for key in unknown]
+        remarks += _remarks(name, overrides.decode("ascii"))
     kept = {
         name: node.read(f"{constants.DKIM_KEYS_DIR}/{name}") or b""
         for name in node.names(constants.DKIM_KEYS_DIR)
@@ -200,6 +200,20 @@ def _parse(name: str, parse: tp.Callable[[str], T], data: bytes | None) -> T:
 def _override(settings: exim_conf.Settings, text: str) -> exim_conf.Settings:
     overrides = tp.cast("dict[str, tp.Any]", relay_env.parse(text, _kinds()))
     return dataclasses.replace(settings, **overrides)
+
+
+def _remarks(name: str, text: str) -> list[str]:
+    """Return what is wrong with settings that are not exim's; it refuses none of exim's."""
+    remarks = [
+        f"{name}: {key} is not a setting of this release"
+        for key in relay_env.unknown(text, _kinds())
+        if key not in resolver_settings.KEYS
+    ]
+    try:
+        resolver_settings.parse(text)
+    except ValueError as error:
+        remarks.append(f"{name}: {error}")
+    return remarks
 
 
 def _kinds() -> dict[str, type[relay_env.Value]]:

@@ -122,6 +122,26 @@ class Files:
         """Return whether *name* is a symbolic link, wherever it leads."""
         return self.path(name).is_symlink()
 
+    def link(self, name: str) -> str:
+        """Return where the symbolic link *name* leads, as it says; empty where it is none."""
+        path = self.path(name)
+        return str(path.readlink()) if path.is_symlink() else ""
+
+    def ensure_link(self, name: str, target: str) -> bool:
+        """Make *name* a symbolic link to *target*, by one rename.
+
+        Returns whether anything had to be changed.
+        """
+        if self.link(name) == target:
+            return False
+        path = self.path(name)
+        aside = path.with_name(f".{path.name}.link")
+        aside.unlink(missing_ok=True)
+        aside.symlink_to(target)
+        aside.rename(path)
+        atomic_files.sync_directory(path.parent)
+        return True
+
     def names(self, directory: str) -> list[str]:
         """Return the sorted names of the files in *directory*, none when there is none."""
         try:
@@ -252,6 +272,11 @@ class Files:
         """Return the process of that number, None when there is none."""
         stat_file = self.read(f"/proc/{number}/stat")
         return None if stat_file is None else proc_files.parse_process(stat_file.decode("latin-1"))
+
+    def has_ipv6_loopback(self) -> bool:
+        """Return whether somebody may listen on ::1."""
+        table = self.read("/proc/net/if_inet6") or b""
+        return any(line.startswith(b"0" * 31 + b"1 ") for line in table.splitlines())
 
     def listening(self) -> set[int]:
         """Return the TCP ports somebody listens on."""

@@ -82,6 +82,14 @@ class Services:
         """Have systemd start *unit*, without waiting for it; one that runs goes on."""
         self._run("systemctl", "--no-block", "start", unit)
 
+    def restart_unit(self, unit: str) -> None:
+        """Have systemd start *unit* anew, and wait until it is up."""
+        self._run("systemctl", "restart", unit)
+
+    def stop_unit(self, unit: str) -> None:
+        """Have systemd stop *unit*, and wait for its end."""
+        self._run("systemctl", "stop", unit)
+
     def unit_failure(self, unit: str) -> str:
         """Return why systemd says that *unit* failed, empty when it did not."""
         shown = self._run(

@@ -54,6 +54,8 @@ def test_no_unit_of_ours_is_exposed_by_more_than_four(container: containers.Cont
         f"{constants.QUEUE_UNIT}.service",
         f"{constants.POLICY_UNIT}.service",
         f"{constants.WEBHOOKS_UNIT}.service",
+        f"{constants.RESOLVER_UNIT}.service",
+        f"{constants.RESOLVER_KEEPER_UNIT}.service",
         "exim4-queue.service",
         "exim4@587.service",
     ]

@@ -12,7 +12,7 @@ import uuid
 from unittest import mock
 
 from exordos_paas_mail import constants
-from exordos_paas_mail.codecs import certificates, mail_env, webhook_figures
+from exordos_paas_mail.codecs import certificates, mail_env, resolver_status, webhook_figures
 from exordos_paas_mail.node import machine
 from exordos_paas_mail.node.commands import keep
 from exordos_paas_mail.node.events import figures, recorder, store
@@ -80,6 +80,9 @@ class Node:
         self._figures.parent.mkdir(parents=True)
         self._webhook_figures = self.fake.path(constants.WEBHOOK_FIGURES_FILE)
         self._webhook_figures.parent.mkdir(parents=True)
+        self.fake.path(constants.RESOLVER_STATUS_FILE).parent.mkdir(parents=True)
+        self.resolver = resolver_status.Mode.VALIDATING
+        """Whom it asks for names."""
         self.webhooks = webhooks({"active": 2})
         """How its webhooks fare."""
         self.counts = True
@@ -120,6 +123,10 @@ class Node:
             reader.store.close()
             hooks = self.webhooks._replace(at=time.time_ns() // 1_000_000)
             webhooks_told.Teller(self._webhook_figures).turn(lambda: hooks)
+            status = resolver_status.Status(time.time_ns() // 1_000_000, self.resolver)
+            self.fake.path(constants.RESOLVER_STATUS_FILE).write_bytes(
+                resolver_status.render(status)
+            )
             keep.Keeper(self.fake.machine).turn()
 
     @contextlib.contextmanager

@@ -19,6 +19,7 @@ import yaml
 from prometheus_client import parser
 
 from exordos_paas_mail import constants
+from exordos_paas_mail.codecs import resolver_status
 from exordos_paas_mail.tests.metrics import nodes, prometheus
 from exordos_paas_mail.tests.unit.node import authority
 
@@ -78,6 +79,7 @@ def fall_ill(node: nodes.Node) -> None:
         {"failing": 1, "disabled": 1}, waiting=5, oldest_at=int((time.time() - 7200) * 1000)
     )
     node.fake.path(constants.POLICY_ALIVE_FILE).unlink()
+    node.resolver = resolver_status.Mode.AWAY
 
 
 @pytest.fixture(scope="module")

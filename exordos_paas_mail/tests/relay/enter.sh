@@ -59,6 +59,9 @@ install_peers() {
     groupadd --system postdrop' 2>&1
 }
 
+# Of the resolver's tests; it runs nowhere else.
+readonly RESOLVER_PACKAGES=(dns-root-data unbound)
+
 # The first stage: a root file system to work in.
 make_root() {
   local peers=$1 project=$2 layer=$3
@@ -76,7 +79,7 @@ make_root() {
   mount -t tmpfs -o mode=1777 tmp "$root/tmp"
   mkdir -p "$root$project" "$project/.cache/relay/partial"
   mount --bind "$project" "$root$project"
-  install_packages "$root" "$project/.cache/relay" "$(exim_package "$project")"
+  install_packages "$root" "$project/.cache/relay" "$(exim_package "$project")" "${RESOLVER_PACKAGES[@]}"
   [[ $peers != --with-peers ]] || install_peers "$root" "$project/.cache/relay"
   exec unshare --net --pid --fork --kill-child \
     "$project/exordos_paas_mail/tests/relay/enter.sh" --inside "$project" "$root" "$@"

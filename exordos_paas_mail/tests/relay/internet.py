@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import json
 import pathlib
@@ -279,11 +280,23 @@ class Internet:
         for path in self.folder.iterdir():
             path.unlink()
 
+    @contextlib.contextmanager
+    def without_dns(self) -> tp.Iterator[None]:
+        """Leave port 53 to somebody else for a while."""
+        self._close_dns()
+        try:
+            yield
+        finally:
+            self._dns = start_dns()
+
+    def _close_dns(self) -> None:
+        self._dns.shutdown()
+        self._dns.server_close()
+
     def close(self) -> None:
         self._mx.kill()
         self._mx.wait()
-        self._dns.shutdown()
-        self._dns.server_close()
+        self._close_dns()
 
 
 def _serve_mx(folder: pathlib.Path, certificate: pathlib.Path) -> None:

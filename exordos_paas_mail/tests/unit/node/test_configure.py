@@ -283,6 +283,19 @@ def test_an_override_on_the_data_disk_has_the_last_word(relay: fake_node.FakeNod
     )
 
 
+def test_a_setting_of_the_resolver_is_none_of_exims(
+    relay: fake_node.FakeNode, capsys: pytest.CaptureFixture[str]
+) -> None:
+    relay.write(constants.RELAY_ENV_FILE, "RELAY_RESOLVER=no\nRELAY_PRIVATE_ZONES=corp\n")
+    assert run(relay) == 0
+    assert relay.calls() == []
+    relay.write(constants.RELAY_ENV_FILE, "RELAY_RESOLVER=nope\n")
+    capsys.readouterr()
+    assert run(relay) == 0
+    said = f"{constants.RELAY_ENV_FILE}: RELAY_RESOLVER is neither yes nor no\n"
+    assert capsys.readouterr().out == f"{DOMAIN}: nothing to do; {said}"
+
+
 def test_a_restart_that_failed_is_tried_again(relay: fake_node.FakeNode) -> None:
     relay.write(constants.RELAY_ENV_FILE, "RELAY_MESSAGE_SIZE_MB=10\n")
     relay.fail("systemctl", "restart", "Job for exim4.service failed.")

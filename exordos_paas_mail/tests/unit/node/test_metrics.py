@@ -14,7 +14,13 @@ import pytest
 from prometheus_client import parser
 
 from exordos_paas_mail import constants
-from exordos_paas_mail.codecs import certificates, event_figures, mail_env, webhook_figures
+from exordos_paas_mail.codecs import (
+    certificates,
+    event_figures,
+    mail_env,
+    resolver_status,
+    webhook_figures,
+)
 from exordos_paas_mail.node import metrics
 from exordos_paas_mail.node.commands import keep
 from exordos_paas_mail.tests.unit.node import agent_stage, authority, fake_node
@@ -166,12 +172,27 @@ def test_how_webhooks_fare_is_told(node: fake_node.FakeNode) -> None:
     assert webhook_figures.parse(b'{"colour": "red"}').waiting == 0
 
 
+def test_whom_a_node_asks_for_names_is_told(node: fake_node.FakeNode) -> None:
+    now = time.time_ns() // 1_000_000
+    status = resolver_status.Status(now, resolver_status.Mode.AWAY, "10.0.0.2")
+    node.write(constants.RESOLVER_STATUS_FILE, resolver_status.render(status).decode())
+    found = {name: value for name, value in told(node).items() if "resolver" in name}
+    assert found == {
+        "mailaas_resolver_mode validating": 0,
+        "mailaas_resolver_mode plain": 0,
+        "mailaas_resolver_mode away": 1,
+        "mailaas_resolver_mode off": 0,
+        "mailaas_resolver_timestamp_seconds": now / 1000,
+    }
+
+
 @pytest.mark.parametrize("text", ['{"at": "1\\nevil 2"}', "evil 2\n", "", "\x00"])
 def test_nobody_else_writes_a_line_of_the_metrics(node: fake_node.FakeNode, text: str) -> None:
     node.write(constants.EVENT_FIGURES_FILE, text)
     node.write(constants.WEBHOOK_FIGURES_FILE, text)
+    node.write(constants.RESOLVER_STATUS_FILE, text)
     found = told(node)
-    others = ("event", "webhook", "evil")
+    others = ("event", "webhook", "resolver", "evil")
     assert [name for name in found if any(each in name for each in others)] == []
     assert found["mailaas_relay_ok"] == 1
 

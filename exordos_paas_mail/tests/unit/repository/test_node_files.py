@@ -49,6 +49,7 @@ def agent() -> configparser.ConfigParser:
         constants.QUEUE_UNIT,
         constants.WEBHOOKS_UNIT,
         constants.POLICY_UNIT,
+        constants.RESOLVER_KEEPER_UNIT,
     ],
 )
 def test_a_unit_of_ours_runs_a_program_of_the_wheel(name: str) -> None:
@@ -194,6 +195,30 @@ def test_who_counts_recipients_is_asked_by_a_socket_that_outlives_him() -> None:
     assert service["Service", "NotifyAccess"] == ["main"]
     assert service["Unit", "StartLimitIntervalSec"] == ["0"]
     assert service["Service", "Restart"] == ["always"]
+
+
+def test_the_resolver_is_started_by_its_keeper_alone_and_kept_small() -> None:
+    resolver = unit(f"{constants.RESOLVER_UNIT}.service")
+    keeper = unit(f"{constants.RESOLVER_KEEPER_UNIT}.service")
+    assert ("Install", "WantedBy") not in resolver
+    assert resolver["Unit", "ConditionPathExists"] == [constants.UNBOUND_CONF_FILE]
+    (command,) = resolver["Service", "ExecStart"]
+    assert shlex.split(command)[-2:] == ["-c", constants.UNBOUND_CONF_FILE]
+    # What unbound's profile of AppArmor lets it read
+    assert constants.UNBOUND_CONF_FILE.startswith("/etc/unbound/")
+    assert resolver["Service", "MemoryMax"] == ["64M"]
+    for settings in (resolver, keeper):
+        assert settings["Unit", "StartLimitIntervalSec"] == ["0"]
+        assert settings["Service", "Restart"] == ["always"]
+    (runtime,) = keeper["Service", "RuntimeDirectory"]
+    for file in (constants.RESOLVER_STATUS_FILE, constants.UNBOUND_APPLIED_FILE):
+        assert str(pathlib.PurePath(file).parent) == f"/run/{runtime}"
+    (state,) = keeper["Service", "StateDirectory"]
+    kept = pathlib.PurePath(constants.NETWORK_RESOLV_CONF_FILE)
+    assert str(kept.parent) == f"/var/lib/{state}"
+    assert keeper["Service", "ReadWritePaths"] == ["/etc"]
+    install = (ROOT / "exordos/images/dp_install.sh").read_text()
+    assert "systemctl mask --quiet unbound.service" in install
 
 
 def test_the_daemon_of_events_reads_where_others_write() -> None:
