@@ -15,6 +15,8 @@ import dns.rcode
 import dns.rdataclass
 import dns.rdatatype
 
+from stand.internet import hierarchy
+
 if tp.TYPE_CHECKING:
     from stand.internet import records as records_lib
 
@@ -57,6 +59,10 @@ class Resolver:
             answer = self._records.answer(name, rdtype)
             response.set_rcode(answer.rcode)
             response.answer.extend(answer.rrsets)
+            if not answer.rrsets and answer.elsewhere is None:
+                # How long that may be remembered: without it resolvers choose (RFC 2308 5).
+                zone = hierarchy.zone_of(name)
+                response.authority.append(hierarchy.soa(zone, hierarchy.WORLD_SERVER))
             return answer.elsewhere
         for address in delegation.addresses:
             found = await ask(dns.message.make_query(name, rdtype), (address, self._port))

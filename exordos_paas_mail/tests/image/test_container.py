@@ -15,7 +15,7 @@ from prometheus_client import parser
 
 from clients import waiting
 from exordos_paas_mail import constants
-from exordos_paas_mail.codecs import webhook_config
+from exordos_paas_mail.codecs import resolv_conf, webhook_config
 from exordos_paas_mail.tests.image import guests
 
 if tp.TYPE_CHECKING:
@@ -265,6 +265,63 @@ def test_events_are_sent_to_webhooks_within_the_rights_of_their_unit(
     assert error == "its name cannot be resolved"
     assert guests.unit_states(container, unit) == {unit: "active"}
     assert container.run("stat", "--format=%U %a", outbox).split() == [constants.EXIM_USER, "600"]
+
+
+# A server of the network that knows no signatures.
+PLAIN_SERVER = """
+import socketserver, sys
+import dns.message
+
+class Handler(socketserver.BaseRequestHandler):
+    def handle(self):
+        data, sock = self.request
+        answer = dns.message.make_response(dns.message.from_wire(data), recursion_available=True)
+        sock.sendto(answer.to_wire(), self.client_address)
+
+socketserver.ThreadingUDPServer((sys.argv[1], 53), Handler).serve_forever()
+"""
+
+
+def wait_for_resolver(container: containers.Container, mode: str) -> dict[str, tp.Any]:
+    """Return what the resolver's keeper tells, once it is that mode."""
+
+    def told() -> dict[str, tp.Any]:
+        text = container.run("cat", constants.RESOLVER_STATUS_FILE, check=False)
+        return tp.cast("dict[str, tp.Any]", json.loads(text or "{}"))
+
+    return waiting.until(mode, told, 120, lambda found: found.get("mode") == mode)
+
+
+def test_a_node_asks_its_own_resolver_once_the_network_has_a_server(
+    container: containers.Container,
+) -> None:
+    nobody = container.run("cat", constants.RESOLV_CONF_FILE)
+    wait_for_resolver(container, "away")
+    server = ("/opt/exordos_paas_mail/bin/python", "-c", PLAIN_SERVER, container.host)
+    container.run("systemd-run", "--unit=plain-server", *server)
+    network = f"nameserver {container.host}\n"
+    container.run("cp", "/dev/stdin", constants.RESOLV_CONF_FILE, stdin=network)
+
+    told = wait_for_resolver(container, "plain")
+
+    unit = f"{constants.RESOLVER_UNIT}.service"
+    assert told["detail"] == f"{container.host} hands no signatures on (DNSSEC)"
+    ours = container.run("cat", constants.RESOLV_CONF_FILE)
+    assert ours == resolv_conf.render((), validates=False)
+    assert guests.unit_states(container, unit) == {unit: "active"}
+    shown = container.run("ss", "--no-header", "--listening", "--udp", "--numeric")
+    own = {line.split()[3] for line in shown.splitlines() if line.split()[3].endswith(":53")}
+    assert own == {"127.0.0.1:53", "[::1]:53", f"{container.host}:53"}
+    assert container.run("systemctl", "is-enabled", "unbound", check=False).strip() == "masked"
+    # One that dies is started anew, and what the network says is put back by a setting.
+    died = main_process(container, unit)
+    container.run("systemctl", "kill", "--signal=KILL", unit)
+    waiting.until("unbound runs", lambda: main_process(container, unit) not in {"0", died}, 60)
+    setting = "RELAY_RESOLVER=no\n"
+    container.run("cp", "/dev/stdin", constants.RELAY_ENV_FILE, stdin=setting)
+    wait_for_resolver(container, "off")
+    assert container.run("cat", constants.RESOLV_CONF_FILE) == network != nobody
+    assert guests.unit_states(container, unit) == {unit: "inactive"}
 
 
 def test_a_power_cut_costs_nothing(container: containers.Container) -> None:
