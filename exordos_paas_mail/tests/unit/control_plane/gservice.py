@@ -12,6 +12,7 @@ from gcl_sdk.agents.universal.clients.orch import db as orch_db
 from gcl_sdk.agents.universal.dm import models as ua_models
 from gcl_sdk.agents.universal.drivers import core as core_drivers
 from gcl_sdk.agents.universal.services import agent as agent_service
+from gcl_sdk.agents.universal.status_api.dm import models as status_models
 from restalchemy.dm import filters
 from restalchemy.storage.sql import engines
 
@@ -89,6 +90,11 @@ class Node:
         self.uuid = uuid
         self.agent = instances.agent_uuid(uuid)
         self._orch = orch_db.DatabaseOrchClient()
+
+    def is_known(self) -> bool:
+        """Tell whether the node's key is there, without which its agent cannot register."""
+        known = {"uuid": filters.EQ(str(self.uuid))}
+        return bool(status_models.NodeVerifier.objects.get_all(filters=known, limit=1))
 
     def register(self) -> None:
         agent = ua_models.UniversalAgent.from_system_uuid(

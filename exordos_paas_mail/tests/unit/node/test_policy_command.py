@@ -151,6 +151,7 @@ def test_there_is_a_sign_of_life_for_as_long_as_it_answers(daemon: Daemon) -> No
         assert time.monotonic() < deadline
         time.sleep(0.05)
     os.kill(daemon.process.pid, signal.SIGSTOP)
+    os.waitpid(daemon.process.pid, os.WUNTRACED)
     stopped = alive.stat().st_mtime_ns
     time.sleep(2)
     assert alive.stat().st_mtime_ns == stopped
