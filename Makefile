@@ -154,6 +154,12 @@ benchmark-relay: venv ## What a login and a message cost exim by the number of a
 	@tools/system-packages.sh $(PACKAGES_RELAY)
 	@exordos_paas_mail/tests/relay/enter.sh $(BIN)/python -m benchmarks.relay
 
+# Not in the gate: a minute to make a million entries before the first message.
+.PHONY: benchmark-suppressions
+benchmark-suppressions: venv ## What a message costs beside 1,000,000 suppressed recipients; has a bound (root)
+	@tools/system-packages.sh $(PACKAGES_RELAY)
+	@exordos_paas_mail/tests/relay/enter.sh $(BIN)/python -m benchmarks.suppressions
+
 # Not in the gate: minutes of both cores, most of them for clients that verify.
 .PHONY: benchmark-handshakes
 benchmark-handshakes: venv ## What a second certificate costs a handshake, and 10,000 while they are replaced; has bounds (root)

@@ -85,8 +85,10 @@ def asked(api: api_client.Client) -> dict[str, int]:
     # A token of the usual life ends before all is asked, and what follows is refused for that.
     token = api.core.token(api.project_id, api_client.OWNER, lifetime=SECONDS_MAX)
     worlds = [World(api.with_token(token))]
-    for operation in ours:
-        _ask(operation, CASES // len(ours) + 1, worlds, statuses)
+    for number, operation in enumerate(ours):
+        # There is not so much to ask of some: the others are asked more.
+        left = max(CASES - sum(statuses.values()), 0)
+        _ask(operation, left // (len(ours) - number) + 1, worlds, statuses)
     return statuses
 
 
