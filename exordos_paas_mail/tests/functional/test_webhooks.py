@@ -105,3 +105,18 @@ def test_an_event_is_tried_again_told_and_replayed(
     replayed = webhook.do("replay", {"from": f"{begun:%Y-%m-%dT%H:%M:%SZ}"})
     assert (replayed["status"], replayed["error"]) == ("DONE", "")
     assert replayed["result"]["count"] >= 1
+
+
+def test_what_the_control_plane_alone_knows_is_sent_too(
+    webhook: Webhook, owner: rest.Api, accounts: provisioning.Accounts
+) -> None:
+    owner.expect(200, "PATCH", webhook.path, {"events": ["account.created"]})
+    # The node knows of the webhook from here on.
+    webhook.do("test")
+    accounts.make()
+    # An attempt may end before its name is looked up; it is tried again.
+    webhook.poll.until(
+        "the account was told",
+        lambda: webhook.deliveries("account.created"),
+        lambda found: REASON in {each["error"] for each in found},
+    )

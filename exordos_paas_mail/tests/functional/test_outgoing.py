@@ -1,0 +1,152 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""How mail leaves, as its owner says it: TLS policies, a smarthost, and whether it can at all.
+
+The exchanger of the stand has a certificate that no public authority has issued: what is to
+be verified cannot leave to it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as tp
+import uuid
+
+import pytest
+
+from clients import mail
+from exordos_paas_mail.tests.functional import submission
+
+if tp.TYPE_CHECKING:
+    from clients import internet as internet_client
+    from clients import rest, waiting
+    from exordos_paas_mail.tests.functional import provisioning
+
+# The exchanger of the stand.
+EXCHANGER = "mx.stand.test"
+
+
+@dataclasses.dataclass
+class Sender:
+    """An account that sends to a domain that no other test sends to."""
+
+    owner: rest.Api
+    path: str
+    relay: submission.Relay
+    account: provisioning.Account
+    internet: internet_client.Client
+    poll: waiting.Poll
+    domain: str
+
+    @property
+    def recipient(self) -> str:
+        return f"someone@{self.domain}"
+
+    def send(self) -> tuple[str, str]:
+        """Return the queue id and the subject of a new message."""
+        composed = submission.message(self.account.address, self.recipient)
+        with self.relay.logged_in(self.account.address, self.account.password) as client:
+            queue_id = submission.send(client, self.account.address, self.recipient, composed)
+        return queue_id, composed["Subject"]
+
+    def wait_deferred(self) -> tuple[str, str]:
+        """Return the queue id and the subject of a message that waits for its TLS.
+
+        A node learns of a change within seconds; what is sent before goes as it did.
+        """
+
+        def attempt() -> tuple[str, str] | None:
+            sent = self.send()
+            return sent if self._waits_for_tls(sent[0]) else None
+
+        return self.poll.until("a message waits", attempt)
+
+    def _waits_for_tls(self, queue_id: str) -> bool:
+        """Return whether a message waits for its TLS, once it is known what became of it.
+
+        Another reason, as a name server that is slow, says nothing.
+        """
+        found = self.poll.until(
+            f"{queue_id} is tried",
+            lambda: [
+                each
+                for kind in ("deferred", "delivered")
+                for each in self.owner.list(
+                    f"{self.path}/events/", type=kind, recipient=self.recipient
+                )
+                if each["queue_id"] == queue_id
+            ],
+        )
+        return {each["class"] for each in found} == {"tls"}
+
+    def arrived(self, subject: str) -> dict[str, tp.Any]:
+        return self.internet.wait_for_message(self.recipient, subject, self.poll.seconds)
+
+    def gone(self, queue_id: str) -> None:
+        self.poll.until(
+            f"{queue_id} is delivered",
+            lambda: self.owner.list(f"{self.path}/messages/", queue_id=queue_id),
+            lambda found: [each["status"] for each in found] == ["DELIVERED"],
+        )
+
+
+@pytest.fixture
+def sender(
+    owner: rest.Api,
+    instance: rest.Json,
+    relay: submission.Relay,
+    accounts: provisioning.Accounts,
+    internet: internet_client.Client,
+    poll: waiting.Poll,
+) -> Sender:
+    path, domain = mail.instance_path(instance), f"out-{uuid.uuid4().hex[:10]}.example.org"
+    return Sender(owner, path, relay, accounts.ready(), internet, poll, domain)
+
+
+def test_mail_waits_for_what_a_policy_asks_and_leaves_when_it_asks_for_less(
+    sender: Sender, stranger: rest.Api
+) -> None:
+    policies = f"{sender.path}/tls_policies/"
+    made = sender.owner.create(policies, {"domain": sender.domain, "mode": "verify"})
+    queue_id, subject = sender.wait_deferred()
+    assert sender.internet.messages(sender.recipient, subject) == []
+    policy = f"{policies}{made['uuid']}"
+    assert stranger.call("PATCH", policy, {"mode": "encrypt"}).status_code == 404
+    sender.owner.expect(200, "PATCH", policy, {"mode": "encrypt"})
+    # It is tried again by itself.
+    assert sender.arrived(subject)["tls"].startswith("TLS")
+    sender.gone(queue_id)
+    sender.owner.delete(policy)
+
+
+def test_mail_tells_no_smarthost_that_has_not_proven_its_name_anything(sender: Sender) -> None:
+    smarthost = {
+        "kind": "host",
+        "host": EXCHANGER,
+        "port": 25,
+        "username": "relay",
+        "password": f"secret-{uuid.uuid4().hex}",
+        "domains": [sender.domain],
+    }
+    shown = sender.owner.expect(200, "PATCH", sender.path, {"smarthost": smarthost})["smarthost"]
+    assert shown == {**{k: v for k, v in smarthost.items() if k != "password"}, "tls": "starttls"}
+    queue_id, subject = sender.wait_deferred()
+    (waits,) = sender.poll.until(
+        "it is said why it waits",
+        lambda: sender.owner.list(f"{sender.path}/queue/", queue_id=queue_id),
+    )
+    assert waits["last_error"], waits
+    assert sender.internet.messages(sender.recipient, subject) == []
+    sender.owner.expect(200, "PATCH", sender.path, {"smarthost": {"kind": "none"}})
+    sender.arrived(subject)
+    sender.gone(queue_id)
+
+
+def test_an_instance_tells_that_its_mail_can_leave(sender: Sender) -> None:
+    queue_id, _ = sender.send()
+    sender.gone(queue_id)
+    sender.poll.until(
+        "mail can leave",
+        lambda: sender.owner.read(sender.path),
+        lambda found: (found["outbound"], found["outbound_error"]) == ("OK", ""),
+    )
