@@ -105,6 +105,11 @@ benchmark-dns: venv ## What 1,000 domains cost the control plane between changes
 benchmark-ingest: venv ## What events cost the control plane: to take in, and pages of a log of EVENTS; has bounds
 	@$(BIN)/pytest -qs --timeout 3600 --show-capture=no -p exordos_paas_mail.tests.unit.control_plane.conftest benchmarks/ingest.py
 
+# Not in the gate: it takes minutes, most of them of waiting between requests.
+.PHONY: benchmark-beside-ingest
+benchmark-beside-ingest: venv ## What the API and gservice notice of 1,000 events a second; has bounds
+	@$(BIN)/pytest -qs --timeout 1200 --show-capture=no -p exordos_paas_mail.tests.unit.control_plane.conftest benchmarks/beside_ingest.py
+
 .PHONY: test-relay
 test-relay: venv ## The relay's configuration on its real exim4, in name spaces of its own (root)
 	@tools/system-packages.sh $(PACKAGES_RELAY)

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 import typing as tp
 
@@ -68,6 +69,27 @@ def test_a_message_is_told_from_end_to_end(
     }
     (report,) = (event for event in told if event.about)
     assert (report.about, report.sender, report.account) == (name, "", "")
+
+
+def test_a_delivery_that_was_noted_and_not_logged_is_no_event_and_ends_the_message(
+    relay: relay_.Relay, internet: internet_.Internet, events: Events
+) -> None:
+    later = "later@elsewhere.example"
+    name = relay.send(recipients=[later])[1].removeprefix("OK id=")
+    relay.wait_for_log(f"{name} == ")
+    relay.wait_until_idle()
+    # What an exim leaves that is killed between the two.
+    (envelope,) = relay_.SPOOL.glob(f"input/*/{name}-H")
+    journal = envelope.with_name(f"{name}-J")
+    journal.write_text(f"{later}\n")
+    shutil.chown(journal, "Debian-exim", "Debian-exim")
+    relay.run_queue()
+    told = events.wait_for(mail_events.Type.COMPLETED, 1)
+    types = [event.type.value for event in told if event.queue_id == name]
+    assert (types[:2], set(types[2:-1]), types[-1]) == (
+        *(["submitted", "accepted"], {"deferred"}, "completed"),
+    )
+    assert (internet.wait_for(0), relay.queue()) == ([], [])
 
 
 def test_a_rotation_between_messages_loses_none(
