@@ -97,6 +97,11 @@ fuzz-api: venv ## CASES requests of each shape to each operation of the API, non
 benchmark-control-plane: venv ## What an account change costs gservice, 10,000 accounts; has a bound
 	@$(BIN)/pytest -qs -p exordos_paas_mail.tests.unit.control_plane.conftest benchmarks/control_plane.py
 
+# Not in the gate: it has no bound. ACCOUNTS="10 1000" are other numbers of accounts.
+.PHONY: benchmark-change
+benchmark-change: venv ## What the change of one account costs each part, by reference and as a text
+	@$(BIN)/pytest -qs --timeout 3600 --show-capture=no -p exordos_paas_mail.tests.unit.control_plane.conftest benchmarks/change.py
+
 .PHONY: benchmark-dns
 benchmark-dns: venv ## What 1,000 domains cost the control plane between changes; has a bound
 	@$(BIN)/pytest -qs --show-capture=no -p exordos_paas_mail.tests.unit.control_plane.conftest benchmarks/dns.py
