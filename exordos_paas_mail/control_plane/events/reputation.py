@@ -6,6 +6,11 @@ It is judged by the figures of hours, and by what was reported of mail of these 
 so a rate is of the mail that it is about, however late a report comes. What happened up
 to a release by a user, to the end of that hour, was known to the user and does not
 count any more; neither does what is reported later of mail from before.
+
+What is reported is known of each account, its figures are not: an hour of many accounts
+has some of them under nobody's name, and the oldest hours go where there is no room. So
+what is nobody's counts as the account's, and what is reported of an hour that is gone
+does not count: a rate is never higher than it is.
 """
 
 from __future__ import annotations
@@ -27,7 +32,7 @@ _SINCE_RELEASE: tp.Final = (
     "(a.hold->>'released_at' IS NULL OR {} >= (a.hold->>'released_at')::timestamptz"
     " AT TIME ZONE 'UTC')"
 )
-# No value is in it.
+# No value is in it. Accounts come first, then figures: in the order of the writers.
 _FIGURES: tp.Final = f"""\
 WITH sent AS (
     SELECT a.uuid, sum(s.delivered + s.failed)::bigint AS recipients,
@@ -35,17 +40,24 @@ WITH sent AS (
     FROM mail_accounts a JOIN mail_stats s ON s.instance = a.instance AND s.account = a.uuid
     WHERE a.instance = %(instance)s AND s.hour > %(since)s AND {_SINCE_RELEASE.format("s.hour")}
     GROUP BY a.uuid
+), hours AS (
+    SELECT hour, coalesce(sum(delivered + failed) FILTER (WHERE account IS NULL), 0)::bigint
+        AS of_nobody
+    FROM mail_stats WHERE instance = %(instance)s AND hour > %(since)s GROUP BY hour
 ), reported AS (
     SELECT a.uuid, count(*) FILTER (WHERE r.type = 'complained') AS complaints,
         count(*) FILTER (WHERE r.type = 'bounced' AND r.reason = ANY(%(bounces)s)) AS bounced
     FROM mail_accounts a JOIN mail_reports r ON r.instance = a.instance AND r.account = a.uuid
+        JOIN hours h ON h.hour = r.sent_at
     WHERE a.instance = %(instance)s AND r.sent_at > %(since)s
         AND {_SINCE_RELEASE.format("r.sent_at")}
     GROUP BY a.uuid
 )
 SELECT a.uuid AS account, a.warned_at, a.complaints_warned_at,
     coalesce(recipients, 0) AS recipients, coalesce(complaints, 0) AS complaints,
-    coalesce(failed, 0) + coalesce(bounced, 0) AS bounces
+    coalesce(failed, 0) + coalesce(bounced, 0) AS bounces,
+    (SELECT coalesce(sum(h.of_nobody), 0)::bigint FROM hours h
+        WHERE {_SINCE_RELEASE.format("h.hour")}) AS of_nobody
 FROM mail_accounts a LEFT JOIN sent USING (uuid) LEFT JOIN reported USING (uuid)
 WHERE a.instance = %(instance)s AND NOT (a.hold->>'active')::boolean
     AND (recipients >= %(recipients_min)s OR complaints >= %(complaints_min)s
@@ -58,6 +70,7 @@ class _Rate(tp.NamedTuple):
 
     times: int
     recipients: int
+    """How many there may be at most."""
     said: str
     warn: float | None
     hold: float | None
@@ -67,8 +80,12 @@ class _Rate(tp.NamedTuple):
 
     @property
     def percent(self) -> float:
-        # Figures of many accounts are some of nobody's: there are no fewer than this.
-        return 100 * self.times / max(self.recipients, self.times, 1)
+        return 100 * self.times / max(self.recipients, 1)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether there are recipients for all that is said: else figures are missing."""
+        return self.times <= self.recipients
 
     def is_over(self, percent: float | None) -> bool:
         return percent is not None and self.percent >= percent
@@ -111,10 +128,11 @@ def _figures(
 
 def _rates(rule: Mapping[str, tp.Any], figures: Mapping[str, tp.Any]) -> list[_Rate]:
     """Return the rates of an account that there is enough mail to judge by."""
-    sent, bounces, complaints = (figures[name] for name in ("recipients", "bounces", "complaints"))
-    of_days = f"of {sent} recipients in {rule['days']} days"
+    own, bounces, complaints = (figures[name] for name in ("recipients", "bounces", "complaints"))
+    sent = own + figures["of_nobody"]
+    of_days = f"of {'at most ' if sent > own else ''}{sent} recipients in {rule['days']} days"
     rates = []
-    if sent >= rule["recipients_min"]:
+    if own >= rule["recipients_min"]:
         rates.append(
             _Rate(
                 *(bounces, sent, f"{bounces} {of_days} do not exist"),
@@ -130,7 +148,7 @@ def _rates(rule: Mapping[str, tp.Any], figures: Mapping[str, tp.Any]) -> list[_R
             "complaints_warned_at",
         )
     )
-    return rates
+    return [rate for rate in rates if rate.is_known]
 
 
 def _judge(

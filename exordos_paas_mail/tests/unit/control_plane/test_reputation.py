@@ -5,12 +5,14 @@
 from __future__ import annotations
 
 import datetime
+import time
 import typing as tp
 
 import pytest
 from restalchemy.storage.sql import engines
 
 from exordos_paas_mail import utils
+from exordos_paas_mail.codecs import mail_events
 from exordos_paas_mail.control_plane.events import reputation, stats
 from exordos_paas_mail.control_plane.records import locks, reputations
 from exordos_paas_mail.tests.unit.control_plane import api_client, sealed
@@ -23,15 +25,22 @@ class Account:
     """An account, and the figures of its mail."""
 
     def __init__(self, stage: stages.Stage) -> None:
-        stage.serving()
+        self.writer = sealed.Writer(stage.serving())
         self.stage = stage
         self.path = stage.api.account(stage.path)
         # Of a test that goes on into the next one as well.
         self.hour = utils.now().replace(minute=0, second=0, microsecond=0)
 
     def sent(
-        self, delivered: int, failed: int, *, reason: str = "recipient_unknown", hours_ago: int = 1
+        self,
+        delivered: int,
+        failed: int,
+        *,
+        reason: str = "recipient_unknown",
+        hours_ago: int = 1,
+        of_nobody: bool = False,
     ) -> None:
+        account = None if of_nobody else self.path.rpartition("/")[2]
         hour = self.hour - hours_ago * HOUR
         with engines.engine_factory.get_engine().session_manager() as session:
             for column, count, why in (("delivered", delivered, ""), ("failed", failed, reason)):
@@ -41,7 +50,7 @@ class Account:
                     f" DO UPDATE SET {column} = mail_stats.{column} + EXCLUDED.{column}",
                     (
                         *(self.stage.uuid, utils.timestamp(hour)),
-                        *(self.path.rpartition("/")[2], why, count),
+                        *(account, why, count),
                     ),
                 )
 
@@ -58,6 +67,11 @@ class Account:
                     *(utils.timestamp(hour), utils.timestamp(utils.now()), count),
                 ),
             )
+
+    def tell(self, *events: mail_events.Event) -> None:
+        """Have the node tell *events*."""
+        self.writer.write(events)
+        sealed.take_in()
 
     def judged(self) -> tuple[str | None, list[str]]:
         """Return who has put the account on hold, and the events of it."""
@@ -187,6 +201,73 @@ def test_so_few_complaints_say_nothing_however_few_recipients_there_are(account:
     account.complained(2)
     assert account.judged() == (None, [])
     account.complained(1)
+    # Three of two: figures are missing.
+    assert account.judged() == (None, [])
+    account.sent(1, 0)
+    assert account.judged()[0] == "REPUTATION"
+
+
+def test_mail_that_an_hour_has_under_nobodys_name_may_be_the_accounts(
+    account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of it here; and what has come in one hour is counted in the same."""
+    monkeypatch.setattr(stats, "DOMAINS_MAX", 0)
+    monkeypatch.setattr(stats, "ACCOUNTS_MAX", 0)
+    own = {"complaint_warn_percent": 3, "complaint_hold_percent": 4}
+    account.stage.api.patch(account.stage.path, {"reputation": own})
+    came = account.hour - HOUR / 2
+    monkeypatch.setattr(sealed, "now", lambda: int(came.timestamp() * 1000))
+    queue = sealed.queue_id(1, seconds_ago=int(time.time() - came.timestamp()))
+    recipients = [f"r{number}@elsewhere.example" for number in range(100)]
+    account.tell(
+        *sealed.arrival(queue, len(recipients)),
+        *(event for one in recipients for event in sealed.delivery(queue, one)),
+        *sealed.end(queue),
+    )
+    kind = mail_events.Type.COMPLAINED
+    account.tell(*(sealed.event(kind, queue, recipient=one) for one in recipients[:3]))
+    account.judged()
+    low = account.stage.api.get(f"{account.stage.path}/events/?type=reputation_low")
+    assert [event["text"] for event in low] == [
+        "3 of at most 100 recipients in 7 days have complained: 3.0 %, and it is put on hold at 4 %"
+    ]
+    assert not account.stage.api.get(account.path)["hold"]["active"]
+    account.tell(sealed.event(kind, queue, recipient=recipients[3]))
+    assert account.judged()[0] == "REPUTATION"
+
+
+def test_what_nobody_has_sent_counts_since_a_release_alone(account: Account) -> None:
+    account.sent(300, 0, of_nobody=True)
+    account.sent(180, 20)
+    assert account.judged() == (None, ["reputation_low"])
+    account.sent(0, 30)
+    assert account.judged()[0] == "REPUTATION"
+    assert account.stage.api.get(account.path)["hold"]["reason"] == (
+        "50 of at most 530 recipients in 7 days do not exist: 9.4 %, and 8 % are allowed"
+    )
+    api = account.stage.api
+    answer = api.call("POST", f"{account.path}/actions/release/invoke", {"messages": "deliver"})
+    assert answer.status_code == 200
+    account.sent(180, 20, hours_ago=-2)
+    assert account.judged()[0] == "REPUTATION"
+    assert account.stage.api.get(account.path)["hold"]["reason"] == (
+        "20 of 200 recipients in 7 days do not exist: 10.0 %, and 8 % are allowed"
+    )
+
+
+@pytest.mark.parametrize("kind", ["bounced", "complained"])
+def test_reports_of_an_hour_whose_figures_are_gone_do_not_count(
+    account: Account, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    account.sent(100_000, 0, hours_ago=3)
+    account.complained(100, hours_ago=3, kind=kind)
+    account.sent(1000, 0)
+    assert account.judged() == (None, ["reputation_low"] if kind == "complained" else [])
+    # As if the instance had so many rows that the oldest hours go.
+    monkeypatch.setattr(stats, "ROWS_MAX", 2)
+    stats.keep_in_bounds(utils.now())
+    assert account.judged()[0] is None
+    account.complained(100, kind=kind)
     assert account.judged()[0] == "REPUTATION"
 
 
