@@ -11,7 +11,11 @@ from restalchemy.storage.sql import migrations
 _NEVER = '{"bounce_warn_percent": 100, "bounce_hold_percent": 100}'
 _NEW = "{complaints_min,complaint_warn_percent,complaint_hold_percent}"
 
+# All migrations are one transaction, beside writers of the release before: what is locked
+# is locked in their order, the instance, then its accounts, then figures.
 UPGRADE = (
+    # When it was said at last that many complain of what the account sends.
+    "ALTER TABLE mail_accounts ADD COLUMN complaints_warned_at TIMESTAMP",
     # Null in a row that a process of the release before writes meanwhile.
     *(
         f"ALTER TABLE mail_stats ADD COLUMN {name} BIGINT DEFAULT 0"
@@ -35,16 +39,14 @@ CREATE TABLE mail_reports (
     "COMMENT ON COLUMN mail_reports.sent_at IS 'the hour in which the message came'",
     "CREATE INDEX mail_reports_sent_idx ON mail_reports (instance, sent_at)",
     "CREATE INDEX mail_reports_at_idx ON mail_reports (at)",
-    # When it was said at last that many complain of what the account sends.
-    "ALTER TABLE mail_accounts ADD COLUMN complaints_warned_at TIMESTAMP",
 )
 DOWNGRADE = (
-    "ALTER TABLE mail_accounts DROP COLUMN IF EXISTS complaints_warned_at",
     f"UPDATE mail_instances SET reputation = '{_NEVER}'::jsonb"  # noqa: S608
     f" || jsonb_strip_nulls(reputation) - '{_NEW}'::text[]"
     f" WHERE reputation ?| '{_NEW}'",
-    "DROP TABLE IF EXISTS mail_reports",
+    "ALTER TABLE mail_accounts DROP COLUMN IF EXISTS complaints_warned_at",
     "ALTER TABLE mail_stats DROP COLUMN IF EXISTS complained, DROP COLUMN IF EXISTS bounced",
+    "DROP TABLE IF EXISTS mail_reports",
 )
 
 

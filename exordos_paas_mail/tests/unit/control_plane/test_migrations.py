@@ -129,6 +129,20 @@ class Database:
             os.kill(process, signal.SIGKILL)
             assert self._tools.wait() == -signal.SIGKILL
 
+    def start(self, tool: str, migration: str) -> None:
+        self._tools.start(*self._command(tool, migration))
+
+    def ended(self) -> int:
+        """Return how what was started ended."""
+        return self._tools.wait()
+
+    def waiters(self) -> list[tuple[tp.Any, ...]]:
+        """Return the processes of this database that wait for another one's lock."""
+        return self.execute(
+            "SELECT pid FROM pg_stat_activity WHERE datname = current_database()"
+            " AND cardinality(pg_blocking_pids(pid)) > 0"
+        )
+
     def _run(self, tool: str, migration: str) -> None:
         self._tools.run(*self._command(tool, migration))
 
@@ -579,6 +593,30 @@ def test_the_release_before_finds_no_reputation_that_it_cannot_read(empty: Datab
         assert not {"bounced", "complained"} & empty.columns("mail_stats")
         assert "complaints_warned_at" not in empty.columns("mail_accounts")
         assert empty.columns("mail_reports") == set()
+
+
+def test_reports_come_and_go_beside_who_writes_figures(empty: Database) -> None:
+    """A migration takes what it locks in the order of the ingester: none waits for the other."""
+    empty.apply("0031-outbound.py")
+    make_account(empty)
+    for tool in ("apply_migration", "rollback_migration"):
+        with psycopg.connect(empty.url) as writer:
+            # Where the ingester holds the instance and writes what refers to an account.
+            writer.execute("SELECT FROM mail_instances FOR NO KEY UPDATE")
+            writer.execute("SELECT FROM mail_accounts FOR KEY SHARE")
+            empty.start(tool, "0032-reports.py")
+            waiting.until(
+                f"{tool} waits for the writer", empty.waiters, seconds=_SECONDS, pause=0.02
+            )
+            writer.execute(
+                "INSERT INTO mail_stats (instance, hour) SELECT uuid, now() FROM mail_instances"
+            )
+        assert empty.ended() == 0
+        empty.execute(
+            "UPDATE mail_instances SET reputation = reputation || '{\"complaints_min\": 3}'"
+        )
+    assert empty.execute("SELECT count(*) FROM mail_stats") == [(2,)]
+    assert empty.columns("mail_reports") == set()
 
 
 def test_migrations_are_known_by_uuids_that_no_other_plugin_has() -> None:
