@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import collections
 import datetime
+import json
 import typing as tp
 import uuid as sys_uuid
 
 from exordos_paas_mail import utils
 from exordos_paas_mail.codecs import log_ids, mail_events
 from exordos_paas_mail.control_plane.events import rows, stats
-from exordos_paas_mail.control_plane.records import instance_logs
+from exordos_paas_mail.control_plane.records import instance_logs, reputations
 
 if tp.TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -50,6 +51,11 @@ class Report(tp.NamedTuple):
     reason: str = ""
 
     @property
+    def is_hard(self) -> bool:
+        """Whether it says that there is no such address."""
+        return self.type is _Type.BOUNCED and self.reason in reputations.BOUNCES
+
+    @property
     def key(self) -> sys_uuid.UUID:
         """What is the same of another report of the same; it tells no address."""
         return sys_uuid.uuid5(self.message, f"{self.type.value} {self.recipient}")
@@ -70,21 +76,24 @@ def take(
 ) -> list[Report]:
     """Count what *events*, of one batch of *instance*, report; return what is new of it.
 
-    *taken*, what the log has of them, is written; ``rows.lock`` is held.
+    That there is no such address is new after a bounce that did not say so; figures
+    have that recipient already. *taken*, what the log has of *events*, is written;
+    ``rows.lock`` is held.
     """
     found = _of_known(session, instance, taken.events)
     known = {report.message for report in found}
     found += [one for one in _of_others(instance, events, now) if one.message not in known]
     if not found:
         return []
-    new = _first(session, instance, found, now)
+    first, harder = _new(session, instance, found)
+    _keep(session, instance, [*first, *harder], now)
     figures: stats.Figures = {}
-    for report in new:
+    for report in first:
         at = min(report.at, now)
         key = stats.key_of(at, report.account, report.recipient, report.reason)
         figures.setdefault(key, collections.Counter())[_COLUMNS[report.type]] += 1
     stats.write(session, instance, figures)
-    return new
+    return [*first, *harder]
 
 
 def _of_known(
@@ -156,28 +165,51 @@ def _reached(
     return reached
 
 
-def _first(
-    session: tp.Any,
-    instance: sys_uuid.UUID,
-    found: Iterable[Report],
-    now: datetime.datetime,
-) -> list[Report]:
-    """Keep *found*; return those that were not there."""
-    new = []
+def _new(
+    session: tp.Any, instance: sys_uuid.UUID, found: Iterable[Report]
+) -> tuple[list[Report], list[Report]]:
+    """Return those of *found* that are the first, and those that are the first hard ones."""
+    each: dict[sys_uuid.UUID, Report] = {}
     for report in found:
-        count = session.execute(
-            "INSERT INTO mail_reports (instance, key, type, account, reason, sent_at, at)"
-            " VALUES (%s, %s, %s, %s, %s, %s, %s)"
-            " ON CONFLICT ON CONSTRAINT mail_reports_pkey DO NOTHING",
-            (
-                *(str(instance), str(report.key), report.type.value),
-                *(report.account and str(report.account), report.reason),
-                *(utils.timestamp(report.sent_at), utils.timestamp(now)),
-            ),
-        ).rowcount
-        if count:
-            new.append(report)
-    return new
+        known = each.setdefault(report.key, report)
+        if report.is_hard and not known.is_hard:
+            each[report.key] = report
+    kept = session.execute(
+        "SELECT key, reason FROM mail_reports WHERE instance = %s AND key = ANY(%s::uuid[])",
+        (str(instance), [str(key) for key in each]),
+    ).fetchall()
+    reasons = {row["key"]: row["reason"] for row in kept}
+    first = [report for key, report in each.items() if key not in reasons]
+    harder = [
+        report
+        for key, report in each.items()
+        if report.is_hard and reasons.get(key, report.reason) not in reputations.BOUNCES
+    ]
+    return first, harder
+
+
+def _keep(
+    session: tp.Any, instance: sys_uuid.UUID, new: Iterable[Report], now: datetime.datetime
+) -> None:
+    values = [
+        {
+            "instance": str(instance),
+            "key": str(report.key),
+            "type": report.type.value,
+            "account": report.account and str(report.account),
+            "reason": report.reason,
+            "sent_at": utils.timestamp(report.sent_at),
+            "at": utils.timestamp(now),
+        }
+        for report in new
+    ]
+    if values:
+        session.execute(
+            "INSERT INTO mail_reports"
+            " SELECT * FROM json_populate_recordset(NULL::mail_reports, %s::json)"
+            " ON CONFLICT ON CONSTRAINT mail_reports_pkey DO UPDATE SET reason = EXCLUDED.reason",
+            (json.dumps(values),),
+        )
 
 
 def keep_in_bounds(now: datetime.datetime) -> None:

@@ -37,7 +37,7 @@ _STATS: tp.Final = (
 )
 
 _REPORTS: tp.Final = (
-    "DELETE FROM mail_reports WHERE key IN"
+    "DELETE FROM mail_reports WHERE instance = %(instance)s AND key IN"
     " (SELECT key FROM mail_reports WHERE instance = %(instance)s AND {} LIMIT %(limit)s)"
     " RETURNING key"
 )

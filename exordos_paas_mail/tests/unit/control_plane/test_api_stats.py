@@ -374,6 +374,28 @@ def test_what_is_reported_of_a_recipient_counts_once_a_message(relay: Relay) -> 
     assert relay.told("?class=recipient_unknown", "bounced", "complained") == [(3, 0)]
 
 
+@pytest.mark.parametrize(
+    "batches",
+    [
+        [["mailbox_full", "recipient_unknown", "policy"]],
+        [["mailbox_full"], ["recipient_unknown"], ["recipient_disabled"], [""]],
+        [["recipient_unknown"], ["mailbox_full"]],
+    ],
+    ids=["at once", "one after the other", "hard first"],
+)
+def test_that_there_is_no_address_is_heard_after_a_bounce_that_did_not_say_so(
+    relay: Relay, batches: list[list[str]]
+) -> None:
+    queue = sealed.queue_id(1)
+    relay.tell(*sealed.whole(queue, BOB))
+    for reasons in batches:
+        relay.tell(*(failure(Type.BOUNCED, queue, BOB, reason) for reason in reasons))
+    assert relay.total() == {"submitted": 1, "delivered": 1, "bounced": 1}
+    assert query("SELECT type, reason FROM mail_reports") == [("bounced", "recipient_unknown")]
+    (entry,) = relay.api.get(f"{relay.path}/suppressions/")
+    assert (entry["address"], entry["reason"]) == (BOB, "HARD_BOUNCE")
+
+
 @pytest.mark.parametrize("level", ["failures", "none"])
 def test_a_complaint_of_a_message_that_is_not_kept_counts_of_nobody(
     relay: Relay, level: str
@@ -408,9 +430,15 @@ def test_reports_are_forgotten_when_none_can_come_any_more(relay: Relay) -> None
     assert query("SELECT count(*) FROM mail_reports") == [(1,)]
     reports.keep_in_bounds(relay.now + reports.KEPT + HOUR)
     assert query("SELECT count(*) FROM mail_reports") == [(0,)]
-    # An instance takes its own along.
+    # An instance takes its own along, whatever keys others have.
     relay.tell(*reports_of(queue, BOB, kind=Type.COMPLAINED))
-    assert query("SELECT count(*) FROM mail_reports") == [(1,)]
+    other = sys_uuid.uuid4()
+    query(
+        "INSERT INTO mail_reports (instance, key, type, sent_at, at)"
+        " SELECT %s, key, type, sent_at, at FROM mail_reports",
+        str(other),
+    )
+    assert query("SELECT count(*) FROM mail_reports") == [(2,)]
     relay.api.delete(relay.path)
     sealed.take_in()
-    assert query("SELECT count(*) FROM mail_reports") == [(0,)]
+    assert query("SELECT instance FROM mail_reports") == [(other,)]
