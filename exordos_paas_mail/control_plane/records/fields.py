@@ -20,6 +20,7 @@ import typing as tp
 import uuid as sys_uuid
 
 from restalchemy.dm import types
+from restalchemy.openapi import constants as openapi_constants
 
 from exordos_paas_mail.codecs import (
     credentials,
@@ -588,9 +589,15 @@ class Reputation(types.Dict):
             name: {"type": "integer", "minimum": lowest, "maximum": highest}
             for name, (lowest, highest) in reputations.BOUNDS.items()
         }
+        openapi = prop_kwargs.get("openapi")
         percent = types.AllowNone(types.Float(0, reputations.PERCENT_MAX)).to_openapi_spec(
-            {"openapi": prop_kwargs.get("openapi")}
+            {"openapi": openapi}
         )
+        if openapi and openapi >= openapi_constants.OPENAPI_SPECIFICATION_3_1_0:
+            percent["exclusiveMinimum"] = percent.pop("minimum")
+        else:
+            # A bound is a number of its own from OpenAPI 3.1 on.
+            percent["exclusiveMinimum"] = True
         return {
             **super().to_openapi_spec(prop_kwargs),
             "properties": {

@@ -85,6 +85,18 @@ def document(request: pytest.FixtureRequest, api: api_client.Client) -> dict[str
     return found
 
 
+def test_a_percentage_of_a_reputation_is_above_zero(document: dict[str, tp.Any]) -> None:
+    shown = document["components"]["schemas"]["MailInstance_Update"]["properties"]["reputation"]
+    percent = shown["properties"]["complaint_hold_percent"]
+    bounds = {name: percent.get(name) for name in ("minimum", "exclusiveMinimum", "maximum")}
+    is_old = document["openapi"] < "3.1"
+    assert bounds == {
+        "minimum": 0 if is_old else None,
+        "exclusiveMinimum": True if is_old else 0,
+        "maximum": 100,
+    }
+
+
 def test_the_document_lists_every_route_and_method(document: dict[str, tp.Any]) -> None:
     ours = {
         path: set(operations)
