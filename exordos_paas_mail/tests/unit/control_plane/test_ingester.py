@@ -14,6 +14,7 @@ import psycopg
 import pytest
 from restalchemy.storage.sql import engines
 
+from clients import waiting
 from exordos_paas_mail.codecs import event_batches, log_ids, mail_events
 from exordos_paas_mail.control_plane.events import folding, ingester, rows, taking
 from exordos_paas_mail.control_plane.runtime import threads as threads_
@@ -386,10 +387,7 @@ def test_one_thread_takes_in_what_comes_and_ends(writer: sealed.Writer) -> None:
     keeper._iteration()
     (thread,) = [t for t in threading.enumerate() if t.name == "mailaas-events"]
     writer.write(sealed.whole(sealed.queue_id(1)))
-    for _ in range(100):
-        if sealed.waiting() == 0:
-            break
-        thread.join(0.1)
+    waiting.until("nothing waits", sealed.waiting, seconds=60, accept=lambda rows: rows == 0)
     assert messages().popitem()[1] == ("DELIVERED", 1)
     keeper.stop()
     thread.join(60)
