@@ -44,22 +44,18 @@ class Page:
 
     def select(self, session: tp.Any) -> list[dict[str, tp.Any]]:
         """Return the rows of the page."""
-        return self._rows(session, self.limit)
-
-    def _rows(
-        self, session: tp.Any, limit: int, of: tp.Collection[str] | None = None
-    ) -> list[dict[str, tp.Any]]:
-        """Return the first rows of the page, at most *limit*; only those with a uuid of *of*."""
-        among = [] if of is None else ["uuid = ANY(%s::uuid[])"]
-        asked = [*self.conditions, *among]
-        conditions = " AND ".join(f"({condition})" for condition in asked)
         direction = "DESC" if self.is_newest_first else "ASC"
         rows = session.execute(
-            f"SELECT {self.columns} FROM {self.table} WHERE {conditions}"  # noqa: S608
+            f"SELECT {self.columns} FROM {self.table} WHERE {self.condition}"  # noqa: S608
             f" ORDER BY uuid {direction} LIMIT %s",
-            (*self.values, *([] if of is None else [list(of)]), limit),
+            (*self.values, self.limit),
         ).fetchall()
         return [dict(row) for row in rows]
+
+    @property
+    def condition(self) -> str:
+        """All conditions in one, for the values."""
+        return " AND ".join(f"({condition})" for condition in self.conditions)
 
 
 def is_of_another(

@@ -16,13 +16,18 @@ if tp.TYPE_CHECKING:
     import datetime
     import uuid as sys_uuid
 
+    # An operator, and the uuid of a message on one side of which others are.
+    _Bound = tuple[str, str]
+
 # That of an address comes first: it has fewer messages.
 _OF_ADDRESS: tp.Final = "lower(recipient) = lower(%s)"
 _OF_DOMAIN: tp.Final = "recipient_domain = %s"
-# How many events are looked at together, where few of their messages are of the page.
-_TOLD_MAX: tp.Final = 10_000
+# How many events are looked at together, as multiples of the page: twice it, as a message
+# has a few, and more where few of their messages are of the page.
+_TOLD: tp.Final = (2, 8, 32)
 _WITH_NEXT_ATTEMPT: tp.Final = (
-    "*, (SELECT retry_at FROM mail_queue_items q WHERE q.uuid = mail_messages.uuid) AS retry_at"
+    "mail_messages.*,"
+    " (SELECT retry_at FROM mail_queue_items q WHERE q.uuid = mail_messages.uuid) AS retry_at"
 )
 
 
@@ -61,7 +66,7 @@ class Messages(log_pages.Page):
         )
         self._instance = instance
         self._recipients: dict[str, str] = {}
-        self._bounds: list[tuple[str, str]] = []
+        self._bounds: list[_Bound] = []
         self.where("instance = %s", str(instance))
 
     def within(self, operator: str, uuid: str) -> None:
@@ -73,41 +78,87 @@ class Messages(log_pages.Page):
 
         Those of a recipient are looked for by its events, some at a time, newest first:
         asked at once the database reads all of them, and a domain may have most of the log.
+        Where the first events have too few of the page, another filter is rare. The rest is
+        asked at once then: one pass over many costs less than to look each of them up.
         """
         if not self._recipients:
             return super().select(session)
         found: list[dict[str, tp.Any]] = []
-        bounds, size = list(self._bounds), 2 * self.limit
-        while True:
-            told = self._told(session, bounds, size)
+        rest: list[_Bound] = []
+        for size in (times * self.limit for times in _TOLD):
+            told = self._told(session, rest, size)
             if told:
-                of = self._told_of_others(session, told)
-                found += self._rows(session, self.limit - len(found), of)
+                among: list[_Bound] = [(">=", told[-1]), ("<=", told[0])]
+                of = self._told_of_others(session, told, among)
+                found += self._looked_up(session, self.limit - len(found), of)
             if len(found) == self.limit or len(told) < size:
                 return found
-            bounds, size = [*self._bounds, ("<", told[-1])], min(_TOLD_MAX, 2 * size)
+            rest = [("<", told[-1])]
+        return found + self._told_at_once(session, self.limit - len(found), rest)
 
-    def _told(self, session: tp.Any, bounds: tp.Sequence[tuple[str, str]], limit: int) -> list[str]:
+    def _told(self, session: tp.Any, bounds: tp.Sequence[_Bound], limit: int) -> list[str]:
         """Return the messages of so many events about the recipient, newest first."""
-        condition, value = min(self._recipients.items())
-        within = "".join(f" AND message {operator} %s" for operator, _ in bounds)
+        told, values = self._telling(*min(self._recipients.items()), [*self._bounds, *bounds])
         rows = session.execute(
-            "SELECT message FROM mail_events WHERE instance = %s AND recipient IS NOT NULL"  # noqa: S608
-            f" AND message IS NOT NULL AND {condition}{within} ORDER BY message DESC LIMIT %s",
-            (str(self._instance), value, *(uuid for _, uuid in bounds), limit),
+            f"{told} AND message IS NOT NULL ORDER BY message DESC LIMIT %s", (*values, limit)
         ).fetchall()
         return [str(row["message"]) for row in rows]
 
-    def _told_of_others(self, session: tp.Any, told: tp.Collection[str]) -> tp.Collection[str]:
+    def _told_of_others(
+        self, session: tp.Any, told: tp.Collection[str], bounds: tp.Sequence[_Bound]
+    ) -> tp.Collection[str]:
         """Return those of the messages *told* that have the other recipients that are asked for."""
-        for condition, value in sorted(self._recipients.items())[1:]:
+        for recipient in sorted(self._recipients.items())[1:]:
+            telling, values = self._telling(*recipient, bounds)
             rows = session.execute(
-                "SELECT message FROM mail_events WHERE instance = %s AND recipient IS NOT NULL"  # noqa: S608
-                f" AND message = ANY(%s::uuid[]) AND {condition}",
-                (str(self._instance), list(told), value),
+                f"{telling} AND message = ANY(%s::uuid[])", (*values, list(told))
             ).fetchall()
             told = {str(row["message"]) for row in rows}
         return set(told)
+
+    def _looked_up(
+        self, session: tp.Any, limit: int, told: tp.Collection[str]
+    ) -> list[dict[str, tp.Any]]:
+        """Return the first rows of the page that are one of the messages *told*."""
+        # A look-up for each, in its own partition: joined in another way, the database reads
+        # all that is between them, and by ANY it looks for all of them in each partition.
+        rows = session.execute(
+            f"SELECT {self.columns} FROM unnest(%s::uuid[]) AS told (message), LATERAL (SELECT *"  # noqa: S608
+            f" FROM {self.table} WHERE uuid = told.message AND {self.condition} OFFSET 0)"
+            f" AS {self.table} ORDER BY uuid DESC LIMIT %s",
+            (list(told), *self.values, limit),
+        ).fetchall()
+        return [dict(row) for row in rows]
+
+    def _told_at_once(
+        self, session: tp.Any, limit: int, bounds: tp.Sequence[_Bound]
+    ) -> list[dict[str, tp.Any]]:
+        """Return the first rows within *bounds* that have all recipients that are asked for."""
+        page = log_pages.Page(
+            self.table,
+            limit,
+            is_newest_first=True,
+            columns=self.columns,
+            conditions=list(self.conditions),
+            values=list(self.values),
+        )
+        for operator, uuid in bounds:
+            page.within(operator, uuid)
+        for recipient in self._recipients.items():
+            told, values = self._telling(*recipient, [*self._bounds, *bounds])
+            page.where(f"uuid IN ({told})", *values)
+        return page.select(session)
+
+    def _telling(
+        self, condition: str, value: str, bounds: tp.Sequence[_Bound]
+    ) -> tuple[str, tuple[str, ...]]:
+        """Return a query of the messages that events about a recipient are of, and its values."""
+        within = "".join(f" AND message {operator} %s" for operator, _ in bounds)
+        return (
+            "SELECT message FROM mail_events WHERE instance = %s AND recipient IS NOT NULL"  # noqa: S608
+            f" AND {condition}{within}",
+            (str(self._instance), value, *(uuid for _, uuid in bounds)),
+        )
 
     def of_account(self, account: sys_uuid.UUID) -> None:
         """Have those of an account."""
