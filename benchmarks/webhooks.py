@@ -35,7 +35,7 @@ SECONDS = 20
 DAEMON = """
 import ipaddress, ssl, sys
 from exordos_paas_mail.node.commands import webhooks
-from exordos_paas_mail.node.webhooks import connections
+from exordos_paas_mail.node.web import connections
 context = ssl.create_default_context()
 context.load_verify_locations({certificate!r})
 context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN

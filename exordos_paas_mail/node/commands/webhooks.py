@@ -19,17 +19,15 @@ import typing as tp
 
 from exordos_paas_mail import constants
 from exordos_paas_mail.node import machine, status_api
+from exordos_paas_mail.node.web import connections, networks, resolver
 from exordos_paas_mail.node.webhooks import client as client_
 from exordos_paas_mail.node.webhooks import (
     configuration,
-    connections,
     dispatcher,
     figures,
     history,
-    networks,
     notices,
     outbox,
-    resolver,
     teller,
 )
 

@@ -11,7 +11,7 @@ import time
 import typing as tp
 
 from exordos_paas_mail.codecs import bounded, webhook_config, webhook_messages, webhook_reports
-from exordos_paas_mail.node.webhooks import connections, errors
+from exordos_paas_mail.node.web import connections, errors
 
 if tp.TYPE_CHECKING:
     import uuid as sys_uuid

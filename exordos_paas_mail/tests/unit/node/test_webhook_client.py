@@ -22,7 +22,8 @@ import standardwebhooks
 
 from exordos_paas_mail.codecs import mail_events, webhook_config, webhook_messages
 from exordos_paas_mail.node import machine
-from exordos_paas_mail.node.webhooks import client, connections, networks, resolver
+from exordos_paas_mail.node.web import connections, networks, resolver
+from exordos_paas_mail.node.webhooks import client
 from exordos_paas_mail.tests.unit.node import webhook_stage
 
 if tp.TYPE_CHECKING:

@@ -38,7 +38,7 @@ HOOK = webhook_config.Hook(uuid.UUID(int=1), "", ("message.delivered",), (SECRET
 PROGRAM = """
 import ipaddress, pathlib, ssl, sys
 from exordos_paas_mail.node.commands import webhooks
-from exordos_paas_mail.node.webhooks import connections
+from exordos_paas_mail.node.web import connections
 context = ssl.create_default_context(cafile=sys.argv[1])
 context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
 here = ipaddress.ip_address("127.0.0.1")

@@ -14,7 +14,7 @@ import tempfile
 import threading
 import typing as tp
 
-from exordos_paas_mail.node.webhooks import connections
+from exordos_paas_mail.node.web import connections
 from exordos_paas_mail.tests.unit.node import authority
 
 if tp.TYPE_CHECKING:

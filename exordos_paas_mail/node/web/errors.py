@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The mailaas authors
 # SPDX-License-Identifier: Apache-2.0
-"""Why an event cannot be handed over, in words for who owns the webhook."""
+"""Why a server cannot be asked, in words for who named it."""
 
 from __future__ import annotations
 

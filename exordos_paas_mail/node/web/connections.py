@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The mailaas authors
 # SPDX-License-Identifier: Apache-2.0
-"""Connections to the servers of a tenant, to none but the address that was looked at.
+"""Connections to servers of strangers, to none but the address that was looked at.
 
 A name is resolved once for a connection. Each address that it leads to is looked at,
 and the connection made to one of these; the certificate is verified for the name.
@@ -15,7 +15,7 @@ import socket
 import time
 import typing as tp
 
-from exordos_paas_mail.node.webhooks import errors
+from exordos_paas_mail.node.web import errors
 
 if tp.TYPE_CHECKING:
     import ssl
@@ -38,6 +38,8 @@ class Answer(tp.NamedTuple):
     body: bytes
     is_last: bool
     """Whether the connection is of no use any more."""
+    kind: str = ""
+    """Its media type in lower case, without parameters."""
 
 
 class Connection:
@@ -57,15 +59,31 @@ class Connection:
 
     def post(self, path: str, headers: Mapping[str, str], body: bytes, deadline: float) -> Answer:
         """Send *body*, and return what was said by *deadline* (time.monotonic)."""
+        return self._exchange("POST", path, headers, body, deadline, ANSWER_SIZE_MAX)
+
+    def get(self, path: str, headers: Mapping[str, str], deadline: float, size: int) -> Answer:
+        """Return what is at *path*, *size* octets at most, as it was said by *deadline*."""
+        return self._exchange("GET", path, headers, None, deadline, size)
+
+    def _exchange(  # noqa: PLR0913 - a request's parts
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        deadline: float,
+        size: int,
+    ) -> Answer:
         self._channel.deadline = deadline
-        self._http.request("POST", path, body, {"Host": self._authority, **headers})
+        self._http.request(method, path, body, {"Host": self._authority, **headers})
         answer = self._http.getresponse()
-        said = answer.read(ANSWER_SIZE_MAX)
+        said = answer.read(size)
         # What is left of it is not waited for.
         is_last = not answer.isclosed() or answer.will_close
         answer.close()
         self.used = time.monotonic()
-        return Answer(answer.status, said, is_last)
+        kind = answer.getheader("Content-Type", "").partition(";")[0].strip().lower()
+        return Answer(answer.status, said, is_last, kind)
 
     def close(self) -> None:
         """End the connection, whatever the other side does."""

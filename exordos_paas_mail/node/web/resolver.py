@@ -11,7 +11,7 @@ import dns.exception
 import dns.name
 import dns.resolver
 
-from exordos_paas_mail.node.webhooks import errors
+from exordos_paas_mail.node.web import errors
 
 if tp.TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,3 +48,17 @@ class Resolver:
         except dns.exception.DNSException as error:
             raise errors.DeliveryError("its name cannot be resolved") from error
         raise errors.DeliveryError("its name has no address")
+
+    def texts(self, name: str, seconds: float) -> list[str]:
+        """Return the TXT records of *name*, none where it has none.
+
+        Raises DeliveryError where there is no answer within *seconds*.
+        """
+        try:
+            absolute = dns.name.from_text(name)
+            answer = self._make().resolve(absolute, "TXT", lifetime=seconds, search=False)
+        except (dns.resolver.NoAnswer, dns.resolver.NXDOMAIN):
+            return []
+        except dns.exception.DNSException as error:
+            raise errors.DeliveryError(f"{name} cannot be resolved") from error
+        return [b"".join(record.strings).decode("utf-8", "replace") for record in answer]

@@ -1,0 +1,78 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""Threads that look at domains, so that nobody waits for somebody else's servers."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+import typing as tp
+
+if tp.TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from exordos_paas_mail.node.sts import findings
+
+WAITING_MAX: tp.Final = 1000
+"""Looks that wait for a thread; what is more is not begun."""
+
+
+class Job(tp.NamedTuple):
+    """A look at a domain."""
+
+    domain: str
+    known_id: str
+    seconds: float
+
+
+class Workers:
+    """*count* threads that call *find*; each domain is looked at once at a time."""
+
+    def __init__(self, find: Callable[[str, str, float], findings.Finding], count: int) -> None:
+        self._find = find
+        self._jobs: queue.SimpleQueue[Job] = queue.SimpleQueue()
+        self._done: queue.SimpleQueue[tuple[Job, findings.Finding | Exception]] = (
+            queue.SimpleQueue()
+        )
+        self._busy: dict[str, float] = {}
+        self._most = WAITING_MAX + count
+        for number in range(count):
+            threading.Thread(target=self._work, name=f"look-{number}", daemon=True).start()
+
+    def __contains__(self, domain: object) -> bool:
+        return domain in self._busy
+
+    def age(self, domain: str) -> float:
+        """Return for how many seconds *domain* is looked at, 0 where it is not."""
+        begun = self._busy.get(domain)
+        return 0.0 if begun is None else time.monotonic() - begun
+
+    def begin(self, job: Job) -> bool:
+        """Have a domain be looked at, unless it is; returns False where too many wait."""
+        if job.domain in self._busy:
+            return True
+        if len(self._busy) >= self._most:
+            return False
+        self._busy[job.domain] = time.monotonic()
+        self._jobs.put(job)
+        return True
+
+    def ended(self) -> list[tuple[Job, findings.Finding]]:
+        """Return the looks that are over; raises what one has raised that may raise nothing."""
+        over = []
+        while not self._done.empty():
+            job, found = self._done.get()
+            self._busy.pop(job.domain, None)
+            if isinstance(found, Exception):
+                raise found
+            over.append((job, found))
+        return over
+
+    def _work(self) -> None:
+        while True:
+            job = self._jobs.get()
+            try:
+                self._done.put((job, self._find(*job)))
+            except Exception as error:  # noqa: BLE001 - raised again where the process can end
+                self._done.put((job, error))
