@@ -176,6 +176,12 @@ benchmark-handshakes: venv ## What a second certificate costs a handshake, and 1
 	@tools/system-packages.sh $(PACKAGES_RELAY)
 	@exordos_paas_mail/tests/relay/enter.sh $(BIN)/python -m benchmarks.handshakes
 
+# Not in the gate: minutes, and a bound of a few hundredths.
+.PHONY: benchmark-resolver
+benchmark-resolver: venv ## What the node's own resolver costs a message, and its memory; has bounds (root)
+	@tools/system-packages.sh $(PACKAGES_RELAY)
+	@exordos_paas_mail/tests/relay/enter.sh $(BIN)/python -m benchmarks.resolver
+
 # Not in the gate: a quarter of an hour, most of it waiting for exim's retry time.
 .PHONY: benchmark-waiting
 benchmark-waiting: venv ## What MESSAGES (20,000) cost that wait for a server, and how fast they leave; has bounds (root)
