@@ -39,7 +39,18 @@ QUERIES = [
     (panel["title"], target["expr"]) for panel in PANELS for target in panel.get("targets", [])
 ]
 LABELS = {"exordos_mail_instance", "exordos_project"}
-OWN_LABELS = {"source", "result", "class", "le", "report", "reason", "login", "state", "version"}
+OWN_LABELS = {
+    "source",
+    "result",
+    "class",
+    "le",
+    "report",
+    "reason",
+    "login",
+    "mode",
+    "state",
+    "version",
+}
 # Of the scrape.
 ADDED = {"__name__", "instance", "job", "node"}
 OLD = {"MailMetricsStale", "MailEventsStale", "MailWebhooksStale"}
