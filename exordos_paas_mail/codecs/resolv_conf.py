@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import re
 import typing as tp
@@ -14,6 +15,17 @@ if tp.TYPE_CHECKING:
 MARK: tp.Final = "# Kept by exordos-mail-keep-resolver; RELAY_RESOLVER=no in relay.env ends that"
 OWN_ADDRESS: tp.Final = "127.0.0.1"
 
+_Address: tp.TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+# Of systemd-resolved (systemd-resolved.service(8))
+_STUBS: tp.Final = ("127.0.0.53", "127.0.0.54")
+# As many as glibc asks (MAXNS of resolv.h)
+_SERVERS_MAX: tp.Final = 3
+# RFC 1918, RFC 4193
+_PRIVATE: tp.Final = tuple(
+    map(ipaddress.ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"))
+)
+
 _NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9_])?")
 
 
@@ -21,7 +33,7 @@ class Network(tp.NamedTuple):
     """What the network says of name servers."""
 
     servers: tuple[str, ...] = ()
-    """Addresses of servers on other machines, the first one first."""
+    """Addresses of servers on other machines, the first one first, at most three."""
     search: tuple[str, ...] = ()
     """Domains that short names are looked for in, in lower case."""
 
@@ -35,19 +47,32 @@ def parse(text: str) -> Network:
     """Return what *text* says; lines that say nothing of these are passed over.
 
     Left out are servers on this machine (the stub of systemd-resolved is one), of which
-    a resolver of the node's own could make a circle, and those of one link alone.
+    a resolver of the node's own could make a circle, and those of an IPv6 link, which
+    unbound cannot ask. Where the first one is such, none is given: it alone may know the
+    network's own names, and a next one that is public must not be asked for them.
     """
-    servers: dict[str, None] = {}
+    named = _named(text)
+    elsewhere = {word: None for word, address in named.items() if _is_elsewhere(address)}
+    servers = tuple(elsewhere) if next(iter(named), None) in elsewhere else ()
     search: tuple[str, ...] = ()
     for line in text.splitlines():
         words = line.split()
-        if len(words) > 1 and words[0] == "nameserver" and _is_elsewhere(words[1]):
-            servers[words[1]] = None
         # The last one counts (resolv.conf(5)).
-        elif len(words) > 1 and words[0] in {"domain", "search"}:
+        if len(words) > 1 and words[0] in {"domain", "search"}:
             names = [word.rstrip(".").lower() for word in words[1:]]
             search = tuple(name for name in names if _NAME.fullmatch(name))
-    return Network(tuple(servers), search)
+    return Network(servers, search)
+
+
+def is_of_resolved(text: str) -> bool:
+    """Return whether *text* leaves it to systemd-resolved: names its stub first, or nobody."""
+    return next(iter(_named(text)), _STUBS[0]) in _STUBS
+
+
+def is_private(server: str) -> bool:
+    """Return whether *server*, an address, is of a private range (RFC 1918, RFC 4193)."""
+    address = ipaddress.ip_address(server)
+    return any(address in network for network in _PRIVATE)
 
 
 def render(search: Sequence[str], *, validates: bool) -> str:
@@ -67,16 +92,24 @@ def render(search: Sequence[str], *, validates: bool) -> str:
     )
 
 
-def _is_elsewhere(word: str) -> bool:
-    try:
-        address = ipaddress.ip_address(word)
-    except ValueError:
-        return False
+def _named(text: str) -> dict[str, _Address]:
+    """Return the servers that glibc would ask; a line without an address is passed over."""
+    found: list[tuple[str, _Address]] = []
+    for line in text.splitlines():
+        words = line.split()
+        if len(words) > 1 and words[0] == "nameserver":
+            with contextlib.suppress(ValueError):
+                found.append((words[1], ipaddress.ip_address(words[1])))
+    return dict(found[:_SERVERS_MAX])
+
+
+def _is_elsewhere(address: _Address) -> bool:
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
     address = mapped or address
     return not (
         address.is_loopback
         or address.is_unspecified
-        or address.is_link_local
+        # Clouds have theirs on 169.254.169.254, which needs no interface beside it.
+        or (isinstance(address, ipaddress.IPv6Address) and address.is_link_local)
         or address.is_multicast
     )

@@ -9,9 +9,19 @@ import typing as tp
 if tp.TYPE_CHECKING:
     from collections.abc import Sequence
 
-# Of the network by their nature (RFC 8375); the reverse zones of private addresses
-# (RFC 6303) are unbound's own list, insecure-lan-zones.
-_ALWAYS_PRIVATE: tp.Final = ("home.arpa",)
+# Of the network by their nature (RFC 6761, RFC 6762, RFC 8375) or by custom: the root proves
+# that there are no such top-level domains, and who believes that refuses mail to them.
+_ALWAYS_PRIVATE: tp.Final = (
+    *("corp", "home", "home.arpa", "internal", "intranet", "invalid"),
+    *("lan", "local", "localdomain", "private", "test"),
+)
+# Of private addresses (RFC 1918, RFC 4193) and those of a link (RFC 6303, 4.2, 4.4, 4.5); that
+# they are not validated is of unbound's own list, insecure-lan-zones.
+_PRIVATE_REVERSE: tp.Final = (
+    *("10.in-addr.arpa", "168.192.in-addr.arpa", "254.169.in-addr.arpa"),
+    *(f"{number}.172.in-addr.arpa" for number in range(16, 32)),
+    *("d.f.ip6.arpa", *(f"{digit}.e.f.ip6.arpa" for digit in "89ab")),
+)
 # What unbound would answer by itself is the network's to answer.
 _NOT_BUILT_IN: tp.Final = ("home.arpa", "invalid", "test")
 
@@ -39,6 +49,8 @@ server:
   hide-identity: yes
   hide-version: yes
   trust-anchor-signaling: no
+  # What a proof spans may be a name that only the network knows
+  aggressive-nsec: no
   # A slow spell of the network's server, the only one there is, is nothing to remember it by
   infra-host-ttl: 10
   infra-keep-probing: yes
@@ -54,7 +66,7 @@ server:
 
 def render(
     server: str,
-    first: str,
+    private_servers: Sequence[str],
     private_zones: Sequence[str],
     anchors: Sequence[str],
     *,
@@ -62,8 +74,8 @@ def render(
 ) -> str:
     """Return unbound.conf for a resolver that asks *server*.
 
-    *private_zones* are asked of *first*, the network's first server, and never of another:
-    a second one may be a public server, which would learn of them and know nothing. With
+    *private_zones*, and what is private on every network, are asked of *private_servers*
+    alone: another may be a public one, which would learn of them and know nothing. With
     *anchors*, keys of the root (``trust_anchors``), it validates; without it passes on what
     it hears. *ipv6*: whether this machine has ::1.
     """
@@ -77,6 +89,11 @@ def render(
         "remote-control:",
         "  control-enable: no",
     ]
-    for zone, address in (*((f"{zone}.", first) for zone in zones), (".", server)):
-        lines += ["forward-zone:", f'  name: "{zone}"', f"  forward-addr: {address}"]
+    forwards: list[tuple[str, Sequence[str]]] = [
+        *((f"{zone}.", private_servers) for zone in sorted({*zones, *_PRIVATE_REVERSE})),
+        (".", (server,)),
+    ]
+    for name, addresses in forwards:
+        lines += ["forward-zone:", f'  name: "{name}"']
+        lines += [f"  forward-addr: {address}" for address in addresses]
     return _SERVER + "".join(f"{line}\n" for line in lines)

@@ -11,6 +11,8 @@ from __future__ import annotations
 import enum
 import typing as tp
 
+from exordos_paas_mail.codecs import resolv_conf
+
 if tp.TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -36,8 +38,8 @@ class Wanted(tp.NamedTuple):
 
     server: str
     """Whom it asks."""
-    first: str
-    """Whom it asks for private names."""
+    private: tuple[str, ...]
+    """Whom it asks for private names: the network's first server, and its other private ones."""
     validates: bool
 
 
@@ -104,7 +106,8 @@ class Choice:
         if not self._server:
             return None
         validates = self._is_signed and now >= self._plain_until
-        return Wanted(self._server, self._servers[0], validates)
+        others = filter(resolv_conf.is_private, self._servers[1:])
+        return Wanted(self._server, (self._servers[0], *others), validates)
 
     def judge(self, *, passed: bool, now: float) -> None:
         """Take over whether the resolver, which is as it is wanted, has answered as it should."""

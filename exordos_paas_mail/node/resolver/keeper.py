@@ -77,6 +77,7 @@ class Keeper:
         self._settings = resolver_settings.Settings()
         self._remarks: list[str] = []
         self._why = ""
+        self._is_applied = False
         self._next_probe = self._next_status = 0.0
         self._told: tuple[object, ...] = ()
 
@@ -167,7 +168,7 @@ class Keeper:
         zones = {*own_zones, *given.search, *self._settings.private_zones}
         text = unbound_conf.render(
             wanted.server,
-            wanted.first,
+            wanted.private,
             sorted(zone for zone in zones if resolver_settings.is_zone(zone)),
             [anchor.record for anchor in anchors],
             ipv6=self._node.has_ipv6_loopback(),
@@ -175,10 +176,12 @@ class Keeper:
         self._node.ensure_file(constants.UNBOUND_CONF_FILE, text, _MODE)
         # It is gone after a boot, as unbound is; a kill before it is written costs one start.
         digest = hashlib.sha256(text).hexdigest().encode()
-        if self._node.read(constants.UNBOUND_APPLIED_FILE) == digest:
+        self._is_applied = self._node.read(constants.UNBOUND_APPLIED_FILE) == digest
+        if self._is_applied:
             return False
         if not self._begin(self._node.restart_unit):
             return True
+        self._is_applied = True
         self._node.write_volatile(constants.UNBOUND_APPLIED_FILE, digest, _MODE)
         does = "validates" if anchors else "does not validate"
         done.append(f"{constants.RESOLVER_UNIT} asks {wanted.server} and {does}")
@@ -186,7 +189,10 @@ class Keeper:
 
     def _judge(self, wanted: choice.Wanted) -> bool:
         """Ask the resolver itself; returns whether all is as it should be."""
-        is_working = self._prober.is_working(resolv_conf.OWN_ADDRESS, validates=wanted.validates)
+        # While unbound is not as it is wanted, who answers on its port is somebody else.
+        is_working = self._is_applied and self._prober.is_working(
+            resolv_conf.OWN_ADDRESS, validates=wanted.validates
+        )
         if is_working or not self._choice.is_silent:
             self._choice.judge(passed=is_working, now=time.monotonic())
         if not is_working:

@@ -8,6 +8,7 @@ it likes, and is heard each time: what is not ours is kept, and is what is put b
 
 from __future__ import annotations
 
+import posixpath
 import typing as tp
 
 from exordos_paas_mail import constants
@@ -41,10 +42,9 @@ class ResolvConf:
             link = self._node.link(constants.RESOLV_CONF_FILE)
             self._keep(_Kept(text, link))
         else:
-            kept = self._kept()
-            text = "" if kept is None else kept.text
+            text = self._text_now(self._kept())
         given = resolv_conf.parse(text)
-        if given.servers:
+        if given.servers or not resolv_conf.is_of_resolved(text):
             return given
         # The file names the stub of systemd-resolved; this one whom that asks.
         upstream = resolv_conf.parse(self._text(constants.UPSTREAM_RESOLV_CONF_FILE) or "")
@@ -69,6 +69,18 @@ class ResolvConf:
         return self._node.ensure_mounted_file(
             constants.RESOLV_CONF_FILE, kept.text.encode("utf-8", "surrogateescape")
         )
+
+    def _text_now(self, kept: _Kept | None) -> str:
+        """Return what the network says while the file is ours."""
+        if kept is None:
+            return ""
+        if kept.link:
+            # Who made it goes on writing there: NetworkManager, resolvconf, systemd-resolved.
+            directory = posixpath.dirname(constants.RESOLV_CONF_FILE)
+            text = self._text(posixpath.normpath(posixpath.join(directory, kept.link)))
+            if text is not None and not resolv_conf.is_ours(text):
+                return text
+        return kept.text
 
     def _text(self, name: str) -> str | None:
         data = self._node.read(name)

@@ -67,7 +67,7 @@ class Prober:
         except (OSError, dns.exception.DNSException):
             return False
         if not validates:
-            return answer.rcode() != dns.rcode.SERVFAIL
+            return answer.rcode() in {dns.rcode.NOERROR, dns.rcode.NXDOMAIN}
         return bool(answer.flags & dns.flags.AD and answer.answer)
 
     def _ask(

@@ -12,8 +12,14 @@ import shlex
 import subprocess
 import typing as tp
 
+import dns.exception
+import dns.message
+import dns.query
+import dns.rdatatype
+
 from clients import waiting
 from exordos_paas_mail import constants
+from exordos_paas_mail.codecs import resolv_conf
 from exordos_paas_mail.node import machine
 from exordos_paas_mail.node.resolver import keeper
 from exordos_paas_mail.tests.relay import signed_dns, units
@@ -60,6 +66,19 @@ class Node(machine.Machine):
                 ]
             )
         )
+        # As Type=notify has it
+        waiting.until("unbound answers, or has ended", self._is_begun, SECONDS, pause=0.05)
+
+    def _is_begun(self) -> bool:
+        if self.running[0].poll() is not None:
+            return True
+        # It answers that by itself, whatever the network's server does (RFC 6761).
+        question = dns.message.make_query("localhost.", dns.rdatatype.A)
+        try:
+            dns.query.udp(question, resolv_conf.OWN_ADDRESS, timeout=1)
+        except (OSError, dns.exception.Timeout):
+            return False
+        return True
 
     def stop_unit(self, unit: str) -> None:
         assert unit == constants.RESOLVER_UNIT

@@ -14,7 +14,7 @@ import pytest
 
 from exordos_paas_mail import constants
 from exordos_paas_mail.codecs import resolv_conf
-from exordos_paas_mail.node.resolver import keeper
+from exordos_paas_mail.node.resolver import choice, keeper
 from exordos_paas_mail.tests.relay import internet as internet_
 from exordos_paas_mail.tests.relay import relay as relay_
 from exordos_paas_mail.tests.relay import resolving
@@ -38,6 +38,12 @@ def records() -> dict[tuple[str, str], list[str]]:
         # What is not signed is not believed, and what is wrong there holds nothing up.
         found[f"_25._tcp.{host}", "TLSA"] = right if name in {"fits", "bogus"} else wrong
     return found
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have validation that was slow, and so was given up, be tried again within a test."""
+    monkeypatch.setattr(choice, "_WAIT_MIN", 30.0)
 
 
 @pytest.fixture
@@ -71,6 +77,7 @@ def delivered(relay: relay_.Relay, *waits: str) -> None:
     assert arrived == DOMAINS.keys() - set(waits), relay.log()
 
 
+@pytest.mark.usefixtures("impatient")
 def test_a_key_that_is_published_and_signed_is_asked_for(
     relay: relay_.Relay, stage: resolving.Stage
 ) -> None:
@@ -81,6 +88,7 @@ def test_a_key_that_is_published_and_signed_is_asked_for(
     assert not relay.log_lines(rf" => a@{DOMAINS['unsigned']} .* CV=dane ")
 
 
+@pytest.mark.usefixtures("impatient")
 def test_what_must_leave_by_dane_waits_where_nothing_is_signed(
     relay: relay_.Relay, stage: resolving.Stage
 ) -> None:
@@ -98,6 +106,7 @@ def test_where_the_network_strips_signatures_none_is_believed(
     delivered(relay, "fits")
 
 
+@pytest.mark.usefixtures("impatient")
 def test_without_unbound_mail_leaves_as_the_network_has_it(
     relay: relay_.Relay, stage: resolving.Stage
 ) -> None:
@@ -108,7 +117,7 @@ def test_without_unbound_mail_leaves_as_the_network_has_it(
     assert pathlib.Path(constants.RESOLV_CONF_FILE).read_text() == resolving.NETWORK
     delivered(relay)
     stage.node.broken.clear()
-    stage.become("plain")
+    stage.become("validating")
 
 
 def test_a_root_that_cannot_be_verified_is_not_believed(

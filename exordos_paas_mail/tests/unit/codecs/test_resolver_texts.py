@@ -35,6 +35,27 @@ NETWORK = (
         pytest.param("nameserver ::ffff:127.0.0.1\nnameserver 0.0.0.0\n", ((), ()), id="here"),
         pytest.param("nameserver fe80::1%eth0\nnameserver x\nnameserver\n", ((), ()), id="none"),
         pytest.param(
+            "nameserver 169.254.169.254\nnameserver 8.8.8.8\n",
+            (("169.254.169.254", "8.8.8.8"), ()),
+            id="of a cloud",
+        ),
+        pytest.param(
+            "nameserver fe80::1%eth0\nnameserver 8.8.8.8\nsearch corp\n",
+            ((), ("corp",)),
+            id="first of a link",
+        ),
+        pytest.param("nameserver 127.0.0.1\nnameserver 8.8.8.8\n", ((), ()), id="first here"),
+        pytest.param(
+            "nameserver x\nnameserver 10.0.0.2\nnameserver fe80::1%eth0\nnameserver 8.8.8.8\n",
+            (("10.0.0.2", "8.8.8.8"), ()),
+            id="another of a link",
+        ),
+        pytest.param(
+            "".join(f"nameserver 10.0.0.{number}\n" for number in range(1, 6)),
+            (("10.0.0.1", "10.0.0.2", "10.0.0.3"), ()),
+            id="more than are asked",
+        ),
+        pytest.param(
             "nameserver 2001:db8::1\nnameserver 2001:db8::1\nsearch a/b c\n",
             (("2001:db8::1",), ("c",)),
             id="twice, and a name that is none",
@@ -47,6 +68,26 @@ def test_the_network_is_what_its_file_says_of_other_machines(
 ) -> None:
     assert resolv_conf.parse(text) == given
     assert not resolv_conf.is_ours(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_so"),
+    [
+        ("nameserver 127.0.0.53\nnameserver 8.8.8.8\n", True),
+        ("search corp\n", True),
+        ("nameserver 127.0.0.1\n", False),
+        ("nameserver fe80::1%eth0\nnameserver 127.0.0.53\n", False),
+        (NETWORK, False),
+    ],
+)
+def test_it_is_left_to_resolved_by_its_stub_or_by_naming_nobody(text: str, *, is_so: bool) -> None:
+    assert resolv_conf.is_of_resolved(text) == is_so
+
+
+def test_private_servers_are_known_by_their_addresses() -> None:
+    private = ["10.0.0.2", "172.31.0.1", "192.168.1.1", "fd00::1"]
+    others = ["172.32.0.1", "8.8.8.8", "2001:db8::1", "100.64.0.1"]
+    assert [it for it in [*private, *others] if resolv_conf.is_private(it)] == private
 
 
 @pytest.mark.parametrize("validates", [True, False])
@@ -107,11 +148,30 @@ def test_a_file_without_keys_of_the_root_is_refused(text: str) -> None:
 
 def test_a_resolver_that_validates_and_one_that_does_not() -> None:
     anchor = f". IN DS 38696 8 2 {DIGEST}"
-    zones = ("corp", "home.arpa")
+    zones = ("corp", "corp.example")
+    near = ("10.0.0.2", "10.0.0.3")
     validating, plain = (
-        unbound_conf.render("8.8.8.8", "10.0.0.2", zones, anchors, ipv6=bool(anchors))
+        unbound_conf.render("8.8.8.8", near, zones, anchors, ipv6=bool(anchors))
         for anchors in ([anchor], [])
     )
+    private = [
+        *("corp", "corp.example", "home", "home.arpa", "internal", "intranet", "invalid", "lan"),
+        *("local", "localdomain", "private", "test"),
+    ]
+    reverse = [
+        *("10.in-addr.arpa", *(f"{number}.172.in-addr.arpa" for number in range(16, 32))),
+        *("168.192.in-addr.arpa", "254.169.in-addr.arpa", "8.e.f.ip6.arpa", "9.e.f.ip6.arpa"),
+        *("a.e.f.ip6.arpa", "b.e.f.ip6.arpa", "d.f.ip6.arpa"),
+    ]
+    forwarded = [
+        line
+        for zone in sorted([*private, *reverse])
+        for line in (
+            *("forward-zone:", f'  name: "{zone}."'),
+            *("  forward-addr: 10.0.0.2", "  forward-addr: 10.0.0.3"),
+        )
+    ]
+    assert "  aggressive-nsec: no" in validating.splitlines()
     tail = [
         "  interface: 127.0.0.1",
         "  interface: ::1",
@@ -120,16 +180,10 @@ def test_a_resolver_that_validates_and_one_that_does_not() -> None:
         '  local-zone: "home.arpa." nodefault',
         '  local-zone: "invalid." nodefault',
         '  local-zone: "test." nodefault',
-        '  domain-insecure: "corp."',
-        '  domain-insecure: "home.arpa."',
+        *(f'  domain-insecure: "{zone}."' for zone in private),
         "remote-control:",
         "  control-enable: no",
-        "forward-zone:",
-        '  name: "corp."',
-        "  forward-addr: 10.0.0.2",
-        "forward-zone:",
-        '  name: "home.arpa."',
-        "  forward-addr: 10.0.0.2",
+        *forwarded,
         "forward-zone:",
         '  name: "."',
         "  forward-addr: 8.8.8.8",

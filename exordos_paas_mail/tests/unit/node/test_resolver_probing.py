@@ -165,6 +165,7 @@ def test_a_resolver_works_that_says_what_it_has_validated(*, validates: bool) ->
         (root(), True),
         (unverified, not validates),
         (root(rcode=dns.rcode.SERVFAIL), validates),
+        (root(rcode=dns.rcode.REFUSED), validates),
     ):
         with served(answer) as port:
             found = probing.Prober(port, 60).is_working(ADDRESS, validates=validates)

@@ -197,16 +197,17 @@ def test_who_counts_recipients_is_asked_by_a_socket_that_outlives_him() -> None:
     assert service["Service", "Restart"] == ["always"]
 
 
-def test_the_resolver_is_started_by_its_keeper_alone_and_kept_small() -> None:
+def test_the_resolver_starts_once_it_has_a_configuration_and_is_kept_small() -> None:
     resolver = unit(f"{constants.RESOLVER_UNIT}.service")
     keeper = unit(f"{constants.RESOLVER_KEEPER_UNIT}.service")
-    assert ("Install", "WantedBy") not in resolver
     assert resolver["Unit", "ConditionPathExists"] == [constants.UNBOUND_CONF_FILE]
     (command,) = resolver["Service", "ExecStart"]
     assert shlex.split(command)[-2:] == ["-c", constants.UNBOUND_CONF_FILE]
     # What unbound's profile of AppArmor lets it read
     assert constants.UNBOUND_CONF_FILE.startswith("/etc/unbound/")
     assert resolver["Service", "MemoryMax"] == ["64M"]
+    # After a boot resolv.conf names it before its keeper has looked.
+    assert resolver["Install", "WantedBy"] == ["multi-user.target"]
     for settings in (resolver, keeper):
         assert settings["Unit", "StartLimitIntervalSec"] == ["0"]
         assert settings["Service", "Restart"] == ["always"]
