@@ -91,8 +91,6 @@ def reported(
     (primary,) = owner.list(mail.domains_path(instance), primary="true")
     primary_path = f"{mail.domains_path(instance)}{primary['uuid']}"
     bounces = f"bounces.{domain}"
-    # Where mail of the domain itself goes: what is forwarded to its senders arrives there.
-    internet.publish(domain, "MX", "10 mx.stand.test.")
     owner.expect(200, "PATCH", primary_path, {"bounce_handling": {"kind": "managed"}})
     internet.publish(bounces, "MX", f"10 {domain}.")
     spf = " ".join(f"ip4:{address}" for address in instance["ipsv4"])
@@ -112,7 +110,6 @@ def reported(
     )
     yield found
     owner.expect(200, "PATCH", primary_path, {"bounce_handling": {"kind": "none"}})
-    internet.publish(domain, "MX")
     internet.withdraw(bounces)
     poll.until(
         "mail leaves as it was sent",
