@@ -145,9 +145,10 @@ _PHRASES: tp.Final = tuple(
 # About the sender although the address is named, whatever the code says.
 _OF_SENDER: tp.Final = frozenset({Class.AUTH, Class.REPUTATION, Class.RATE, Class.CONTENT})
 
-_OF_ADDRESS: tp.Final = frozenset(
+OF_ADDRESS: tp.Final = frozenset(
     {Class.RECIPIENT_UNKNOWN, Class.RECIPIENT_DISABLED, Class.DOMAIN_UNKNOWN}
 )
+"""What says that there is no such mailbox: all else is about the sender, or will pass."""
 
 # By subject and detail (RFC 3463 3.1): x.SUBJECT.DETAIL.
 _BY_CODE: tp.Final = {
@@ -236,9 +237,9 @@ def of_answer(said: Answer) -> Class:
     permanent = said.code // 100 == _PERMANENT
     subject, _, detail = said.enhanced[2:].partition(".")
     by_code = _BY_CODE.get(f"{subject}.{detail}")
-    if by_code in _OF_ADDRESS and not permanent:
+    if by_code in OF_ADDRESS and not permanent:
         by_code = Class.RATE if by_code is Class.RECIPIENT_DISABLED else None
-    phrase = next((result for result in phrases if permanent or result not in _OF_ADDRESS), None)
+    phrase = next((result for result in phrases if permanent or result not in OF_ADDRESS), None)
     last = _BY_SUBJECT.get(subject, Class.OTHER)
     if permanent:
         last = _BY_SUBJECT.get(f"{subject}.{detail}", last)

@@ -16,9 +16,9 @@ import typing as tp
 import uuid as sys_uuid
 
 from exordos_paas_mail import utils
-from exordos_paas_mail.codecs import log_ids, mail_events
+from exordos_paas_mail.codecs import answers, log_ids, mail_events
 from exordos_paas_mail.control_plane.events import rows, stats
-from exordos_paas_mail.control_plane.records import instance_logs, reputations
+from exordos_paas_mail.control_plane.records import instance_logs
 
 if tp.TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -53,7 +53,7 @@ class Report(tp.NamedTuple):
     @property
     def is_hard(self) -> bool:
         """Whether it says that there is no such address."""
-        return self.type is _Type.BOUNCED and self.reason in reputations.BOUNCES
+        return self.type is _Type.BOUNCED and self.reason in answers.OF_ADDRESS
 
     @property
     def key(self) -> sys_uuid.UUID:
@@ -183,7 +183,7 @@ def _new(
     harder = [
         report
         for key, report in each.items()
-        if report.is_hard and reasons.get(key, report.reason) not in reputations.BOUNCES
+        if report.is_hard and reasons.get(key, report.reason) not in answers.OF_ADDRESS
     ]
     return first, harder
 

@@ -19,7 +19,7 @@ import datetime
 import typing as tp
 
 from exordos_paas_mail import utils
-from exordos_paas_mail.codecs import mail_events
+from exordos_paas_mail.codecs import answers, mail_events
 from exordos_paas_mail.control_plane.records import account_holds, locks, reputations
 
 if tp.TYPE_CHECKING:
@@ -121,7 +121,7 @@ def _figures(
         "since": utils.timestamp(since),
         "recipients_min": rule["recipients_min"],
         "complaints_min": rule["complaints_min"],
-        "bounces": list(reputations.BOUNCES),
+        "bounces": [each.value for each in answers.OF_ADDRESS],
     }
     return list(session.execute(_FIGURES, values).fetchall())
 

@@ -16,9 +16,9 @@ import logging
 import typing as tp
 
 from exordos_paas_mail import utils
-from exordos_paas_mail.codecs import log_ids, mail_events, rules, suppressions
+from exordos_paas_mail.codecs import answers, log_ids, mail_events, rules, suppressions
 from exordos_paas_mail.control_plane.events import reports, rows
-from exordos_paas_mail.control_plane.records import locks, suppression_policies, suppression_rows
+from exordos_paas_mail.control_plane.records import locks, suppression_rows
 
 if tp.TYPE_CHECKING:
     import uuid as sys_uuid
@@ -124,7 +124,7 @@ def _failures(
     """Return what servers said when they were given a message, whatever is kept of the log."""
     failures: dict[str, _Failure] = {}
     for event in events:
-        if event.type is _Type.FAILED and event.reason in suppression_policies.CLASSES:
+        if event.type is _Type.FAILED and event.reason in answers.OF_ADDRESS:
             known = log_ids.is_queue_id(event.queue_id)
             message = log_ids.message_uuid(instance, event.queue_id) if known else None
             at = min(rows.moment_of(min(event.at, _MILLISECONDS_MAX)), now)
@@ -136,7 +136,7 @@ def _failures(
 def _add_reported(reported: Iterable[reports.Report], failures: dict[str, _Failure]) -> None:
     """Add what servers reported later, of messages that they had taken for that recipient."""
     for report in reported:
-        if report.type is _Type.BOUNCED and report.reason in suppression_policies.CLASSES:
+        if report.type is _Type.BOUNCED and report.reason in answers.OF_ADDRESS:
             said = _said(report.code, report.enhanced, report.text)
             _add(failures, report.recipient, _Failure(report.at, said, report.message))
 

@@ -6,14 +6,6 @@ from __future__ import annotations
 
 import typing as tp
 
-from exordos_paas_mail.codecs import answers
-
-# What says that there is no such address: nothing else counts against an account.
-BOUNCES: tp.Final = (
-    answers.Class.RECIPIENT_UNKNOWN.value,
-    answers.Class.RECIPIENT_DISABLED.value,
-    answers.Class.DOMAIN_UNKNOWN.value,
-)
 BOUNDS: tp.Final[tp.Mapping[str, tuple[int, int]]] = {
     "days": (1, 30),
     "recipients_min": (1, 1_000_000),

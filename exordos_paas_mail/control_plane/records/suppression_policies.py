@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import typing as tp
 
-from exordos_paas_mail.codecs import answers, rules, suppressions
+from exordos_paas_mail.codecs import rules, suppressions
 
 ACTIONS: tp.Final = tuple(action.value for action in suppressions.Action)
 BOUNDS: tp.Final[tp.Mapping[str, tuple[int, int]]] = {"after": (1, 5), "expires_days": (0, 3650)}
@@ -18,14 +18,6 @@ DEFAULT: tp.Final[tp.Mapping[str, tp.Any]] = {
     "expires_days": 90,
     "action": suppressions.Action.REJECT.value,
 }
-CLASSES: tp.Final = frozenset(
-    {
-        answers.Class.RECIPIENT_UNKNOWN.value,
-        answers.Class.RECIPIENT_DISABLED.value,
-        answers.Class.DOMAIN_UNKNOWN.value,
-    }
-)
-"""What says that there is no such mailbox: all else is about the sender, or will pass."""
 
 
 def check(value: tp.Any) -> dict[str, tp.Any]:
