@@ -12,7 +12,7 @@ import requests
 
 from clients import rest
 
-_SECONDS: tp.Final = 20
+_SECONDS: tp.Final = 60
 # Tokens live longer; a fresh one every few minutes needs no thought.
 _TOKEN_SECONDS: tp.Final = 240
 

@@ -11,7 +11,7 @@ import requests
 
 from clients import waiting
 
-_SECONDS: tp.Final = 10
+_SECONDS: tp.Final = 60
 # What a zone in Core's DNS is delegated to.
 CLOUD_SERVERS: tp.Final = ("ns1.cloud.test", "ns2.cloud.test")
 
@@ -76,7 +76,7 @@ class Client:
         return tp.cast("list[dict[str, tp.Any]]", response.json())
 
     def wait_for_message(
-        self, recipient: str, subject: str, timeout: float = 30
+        self, recipient: str, subject: str, timeout: float = 120
     ) -> dict[str, tp.Any]:
         """Return the first message found; raises TimeoutError after *timeout* seconds."""
         return waiting.until(

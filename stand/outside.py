@@ -12,11 +12,8 @@ import ipaddress
 import sys
 import typing as tp
 
-import requests
-
-from clients import waiting
 from imaging import commands
-from stand import processes
+from stand import answering, processes
 
 if tp.TYPE_CHECKING:
     from imaging.containers import sites
@@ -32,7 +29,6 @@ _PRIMARY: tp.Final = 6
 _SECONDARY: tp.Final = 7
 # dnsdist@public: an installation's border forwards port 53 of a public address to it.
 _CLOUD_PORT: tp.Final = 5333
-_START_SECONDS: tp.Final = 20
 
 
 def resolver(site: sites.Site) -> str:
@@ -81,11 +77,4 @@ def ensure(site: sites.Site, cloud: ipaddress.IPv4Address) -> None:
         interface = ipaddress.IPv4Interface((site.subnet[number], site.subnet.prefixlen))
         commands.run("ip", "address", "replace", str(interface), "dev", site.bridge)
     process(site, cloud).ensure()
-    waiting.until("the world outside", lambda: _answers(url(site)), _START_SECONDS)
-
-
-def _answers(address: str) -> bool:
-    try:
-        return requests.get(address, timeout=1).ok
-    except requests.ConnectionError:
-        return False
+    answering.wait("the world outside", url(site))

@@ -21,7 +21,7 @@ if tp.TYPE_CHECKING:
 
     from imaging.containers import sites
 
-_START_SECONDS: tp.Final = 10
+_START_SECONDS: tp.Final = 120
 _SOURCES: tp.Final = tuple(paths.PROJECT / package for package in ("clients", "imaging", "stand"))
 
 

@@ -14,8 +14,7 @@ import typing as tp
 
 import requests
 
-from clients import waiting
-from stand import processes
+from stand import answering, processes
 from tools import simple_index
 
 if tp.TYPE_CHECKING:
@@ -24,7 +23,7 @@ if tp.TYPE_CHECKING:
     from imaging.containers import sites
 
 PORT: tp.Final = 8081
-_START_SECONDS: tp.Final = 10
+_FETCH_SECONDS: tp.Final = 60
 _ELEMENTS: tp.Final = "exordos-elements"
 
 
@@ -46,7 +45,7 @@ def ensure(site: sites.Site) -> None:
     """Start the repository and wait for it to answer."""
     _home(site).mkdir(parents=True, exist_ok=True)
     process(site).ensure()
-    waiting.until("repository", lambda: _answers(f"{url(site)}/"), _START_SECONDS)
+    answering.wait("the repository", f"{url(site)}/")
 
 
 def publish_wheel(site: sites.Site, wheel: pathlib.Path) -> str:
@@ -67,17 +66,10 @@ def publish_image(
 
 def fetch_image(address: str) -> list[str]:
     """Return the layers of the image at *address*; raises requests.RequestException."""
-    answer = requests.get(address, timeout=10)
+    answer = requests.get(address, timeout=_FETCH_SECONDS)
     answer.raise_for_status()
     return [str(layer) for layer in answer.json()["layers"]]
 
 
 def _home(site: sites.Site) -> pathlib.Path:
     return site.directory / "repository"
-
-
-def _answers(address: str) -> bool:
-    try:
-        return requests.get(address, timeout=1).ok
-    except requests.ConnectionError:
-        return False

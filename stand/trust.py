@@ -12,11 +12,9 @@ import ipaddress
 import sys
 import typing as tp
 
-import requests
-
-from clients import internet, waiting
+from clients import internet
 from imaging import commands, host
-from stand import outside, processes
+from stand import answering, outside, processes
 from stand.authority import identity
 
 if tp.TYPE_CHECKING:
@@ -28,7 +26,6 @@ if tp.TYPE_CHECKING:
 NAME: tp.Final = "acme-v02.api.letsencrypt.org"
 _ADDRESS: tp.Final = 8
 _MANAGEMENT: tp.Final = "127.0.0.1:15000"
-_START_SECONDS: tp.Final = 30
 # Where the Core node finds whom to trust. Its agent speaks HTTPS to nobody else.
 _CORE_ROOTS: tp.Final = "/etc/ssl/stand.pem"
 _CORE_DROP_IN: tp.Final = "/etc/systemd/system/exordos-universal-agent.service.d/stand.conf"
@@ -65,7 +62,9 @@ def ensure(site: sites.Site) -> bool:
     internet.Client(outside.url(site)).publish(NAME, "A", str(address(site)))
     files = identity.ensure(_directory(site), NAME)
     is_new = process(site).ensure()
-    root = waiting.until("the authority", lambda: _root(files), _START_SECONDS)
+    root = answering.wait(
+        "the authority", f"https://{_MANAGEMENT}/roots/0", verify=str(files.root)
+    ).text
     known = roots(site).read_text() if roots(site).exists() else host.MACHINE_CA_BUNDLE.read_text()
     if root not in known:
         # Certificates of the roots before it are still served.
@@ -84,11 +83,3 @@ def core_files(site: sites.Site) -> dict[str, str]:
 
 def _directory(site: sites.Site) -> pathlib.Path:
     return site.directory / "authority"
-
-
-def _root(files: identity.Files) -> str | None:
-    try:
-        answer = requests.get(f"https://{_MANAGEMENT}/roots/0", timeout=1, verify=str(files.root))
-    except requests.ConnectionError:
-        return None
-    return answer.text

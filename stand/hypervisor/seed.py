@@ -29,7 +29,7 @@ from stand.hypervisor import identity, images
 
 LOG = logging.getLogger(__name__)
 _PERIOD: tp.Final = 0.5
-_TIMEOUT: tp.Final = 20
+_TIMEOUT: tp.Final = 60
 
 
 class Machine:

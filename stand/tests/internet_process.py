@@ -18,7 +18,7 @@ if tp.TYPE_CHECKING:
     import pathlib
 
 
-_START_SECONDS: tp.Final = 20
+_START_SECONDS: tp.Final = 180
 
 
 @dataclasses.dataclass(frozen=True)
