@@ -26,11 +26,7 @@ class _Content(tp.NamedTuple):
 
 def _index(text: str, file: machine.Signature) -> bytes:
     tie = exim_conf.index_tie(inode=file.inode, size=file.size, mtime=file.mtime)
-    records = [(exim_conf.INDEX_TIE_KEY, tie)]
-    for line in text.splitlines():
-        key, _, value = line.partition(":")
-        records.append((key, value))
-    return cdb.render(records)
+    return cdb.render_lines(text, (exim_conf.INDEX_TIE_KEY, tie))
 
 
 class LookupFile:

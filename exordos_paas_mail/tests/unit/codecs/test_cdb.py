@@ -55,3 +55,11 @@ def test_equal_records_give_equal_bytes() -> None:
     records = [("a@example.com", "$6$s$h"), ("b@example.com", "$6$s$i")]
 
     assert cdb.render(records) == cdb.render(list(records))
+
+
+@hypothesis.given(st.lists(texts), texts, texts)
+def test_an_index_of_lines_is_that_of_their_records(lines: list[str], key: str, value: str) -> None:
+    text = "".join(f"{line}\n" for line in lines)
+    pairs = [line.partition(":") for line in text.split("\n")[:-1]]
+    records = [(name, rest) for name, _, rest in pairs]
+    assert cdb.render_lines(text, (key, value)) == cdb.render([(key, value), *records])
