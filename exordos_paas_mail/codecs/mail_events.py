@@ -45,6 +45,10 @@ TAGS_MAX: tp.Final = 3
 TAG_SIZE_MAX: tp.Final = 64
 """Characters of a tag that are kept."""
 
+MTA_STS: tp.Final = "mta_sts"
+"""``verified`` of a server that has proven a name which the recipient's domain publishes."""
+
+_BY_NAME: tp.Final = "yes"
 _EXIM_USER: tp.Final = "Debian-exim"
 
 
@@ -114,7 +118,9 @@ class Event:
     tls: str = ""
     cipher: str = ""
     verified: str = ""
-    """How the MX's certificate was verified: ``yes``, ``no``, ``dane``."""
+    """How the MX's certificate was verified: ``yes``, ``no``, ``dane`` or ``mta_sts``."""
+    tls_policy: str = ""
+    """How an attempt by MX records was to leave, a word of ``tls_policies.Mode``."""
     code: int = 0
     enhanced: str = ""
     text: str = ""
@@ -333,7 +339,7 @@ _REPORTS: tp.Final[Mapping[str, Type]] = types.MappingProxyType(
 def _delivered(at: int, queue_id: str, entry: main_log.Delivery) -> Event:
     said = answers.parse(entry.words) or answers.Answer(0, "", entry.words)
     more = {"queued": round(entry.queued * 1000), "sender": bounded.plain(entry.sender)}
-    return _attempt(at, Type.DELIVERED, queue_id, entry, said, **more, **_tls(entry.tls))
+    return _attempt(at, Type.DELIVERED, queue_id, entry, said, **more, **_tls_of_attempt(entry))
 
 
 def _deferred(at: int, queue_id: str, entry: main_log.Deferral) -> Event:
@@ -350,7 +356,7 @@ def _failed(at: int, queue_id: str, entry: main_log.Failure) -> Event:
     reason = answers.classify(entry.words).value
     more = {"reason": reason, "sender": bounded.plain(entry.sender or "")}
     return _attempt(
-        at, Type.FAILED, queue_id, entry, _quoted(entry.words), **more, **_tls(entry.tls)
+        at, Type.FAILED, queue_id, entry, _quoted(entry.words), **more, **_tls_of_attempt(entry)
     )
 
 
@@ -398,6 +404,7 @@ def _attempt(
         code=said.code,
         enhanced=said.enhanced,
         text=bounded.plain(said.text, TEXT_SIZE_MAX),
+        tls_policy=_policy(entry.transport),
         **_remote(entry.remote),
         **more,
     )
@@ -457,6 +464,23 @@ def _tls(tls: main_log.Tls | None) -> dict[str, tp.Any]:
     if tls is None:
         return {}
     return {"tls": tls.version, "cipher": tls.cipher, "verified": tls.verified}
+
+
+def _tls_of_attempt(entry: main_log.Delivery | main_log.Failure) -> dict[str, tp.Any]:
+    """Return the TLS of an attempt.
+
+    exim says alike of a certificate that has the name of a server and of one that has the name
+    of a server which the recipient's domain publishes (RFC 8461): the policy tells them apart.
+    """
+    found = _tls(entry.tls)
+    if _policy(entry.transport) == MTA_STS and found.get("verified") == _BY_NAME:
+        return {**found, "verified": MTA_STS}
+    return found
+
+
+def _policy(transport: str) -> str:
+    mode = tls_policies.TRANSPORTS.get(transport)
+    return "" if mode is None else mode.value
 
 
 _MAKERS: tp.Final[Mapping[type, Callable[[int, str, tp.Any], Event]]] = types.MappingProxyType(

@@ -223,6 +223,7 @@ class _Taking:
             "tls": event.tls,
             "cipher": event.cipher,
             "verified": event.verified,
+            "tls_policy": event.tls_policy,
             "code": event.code,
             "enhanced_code": event.enhanced,
             "text": event.text,

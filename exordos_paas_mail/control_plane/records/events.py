@@ -48,6 +48,7 @@ class MailEvent(models.ModelWithUUID, orm.SQLStorableMixin):
     tls = properties.property(_TEXT, default=None)
     cipher = properties.property(_TEXT, default=None)
     verified = properties.property(_TEXT, default=None)
+    tls_policy = properties.property(_TEXT, default=None)
     code = properties.property(_NUMBER, default=None)
     enhanced_code = properties.property(_TEXT, default=None)
     text = properties.property(_TEXT, default=None)

@@ -67,6 +67,10 @@ def test_a_message_is_told_from_end_to_end(
         ("failed", "refused@elsewhere.example", 550, "recipient_unknown"),
         ("completed", "", 0, ""),
     }
+    assert {event.type.value: event.tls_policy for event in of_it} == {
+        **dict.fromkeys(("submitted", "accepted", "completed"), ""),
+        **dict.fromkeys(("delivered", "failed"), "auto"),
+    }
     (report,) = (event for event in told if event.about)
     assert (report.about, report.sender, report.account) == (name, "", "")
 

@@ -103,9 +103,10 @@ def test_mail_leaves_as_its_policy_says(
     assert got == {
         domain: outcome == ENCRYPTED for domain, outcome in expected.items() if outcome != WAITS
     }
+    told = {event.recipient.rpartition("@")[2]: event for event in events(relay)}
+    assert {event.tls_policy for event in told.values()} <= {mode.value}
     if mode is Mode.AUTO:
         return
-    told = {event.recipient.rpartition("@")[2]: event for event in events(relay)}
     assert {domain: event.reason for domain, event in told.items()} == {
         domain: answers.Class.TLS.value for domain, outcome in expected.items() if outcome == WAITS
     }

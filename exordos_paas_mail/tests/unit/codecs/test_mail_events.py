@@ -12,13 +12,15 @@ import hypothesis
 import pytest
 from hypothesis import strategies as st
 
-from exordos_paas_mail.codecs import mail_events, main_log
+from exordos_paas_mail.codecs import mail_events, main_log, tls_policies
 from exordos_paas_mail.codecs.mail_events import Event, Type
 from exordos_paas_mail.tests.unit.codecs import log_lines
-from exordos_paas_mail.tests.unit.codecs.log_lines import ALICE, AT, ID, MX_FIELD, TLS
+from exordos_paas_mail.tests.unit.codecs.log_lines import ALICE, AT, CIPHER, ID, MX_FIELD, TLS
 
 AT_MS = 1_795_692_336_641
 MX: dict[str, tp.Any] = {"mx": "mx.example.net", "mx_address": "203.0.113.25"}
+# What is said of a certificate of the right name, by the policy.
+_NAMES = {"mta_sts": "mta_sts"}
 OVER_TLS: dict[str, tp.Any] = {"tls": TLS.version, "cipher": TLS.cipher}
 
 
@@ -111,6 +113,7 @@ def test_what_the_other_server_said_is_taken_apart() -> None:
         enhanced="5.1.1",
         text="Nobody here",
         reason="recipient_unknown",
+        tls_policy="auto",
         **MX,
     )
 
@@ -126,7 +129,55 @@ def test_a_delay_has_its_reason() -> None:
         recipient="bob@example.net",
         text="No route to host",
         reason="network",
+        tls_policy="auto",
         **MX,
+    )
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "=> {address} F=<{sender}> R=mx T={transport} S=9 {mx} X={tls} CV=yes QT=1s DT=1s",
+        "** {address} F=<{sender}> R=mx T={transport} {mx} X={tls} CV=yes: 550 5.1.1 Nobody",
+        "== {address} R=mx T={transport} defer (-53): retry time not reached for any host",
+    ],
+    ids=["delivered", "failed", "deferred"],
+)
+@pytest.mark.parametrize(
+    ("transport", "policy"),
+    [
+        *((transport, mode.value) for transport, mode in tls_policies.TRANSPORTS.items()),
+        ("smarthost_starttls", ""),
+        ("role_mailbox", ""),
+        ("remote_smtp_invented", ""),
+    ],
+)
+def test_an_attempt_has_the_policy_that_it_was_made_under(
+    line: str, transport: str, policy: str
+) -> None:
+    event = _of(
+        f"{ID} "
+        + line.format(
+            address="bob@example.net", sender=ALICE, transport=transport, mx=MX_FIELD, tls=CIPHER
+        )
+    )
+    verified = "" if event.type is Type.DEFERRED else _NAMES.get(policy, "yes")
+    assert (event.tls_policy, event.verified) == (policy, verified)
+
+
+def test_what_no_router_takes_has_no_policy() -> None:
+    waits = f"{ID} == bob@example.net R=tls_policy_unknown defer (-1): the TLS policies are unknown"
+    assert _of(waits).tls_policy == ""
+
+
+@pytest.mark.parametrize("said", ["no", "dane"])
+def test_a_certificate_that_is_not_by_a_name_is_not_by_a_published_one(said: str) -> None:
+    assert (
+        _of(
+            f"{ID} => bob@example.net F=<{ALICE}> R=mx T=remote_smtp_mta_sts S=9 {MX_FIELD}"
+            f" X={CIPHER} CV={said} QT=1s DT=1s"
+        ).verified
+        == said
     )
 
 

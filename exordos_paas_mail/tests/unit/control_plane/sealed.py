@@ -67,6 +67,7 @@ def delivery(queue: str, recipient: str = "a@example.org") -> list[mail_events.E
             tls="TLS1.3",
             cipher="TLS_AES_256_GCM_SHA384",
             verified="yes",
+            tls_policy="auto",
             code=250,
             enhanced="2.0.0",
             text="accepted",

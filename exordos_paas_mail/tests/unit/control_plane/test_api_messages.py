@@ -156,10 +156,12 @@ def test_the_events_of_a_message_tell_what_the_other_server_said(log: Log) -> No
         *(550, "5.1.1", "no such user"),
     )
     (delivered,) = log.api.get(f"{log.message('oldest')}/events/?type=delivered")
-    assert {name: delivered[name] for name in ("mx", "tls", "verified", "delay_ms")} == {
+    shown = ("mx", "tls", "verified", "tls_policy", "delay_ms")
+    assert {name: delivered[name] for name in shown} == {
         "mx": "mx.example.org",
         "tls": "TLS1.3",
         "verified": "yes",
+        "tls_policy": "auto",
         "delay_ms": 1200,
     }
     one = f"{log.message('oldest')}/events/{delivered['uuid']}"

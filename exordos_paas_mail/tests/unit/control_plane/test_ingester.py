@@ -66,13 +66,13 @@ def test_a_message_and_its_events_are_stored_and_the_rows_are_gone(
     ]
     assert kinds() == ["submitted", "accepted", "delivered", "completed"]
     assert query(
-        "SELECT recipient, recipient_domain, attempt, mx, mx_address, tls, cipher, verified, code,"
-        " enhanced_code, text, delay_ms, message = (SELECT uuid FROM mail_messages)"
-        " FROM mail_events WHERE type = 'delivered'"
+        "SELECT recipient, recipient_domain, attempt, mx, mx_address, tls, cipher, verified,"
+        " tls_policy, code, enhanced_code, text, delay_ms,"
+        " message = (SELECT uuid FROM mail_messages) FROM mail_events WHERE type = 'delivered'"
     ) == [
         (
             *("a@example.org", "example.org", 1, "mx.example.org", "192.0.2.25", "TLS1.3"),
-            *("TLS_AES_256_GCM_SHA384", "yes", 250, "2.0.0", "accepted", 1200, True),
+            *("TLS_AES_256_GCM_SHA384", "yes", "auto", 250, "2.0.0", "accepted", 1200, True),
         )
     ]
 

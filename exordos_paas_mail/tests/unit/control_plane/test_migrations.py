@@ -31,6 +31,7 @@ if tp.TYPE_CHECKING:
 
 INIT = "0000-init-mail.py"
 BEFORE_NOTICES, NOTICES = "0024-declared-suppressions.py", "0025-notices.py"
+TLS_POLICY_OF_EVENTS = "0035-tls-policy-of-events.py"
 PATH = pathlib.Path(definition.MailDefinition().get_migrations_path())
 _NUMBERS = itertools.count()
 # One interpreter, and a fork of it for each command line: a tool's imports take longer than it.
@@ -617,6 +618,37 @@ def test_reports_come_and_go_beside_who_writes_figures(empty: Database) -> None:
         )
     assert empty.execute("SELECT count(*) FROM mail_stats") == [(2,)]
     assert empty.columns("mail_reports") == set()
+
+
+def test_events_get_their_tls_policy_beside_who_writes_them(empty: Database) -> None:
+    """The release before takes in events, and then changes the account that they are of."""
+    empty.apply("0034-account-shards.py")
+    make_account(empty)
+    empty.execute("CREATE TABLE mail_events_test PARTITION OF mail_events DEFAULT")
+    write = (
+        "INSERT INTO mail_events SELECT * FROM json_populate_recordset(NULL::mail_events,"
+        ' \'[{"uuid": "50000000-0000-4000-8000-00000000000%d", "at": "2026-11-27",'
+        ' "type": "failed", "instance": "20000000-0000-4000-8000-000000000000", "count": 1}]\')'
+    )
+    for number, tool in enumerate(("apply_migration", "rollback_migration")):
+        with psycopg.connect(empty.url) as writer:
+            writer.execute(write % (2 * number))
+            empty.start(tool, TLS_POLICY_OF_EVENTS)
+            waiting.until(
+                f"{tool} waits for the writer", empty.waiters, seconds=_SECONDS, pause=0.02
+            )
+            writer.execute("UPDATE mail_accounts SET name = 'another'")
+        assert empty.ended() == 0
+        empty.execute(write % (2 * number + 1))
+        kept = number == 0
+        assert ("tls_policy" in empty.columns("mail_events_test")) is kept
+        if kept:
+            assert empty.execute("SELECT tls_policy FROM mail_events") == [(None,), (None,)]
+            empty.execute("UPDATE mail_events SET tls_policy = 'mta_sts', verified = 'mta_sts'")
+    assert empty.execute("SELECT verified, count(*) FROM mail_events GROUP BY 1 ORDER BY 1") == [
+        ("mta_sts", 2),
+        (None, 2),
+    ]
 
 
 def test_migrations_are_known_by_uuids_that_no_other_plugin_has() -> None:

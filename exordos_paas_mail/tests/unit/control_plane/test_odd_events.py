@@ -75,7 +75,7 @@ _EVENTS = st.builds(
     **dict.fromkeys(
         (
             *("sender", "recipient", "client", "command", "mx", "mx_address", "tls", "cipher"),
-            *("verified", "enhanced", "text", "reason", "header_from", "message_id"),
+            *("verified", "tls_policy", "enhanced", "text", "reason", "header_from", "message_id"),
         ),
         _TEXT,
     ),
