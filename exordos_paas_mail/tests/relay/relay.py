@@ -177,7 +177,7 @@ class Relay:
                 port,
                 local_hostname="client.example",
                 context=self.tls_context(),
-                timeout=30,
+                timeout=units.PATIENCE,
                 source_address=address,
             )
         else:
@@ -185,7 +185,7 @@ class Relay:
                 "127.0.0.1",
                 port,
                 local_hostname="client.example",
-                timeout=30,
+                timeout=units.PATIENCE,
                 source_address=address,
             )
             client.starttls(context=self.tls_context())
@@ -333,7 +333,7 @@ class Raw:
         self, relay: Relay, port: int, *, tls: bool = False, source: str = "127.0.0.1"
     ) -> None:
         self.socket: socket.socket = socket.create_connection(
-            ("127.0.0.1", port), timeout=20, source_address=(source, 0)
+            ("127.0.0.1", port), timeout=units.PATIENCE, source_address=(source, 0)
         )
         self.relay = relay
         if port == 465:

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from clients import issuing
 from exordos_paas_mail.tests.relay import relay as relay_
+from exordos_paas_mail.tests.relay import units
 
 if tp.TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -84,7 +85,7 @@ class Verifying:
     def _end(self, context: ssl.SSLContext) -> str:
         try:
             with (
-                socket.create_connection(("127.0.0.1", 465), timeout=30) as held,
+                socket.create_connection(("127.0.0.1", 465), timeout=units.PATIENCE) as held,
                 context.wrap_socket(held, server_hostname=relay_.DOMAIN) as session,
             ):
                 self.served.add(session.getpeercert(binary_form=True) or b"")

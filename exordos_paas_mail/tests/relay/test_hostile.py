@@ -12,7 +12,7 @@ import pytest
 
 from exordos_paas_mail.tests.relay import internet as internet_
 from exordos_paas_mail.tests.relay import relay as relay_
-from exordos_paas_mail.tests.relay import smuggling
+from exordos_paas_mail.tests.relay import smuggling, units
 
 ALICE = relay_.ALICE
 
@@ -52,7 +52,7 @@ def test_a_client_that_talks_first_is_answered_in_turn_and_gets_no_further(
 ) -> None:
     """RFC 5321 3.1 has a client wait for the greeting; a browser that is led here does not."""
     with relay.units.paused(port):
-        held = socket.create_connection(("127.0.0.1", port), timeout=10)
+        held = socket.create_connection(("127.0.0.1", port), timeout=units.PATIENCE)
         held.sendall(f"{words}\r\nQUIT\r\n".encode())
     with held, held.makefile("rb") as answers:
         assert [line[:3].decode() for line in answers if line[3:4] == b" "] == codes

@@ -119,9 +119,10 @@ def test_kills_and_reloads_let_a_limit_pass_by_no_more_than_a_few(
         policy.start()
 
     def kill_a_session() -> None:
-        if running := relay.units.running():
+        # Not a delivery: what exim says of one that ends like that is test_frozen's.
+        if sessions := relay.units.sessions():
             with contextlib.suppress(ProcessLookupError):
-                os.kill(chance.choice(sorted(running)), signal.SIGKILL)
+                os.kill(chance.choice(sorted(sessions)), signal.SIGKILL)
 
     faults: list[Callable[[], None]] = [kill_the_daemon, kill_a_session, relay.units.reload]
     clients = Clients(relay)
@@ -136,9 +137,6 @@ def test_kills_and_reloads_let_a_limit_pass_by_no_more_than_a_few(
             one.result()
 
     relay.wait_until_idle(seconds=60 + SUBMISSIONS // 20)
-    if relay_.PANIC_LOG.exists():
-        # A delivery whose parent was killed an instant before it.
-        relay.expect_panic(r"Failed writing transport result to pipe .*Broken pipe$|^$")
     passed = len(relay.log_lines(" <= alice@"))
     sys.stdout.write(
         f"\n{SUBMISSIONS} submissions, limit {LIMIT}, {FAULTS} faults: {passed} passed;"

@@ -10,6 +10,7 @@ import pytest
 
 from exordos_paas_mail.codecs import cdb, exim_conf
 from exordos_paas_mail.tests.relay import relay as relay_
+from exordos_paas_mail.tests.relay import units
 
 PORTS = (25, 465, 587)
 PASSWORD = relay_.PASSWORD.encode()
@@ -73,7 +74,7 @@ def test_a_login_in_capitals_or_without_the_domain_is_the_same_account(
 @pytest.mark.parametrize("port", [25, 587])
 def test_nothing_is_offered_or_taken_before_tls(relay: relay_.Relay, port: int) -> None:
     token = base64.b64encode(f"\0{relay_.ALICE}\0{relay_.PASSWORD}".encode()).decode()
-    with smtplib.SMTP("127.0.0.1", port, timeout=10) as client:
+    with smtplib.SMTP("127.0.0.1", port, timeout=units.PATIENCE) as client:
         client.ehlo()
         assert "auth" not in client.esmtp_features
         assert "starttls" in client.esmtp_features

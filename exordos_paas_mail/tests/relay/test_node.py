@@ -25,7 +25,7 @@ from exordos_paas_mail.node import health
 from exordos_paas_mail.node import machine as machine_
 from exordos_paas_mail.node.commands import configure, status
 from exordos_paas_mail.node.parts import accounts, lookup_file
-from exordos_paas_mail.tests.relay import certificates
+from exordos_paas_mail.tests.relay import certificates, units
 from exordos_paas_mail.tests.relay import internet as internet_
 from exordos_paas_mail.tests.relay import relay as relay_
 
@@ -227,7 +227,7 @@ def served_by_kind() -> list[bytes | None]:
         context.verify_mode = ssl.CERT_NONE
         context.maximum_version = ssl.TLSVersion.TLSv1_2
         context.set_ciphers(f"ECDHE-{kind}-AES128-GCM-SHA256")
-        with socket.create_connection(("127.0.0.1", 465), timeout=30) as held:
+        with socket.create_connection(("127.0.0.1", 465), timeout=units.PATIENCE) as held:
             try:
                 with context.wrap_socket(held) as session:
                     found.append(session.getpeercert(binary_form=True))

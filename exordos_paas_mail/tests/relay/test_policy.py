@@ -15,6 +15,7 @@ import pytest
 
 from exordos_paas_mail.tests.relay import internet as internet_
 from exordos_paas_mail.tests.relay import relay as relay_
+from exordos_paas_mail.tests.relay import units
 
 DOMAIN = relay_.DOMAIN
 ALICE = relay_.ALICE
@@ -428,7 +429,7 @@ def test_mail_leaves_by_ipv4_which_the_api_names(
     relay: relay_.Relay, internet: internet_.Internet
 ) -> None:
     """The MX has an IPv6 address, and there is a route to it."""
-    with socket.create_connection((internet_.PUBLIC_IPV6_ADDRESS, 25), timeout=5):
+    with socket.create_connection((internet_.PUBLIC_IPV6_ADDRESS, 25), timeout=units.PATIENCE):
         pass
     assert relay.send()[0] == 250
     (got,) = internet.wait_for(1)

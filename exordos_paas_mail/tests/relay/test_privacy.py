@@ -12,6 +12,7 @@ import pytest
 
 from exordos_paas_mail.tests.relay import internet as internet_
 from exordos_paas_mail.tests.relay import relay as relay_
+from exordos_paas_mail.tests.relay import units
 
 ALICE = relay_.ALICE
 DOMAIN = relay_.DOMAIN
@@ -143,7 +144,7 @@ def test_no_password_is_logged_that_is_sent_out_of_turn(
     relay: relay_.Relay, port: int, words: str
 ) -> None:
     with relay.units.paused(port):
-        held = socket.create_connection(("127.0.0.1", port), timeout=10)
+        held = socket.create_connection(("127.0.0.1", port), timeout=units.PATIENCE)
         held.sendall(f"{words}\r\nQUIT\r\n".encode())
         held.shutdown(socket.SHUT_WR)
     with held:

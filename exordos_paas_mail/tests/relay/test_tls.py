@@ -13,7 +13,7 @@ import pytest
 
 from clients import issuing
 from exordos_paas_mail.tests.relay import relay as relay_
-from exordos_paas_mail.tests.relay import switching
+from exordos_paas_mail.tests.relay import switching, units
 
 if tp.TYPE_CHECKING:
     import pathlib
@@ -41,7 +41,7 @@ def test_clients_speak_tls_1_2_or_later(
     context.minimum_version = context.maximum_version = version
     # Python's own floor would hide the relay's.
     context.set_ciphers("ALL:@SECLEVEL=0")
-    held = socket.create_connection(("127.0.0.1", 465), timeout=10)
+    held = socket.create_connection(("127.0.0.1", 465), timeout=units.PATIENCE)
     with held:
         if spoken:
             with context.wrap_socket(held) as session:
@@ -59,7 +59,7 @@ def test_ciphers_without_forward_secrecy_or_strength_are_refused(
     context.maximum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(f"{cipher}:@SECLEVEL=0")
     with (
-        socket.create_connection(("127.0.0.1", 465), timeout=10) as held,
+        socket.create_connection(("127.0.0.1", 465), timeout=units.PATIENCE) as held,
         pytest.raises(ssl.SSLError, match="ALERT"),
     ):
         context.wrap_socket(held)

@@ -26,6 +26,8 @@ LOG = pathlib.Path("/var/log/exim4/mainlog")
 MESSAGES = pathlib.Path("/var/spool/exim4/input")
 PATIENCE = 60
 """Seconds that a test waits for what comes, on a machine that does much else."""
+# Stopped, ended and not yet waited for, gone.
+_STANDING = frozenset("tTZX")
 
 
 def read(name: str) -> dict[str, dict[str, list[str]]]:
@@ -193,6 +195,11 @@ class Units:
         daemons = {self.queue_runner, *(listener.pid for listener in self.listeners.values())}
         return {int(entry.name) for entry in exims()} - daemons
 
+    def sessions(self) -> set[int]:
+        """Return the processes of open sessions, without the deliveries that they started."""
+        listeners = {listener.pid for listener in self.listeners.values()}
+        return {pid for pid in self.running() if state(pid)[1] in listeners}
+
     def kill(self) -> None:
         """Cut the power of every exim process, of all at once: none sees another end."""
         stopped: set[int] = set()
@@ -202,6 +209,9 @@ class Units:
             for pid in running:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGSTOP)
+            # What is told to stop goes on for a moment, and may start another before it does.
+            for pid in running:
+                _wait_until_stopped(pid)
             stopped |= running
         # Children first: the kernel has the orphans of a process that ends run on,
         # if they are stopped, and one of them may then miss its parent.
@@ -216,15 +226,30 @@ class Units:
         self.listeners.clear()
 
 
+def state(pid: int) -> tuple[str, int]:
+    """Return the letter of a process's state, and its parent; "X" and 0 where there is none."""
+    try:
+        # After the name, which may have anything in it (proc_pid_stat(5)).
+        _, _, fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")
+    except (FileNotFoundError, ProcessLookupError):
+        return "X", 0
+    letter, parent = fields.split()[:2]
+    return letter, int(parent)
+
+
+def _wait_until_stopped(pid: int) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while state(pid)[0] not in _STANDING:
+        assert time.monotonic() < deadline, f"{pid} does not stop"
+        time.sleep(0.001)
+
+
 def ancestors(pid: int) -> int:
     """Return how many processes above *pid* there are."""
     found = 0
-    with contextlib.suppress(FileNotFoundError):
-        while pid > 1:
-            # After the name, which may have anything in it: the state, the parent.
-            _, _, fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")
-            pid = int(fields.split()[1])
-            found += 1
+    while pid > 1:
+        _, pid = state(pid)
+        found += 1
     return found
 
 
