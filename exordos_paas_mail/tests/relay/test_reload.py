@@ -59,7 +59,7 @@ class Clients:
             thread.join()
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_no_client_is_refused_while_accounts_change_and_exim_reloads(relay: relay_.Relay) -> None:
     accounts = relay_.PASSWD.read_text()
     word = relay_.crypt("changing")
