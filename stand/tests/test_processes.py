@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import string
 import typing as tp
 
 import pytest
@@ -20,7 +21,10 @@ NEEDS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="control groups are ro
 
 @pytest.fixture
 def site(tmp_path: pathlib.Path) -> tp.Iterator[sites.Site]:
-    made = sites.Site("tproc", tmp_path, ipaddress.IPv4Network("10.77.12.0/24"))
+    # Of this run alone: control groups are the machine's.
+    letters = (string.ascii_lowercase[os.getpid() // 26**place % 26] for place in range(5))
+    name = "t" + "".join(letters)
+    made = sites.Site(name, tmp_path, ipaddress.IPv4Network("10.77.12.0/24"))
     yield made
     cgroups.remove(nodes.group(made))
 
