@@ -156,6 +156,13 @@ POLICY_UNIT: tp.Final = "exordos-mail-policy"
 # Where exim asks whether a recipient may be sent to, and the sign of life of who answers.
 POLICY_SOCKET: tp.Final = "/run/exordos-mail-policy.socket"
 POLICY_ALIVE_FILE: tp.Final = "/run/exordos-mail-policy/alive"
+# Who finds out what recipients' domains publish about TLS (MTA-STS), where exim asks it, its
+# sign of life, and what it has found out (templates/exim4/acl/mta_sts.j2).
+STS_UNIT: tp.Final = "exordos-mail-sts"
+STS_SOCKET: tp.Final = "/run/exordos-mail-sts.socket"
+STS_ALIVE_FILE: tp.Final = "/run/exordos-mail-sts/alive"
+STS_FIGURES_FILE: tp.Final = "/run/exordos-mail-sts/figures.json"
+STS_DIR: tp.Final = "/var/lib/exordos/mail_events/sts"
 # Where the control plane is, as the node's agent knows it.
 AGENT_CONFIG_FILE: tp.Final = "/etc/exordos_metapaas/metapaas_mail_agent.conf"
 # Events that the control plane does not have yet; on the data disk, exim's user's.

@@ -185,6 +185,8 @@ _BY_SUBJECT: tp.Final = {
     "7": Class.POLICY,
 }
 
+# The relay's own words for a policy that is not met (templates/exim4/routers.j2).
+_MTA_STS: tp.Final = "MTA-STS: "
 # What exim finds itself; its words begin so.
 _BY_WORDS: tp.Final = tuple(
     (re.compile(pattern, re.IGNORECASE), result)
@@ -222,6 +224,9 @@ def classify(words: str, number: int = 0) -> Class:
     said = answer(words)
     if said is not None:
         return of_answer(said)
+    # The number is that of a router before.
+    if words.startswith(_MTA_STS):
+        return Class.TLS
     if number in _ERRNO:
         return _ERRNO[number]
     return next((result for pattern, result in _BY_WORDS if pattern.match(words)), Class.OTHER)

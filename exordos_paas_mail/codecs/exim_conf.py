@@ -23,6 +23,7 @@ from exordos_paas_mail.codecs import (
     header_repair,
     holds,
     limits,
+    mta_sts,
     return_paths,
     senders,
     tls_policies,
@@ -58,6 +59,8 @@ class Settings:
     """The name in HELO, the banner, Received and Message-IDs; empty for the domain."""
     allow_private_mx: bool = False
     """Deliver to hosts in private address ranges, for a network of one's own."""
+    mta_sts: bool = True
+    """Find out what recipients' domains publish by MTA-STS (RFC 8461), and keep to it."""
     message_size_mb: int = 25
     """Largest message accepted, in MiB; at most 2047."""
     recipients_max: int = 100
@@ -84,12 +87,14 @@ class Settings:
             not self.hostname or domains.is_host_name(self.hostname)
         ):
             raise ValueError("hostname is not a lower-case DNS name of two labels or more")
-        if not isinstance(self.allow_private_mx, bool):
-            raise ValueError("allow_private_mx is not a boolean")  # noqa: TRY004 - codecs raise ValueError
         for field in dataclasses.fields(self):
-            if field.name in {"domain", "hostname", "allow_private_mx"}:
+            if field.name in {"domain", "hostname"}:
                 continue
             value = getattr(self, field.name)
+            if isinstance(field.default, bool):
+                if not isinstance(value, bool):
+                    raise ValueError(f"{field.name} is not a boolean")  # noqa: TRY004 - codecs raise ValueError
+                continue
             maximum = _MESSAGE_SIZE_MB_MAX if field.name == "message_size_mb" else _NUMBER_MAX
             if type(value) is not int or not 1 <= value <= maximum:
                 raise ValueError(f"{field.name} is not an integer from 1 to {maximum}")
@@ -142,12 +147,17 @@ def render(settings: Settings) -> str:
         keys_file="/etc/exim4/dkim/return_paths.keys",
         tls_modes=tls_policies.Mode,
         tls_weak=tls_policies.WEAK,
+        tls_keeping=tls_policies.KEEPING,
         tls_transports={mode: name for name, mode in tls_policies.TRANSPORTS.items()},
         tls_retry_keys=tls_policies.RETRY_KEYS,
         tls_interfaces=" ; ".join(tls_policies.INTERFACES),
         tls_exact=tls_policies.EXACT,
         tls_below=tls_policies.BELOW,
         tls_all=tls_policies.ALL,
+        sts=mta_sts,
+        sts_settings=mta_sts.render_settings(
+            mta_sts.Settings(on=settings.mta_sts, private=settings.allow_private_mx)
+        ),
     )
 
 

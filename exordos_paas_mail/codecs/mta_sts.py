@@ -4,7 +4,8 @@
 
 A domain says by a TXT record that it has a policy, and which (``record_id``); the policy is a
 file of its web server (``parse``). What is known of a domain is a line of the file of its shard
-(``line``), which exim looks up; what is not, exim asks for on a socket (``parse_request``)::
+(``line``), which exim looks up; what is not, exim asks for on a socket (``parse_request``),
+and is answered by the words of such a line::
 
     bank.example: mode=enforce until=1796000000 ask=1795400000 mx=(?i)^(?:mx[.]bank[.]example)$
     slow.example: mode=failed ask=1795400000 why="no answer within 10 seconds"
@@ -32,8 +33,8 @@ WAIT_MAX: tp.Final = 1800
 """Milliseconds that a message waits for what is not known yet; exim gives up after 2 seconds."""
 SHARDS: tp.Final = tuple(f"{number:02x}" for number in range(256))
 MEDIA_TYPE: tp.Final = "text/plain"
-KNOWN, UNKNOWN = "known", "unknown"
-"""What exim is answered: that the file has a line by now, or that it has none yet."""
+UNKNOWN: tp.Final = "mode=unknown"
+"""What exim is answered where nothing is known yet: it goes by what the file says, if anything."""
 
 _VERSION: tp.Final = "STSv1"
 # RFC 8461 3.1: the version first, then fields apart by semicolons, the last one ended or not.
@@ -43,7 +44,6 @@ _NUMBER = re.compile(r"[0-9]{1,10}")
 # RFC 8461 3.2: field names are letters, digits, and within them _ - .
 _FIELD = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9_.-]{0,31})[ \t]*:[ \t]*(?P<value>.*?)[ \t]*")
 _REQUEST = re.compile(r"know (?P<domain>[a-z0-9.-]{1,253}) (?P<wait>[0-9]{1,4})")
-_ENFORCED = re.compile(r"(?P<domain>[a-z0-9.-]+): mode=enforce ask=\d+ until=(?P<until>\d+) ")
 _WILDCARD = "*."
 _WHY_SIZE_MAX = 200
 _SETTINGS = "# exordos-mail-sts:"
@@ -173,8 +173,12 @@ def shard_of(domain: str) -> str:
     return hashlib.md5(domain.encode(), usedforsecurity=False).hexdigest()[:2]
 
 
-def line(  # noqa: PLR0913 - what it says
-    domain: str,
+def line(domain: str, said: str) -> str:
+    """Return the line of *domain* in the file of its shard; *said* are its ``words``."""
+    return f"{domain}: {said}\n"
+
+
+def words(
     mode: Mode,
     *,
     until: int = 0,
@@ -182,24 +186,18 @@ def line(  # noqa: PLR0913 - what it says
     mx: Iterable[str] = (),
     why: str = "",
 ) -> str:
-    """Return the line of *domain* in the file of its shard.
+    """Return what exim is told of a domain.
 
     *until* and *ask* are seconds since 1970: when a policy ends, and from when on exim asks
     again, and goes by the line where it is not answered.
     """
-    words = [f"mode={mode.value}", f"ask={ask}"]
+    told = [f"mode={mode.value}", f"ask={ask}"]
     if mode is Mode.ENFORCE:
-        words += [f"until={until}", f"mx={expression(mx)}"]
+        told += [f"until={until}", f"mx={expression(mx)}"]
     elif mode is Mode.FAILED:
         said = bounded.plain(why, _WHY_SIZE_MAX).replace("\\", "/").replace('"', "'")
-        words.append(f'why="{said}"')
-    return f"{domain}: {' '.join(words)}\n"
-
-
-def enforced(content: str, now: float) -> list[str]:
-    """Return the domains that enforce a policy *now*, by the *content* of a shard's file."""
-    found = (_ENFORCED.match(each) for each in content.splitlines())
-    return [match["domain"] for match in found if match and int(match["until"]) > now]
+        told.append(f'why="{said}"')
+    return " ".join(told)
 
 
 def parse_request(text: str) -> Request:
@@ -212,16 +210,16 @@ def parse_request(text: str) -> Request:
 
 def render_settings(settings: Settings) -> str:
     """Return the line of exim4.conf that says *settings*."""
-    words = {True: "yes", False: "no"}
-    return f"{_SETTINGS} on={words[settings.on]} private={words[settings.private]}"
+    said = {True: "yes", False: "no"}
+    return f"{_SETTINGS} on={said[settings.on]} private={said[settings.private]}"
 
 
 def parse_settings(text: str) -> Settings:
     """Return what *text*, an exim4.conf, says; the defaults where it says nothing of it."""
     for row in text.splitlines():
         if row.startswith(_SETTINGS):
-            words = row.removeprefix(_SETTINGS).split()
-            return Settings("on=no" not in words, "private=yes" in words)
+            said = row.removeprefix(_SETTINGS).split()
+            return Settings("on=no" not in said, "private=yes" in said)
     return Settings()
 
 

@@ -39,7 +39,7 @@ class Mode(str, enum.Enum):
     """What a connection has to be; the values are the API's."""
 
     AUTO = "auto"
-    """What the recipient's servers publish (DANE) is kept, else as opportunistic."""
+    """What the recipient publishes (DANE, MTA-STS) is kept, else as opportunistic."""
     OPPORTUNISTIC = "opportunistic"
     """Encrypted where that works, and in clear where it does not."""
     ENCRYPT = "encrypt"
@@ -48,11 +48,17 @@ class Mode(str, enum.Enum):
     """Encrypted to a server that has proven its name."""
     DANE = "dane"
     """Encrypted to a server whose key is published, and signed by DNSSEC."""
+    MTA_STS = "mta_sts"
+    """As the recipient's domain publishes (RFC 8461), and not at all where it does not."""
 
 
 MODES: tp.Final = tuple(mode.value for mode in Mode)
+OFFERED: tp.Final = tuple(mode for mode in MODES if mode != Mode.MTA_STS.value)
+"""Those that the API takes: a node of a release before this one knows no other."""
 WEAK: tp.Final = (Mode.AUTO, Mode.OPPORTUNISTIC)
 """Those that let mail leave in clear."""
+KEEPING: tp.Final = (Mode.AUTO, Mode.ENCRYPT, Mode.MTA_STS)
+"""Those that keep to what the recipient's domain enforces by MTA-STS."""
 ALL: tp.Final = "*"
 RULE: tp.Final = '"*", a domain, or "*.domain" for all names below it'
 
@@ -61,7 +67,10 @@ EXACT: tp.Final = "="
 BELOW: tp.Final = "."
 REQUIRED: tp.Final = "required"
 TRANSPORT: tp.Final = "remote_smtp"
-"""exim's transport of the mode auto; those of the others have the mode behind it."""
+"""exim's transport of the mode auto; those of the others have the mode behind it.
+
+Where a policy of MTA-STS is kept to, mail of each mode leaves by the transport of that mode.
+"""
 TRANSPORTS: tp.Final[Mapping[str, Mode]] = types.MappingProxyType(
     {TRANSPORT if mode is Mode.AUTO else f"{TRANSPORT}_{mode.value}": mode for mode in Mode}
 )
@@ -84,8 +93,8 @@ class RetryKey(tp.NamedTuple):
 
 
 # Those of a mode that is refused by a server that another mode is content with are not the
-# other's: verify and dane alone share theirs. Without the address a server with many is put
-# off by one that does not answer.
+# other's: verify, dane and mta_sts alone share theirs. Without the address a server with many
+# is put off by one that does not answer.
 RETRY_KEYS: tp.Final[Mapping[Mode, RetryKey]] = types.MappingProxyType(
     {
         Mode.AUTO: RetryKey(has_address=True, has_interface=False),
@@ -93,6 +102,7 @@ RETRY_KEYS: tp.Final[Mapping[Mode, RetryKey]] = types.MappingProxyType(
         Mode.ENCRYPT: RetryKey(has_address=True, has_interface=True),
         Mode.VERIFY: RetryKey(has_address=False, has_interface=True),
         Mode.DANE: RetryKey(has_address=False, has_interface=True),
+        Mode.MTA_STS: RetryKey(has_address=False, has_interface=True),
     }
 )
 

@@ -8,6 +8,9 @@ import typing as tp
 
 from exordos_paas_mail.codecs import mta_sts
 
+AGE_MIN: tp.Final = 60
+"""Seconds for which a policy is kept, whatever it says."""
+
 
 class Finding(tp.NamedTuple):
     """What one look at a domain has come to."""
@@ -48,8 +51,11 @@ class Known(tp.NamedTuple):
 
     @property
     def until(self) -> int:
-        """When the policy ends."""
-        return self.fetched_at + self.max_age
+        """When the policy ends.
+
+        One that may be kept for less than a minute is: mail that waits for it is one of many.
+        """
+        return self.fetched_at + max(self.max_age, AGE_MIN)
 
     def is_policy(self, now: float) -> bool:
         """Return whether a policy is known that has not ended."""

@@ -9,7 +9,6 @@ fetched whatever that says. While that fails a policy is kept until it ends.
 
 from __future__ import annotations
 
-import sys
 import typing as tp
 
 from exordos_paas_mail.codecs import bounded, mta_sts
@@ -17,13 +16,14 @@ from exordos_paas_mail.node.sts import finder as finder_
 from exordos_paas_mail.node.sts import findings, workers
 
 if tp.TYPE_CHECKING:
+    from collections.abc import Callable
+
     from exordos_paas_mail.node.sts import shards as shards_
     from exordos_paas_mail.node.sts import store as store_
 
 FAST, SLOW = 16, 4
 """Threads for looks, and for those that take their time."""
 LOOK_PERIOD: tp.Final = 6 * 3600
-LOOK_PERIOD_MIN: tp.Final = 60
 FETCH_PERIOD: tp.Final = 86_400
 ASK_PERIOD: tp.Final = 6 * 3600
 """Seconds after which exim asks again for what it knows: it shows that a domain is sent to."""
@@ -43,15 +43,21 @@ _ERROR_SIZE_MAX: tp.Final = 200
 class Keeper:
     """Keeps *store* and the files of *shards*. Times are seconds since 1970.
 
+    *ended* is called when a look is over, by the thread that has looked.
     Each method raises sqlite3.Error and OSError when the disk refuses.
     """
 
-    def __init__(self, store: store_.Store, shards: shards_.Shards, finder: finder_.Finder) -> None:
+    def __init__(
+        self,
+        store: store_.Store,
+        shards: shards_.Shards,
+        finder: finder_.Finder,
+        ended: Callable[[], None] = lambda: None,
+    ) -> None:
         self._store = store
         self._shards = shards
-        self._fast = workers.Workers(finder.find, FAST)
-        self._slow = workers.Workers(finder.find, SLOW)
-        self._slowly: set[str] = set()
+        self._fast = workers.Workers(finder.find, FAST, ended)
+        self._slow = workers.Workers(finder.find, SLOW, ended)
         shards.prepare()
         for shard in mta_sts.SHARDS:
             self._write(shard)
@@ -68,14 +74,12 @@ class Keeper:
             known.look_at > now and (bool(known.failures) or known.mode not in mta_sts.POLICIES)
         )
         if known is not None and (known.is_policy(now) or is_to_wait):
-            self._use(known, now)
-            return mta_sts.KNOWN
+            return _words(self._use(known, now))
         if request.domain in self._slow or not self._begin(request.domain, known, now):
             return mta_sts.UNKNOWN
         # Also where the look was begun for another: a domain is in the way of mail once.
         if max(waited, self._fast.age(request.domain)) * 1000 >= request.wait:
-            # What it was before counts, if it was anything; it is no policy.
-            return mta_sts.UNKNOWN if known is None else mta_sts.KNOWN
+            return mta_sts.UNKNOWN
         return None
 
     def turn(self, now: float) -> None:
@@ -110,13 +114,20 @@ class Keeper:
         known_id = known.id if known is not None and is_fresh else ""
         return self._fast.begin(workers.Job(domain, known_id, finder_.TIMEOUT))
 
-    def _use(self, known: findings.Known, now: float) -> None:
+    def _use(self, known: findings.Known, now: float) -> findings.Known:
         if known.used_at > now - _USE:
-            # The file may have been asked for again: it is written by then.
+            # Who asks for what is in the file does not have the file of now.
             self._write(mta_sts.shard_of(known.domain))
-            return
-        uses = min(known.uses + 1, _USES_MAX)
-        self._keep(known._replace(used_at=int(now), uses=uses))
+            return known
+        look_at = known.look_at
+        if known.used_at < now - UNUSED_MAX:
+            # It was left to end.
+            look_at = min(look_at, int(now))
+        used = known._replace(
+            used_at=int(now), uses=min(known.uses + 1, _USES_MAX), look_at=look_at
+        )
+        self._keep(used)
+        return used
 
     def _take(self, domain: str, found: findings.Finding, now: int) -> None:
         before = self._store.get(domain)
@@ -152,7 +163,7 @@ class Keeper:
                     max_age=found.policy.max_age,
                     fetched_at=now,
                 )
-            pause = max(min(LOOK_PERIOD, known.max_age // 4), LOOK_PERIOD_MIN)
+            pause = max(min(LOOK_PERIOD, known.max_age // 4), findings.AGE_MIN)
             known = known._replace(look_at=now + pause)
         self._keep(known)
 
@@ -174,15 +185,11 @@ class Keeper:
 
 
 def _line(known: findings.Known) -> str:
+    return mta_sts.line(known.domain, _words(known))
+
+
+def _words(known: findings.Known) -> str:
     ask = known.look_at
     if known.mode in mta_sts.POLICIES:
         ask = min(known.used_at + ASK_PERIOD, known.until)
-    return mta_sts.line(
-        known.domain, known.mode, until=known.until, ask=ask, mx=known.mx, why=known.error
-    )
-
-
-def say(what: str) -> None:
-    """Say something to the journal."""
-    sys.stderr.write(f"exordos-mail-sts: {' '.join(what.split())}\n")
-    sys.stderr.flush()
+    return mta_sts.words(known.mode, until=known.until, ask=ask, mx=known.mx, why=known.error)

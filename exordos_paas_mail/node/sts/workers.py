@@ -5,14 +5,16 @@
 from __future__ import annotations
 
 import queue
+import sys
 import threading
 import time
+import traceback
 import typing as tp
+
+from exordos_paas_mail.node.sts import findings
 
 if tp.TYPE_CHECKING:
     from collections.abc import Callable
-
-    from exordos_paas_mail.node.sts import findings
 
 WAITING_MAX: tp.Final = 1000
 """Looks that wait for a thread; what is more is not begun."""
@@ -27,14 +29,18 @@ class Job(tp.NamedTuple):
 
 
 class Workers:
-    """*count* threads that call *find*; each domain is looked at once at a time."""
+    """*count* threads that call *find*, and then *wake*; a domain is looked at once at a time."""
 
-    def __init__(self, find: Callable[[str, str, float], findings.Finding], count: int) -> None:
+    def __init__(
+        self,
+        find: Callable[[str, str, float], findings.Finding],
+        count: int,
+        wake: Callable[[], None],
+    ) -> None:
         self._find = find
+        self._wake = wake
         self._jobs: queue.SimpleQueue[Job] = queue.SimpleQueue()
-        self._done: queue.SimpleQueue[tuple[Job, findings.Finding | Exception]] = (
-            queue.SimpleQueue()
-        )
+        self._done: queue.SimpleQueue[tuple[Job, findings.Finding]] = queue.SimpleQueue()
         self._busy: dict[str, float] = {}
         self._most = WAITING_MAX + count
         for number in range(count):
@@ -59,13 +65,11 @@ class Workers:
         return True
 
     def ended(self) -> list[tuple[Job, findings.Finding]]:
-        """Return the looks that are over; raises what one has raised that may raise nothing."""
+        """Return the looks that are over."""
         over = []
         while not self._done.empty():
             job, found = self._done.get()
             self._busy.pop(job.domain, None)
-            if isinstance(found, Exception):
-                raise found
             over.append((job, found))
         return over
 
@@ -73,6 +77,11 @@ class Workers:
         while True:
             job = self._jobs.get()
             try:
-                self._done.put((job, self._find(*job)))
-            except Exception as error:  # noqa: BLE001 - raised again where the process can end
-                self._done.put((job, error))
+                found = self._find(*job)
+            except Exception as error:  # noqa: BLE001 - what a stranger has said: no others' matter
+                sys.stderr.write(f"exordos-mail-sts: {job.domain}: {traceback.format_exc()}")
+                sys.stderr.flush()
+                words = f"a fault of the relay ({type(error).__name__})"
+                found = findings.Finding(None, None, words)
+            self._done.put((job, found))
+            self._wake()

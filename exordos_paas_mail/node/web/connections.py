@@ -25,6 +25,8 @@ if tp.TYPE_CHECKING:
 
 ANSWER_SIZE_MAX: tp.Final = 4096
 """Octets of an answer that are read."""
+_HEAD_SIZE_MAX: tp.Final = 131_072
+"""Octets of an answer beside what is read of it: its headers, and what is read ahead."""
 _ADDRESSES_MAX: tp.Final = 4
 """Addresses of a name that are tried."""
 _CONNECT_TIMEOUT: tp.Final = 5.0
@@ -75,14 +77,21 @@ class Connection:
         size: int,
     ) -> Answer:
         self._channel.deadline = deadline
-        self._http.request(method, path, body, {"Host": self._authority, **headers})
-        answer = self._http.getresponse()
-        said = answer.read(size)
-        # What is left of it is not waited for.
-        is_last = not answer.isclosed() or answer.will_close
-        answer.close()
+        self._channel.size_left = size + _HEAD_SIZE_MAX
+        try:
+            self._http.request(method, path, body, {"Host": self._authority, **headers})
+            answer = self._http.getresponse()
+            said = answer.read(size)
+            # What is left of it is not waited for.
+            is_last = not answer.isclosed() or answer.will_close
+            answer.close()
+            kind = answer.getheader("Content-Type", "").partition(";")[0].strip().lower()
+        except (OSError, http.client.HTTPException):
+            raise
+        # The headers are read by a parser of mail, which a stranger's words make raise anything.
+        except Exception as error:
+            raise http.client.HTTPException(type(error).__name__) from error
         self.used = time.monotonic()
-        kind = answer.getheader("Content-Type", "").partition(";")[0].strip().lower()
         return Answer(answer.status, said, is_last, kind)
 
     def close(self) -> None:
@@ -158,6 +167,8 @@ class _Channel:
     def __init__(self, secured: ssl.SSLSocket, deadline: float) -> None:
         self._socket = secured
         self.deadline = deadline
+        self.size_left = _HEAD_SIZE_MAX
+        """Octets that may still be received."""
         self._files = 0
         self._is_over = False
 
@@ -172,7 +183,11 @@ class _Channel:
         """Receive what there is, and return how much it was."""
         # Of each: a server that sends an octet now and then is slow as well.
         self._socket.settimeout(_left(self.deadline))
-        return self._socket.recv_into(buffer)
+        if self.size_left <= 0:
+            raise http.client.HTTPException("the answer is too large")
+        received = self._socket.recv_into(buffer)
+        self.size_left -= received
+        return received
 
     def makefile(self, mode: str) -> io.BufferedReader:  # noqa: ARG002 - it is always rb
         """Return what is received as a file."""

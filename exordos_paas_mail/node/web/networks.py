@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import time
 import typing as tp
 
@@ -14,6 +15,17 @@ if tp.TYPE_CHECKING:
 
 _AGE_MAX: tp.Final = 10.0
 """Seconds for which the node's own networks are taken for the same."""
+
+
+def is_private(address: public_addresses.Address) -> bool:
+    """Return whether *address* may be that of a server, be it in a network of one's own."""
+    return not (
+        address.is_loopback
+        or address.is_link_local
+        or address.is_multicast
+        or address.is_unspecified
+        or (isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None)
+    )
 
 
 class Networks:

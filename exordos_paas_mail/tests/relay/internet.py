@@ -104,9 +104,9 @@ ZONE: dict[tuple[str, str], list[str]] = {
             (f"mx.{name}.example", "A"): [address],
         }.items()
     },
-    # Domains of one server each, and of another mode of TLS each.
+    # Domains of one server each, and of another mode of TLS each; no domain has an underscore.
     **{
-        (f"{mode}.{server}.example", "MX"): [f"10 mx.{server}.example."]
+        (f"{mode.replace('_', '-')}.{server}.example", "MX"): [f"10 mx.{server}.example."]
         for mode in tls_policies.MODES
         for server in ("tls", "public", "forged.signed")
     },

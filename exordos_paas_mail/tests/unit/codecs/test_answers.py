@@ -167,6 +167,11 @@ def test_the_class_of_an_error_number(number: int, expected: Class) -> None:
     assert answers.classify("mx.example.net [203.0.113.25]", number) is expected
 
 
+def test_a_policy_goes_before_the_error_number_of_another_router() -> None:
+    words = "MTA-STS: a.example has no mail server that its policy names"
+    assert answers.classify(words, -32) is Class.TLS
+
+
 def test_an_answer_goes_before_the_error_number() -> None:
     assert answers.classify(f"{RCPT}450 4.2.2 Mailbox full", -44) is Class.MAILBOX_FULL
 

@@ -19,7 +19,7 @@ LOGIN_KEY = "$acl_c_key"
 NUMBERS = [
     field.name
     for field in dataclasses.fields(exim_conf.Settings)
-    if field.name not in {"domain", "hostname", "allow_private_mx"}
+    if field.name not in {"domain", "hostname", "allow_private_mx", "mta_sts"}
 ]
 
 
@@ -225,8 +225,10 @@ def test_a_message_size_that_exim_cannot_count_is_refused() -> None:
 
 
 def test_a_choice_that_is_not_a_boolean_is_refused() -> None:
-    with pytest.raises(ValueError, match="allow_private_mx is not a boolean"):
-        exim_conf.Settings(domain="tenant.example", allow_private_mx=tp.cast("bool", "no"))
+    for name in ("allow_private_mx", "mta_sts"):
+        wrong: dict[str, tp.Any] = {name: "no"}
+        with pytest.raises(ValueError, match=f"{name} is not a boolean"):
+            exim_conf.Settings(domain="tenant.example", **wrong)
 
 
 def test_an_index_is_tied_to_the_file_it_was_made_from() -> None:
