@@ -187,6 +187,7 @@ def test_events_and_pages(
         "recipient_domain",
         "recipient_domain and a common status",
         "header_message_id",
+        "status",
     ):
         assert found[name] < PAGE_BOUND, name
     assert found["recipient_domain and status"] < TOGETHER_BOUND * found["status"]

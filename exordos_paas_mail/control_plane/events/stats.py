@@ -15,6 +15,7 @@ import typing as tp
 
 from exordos_paas_mail import utils
 from exordos_paas_mail.codecs import mail_events
+from exordos_paas_mail.control_plane.events import rows
 from exordos_paas_mail.control_plane.records import events, stats
 
 if tp.TYPE_CHECKING:
@@ -87,7 +88,12 @@ def key_of(
 
 
 def write(session: tp.Any, instance: sys_uuid.UUID, figures: Figures) -> None:
-    """Add *figures* to those of *instance*; ``rows.lock`` is held."""
+    """Add *figures* to those of *instance*; ``rows.lock`` is held.
+
+    An hour that was taken out stays so: it would be there again with a part of what it had.
+    """
+    since = _since(session, instance) if figures else None
+    figures = {key: counts for key, counts in figures.items() if not since or key.hour >= since}
     if not figures:
         return
     known = _known(session, instance, {key.hour for key in figures})
@@ -121,6 +127,14 @@ def write(session: tp.Any, instance: sys_uuid.UUID, figures: Figures) -> None:
         f" ON CONFLICT ON CONSTRAINT mail_stats_key DO UPDATE SET {sums}",
         (json.dumps(values),),
     )
+
+
+def _since(session: tp.Any, instance: sys_uuid.UUID) -> datetime.datetime | None:
+    """Return the first hour that figures are kept of, None where none was taken out."""
+    found = session.execute(
+        "SELECT hour FROM mail_stats_since WHERE instance = %s", (str(instance),)
+    ).fetchall()
+    return utils.moment(found[0]["hour"]) if found else None
 
 
 def _places(key: Key) -> Iterator[tuple[Key, float]]:
@@ -193,6 +207,8 @@ def _trim(instance: sys_uuid.UUID, oldest: datetime.datetime, limit: int) -> Non
     count = _ROUND
     # An hour is there whole, or not at all.
     bound = max([oldest, *(utils.moment(row["hour"]) + stats.HOUR for row in beyond)])
+    if beyond:
+        _keep_bound(instance, bound)
     while count == _ROUND:
         with utils.transaction() as session:
             count = session.execute(
@@ -200,3 +216,17 @@ def _trim(instance: sys_uuid.UUID, oldest: datetime.datetime, limit: int) -> Non
                 " WHERE instance = %s AND hour < %s LIMIT %s))",
                 (str(instance), utils.timestamp(bound), _ROUND),
             ).rowcount
+
+
+def _keep_bound(instance: sys_uuid.UUID, bound: datetime.datetime) -> None:
+    """Have hours before *bound* stay out; no event is told that is older than days are kept."""
+    with utils.transaction() as session:
+        # Whoever takes in has done so, and what it wrote is taken out, or finds the bound.
+        rows.lock(session)
+        session.execute(
+            "INSERT INTO mail_stats_since AS known (instance, hour)"
+            " SELECT uuid, %s FROM mail_instances WHERE uuid = %s"
+            " ON CONFLICT (instance) DO UPDATE SET hour = EXCLUDED.hour"
+            " WHERE known.hour < EXCLUDED.hour",
+            (utils.timestamp(bound), str(instance)),
+        )

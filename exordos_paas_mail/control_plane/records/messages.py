@@ -192,7 +192,8 @@ class Messages(log_pages.Page):
 
     def with_status(self, status: str) -> None:
         """Have those with a status."""
-        self.where("status = %s", status)
+        # In the statement itself: the index of rare statuses is used where it is known.
+        self.where(f"status = '{message_statuses.ALL[message_statuses.ALL.index(status)]}'")
 
     def with_tag(self, tag: str) -> None:
         """Have those with a tag."""

@@ -346,10 +346,35 @@ def test_figures_outlive_the_log_and_are_bounded(
     assert query("SELECT rejected FROM mail_stats") == [(1,)]
 
 
+def test_an_hour_that_was_taken_out_is_not_made_anew_by_a_late_batch(
+    relay: Relay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def tell_again() -> None:
+        relay.tell(
+            *(
+                sealed.event(Type.REJECTED, at=milliseconds(relay.now - hours * HOUR))
+                for hours in (0, 1, 2)
+            )
+        )
+
+    tell_again()
+    monkeypatch.setattr(stats, "ROWS_MAX", 2)
+    keeping.Keeper().run_once()
+    assert query("SELECT rejected FROM mail_stats") == [(1,), (1,)]
+    # There is room for more, and a node tells late.
+    monkeypatch.undo()
+    monkeypatch.setattr(sealed, "now", lambda: milliseconds(relay.now))
+    tell_again()
+    assert query("SELECT rejected FROM mail_stats") == [(2,), (2,)]
+    keeping.Keeper().run_once()
+    assert query("SELECT rejected FROM mail_stats") == [(2,), (2,)]
+
+
 def test_figures_go_with_the_instance(told: Relay) -> None:
     told.api.delete(told.path)
     sealed.take_in()
     assert query("SELECT * FROM mail_stats") == []
+    assert query("SELECT * FROM mail_stats_since") == []
 
 
 def reports_of(queue: str, *recipients: str, kind: mail_events.Type) -> list[mail_events.Event]:
