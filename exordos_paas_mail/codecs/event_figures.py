@@ -40,6 +40,8 @@ _REPORTS: tp.Final = {
     Type.DELIVERY_REPORTED: "delivered",
     Type.COMPLAINED: "complained",
 }
+# What a look at the spool has told where lines of the log are lost.
+_RECONCILED: tp.Final = ("found", "unaccounted")
 _NO_CLASS: tp.Final = "none"
 _CLASSES: tp.Final = tuple(each.value for each in answers.Class)
 _REASONS: tp.Final = tuple(each.value for each in refusals.Reason)
@@ -55,6 +57,7 @@ _FAILED_LOGINS: tp.Final = "failed_logins"
 _DELIVERIES: tp.Final = "deliveries"
 _DELIVERY_MS: tp.Final = "delivery_ms"
 _GAPS: tp.Final = "gaps"
+_MESSAGES: tp.Final = "reconciled"
 
 # A counter's name is a word, or a word and the value or values of its labels.
 _PAIRS: tp.Final = (
@@ -71,6 +74,7 @@ NAMES: tp.Final = frozenset(
         *(f"{_DELIVERIES} {bound}" for bound in _BOUNDS),
         _DELIVERY_MS,
         _GAPS,
+        *(f"{_MESSAGES} {what}" for what in _RECONCILED),
     }
 )
 _NUMBER_MAX: tp.Final = 2**53
@@ -97,6 +101,8 @@ def count(counters: collections.Counter[str], event: mail_events.Event) -> None:
     if event.type is Type.ACCEPTED:
         by_relay = "outside" if event.client else "relay"
         counters[f"{_SUBMISSIONS} {'account' if event.account else by_relay}"] += 1
+        if event.text == mail_events.FOUND:
+            counters[f"{_MESSAGES} found"] += 1
     elif event.type is Type.DELIVERED:
         counters[f"{_RECIPIENTS} {_RESULTS[event.type]} {_NO_CLASS}"] += 1
         seconds = event.queued / 1000
@@ -113,6 +119,8 @@ def count(counters: collections.Counter[str], event: mail_events.Event) -> None:
         counters[f"{_REJECTIONS} {why.value}"] += event.count
     elif event.type is Type.LOGIN_FAILED:
         counters[f"{_FAILED_LOGINS} {'account' if event.account else 'unknown'}"] += event.count
+    elif event.type is Type.UNACCOUNTED:
+        counters[f"{_MESSAGES} unaccounted"] += 1
     elif event.type is Type.GAP:
         counters[_GAPS] += 1
 
@@ -192,6 +200,13 @@ def families(figures: Figures, now: float) -> list[metric_text.Family]:
             "mailaas_event_gaps_total",
             "Places in the log of mail where events are missing.",
             {_GAPS: {}},
+        ),
+        _counter(
+            figures,
+            "mailaas_reconciled_messages_total",
+            "Messages of which the log lost a line: found in the spool, or told as accepted and"
+            " neither there nor told as ended.",
+            {f"{_MESSAGES} {each}": {"what": each} for each in _RECONCILED},
         ),
         metric_text.gauge(
             "mailaas_events_waiting",

@@ -31,6 +31,8 @@ from exordos_paas_mail.codecs import (
 if tp.TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from exordos_paas_mail.codecs import spool_headers
+
 TEXT_SIZE_MAX: tp.Final = 512
 """Characters of the other server's words that are kept."""
 
@@ -38,6 +40,8 @@ HELD: tp.Final = "Delivery to the domain is suspended"
 """Why a recipient waits whose domain the control plane has suspended."""
 HELD_BACK: tp.Final = "Delivery to the domain is suspended, or the account is on hold"
 """The text of a delay that the control plane has asked for."""
+FOUND: tp.Final = "found in the spool"
+"""The text of an arrival that the log does not tell of: it was read from the spool."""
 THE_CONTROL_PLANE: tp.Final = "the control plane"
 """The text of a deletion that it has asked for."""
 
@@ -66,6 +70,8 @@ class Type(str, enum.Enum):
     """Nothing of a message is left in the spool."""
     DELETED = "deleted"
     """Somebody on the node has ended a message, and will not have it delivered."""
+    UNACCOUNTED = "unaccounted"
+    """A message is not in the spool any more, and the log does not tell how it ended."""
     BOUNCED = "bounced"
     """Another server reports that a recipient will not get a message that it had taken."""
     DELAY_REPORTED = "delay_reported"
@@ -155,6 +161,31 @@ def of(line: main_log.Line) -> list[Event]:
         held = Event(at, Type.HELD, line.queue_id, account=submitted.account, text=line.entry.hold)
         return [submitted, held]
     return [_MAKERS[type(line.entry)](at, line.queue_id, line.entry)]
+
+
+def found(message: spool_headers.Arrival, queue_id: str, size: int) -> Event:
+    """Return the arrival of a message that is in the spool, and in no line of the log.
+
+    *size* is in octets. It has what an arrival and a submission would have told together.
+    """
+    return Event(
+        message.arrived_at,
+        Type.ACCEPTED,
+        queue_id,
+        account=message.account,
+        sender=message.sender,
+        recipients=message.recipients,
+        size=min(size, bounded.NUMBER_MAX),
+        client=message.client,
+        text=FOUND,
+        header_from=_unfolded(message.header_from),
+        message_id=_unfolded(message.message_id).removeprefix("<").removesuffix(">"),
+    )
+
+
+def unaccounted(at: int, queue_id: str) -> Event:
+    """Return that a message was found gone at a time, in milliseconds since 1970."""
+    return Event(at, Type.UNACCOUNTED, queue_id)
 
 
 def render(events: Iterable[Event]) -> bytes:

@@ -16,14 +16,20 @@ from exordos_paas_mail.codecs import bounded
 # A `-` more says that the value is a stranger's; from 4.97 on, in brackets, how it is quoted.
 _VARIABLE = re.compile(rb"--?(?:\([^)]*\))?(?P<name>[a-z_]+)(?: (?P<value>.*))?", re.DOTALL)
 _ACL_VARIABLES: tp.Final = frozenset({b"aclc", b"aclm"})
-_HOLD: tp.Final = (b"aclm", b"_hold")
-_TLS_OPTIONAL: tp.Final = (b"aclm", b"_tls_optional")
+_HOLD: tp.Final = b"aclm _hold"
+_TLS_OPTIONAL: tp.Final = b"aclm _tls_optional"
 _RECEIVED = re.compile(rb"(?P<seconds>\d{1,12}) \d+")
 _WITH_OPTIONS = re.compile(
     rb"(?P<before>.*) (?P<original_size>\d+),-?\d+ (?P<errors>.*)(?P<errors_size>\d+),-?\d+#3",
     re.DOTALL,
 )
 _LINES_MAX: tp.Final = 1_000_000
+_CLIENT = re.compile(r"\[(?P<address>[0-9a-fA-F.:]{2,45})\]:\d{1,5}")
+# A header field: its size in octets, what exim knows it as (`*`: not there any more), a space.
+_FIELD = re.compile(rb"(?P<size>\d{3,10})(?P<kind>[^\n]) ")
+_FROM: tp.Final = b"F"
+_MESSAGE_ID: tp.Final = b"I"
+_FIELD_SIZE_MAX: tp.Final = 2000
 
 
 class Envelope(tp.NamedTuple):
@@ -46,10 +52,46 @@ class Envelope(tp.NamedTuple):
     """Whether it says ``TLS-Required: No`` (``acl_m_tls_optional``)."""
 
 
+class Arrival(tp.NamedTuple):
+    """What a message's envelope and header tell of how it came; what is not known is empty."""
+
+    sender: str
+    account: str
+    arrived_at: int
+    """Milliseconds since 1970."""
+    client: str
+    """The address that it was sent from."""
+    recipients: int
+    """How many there were, whatever has become of them."""
+    header_from: str
+    """The text of the field From, of several the first, as it was sent, and cut if long."""
+    message_id: str
+    """The same of Message-ID."""
+
+
+def parse_arrival(data: bytes) -> Arrival:
+    """Return how the message of a -H file came; ValueError, without a word of it, if it is none."""
+    try:
+        lines = _Lines(data)
+        envelope, client, count = _parse(lines)
+    except IndexError as error:
+        raise ValueError("the envelope ends early") from error
+    fields = _fields(lines)
+    return Arrival(
+        sender=envelope.sender,
+        account=envelope.account,
+        arrived_at=envelope.arrived_at * 1000,
+        client=client,
+        recipients=count,
+        header_from=fields.get(_FROM, ""),
+        message_id=fields.get(_MESSAGE_ID, ""),
+    )
+
+
 def parse(data: bytes) -> Envelope:
     """Return the envelope of a -H file; ValueError, without a word of it, if it is none."""
     try:
-        return _parse(_Lines(data))
+        return _parse(_Lines(data))[0]
     except IndexError as error:
         raise ValueError("the envelope ends early") from error
 
@@ -85,51 +127,55 @@ class _Lines:
         self._at += size + 1
         return value
 
+    def rest(self) -> bytes:
+        return self._data[self._at :]
+
     @property
     def left(self) -> int:
         return max(len(self._data) - self._at, 0)
 
 
-def _parse(lines: _Lines) -> Envelope:
+def _parse(lines: _Lines) -> tuple[Envelope, str, int]:
+    """Return the envelope, the address it was sent from, and how many recipients it is for."""
     lines.next()  # the name of the file
     lines.next()  # who called exim
     sender = lines.next()
     received = _RECEIVED.fullmatch(lines.next())
     if not (sender.startswith(b"<") and sender.endswith(b">")) or received is None:
         raise ValueError("the envelope has no sender or no time")
-    account, frozen, hold, tls_optional = "", False, "", False
-    line = lines.next()
-    while line.startswith(b"-"):
-        variable = _VARIABLE.fullmatch(line)
-        if variable is not None:
-            value = variable["value"] or b""
-            if variable["name"] in _ACL_VARIABLES:
-                text = lines.take(_number(value.rpartition(b" ")[2]))
-                named = variable["name"], value.partition(b" ")[0]
-                if named == _HOLD:
-                    hold = _text(text)
-                elif named == _TLS_OPTIONAL:
-                    tls_optional = bool(text)
-            elif variable["name"] == b"auth_id":
-                account = _text(value)
-            elif variable["name"] == b"frozen":
-                frozen = True
-        line = lines.next()
+    variables, line = _variables(lines)
     done = _done(line, lines)
     count = _number(lines.next())
     recipients = [_recipient(lines.next()) for _ in range(count)]
     if lines.next():
         raise ValueError("the envelope has more recipients than it says")
-    return Envelope(
+    envelope = Envelope(
         sender=_text(sender[1:-1]),
-        account=account,
+        account=_text(variables.get(b"auth_id", b"")),
         arrived_at=int(received["seconds"]),
-        frozen=frozen,
+        frozen=b"frozen" in variables,
         recipients=tuple(one for one in dict.fromkeys(recipients) if key(one) not in done),
         size=lines.left,
-        hold=hold,
-        tls_optional=tls_optional,
+        hold=_text(variables.get(_HOLD, b"")),
+        tls_optional=bool(variables.get(_TLS_OPTIONAL)),
     )
+    return envelope, _address(variables.get(b"host_address", b"")), count
+
+
+def _variables(lines: _Lines) -> tuple[dict[bytes, bytes], bytes]:
+    """Return the variables by their names, and the line after them."""
+    found: dict[bytes, bytes] = {}
+    line = lines.next()
+    while line.startswith(b"-"):
+        variable = _VARIABLE.fullmatch(line)
+        if variable is not None:
+            name, value = variable["name"], variable["value"] or b""
+            if name in _ACL_VARIABLES:
+                own, _, size = value.partition(b" ")
+                name, value = b"%s %s" % (name, own), lines.take(_number(size))
+            found[name] = value
+        line = lines.next()
+    return found, line
 
 
 def _done(line: bytes, lines: _Lines) -> set[str]:
@@ -158,6 +204,26 @@ def _recipient(line: bytes) -> str:
     size = int(match["original_size"])
     before = match["before"]
     return _text(before[: len(before) - size - 1] if 0 <= size < len(before) else before)
+
+
+def _fields(lines: _Lines) -> dict[bytes, str]:
+    """Return the text of the fields that are told, by what exim knows them as."""
+    data, at = lines.rest(), 0
+    found: dict[bytes, str] = {}
+    while match := _FIELD.match(data, at):
+        at = match.end() + int(match["size"])
+        if match["kind"] in {_FROM, _MESSAGE_ID}:
+            _, _, text = data[match.end() : at].partition(b":")
+            decoded = text[:_FIELD_SIZE_MAX].decode("utf-8", "replace")
+            found.setdefault(match["kind"], decoded)
+        if data[at : at + 1] == b"\n":
+            at += 1
+    return found
+
+
+def _address(value: bytes) -> str:
+    match = _CLIENT.fullmatch(_text(value))
+    return "" if match is None else match["address"]
 
 
 def _number(digits: bytes) -> int:

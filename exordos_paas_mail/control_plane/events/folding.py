@@ -47,6 +47,8 @@ class Message:
     completed_at: datetime.datetime | None = None
     is_completed: bool = False
     is_deleted: bool = False
+    unaccounted_at: datetime.datetime | None = None
+    """When it was found gone, without a word of how it ended."""
     ranks: dict[str, int] = dataclasses.field(default_factory=dict)
     attempts: dict[str, int] = dataclasses.field(default_factory=dict)
     last_end: datetime.datetime | None = None
@@ -64,6 +66,8 @@ class Message:
         self.is_deleted |= event.type is _Type.DELETED
         if event.type in ENDS:
             self.end(at)
+        elif event.type is _Type.UNACCOUNTED:
+            self.unaccounted_at = at
         self.place(event.type, at)
 
     def attempt(self, kind: mail_events.Type, recipient: str, times: int) -> None:
@@ -95,12 +99,13 @@ class Message:
         delivered, failed = ranks.count(_RANKS[_Type.DELIVERED]), ranks.count(_RANKS[_Type.FAILED])
         deferred = len(ranks) - delivered - failed
         is_done = not deferred and 0 < self.recipients_count <= delivered + failed
+        # A report has no count, and one recipient.
+        is_told = bool(ranks) and not deferred and not self.recipients_count
         is_over = self.is_completed or self.is_deleted or is_done
-        self.completed_at = self.last_end if is_over else None
-        if not is_over and self.is_held:
-            return statuses.HELD
+        is_over |= is_told and self.unaccounted_at is not None
+        self.completed_at = self.last_end if is_over else self.unaccounted_at
         if not is_over:
-            return statuses.DEFERRED if deferred else statuses.ACCEPTED
+            return self._waiting(is_deferred=deferred > 0)
         if self.is_deleted and not is_done:
             return statuses.DELETED
         if delivered and failed:
@@ -112,12 +117,30 @@ class Message:
         is_noted = self.is_completed and self.recipients_count > 0
         return statuses.DELIVERED if delivered or is_noted else statuses.ACCEPTED
 
+    def _waiting(self, *, is_deferred: bool) -> str:
+        """Return the status where it is not known that all has ended."""
+        if self.unaccounted_at is not None:
+            return statuses.UNKNOWN
+        if self.is_held:
+            return statuses.HELD
+        return statuses.DEFERRED if is_deferred else statuses.ACCEPTED
+
     def _arrive(self, event: mail_events.Event, at: datetime.datetime) -> None:
         self.accepted_at = min(self.accepted_at, at)
         self.size = max(self.size, event.size)
-        if event.type is _Type.SUBMITTED:
+        if event.type is _Type.ACCEPTED and event.text == mail_events.FOUND:
+            self._find(event)
+        elif event.type is _Type.SUBMITTED:
             self.recipients_count = event.recipients
             self.header_from, self.header_message_id = event.header_from, event.message_id
             self.tags, self.credential = event.tags, event.credential
         else:
             self.sender, self.client = event.sender, event.client
+
+    def _find(self, event: mail_events.Event) -> None:
+        """Take in the arrival of a message that was found in the spool."""
+        self.sender, self.client = event.sender, event.client
+        # Of the two lines of an arrival one may have been told.
+        self.recipients_count = self.recipients_count or event.recipients
+        self.header_from = self.header_from or event.header_from
+        self.header_message_id = self.header_message_id or event.message_id

@@ -167,6 +167,8 @@ def _remember(message: folding.Message, row: Mapping[str, tp.Any]) -> None:
     message.is_deleted |= kind is mail_events.Type.DELETED
     if kind in folding.ENDS:
         message.end(at)
+    elif kind is mail_events.Type.UNACCOUNTED:
+        message.unaccounted_at = at
     message.place(kind, at)
 
 

@@ -100,6 +100,8 @@ class _Taking:
         self._instance, self._accounts, self._uuids, self._now = instance, accounts, uuids, now
         self._known = rows.find_messages(session, instance.uuid, set(uuids.values()))
         self._touched: dict[sys_uuid.UUID, folding.Message] = {}
+        self._found: list[mail_events.Event] = []
+        """Arrivals of messages that were found in a spool, and that nobody knew of."""
 
     def take(self, events: Iterable[mail_events.Event], last: int) -> Taken:
         events = list(events)
@@ -111,6 +113,9 @@ class _Taking:
         figures: stats.Figures = {}
         for event in events:
             stats.count(figures, event, min(self._at(event), self._now), self._account(event))
+        for event in self._found:
+            submitted = dataclasses.replace(event, type=_Type.SUBMITTED)
+            stats.count(figures, submitted, min(self._at(event), self._now), self._account(event))
         made = [row for event in events if (row := self._row(event)) is not None]
         left_out = len(events) - len(made)
         if self._instance.level == instance_logs.NONE:
@@ -170,6 +175,8 @@ class _Taking:
                 return
             account = about.account
         self._known[uuid] = folding.Message(uuid, event.queue_id, self._at(event), account)
+        if event.text == mail_events.FOUND and event.account:
+            self._found.append(event)
 
     def _account(self, event: mail_events.Event) -> sys_uuid.UUID | None:
         """Return whose *event* is, as far as that is known."""

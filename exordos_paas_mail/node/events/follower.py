@@ -73,6 +73,8 @@ class Follower:
         """Behind the lines that were read last."""
         self.gaps: list[str] = []
         """Why lines are missing before those that ``read`` returned last."""
+        self.is_at_end = False
+        """Whether the log had no more to read when ``read`` returned last."""
         self._path = path
         self._file: _File | None = None
         self._waiting_since: float | None = None
@@ -83,6 +85,7 @@ class Follower:
         Raises OSError when the log cannot be read.
         """
         self.gaps = []
+        self.is_at_end = False
         file = self._file or self._find()
         if file is None:
             return []
@@ -100,7 +103,7 @@ class Follower:
         if not data.endswith(b"\n"):
             whole = data.rfind(b"\n") + 1
             if not whole and len(data) < CHUNK_SIZE:
-                self._go_on(file)
+                self.is_at_end = self._is_last(file) and not data
                 return []
             # What has no end in so much is no line of exim's.
             data = data[: whole or CHUNK_SIZE]
@@ -147,11 +150,15 @@ class Follower:
         self.gaps.append("the file of the log that was being read is gone")
         return self._open_next(head)
 
-    def _go_on(self, file: _File) -> None:
-        """Turn to the next file when the one that is read gets no more lines."""
-        if not file.head or self._live_head() == file.head or not self._has_waited(_GRACE):
-            return
-        self._open_next(file.head)
+    def _is_last(self, file: _File) -> bool:
+        """Return whether *file*, read to its end, is written to; turn to the next if it is not."""
+        if not file.head:
+            return False
+        if self._live_head() == file.head:
+            return True
+        if self._has_waited(_GRACE):
+            self._open_next(file.head)
+        return False
 
     def _open_next(self, head: bytes) -> _File | None:
         """Open the file after the one that begins with *head*.

@@ -13,7 +13,9 @@ import typing as tp
 from exordos_paas_mail.codecs import event_batches, event_figures, mail_events, main_log
 from exordos_paas_mail.node.events import counts as counts_
 from exordos_paas_mail.node.events import deferrals as deferrals_
+from exordos_paas_mail.node.events import findings as findings_
 from exordos_paas_mail.node.events import follower as follower_
+from exordos_paas_mail.node.events import messages as messages_
 from exordos_paas_mail.node.events import outbound as outbound_
 from exordos_paas_mail.node.events import store as store_
 
@@ -48,6 +50,7 @@ class _Reading:
     since: float = 0.0
     """When (time.monotonic) the first of the events came."""
     outbound: outbound_.Outbound = dataclasses.field(default_factory=outbound_.Outbound)
+    messages: messages_.Messages = dataclasses.field(default_factory=messages_.Messages)
     counters: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
     """What the lines that are read count up to."""
 
@@ -65,6 +68,7 @@ class Recorder:
         self._reading: _Reading
         self.read_at = _now()
         """When all of the log was last read and kept, or this began; milliseconds since 1970."""
+        self._findings = findings_.Findings(directory)
         self._open()
 
     def turn(self) -> bool:
@@ -86,6 +90,8 @@ class Recorder:
         """Open the store again, which is damaged: a new one takes its place."""
         self.store.close()
         self._reading.follower.close()
+        # It was compared with the messages of the store that is given up.
+        self._findings.drop()
         self._open()
 
     def _open(self) -> None:
@@ -108,6 +114,7 @@ class Recorder:
 
     def _turn(self) -> bool:
         reading = self._reading
+        self._findings.pick_up()
         lines = reading.follower.read()
         now = _now()
         events = [_gap(now, why) for why in reading.follower.gaps]
@@ -115,20 +122,7 @@ class Recorder:
             reading.deferrals.lost = True
         for gap in events:
             event_figures.count(reading.counters, gap)
-        for text in lines:
-            try:
-                line = main_log.parse(text.decode("utf-8", "surrogateescape"))
-                made = [] if line is None else mail_events.of(line)
-            except ValueError:
-                # Strangers write parts of a line: it would be met again after each restart.
-                line, gap = None, _gap(now, "a line of exim's log could not be read")
-                event_figures.count(reading.counters, gap)
-                events.append(gap)
-            if line is not None:
-                reading.outbound.add(line)
-                for event in reading.deferrals.add(line, made):
-                    event_figures.count(reading.counters, event)
-                    events += reading.counts.add(event)
+        events += [event for text in lines for event in self._read(text, now)]
         events += reading.counts.due(now)
         if not reading.events:
             reading.since = time.monotonic()
@@ -137,7 +131,48 @@ class Recorder:
             self._keep()
         if not lines and not reading.events:
             self.read_at = now
+            if reading.follower.is_at_end:
+                self._judge()
         return bool(lines)
+
+    def _read(self, text: bytes, now: int) -> list[mail_events.Event]:
+        """Take a line of the log; returns the events that go on now."""
+        reading = self._reading
+        try:
+            line = main_log.parse(text.decode("utf-8", "surrogateescape"))
+            made = [] if line is None else mail_events.of(line)
+        except ValueError:
+            # Strangers write parts of a line: it would be met again after each restart.
+            gap = _gap(now, "a line of exim's log could not be read")
+            event_figures.count(reading.counters, gap)
+            return [gap]
+        if line is None:
+            return []
+        reading.outbound.add(line)
+        reading.messages.add(made)
+        self._findings.add(made)
+        events: list[mail_events.Event] = []
+        for event in reading.deferrals.add(line, made):
+            event_figures.count(reading.counters, event)
+            events += reading.counts.add(event)
+        return events
+
+    def _judge(self) -> None:
+        """Keep what comes of a look at the spool, now that all is kept that the log says."""
+        judged = self._findings.judge(self.store)
+        if judged is None:
+            return
+        events, adopted = judged
+        reading = self._reading
+        reading.events = events
+        reading.messages.add(events)
+        for event in events:
+            event_figures.count(reading.counters, event)
+        if adopted is not None:
+            reading.messages.adopt(adopted)
+        if events or adopted is not None:
+            self._keep()
+        self._findings.drop()
 
     def _is_time(self) -> bool:
         reading = self._reading
@@ -163,11 +198,13 @@ class Recorder:
             reading.counters,
             reading.deferrals,
             reading.outbound,
+            reading.messages,
         )
         reading.kept = reading.follower.position
         reading.events = []
         reading.counters.clear()
         reading.outbound = outbound_.Outbound()
+        reading.messages = messages_.Messages()
         failures = tuple(reading.deferrals.failures.items())
         reading.deferrals = deferrals_.Deferrals(self.store.deferral, failures)
         self._make_room()

@@ -24,6 +24,7 @@ from exordos_paas_mail.codecs import event_batches, event_figures, mail_events
 from exordos_paas_mail.node import databases
 from exordos_paas_mail.node.events import deferrals as deferrals_
 from exordos_paas_mail.node.events import follower
+from exordos_paas_mail.node.events import messages as messages_
 from exordos_paas_mail.node.events import outbound as outbound_
 
 if tp.TYPE_CHECKING:
@@ -95,6 +96,12 @@ CREATE TABLE IF NOT EXISTS history (
     events BLOB NOT NULL
 )
 """
+# Not of the version, as above. An older image keeps no messages: it leaves the number of the
+# batch that the messages were last kept with behind.
+_MESSAGES = """
+CREATE TABLE IF NOT EXISTS messages (queue_id TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS messages_state (next_seq INTEGER NOT NULL, adopted INTEGER NOT NULL)
+"""
 _PRUNED_AT_ONCE = 100
 
 
@@ -113,7 +120,7 @@ class Store:
         self._path = directory / FILE_NAME
         self._oldest: tuple[int, int] | None = None
         """The number of the oldest batch, and when its first event happened."""
-        # Not the lock of SQLite: exordos-mail-queue reads what is kept of deferrals.
+        # Not the lock of SQLite: exordos-mail-queue reads what is kept of deferrals and messages.
         self._lock = (directory / _LOCK_FILE_NAME).open("ab")
         try:
             os.lockf(self._lock.fileno(), os.F_TLOCK, 0)
@@ -143,13 +150,24 @@ class Store:
         ((size,),) = self._run("SELECT TOTAL(size) FROM history")
         self.history_size = int(size)
         """Octets that the history takes."""
-        for statement in filter(str.strip, _DEFERRALS.split(";")):
+        for statement in filter(str.strip, [*_DEFERRALS.split(";"), *_MESSAGES.split(";")]):
             self._run(statement)
         try:
             ((stream,),) = self._run("SELECT stream FROM state")
             self.stream = uuid.UUID(stream)
+            self._forget_old_messages()
         except ValueError as error:
             raise DamagedError(f"{self._path} has no stream") from error
+
+    def _forget_old_messages(self) -> None:
+        """Begin anew to keep messages where events were kept without them."""
+        ((next_seq,),) = self._run("SELECT next_seq FROM state")
+        if self._run("SELECT next_seq FROM messages_state") == [(next_seq,)]:
+            return
+        with self._transaction():
+            self._run("DELETE FROM messages")
+            self._run("DELETE FROM messages_state")
+            self._run("INSERT INTO messages_state (next_seq, adopted) VALUES (?, 0)", (next_seq,))
 
     def _create(self) -> None:
         with self._transaction():
@@ -184,11 +202,12 @@ class Store:
         counters: Mapping[str, int] = _NOTHING_COUNTED,
         deferrals: deferrals_.Deferrals | None = None,
         outbound: outbound_.Outbound | None = None,
+        messages: messages_.Messages | None = None,
     ) -> None:
         """Keep *events* as numbered batches, with how far the log is read and what is counted.
 
-        *counters* is added to what was counted before, and what is new of *deferrals* and
-        *outbound* kept.
+        *counters* is added to what was counted before, and what is new of *deferrals*,
+        *outbound* and *messages* kept.
         """
         with self._transaction():
             ((seq,),) = self._run("SELECT next_seq FROM state")
@@ -208,6 +227,7 @@ class Store:
                 "UPDATE state SET next_seq = ?, head = ?, position = ?, counts = ?",
                 (seq, head, offset, mail_events.render(counts)),
             )
+            self._keep_messages(messages or messages_.Messages(), seq)
             self._count(counters)
 
     def counters(self) -> dict[str, int]:
@@ -222,6 +242,26 @@ class Store:
             (queue_id, recipient),
         )
         return deferrals_.Deferral(*rows[0]) if rows else None
+
+    @property
+    def is_adopted(self) -> bool:
+        """Whether messages are kept that were there before any was."""
+        return self._run("SELECT adopted FROM messages_state") == [(1,)]
+
+    def has_message(self, queue_id: str) -> bool:
+        """Return whether the log has told of a message, and not of its end."""
+        return bool(self._run("SELECT 1 FROM messages WHERE queue_id = ?", (queue_id,)))
+
+    def _keep_messages(self, messages: messages_.Messages, next_seq: int) -> None:
+        arrived = [(queue_id,) for queue_id in messages.arrived]
+        ended = [(queue_id,) for queue_id in messages.ended]
+        with self._damage_noticed():
+            self._db.executemany("INSERT OR IGNORE INTO messages VALUES (?)", arrived)
+            self._db.executemany("DELETE FROM messages WHERE queue_id = ?", ended)
+        self._run(
+            "UPDATE messages_state SET next_seq = ?, adopted = adopted OR ?",
+            (next_seq, messages.are_all),
+        )
 
     def _keep_deferrals(self, deferrals: deferrals_.Deferrals, serial: int) -> None:
         if deferrals.lost:
@@ -420,3 +460,27 @@ def _batches(events: Sequence[mail_events.Event]) -> list[tuple[bytes, int]]:
             return [(raw, len(events))]
     half = len(events) // 2
     return [*_batches(events[:half]), *_batches(events[half:])]
+
+
+class Told(tp.NamedTuple):
+    """The messages that the log has told of, and not of their end."""
+
+    messages: frozenset[str]
+    are_all: bool
+    """Whether those that were there before any was kept are among them (``Store.is_adopted``)."""
+
+
+def read_messages(directory: pathlib.Path) -> Told:
+    """Return what the store in *directory* has of messages, for another process.
+
+    Raises sqlite3.Error where there is no store of this release, or it cannot be read now.
+    """
+    db = sqlite3.connect(f"{(directory / FILE_NAME).absolute().as_uri()}?mode=rw", uri=True)
+    try:
+        db.execute("PRAGMA query_only = ON")
+        db.execute("BEGIN")
+        adopted = db.execute("SELECT adopted FROM messages_state").fetchall()
+        found = frozenset(queue_id for (queue_id,) in db.execute("SELECT queue_id FROM messages"))
+        return Told(found, adopted == [(1,)])
+    finally:
+        db.close()

@@ -18,6 +18,7 @@ from exordos_paas_mail.node.queue import actions as actions_
 from exordos_paas_mail.node.queue import attempts as attempts_
 from exordos_paas_mail.node.queue import journal as journal_
 from exordos_paas_mail.node.queue import listing as listing_
+from exordos_paas_mail.node.queue import reconciler as reconciler_
 from exordos_paas_mail.node.queue import scheduler as scheduler_
 from exordos_paas_mail.node.queue import spool as spool_
 from exordos_paas_mail.node.queue import suspended as suspended_
@@ -69,6 +70,7 @@ class Keeper:
         self._suspended = suspended_.Suspended(node.path(constants.SUSPENSIONS_FILE))
         self._spool = spool_.Spool(str(node.path(constants.EXIM_SPOOL_DIR)))
         self._attempts = attempts_.Attempts(directory)
+        self._reconciler = reconciler_.Reconciler(directory)
         self._listing = listing_.Listing()
         self._teller = teller_.Teller(api)
         self._usage = usage_.Usage(directory)
@@ -243,6 +245,7 @@ class Keeper:
         self._journal.forget(int(now * 1000))
         cost = time.thread_time() - begun
         self._next_look = time.monotonic() + max(LOOK_PERIOD, cost / SHARE_MAX)
+        self._reconciler.turn(self._spool)
 
     def _take_in(self, queue_id: str, now: float) -> None:
         message = self._spool.messages.get(queue_id)

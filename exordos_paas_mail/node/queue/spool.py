@@ -109,6 +109,25 @@ class Spool:
                 return message
         return None
 
+    def has(self, queue_id: str) -> bool:
+        """Return whether the envelope of a message is in the spool now, whatever else is."""
+        # Twice where it may be moved to: it is in one or the other of both at any time.
+        names = [*self._folders(queue_id)]
+        paths = [os.path.join(name, f"{queue_id}-H") for name in [*names, *names]]  # noqa: PTH118
+        return any(os.path.exists(path) for path in paths)  # noqa: PTH110
+
+    def arrival(self, queue_id: str) -> tuple[spool_headers.Arrival, int] | None:
+        """Return how a message came and its size in octets; None where that cannot be read."""
+        for name in self._folders(queue_id):
+            path = os.path.join(name, queue_id)  # noqa: PTH118
+            try:
+                data = _content(f"{path}-H", _HEADER_SIZE_MAX)
+                body = max(os.stat(f"{path}-D").st_size - _NAME_LINE_SIZE, 0)  # noqa: PTH116
+                return spool_headers.parse_arrival(data), spool_headers.parse(data).size + body
+            except (FileNotFoundError, ValueError):
+                continue
+        return None
+
     def _folders(self, queue_id: str) -> Iterator[str]:
         """Return where a message may be."""
         for name in self._inputs:

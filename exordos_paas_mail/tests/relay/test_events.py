@@ -10,8 +10,10 @@ import typing as tp
 
 import pytest
 
-from exordos_paas_mail.codecs import mail_events
+from exordos_paas_mail.codecs import mail_events, spool_findings
 from exordos_paas_mail.node.events import recorder as recorder_
+from exordos_paas_mail.node.queue import reconciler as reconciler_
+from exordos_paas_mail.node.queue import spool as spool_
 from exordos_paas_mail.tests.relay import relay as relay_
 from exordos_paas_mail.tests.relay import units
 
@@ -28,6 +30,7 @@ class Events:
 
     def __init__(self, folder: pathlib.Path) -> None:
         self.recorder = recorder_.Recorder(relay_.LOG, folder, lambda: 2**40)
+        self.left = folder / spool_findings.FILE_NAME
         self.found: list[mail_events.Event] = []
 
     def wait_for(self, kind: mail_events.Type, count: int) -> list[mail_events.Event]:
@@ -41,6 +44,14 @@ class Events:
                 self.found += mail_events.parse(batch[1])
                 self.recorder.store.forget(batch[0])
         return self.found
+
+    def wait_until_judged(self) -> None:
+        """Read until what a look at the spool has left is judged."""
+        deadline = time.monotonic() + units.PATIENCE
+        while self.left.exists():
+            assert time.monotonic() < deadline, "the log does not come to its end"
+            if not self.recorder.turn():
+                time.sleep(0.1)
 
 
 @pytest.fixture
@@ -73,6 +84,54 @@ def test_a_message_is_told_from_end_to_end(
     }
     (report,) = (event for event in told if event.about)
     assert (report.about, report.sender, report.account) == (name, "", "")
+
+
+def test_what_a_power_cut_took_of_the_log_is_told_from_the_spool(
+    relay: relay_.Relay, internet: internet_.Internet, events: Events, tmp_path: pathlib.Path
+) -> None:
+    later = "later@elsewhere.example"
+    spool = spool_.Spool(str(relay_.SPOOL))
+    reconciler = reconciler_.Reconciler(tmp_path, first=0, period=0)
+
+    def wait(count: int) -> str:
+        """Send what waits for one of its recipients; return its name."""
+        recipients = [later, "someone@elsewhere.example"]
+        text = relay.send(relay_.message(From=ALICE), recipients=recipients)[1]
+        name = text.removeprefix("OK id=")
+        internet.wait_for(count)
+        relay.wait_for_log(f"{name} == ")
+        relay.wait_until_idle()
+        return name
+
+    def look() -> None:
+        spool.look(time.time())
+        reconciler.turn(spool)
+        events.wait_until_judged()
+
+    kept = wait(1)
+    look()
+    gone = wait(2)
+    events.wait_for(mail_events.Type.DEFERRED, 2)
+    read = events.recorder.store.position()
+    assert read is not None
+    found = wait(3)
+    relay.units.kill()
+    with relay_.LOG.open("r+b") as log:
+        log.truncate(read.offset)
+    for path in relay_.SPOOL.glob(f"input/*/{gone}-*"):
+        path.unlink()
+    relay.units.boot()
+    relay.wait_until_idle()
+    for _ in range(3):
+        look()
+    told = events.wait_for(mail_events.Type.UNACCOUNTED, 1)
+    assert [each.queue_id for each in told if each.type is mail_events.Type.UNACCOUNTED] == [gone]
+    (arrival,) = (each for each in told if each.text == mail_events.FOUND)
+    assert (arrival.queue_id, arrival.account, arrival.sender) == (found, ALICE, ALICE)
+    assert (arrival.recipients, arrival.client) == (2, "127.0.0.1")
+    assert (arrival.header_from, arrival.message_id) == (ALICE, "1@client.example")
+    arrived = [each.queue_id for each in told if each.type is mail_events.Type.ACCEPTED]
+    assert arrived == [kept, gone, found]
 
 
 def test_a_delivery_that_was_noted_and_not_logged_is_no_event_and_ends_the_message(

@@ -68,6 +68,11 @@ def told(given: event_figures.Figures) -> dict[str, float]:
         (Event(0, Type.LOGIN_FAILED, account="a@b.c"), {"failed_logins account": 1}),
         (Event(0, Type.LOGIN_FAILED, count=3), {"failed_logins unknown": 3}),
         (Event(0, Type.GAP, count=0), {"gaps": 1}),
+        (
+            Event(0, Type.ACCEPTED, account="a@b.c", text=mail_events.FOUND),
+            {"submissions account": 1, "reconciled found": 1},
+        ),
+        (Event(0, Type.UNACCOUNTED), {"reconciled unaccounted": 1}),
         (Event(0, Type.SUBMITTED), {}),
         (Event(0, Type.COMPLETED), {}),
         (Event(0, Type.DELETED), {}),
@@ -102,7 +107,7 @@ def test_the_histogram_adds_up() -> None:
 def test_all_series_are_there_before_anything_happens() -> None:
     """A series that comes with its first event has no increase."""
     before = told(figures())
-    assert len(before) == 64
+    assert len(before) == 66
     assert before.keys() == told(figures(dict.fromkeys(event_figures.NAMES, 9))).keys()
     assert before["mailaas_rejections_total limit"] == 0
 

@@ -317,6 +317,7 @@ def test_each_event_travels() -> None:
     events += [Event(AT_MS, Type.GAP, text="lost", count=n) for n in (0, 1, 2)]
     # The lines of these are in test_limit_signals.
     events += [Event(AT_MS, kind, text="used") for kind in (Type.LIMIT_NEAR, Type.LIMIT_REACHED)]
+    events.append(mail_events.unaccounted(AT_MS, ID))
     assert mail_events.parse(mail_events.render(events)) == events
     events.append(Event(AT_MS, Type.REPUTATION_LOW, text="5 %"))
     assert {event.type for event in events} == set(Type)

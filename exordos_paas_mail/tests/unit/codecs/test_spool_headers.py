@@ -79,6 +79,28 @@ def test_a_report_has_no_sender_and_no_account() -> None:
     )
 
 
+def test_an_arrival_is_read_from_envelope_and_header() -> None:
+    envelope = WHOLE[: WHOLE.index(b"130P")]
+    header = b"".join(
+        b"%03d%c %s" % (len(text), kind, text)
+        for kind, text in (
+            (ord("F"), b"From: Alice\n <alice@tenant.example>\n"),
+            (ord("*"), b"Message-ID: <0@x>\n"),
+            (ord("I"), b"Message-ID: <1@x>\n"),
+            (ord("F"), b"From: other@x.example\n"),
+        )
+    )
+    assert spool_headers.parse_arrival(envelope + header) == spool_headers.Arrival(
+        sender="alice@tenant.example",
+        account="alice@tenant.example",
+        arrived_at=1795722937000,
+        client="192.0.2.7",
+        recipients=4,
+        header_from=" Alice\n <alice@tenant.example>\n",
+        message_id=" <1@x>\n",
+    )
+
+
 @hypothesis.given(st.integers(0, len(WHOLE) - len("011  To: a@b\n") - 40))
 def test_half_an_envelope_is_none(size: int) -> None:
     with pytest.raises(ValueError, match=r"envelope|invalid literal"):
@@ -89,6 +111,7 @@ def test_half_an_envelope_is_none(size: int) -> None:
 def test_a_harmed_envelope_is_refused_or_read(noise: bytes, at: int) -> None:
     try:
         envelope = spool_headers.parse(WHOLE[:at] + noise + WHOLE[at:])
+        spool_headers.parse_arrival(WHOLE[:at] + noise + WHOLE[at:])
     except ValueError:
         return
     assert all(one.isprintable() for one in (*envelope.recipients, envelope.account))

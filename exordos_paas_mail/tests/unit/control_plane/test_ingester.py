@@ -225,6 +225,63 @@ def test_mail_for_the_role_addresses_and_reports_are_messages_too(writer: sealed
     ]
 
 
+def found_in_spool(queue: str) -> mail_events.Event:
+    return sealed.event(
+        *(Type.ACCEPTED, queue),
+        account=sealed.LOGIN,
+        sender=sealed.LOGIN,
+        client="192.0.2.7",
+        recipients=2,
+        size=1000,
+        header_from="N <n@x>",
+        message_id="1@x",
+        text=mail_events.FOUND,
+    )
+
+
+def test_a_message_that_a_log_has_lost_is_known_from_the_spool(writer: sealed.Writer) -> None:
+    lost, half, known = (sealed.queue_id(number) for number in (1, 2, 3))
+    # Of the second the submission was told, of the third all.
+    submitted, _ = sealed.arrival(half, recipients=3, header_from="S <s@x>", message_id="2@x")
+    writer.write([submitted, *sealed.whole(known)])
+    writer.write([found_in_spool(queue) for queue in (lost, half, known)])
+    sealed.take_in()
+    assert query(
+        "SELECT queue_id, sender, header_from, header_message_id, client, size, recipients_count,"
+        " status FROM mail_messages ORDER BY queue_id"
+    ) == [
+        (lost, sealed.LOGIN, "N <n@x>", "1@x", "192.0.2.7", 1000, 2, "ACCEPTED"),
+        (half, sealed.LOGIN, "S <s@x>", "2@x", "192.0.2.7", 1000, 3, "ACCEPTED"),
+        (known, sealed.LOGIN, "N <n@x>", "1@x", "192.0.2.7", 1000, 1, "DELIVERED"),
+    ]
+    assert query("SELECT sum(submitted) FROM mail_stats") == [(3,)]
+    # Its ends are told as those of any other.
+    writer.write([*sealed.delivery(lost), *sealed.delivery(lost, "b@example.org")])
+    sealed.take_in()
+    assert messages()[lost][0] == "DELIVERED"
+
+
+def test_the_end_of_a_message_that_is_gone_is_unknown_until_it_is_told(
+    stage: stages.Stage, writer: sealed.Writer
+) -> None:
+    gone, told, nobody = (sealed.queue_id(number) for number in (1, 2, 3))
+    writer.write([*sealed.arrival(gone, recipients=2), *sealed.arrival(told)])
+    writer.write([*sealed.delivery(gone), *sealed.delivery(told)])
+    writer.write([sealed.event(Type.UNACCOUNTED, queue) for queue in (gone, told, nobody)])
+    sealed.take_in()
+    (found,) = stage.api.get(f"{stage.path}/messages/?status=UNKNOWN")
+    assert (found["queue_id"], found["completed_at"] is not None) == (gone, True)
+    assert {queue: status for queue, (status, _) in messages().items()} == {
+        gone: "UNKNOWN",
+        told: "DELIVERED",
+    }
+    events = stage.api.get(f"{stage.path}/messages/{found['uuid']}/events/")
+    assert [each["type"] for each in events][-1] == "unaccounted"
+    writer.write(sealed.delivery(gone, "b@example.org"))
+    sealed.take_in()
+    assert messages()[gone][0] == "DELIVERED"
+
+
 def test_attempts_are_counted_over_batches(writer: sealed.Writer) -> None:
     queue = sealed.queue_id(1)
     deferral = sealed.event(Type.DEFERRED, queue, recipient="a@example.org", code=451)
@@ -431,8 +488,14 @@ _AT = rows.moment_of(sealed.now())
 _QUEUE = sealed.queue_id(1)
 
 
+_GONE = sealed.event(Type.UNACCOUNTED, _QUEUE)
+
+
 def _attempt(kind: mail_events.Type, recipient: str) -> mail_events.Event:
     return sealed.event(kind, _QUEUE, recipient=recipient)
+
+
+_ENDED = {"DELIVERED", "PARTIAL", "FAILED", "DELETED", "UNKNOWN"}
 
 
 @pytest.mark.parametrize(
@@ -452,6 +515,15 @@ def _attempt(kind: mail_events.Type, recipient: str) -> mail_events.Event:
         (sealed.end(_QUEUE), "DELIVERED"),
         ([_attempt(Type.DEFERRED, "a"), *sealed.end(_QUEUE)], "DELIVERED"),
         ([sealed.event(Type.DELETED, _QUEUE), *sealed.end(_QUEUE)], "DELETED"),
+        ([_GONE], "UNKNOWN"),
+        ([_attempt(Type.DEFERRED, "a"), _GONE], "UNKNOWN"),
+        ([_attempt(Type.DELIVERED, "a"), _GONE], "UNKNOWN"),
+        ([_attempt(Type.DELIVERED, "a"), _attempt(Type.DEFERRED, "b"), _GONE], "UNKNOWN"),
+        ([_attempt(Type.DELIVERED, "a"), _attempt(Type.FAILED, "b"), _GONE], "PARTIAL"),
+        ([_attempt(Type.DELIVERED, "a"), _attempt(Type.DELIVERED, "b"), _GONE], "DELIVERED"),
+        ([sealed.event(Type.HELD, _QUEUE), _GONE], "UNKNOWN"),
+        ([_GONE, sealed.event(Type.DELETED, _QUEUE)], "DELETED"),
+        ([_GONE, *sealed.end(_QUEUE)], "DELIVERED"),
     ],
 )
 def test_the_status_of_a_message_is_the_same_in_any_order_of_its_events(
@@ -464,7 +536,7 @@ def test_the_status_of_a_message_is_the_same_in_any_order_of_its_events(
         for event in random.sample(events, len(events)):
             message.add(event, _AT)
         found.add((message.settle(), message.completed_at is not None))
-    assert found == {(status, status in {"DELIVERED", "PARTIAL", "FAILED", "DELETED"})}
+    assert found == {(status, status in _ENDED)}
 
 
 def test_a_report_that_ends_without_a_delivery_was_not_delivered() -> None:

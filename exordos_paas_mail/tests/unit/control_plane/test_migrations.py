@@ -527,8 +527,16 @@ def test_the_release_before_finds_no_event_that_it_cannot_read(empty: Database) 
         "CREATE TABLE mail_events_test PARTITION OF mail_events DEFAULT;"
         "INSERT INTO mail_events (uuid, instance, at, type, count)"
         " SELECT gen_random_uuid(), '20000000-0000-4000-8000-000000000000', now(), type, 1"
-        " FROM unnest('{failed,complained,complaint_ignored}'::text[]) AS type"
+        " FROM unnest('{failed,complained,complaint_ignored,unaccounted}'::text[]) AS type;"
+        "CREATE TABLE mail_messages_test PARTITION OF mail_messages DEFAULT;"
+        "INSERT INTO mail_messages (uuid, instance, queue_id, accepted_at, status)"
+        " SELECT gen_random_uuid(), '20000000-0000-4000-8000-000000000000', '', now(), status"
+        " FROM unnest('{FAILED,UNKNOWN}'::text[]) AS status"
     )
+    empty.roll_back("0037-unaccounted.py")
+    assert empty.execute("SELECT count(*) FROM mail_events") == [(3,)]
+    statuses = "SELECT status FROM mail_messages ORDER BY status"
+    assert empty.execute(statuses) == [("ACCEPTED",), ("FAILED",)]
     empty.roll_back("0027-bounce-handling.py")
     assert empty.execute("SELECT type FROM mail_events") == [("failed",)]
 

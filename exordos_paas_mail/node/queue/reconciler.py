@@ -1,0 +1,98 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""Compares exim's spool with what exim's log has told of, now and then.
+
+exim does not sync its log: a power cut takes the last lines, and leaves the messages they
+tell of, or takes these and leaves the lines. What differs in two looks, minutes apart, is
+said to who reads the log (``events.findings``), and that is who tells it.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+import typing as tp
+
+from exordos_paas_mail import atomic_files
+from exordos_paas_mail.codecs import mail_events, spool_findings
+from exordos_paas_mail.node.events import store
+
+if tp.TYPE_CHECKING:
+    import pathlib
+    from collections.abc import Iterable
+
+    from exordos_paas_mail.node.queue import spool as spool_
+
+PERIOD: tp.Final = 300.0
+"""Seconds between two looks: exim writes a line of its log within moments of what it is about."""
+AFTER_START: tp.Final = 60.0
+"""Seconds until the first: after a power cut there is much to do."""
+_NONE: tp.Final[frozenset[str]] = frozenset()
+
+
+class Reconciler:
+    """Leaves what it finds in *directory*, which is of exordos-mail-events' store.
+
+    No time of a message counts, so a clock that was wrong hides and forges nothing.
+    """
+
+    def __init__(
+        self, directory: pathlib.Path, *, first: float = AFTER_START, period: float = PERIOD
+    ) -> None:
+        self._directory = directory
+        self._path = directory / spool_findings.FILE_NAME
+        self._period = period
+        self._next = time.monotonic() + first
+        self._untold = _NONE
+        """Messages that were in the spool at the last look, and in no line of the log."""
+        self._gone = _NONE
+        """Messages that the log has told of, and that were not in the spool."""
+
+    def turn(self, spool: spool_.Spool) -> None:
+        """Compare, if it is time, *spool* as it was looked at last.
+
+        Raises OSError when nothing can be left; the next look is at its time.
+        """
+        now = time.monotonic()
+        # What was found is judged first, or the same is found again.
+        if now < self._next or self._path.exists():
+            return
+        self._next = now + self._period
+        before, self._untold, self._gone = (self._untold, self._gone), _NONE, _NONE
+        try:
+            told = store.read_messages(self._directory)
+        except sqlite3.Error:
+            # Its daemon has not made it yet, or is of another release.
+            return
+        present = frozenset(spool.messages.keys() | spool.young)
+        if not told.are_all:
+            adopted = tuple(sorted(filter(spool.has, present)))
+            self._leave(spool_findings.Findings(adopted=adopted))
+            return
+        self._untold, self._gone = present - told.messages, told.messages - present
+        untold, gone = self._untold & before[0], self._gone & before[1]
+        findings = spool_findings.Findings(
+            found=_arrivals(spool, sorted(untold)),
+            unaccounted=tuple(
+                queue_id
+                for queue_id in sorted(gone)[: spool_findings.UNACCOUNTED_MAX]
+                if not spool.has(queue_id)
+            ),
+        )
+        if findings.found or findings.unaccounted:
+            self._leave(findings)
+
+    def _leave(self, findings: spool_findings.Findings) -> None:
+        content = spool_findings.render(findings)
+        atomic_files.replace(self._path, content, 0o640, durable=False)
+
+
+def _arrivals(spool: spool_.Spool, queue_ids: Iterable[str]) -> dict[str, mail_events.Event]:
+    found: dict[str, mail_events.Event] = {}
+    for queue_id in queue_ids:
+        if len(found) == spool_findings.FOUND_MAX:
+            break
+        arrival = spool.arrival(queue_id)
+        if arrival is not None:
+            found[queue_id] = mail_events.found(arrival[0], queue_id, arrival[1])
+    return found
