@@ -99,7 +99,7 @@ main() {
   # waiting for them would never end.
   systemctl --no-block restart exordos-metapaas-mail-configure.service
   systemctl --no-block start exordos-mail-events.service exordos-mail-queue.service exordos-mail-webhooks.service
-  systemctl --no-block start exordos-mail-policy.service
+  systemctl --no-block start exordos-mail-policy.service exordos-mail-sts.service
   [[ $grown == yes ]] || die 'data disk in place, but it could not be grown'
   say 'data disk in place'
 }

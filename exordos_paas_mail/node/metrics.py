@@ -20,6 +20,7 @@ from exordos_paas_mail.codecs import (
     event_figures,
     mail_env,
     metric_text,
+    mta_sts,
     resolver_status,
     webhook_figures,
 )
@@ -34,7 +35,7 @@ if tp.TYPE_CHECKING:
 
 PERIOD: tp.Final = 15.0
 _MODE: tp.Final = 0o644
-# The sign of life of exordos-mail-policy comes each second.
+# Signs of life of daemons that exim asks come each second.
 _SILENCE: tp.Final = 15.0
 _PACKAGE: tp.Final = "exordos_paas_mail"
 
@@ -75,6 +76,17 @@ def _parse_resolver(data: bytes | None) -> resolver_status.Status | None:
         return None
 
 
+def _parse_sts_settings(data: bytes | None) -> mta_sts.Settings:
+    return mta_sts.parse_settings((data or b"").decode("ascii", "replace"))
+
+
+def _parse_sts_figures(data: bytes | None) -> mta_sts.Figures | None:
+    try:
+        return None if data is None else mta_sts.parse_figures(data)
+    except ValueError:
+        return None
+
+
 class Metrics:
     """The metrics of one machine."""
 
@@ -86,6 +98,7 @@ class Metrics:
         self._table = table
         self._owner = watched.Watched(node, constants.MAIL_ENV_FILE, _parse_owner)
         self._certificate = watched.Watched(node, constants.TLS_SERVED_FILE, _parse_certificate)
+        self._sts = watched.Watched(node, constants.EXIM_CONFIG_FILE, _parse_sts_settings)
         self._version = importlib.metadata.version(_PACKAGE)
         self._next = 0.0
 
@@ -137,8 +150,9 @@ class Metrics:
         yield metric_text.gauge(
             "mailaas_limits_counted",
             "1 while exordos-mail-policy answers: else mail is taken, and no limit counts.",
-            int(self._is_counting()),
+            int(self._is_alive(constants.POLICY_ALIVE_FILE)),
         )
+        yield from self._policies()
         yield metric_text.Family(
             "mailaas_build_info",
             "gauge",
@@ -168,8 +182,27 @@ class Metrics:
             queue.oldest_seconds,
         )
 
-    def _is_counting(self) -> bool:
-        alive = self._node.signature(constants.POLICY_ALIVE_FILE)
+    def _policies(self) -> Iterator[metric_text.Family]:
+        """Tell whether domains' policies are found out, where that is not turned off."""
+        _, settings = self._sts.read()
+        if not settings.on:
+            return
+        yield metric_text.gauge(
+            "mailaas_mta_sts_answered",
+            "1 while exordos-mail-sts answers: else mail to domains that it does not know goes as"
+            " if they had no policy.",
+            int(self._is_alive(constants.STS_ALIVE_FILE)),
+        )
+        figures = _parse_sts_figures(self._node.read(constants.STS_FIGURES_FILE))
+        if figures is not None:
+            yield metric_text.gauge(
+                "mailaas_mta_sts_failing",
+                "Domains whose policies cannot be found out, or not anew.",
+                figures.failing,
+            )
+
+    def _is_alive(self, sign: str) -> bool:
+        alive = self._node.signature(sign)
         # Either way: a clock that is set back leaves a time that is still to come.
         return alive is not None and abs(time.time() - alive.mtime) < _SILENCE
 

@@ -81,7 +81,7 @@ class Keeper:
         self._documents = holder_.Holder(api, directory, self._forget_hints)
         self._scheduled = directory / pathlib.PurePath(constants.QUEUE_SCHEDULED_FILE).name
         self._scheduler = scheduler_.Scheduler(node.begin_due_delivery)
-        self._servers: dict[str, tuple[str, str]] = {}
+        self._servers: dict[str, listing_.Server] = {}
         self._open: set[uuid.UUID] = set()
         self._tried: set[str] = set()
         self._held: Mapping[str, tp.Any] = {}
@@ -276,7 +276,7 @@ class Keeper:
         for queue_id in deferred:
             for recipient, known in self._attempts.of(queue_id).items():
                 domain = recipient.rpartition("@")[2]
-                server = known.mx, known.mx_address
+                server = listing_.server_of(known)
                 if known.mx and self._servers.get(domain) != server:
                     self._servers[domain] = server
                     domains.add(domain)

@@ -33,7 +33,7 @@ if tp.TYPE_CHECKING:
     from exordos_paas_mail.node.queue import spool as spool_
 
     Suspensions = Mapping[str, suspensions_.Suspension]
-    Servers = Mapping[str, tuple[str, str]]
+    Servers = Mapping[str, "Server"]
     """Name and address of the server that a domain, in lower case, was reached at last."""
 
 _NO_SERVERS: tp.Final[Servers] = types.MappingProxyType({})
@@ -98,6 +98,24 @@ class Listing:
             domains=named,
             others=others,
         )
+
+
+class Server(tp.NamedTuple):
+    """A server that mail to a domain was put off by."""
+
+    mx: str = ""
+    mx_address: str = ""
+    is_enforced: bool = False
+    """Whether the domain enforced a policy by MTA-STS then."""
+
+
+_NO_SERVER: tp.Final = Server()
+
+
+def server_of(known: deferrals.Deferral) -> Server:
+    """Return the server that a recipient was tried at last."""
+    is_enforced = known.tls_policy == tls_policies.Mode.MTA_STS.value
+    return Server(known.mx, known.mx_address, is_enforced)
 
 
 class _Waiting(tp.NamedTuple):
@@ -205,14 +223,16 @@ def _attempt(  # noqa: PLR0913 - as above
     policies: tls_policies.File,
     smarthost: smarthosts.Route | None,
 ) -> retry_hints.Attempt:
-    mx, mx_address = (known.mx, known.mx_address) if known else ("", "")
-    if not mx:
-        mx, mx_address = servers.get(recipient.rpartition("@")[2].lower(), ("", ""))
+    server = server_of(known) if known and known.mx else None
+    server = server or servers.get(recipient.rpartition("@")[2].lower(), _NO_SERVER)
     domain = _spelled(recipient.rpartition("@")[2])
     mode = policies.mode(domain, message.account, optional=message.tls_optional)
+    if server.is_enforced and mode in tls_policies.KEEPING:
+        # exim puts it off as the mode that it left by.
+        mode = tls_policies.Mode.MTA_STS
     port = smarthost.port if smarthost is not None and smarthost.takes(domain) else 0
     return retry_hints.Attempt(
-        message.queue_id, message.sender, recipient, mx, mx_address, mode, port
+        message.queue_id, message.sender, recipient, server.mx, server.mx_address, mode, port
     )
 
 

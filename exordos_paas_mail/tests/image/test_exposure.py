@@ -53,6 +53,7 @@ def test_no_unit_of_ours_is_exposed_by_more_than_four(container: containers.Cont
         f"{constants.EVENTS_UNIT}.service",
         f"{constants.QUEUE_UNIT}.service",
         f"{constants.POLICY_UNIT}.service",
+        f"{constants.STS_UNIT}.service",
         f"{constants.WEBHOOKS_UNIT}.service",
         f"{constants.RESOLVER_UNIT}.service",
         f"{constants.RESOLVER_KEEPER_UNIT}.service",

@@ -18,6 +18,7 @@ from exordos_paas_mail.codecs import (
     certificates,
     event_figures,
     mail_env,
+    mta_sts,
     resolver_status,
     webhook_figures,
 )
@@ -98,6 +99,7 @@ def test_a_node_that_is_well_says_so(node: fake_node.FakeNode) -> None:
         "mailaas_certificate_state unfit": 0,
         "mailaas_panic_log_bytes": 0,
         "mailaas_limits_counted": 0,
+        "mailaas_mta_sts_answered": 0,
         version: 1,
     }
 
@@ -111,6 +113,23 @@ def test_it_shows_whether_recipients_are_counted(node: fake_node.FakeNode) -> No
     for seconds in (-60, 2 * 86400):
         os.utime(alive, 2 * (time.time() + seconds,))
         assert told(node)["mailaas_limits_counted"] == 0
+
+
+def test_it_shows_whether_policies_are_found_out(node: fake_node.FakeNode) -> None:
+    alive = node.path(constants.STS_ALIVE_FILE)
+    alive.parent.mkdir(parents=True)
+    alive.write_bytes(b"")
+    figures = node.path(constants.STS_FIGURES_FILE)
+    figures.write_bytes(mta_sts.render_figures(mta_sts.Figures(3)))
+    found = told(node)
+    assert (found["mailaas_mta_sts_answered"], found["mailaas_mta_sts_failing"]) == (1, 3)
+    # Whatever exim's user writes there.
+    for data in (b"", b'{"failing": "x"}', b"\xff", b'{"failing": -1}'):
+        figures.write_bytes(data)
+        assert "mailaas_mta_sts_failing" not in told(node)
+    off = mta_sts.render_settings(mta_sts.Settings(on=False))
+    node.write(constants.EXIM_CONFIG_FILE, f"{off}\n")
+    assert [name for name in told(node) if "mta_sts" in name] == []
 
 
 def test_what_is_wrong_shows(node: fake_node.FakeNode) -> None:
@@ -215,6 +234,7 @@ def test_a_node_that_is_not_configured_tells_what_it_knows(fake: fake_node.FakeN
         "mailaas_spool_free_bytes",
         "mailaas_panic_log_bytes",
         "mailaas_limits_counted",
+        "mailaas_mta_sts_answered",
         "mailaas_build_info",
         "mailaas_metrics_timestamp_seconds",
     ]

@@ -78,6 +78,28 @@ def test_a_time_of_a_server_is_of_mail_that_leaves_by_the_same_policy() -> None:
         assert listing_.waits(one, known, hints, {}, policies=policies).due_at == at
 
 
+def test_a_time_of_what_a_domain_enforces_is_of_mail_that_was_tried_so() -> None:
+    kept = deferral(BOB, 2, 5000, "no TLS")._replace(tls_policy="mta_sts")
+    hints = {"T:mx.example/0.0.0.0": 30, "T:mx.example:192.0.2.1": 40, "T:mx.example": 50}
+    of_mode = {
+        mode: tls_policies.File({"*": mode}, frozenset())
+        for mode in (Mode.AUTO, Mode.ENCRYPT, Mode.MTA_STS, Mode.OPPORTUNISTIC)
+    }
+    expected = {Mode.AUTO: 30, Mode.ENCRYPT: 30, Mode.MTA_STS: 30, Mode.OPPORTUNISTIC: 50}
+    # Its own message, and one that is put off because the server has just failed.
+    for known, servers in (
+        ({"Bob@one.example": kept}, {}),
+        ({}, {"one.example": listing_.server_of(kept)}),
+    ):
+        assert {
+            mode: listing_.waits(message(BOB), known, hints, {}, servers, policies).due_at
+            for mode, policies in of_mode.items()
+        } == expected
+    # It may have begun to, and nothing was tried since.
+    before = {"Bob@one.example": kept._replace(tls_policy="auto")}
+    assert listing_.waits(message(BOB), before, hints, {}).due_at == 40
+
+
 def test_a_time_of_a_smarthost_is_of_the_mail_that_goes_by_it() -> None:
     known = {"Bob@one.example": deferral(BOB, 2, 5000, "the login is refused")}
     hints = {"T:mx.example:192.0.2.1:587/0.0.0.0": 30, "T:mx.example/0.0.0.0": 40}

@@ -57,7 +57,7 @@ FINISHED = [
     CONFIGURE,
     "systemctl --no-block start"
     " exordos-mail-events.service exordos-mail-queue.service exordos-mail-webhooks.service",
-    "systemctl --no-block start exordos-mail-policy.service",
+    "systemctl --no-block start exordos-mail-policy.service exordos-mail-sts.service",
 ]
 # Of a container: its data disk is a directory, which does not grow.
 DONE = [*PREPARED, GROWTH[0], *MIGRATED, *FINISHED]

@@ -49,6 +49,7 @@ def agent() -> configparser.ConfigParser:
         constants.QUEUE_UNIT,
         constants.WEBHOOKS_UNIT,
         constants.POLICY_UNIT,
+        constants.STS_UNIT,
         constants.RESOLVER_KEEPER_UNIT,
     ],
 )
@@ -195,6 +196,37 @@ def test_who_counts_recipients_is_asked_by_a_socket_that_outlives_him() -> None:
     assert service["Service", "NotifyAccess"] == ["main"]
     assert service["Unit", "StartLimitIntervalSec"] == ["0"]
     assert service["Service", "Restart"] == ["always"]
+
+
+def test_who_knows_of_policies_is_asked_as_who_counts_is_and_speaks_to_the_network() -> None:
+    service, counts = (
+        unit(f"{constants.STS_UNIT}.service"),
+        unit(f"{constants.POLICY_UNIT}.service"),
+    )
+    held, other = unit(f"{constants.STS_UNIT}.socket"), unit(f"{constants.POLICY_UNIT}.socket")
+    asked = exim_conf.render(exim_conf.Settings(domain="mail.example.com"))
+    assert f"${{readsocket{{{constants.STS_SOCKET}}}" in asked
+    assert f"${{stat:{constants.STS_ALIVE_FILE}}}" in asked
+    assert f"lsearch{{{constants.STS_DIR}/" in asked
+    assert held["Socket", "ListenStream"] == [constants.STS_SOCKET]
+    own = {"Description", "ListenStream"}
+    assert {key: value for key, value in held.items() if key[1] not in own} == {
+        key: value for key, value in other.items() if key[1] not in own
+    }
+    assert service["Unit", "Requires"] == [f"{constants.STS_UNIT}.socket"]
+    for file in (constants.STS_ALIVE_FILE, constants.STS_FIGURES_FILE):
+        assert f"/run/{service['Service', 'RuntimeDirectory'][0]}" == str(
+            pathlib.PurePath(file).parent
+        )
+    assert str(pathlib.PurePath(constants.STS_DIR).parent) == constants.EVENTS_DIR
+    own = {
+        *("Description", "Requires", "Wants", "After", "ExecStart", "RuntimeDirectory", "UMask"),
+        *("MemoryMax", "TasksMax", "CPUWeight", "PrivateNetwork", "RestrictAddressFamilies"),
+    }
+    assert {key: value for key, value in service.items() if key[1] not in own} == {
+        key: value for key, value in counts.items() if key[1] not in own
+    }
+    assert service["Service", "RestrictAddressFamilies"] == ["AF_UNIX AF_INET AF_INET6"]
 
 
 def test_the_resolver_starts_once_it_has_a_configuration_and_is_kept_small() -> None:
