@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The mailaas authors
 # SPDX-License-Identifier: Apache-2.0
-"""The world outside a stand: records to publish, mail to read."""
+"""The world outside a stand: records to publish, mail to read, sites, what is to go wrong."""
 
 from __future__ import annotations
 
@@ -65,6 +65,31 @@ class Client:
     def records(self) -> dict[str, dict[str, list[str]]]:
         """Return every published record."""
         return tp.cast("dict[str, dict[str, list[str]]]", self._call("GET", "/records").json())
+
+    def serve(self, name: str, *codes: int, body: str = "") -> None:
+        """Have a web site of *name*, at a public address, that is trusted as public ones are.
+
+        It answers with *codes*, one after the other, then with the last; 200 if there is none.
+        """
+        self._call("PUT", f"/sites/{name}", json={"codes": codes or (200,), "body": body})
+
+    def asked(self, name: str) -> list[dict[str, tp.Any]]:
+        """Return what the site of *name* was asked since it is served so, the oldest first."""
+        return tp.cast(
+            "list[dict[str, tp.Any]]", self._call("GET", f"/sites/{name}/requests").json()
+        )
+
+    def shut(self, name: str) -> None:
+        """Have no web site of *name* any more."""
+        self._call("DELETE", f"/sites/{name}")
+
+    def issue(self, *names: str) -> dict[str, str]:
+        """Return a certificate of *names* that nodes trust: ``key`` and ``chain``, as PEM."""
+        return tp.cast("dict[str, str]", self._call("POST", "/certificates", json=names).json())
+
+    def drop(self, *clients: str) -> None:
+        """Have the exchanger answer no connection that an address of *clients* begins."""
+        self._call("PUT", "/dropped", json=clients)
 
     def messages(
         self, recipient: str | None = None, subject: str | None = None

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509 import oid
 
 DAY: tp.Final = datetime.timedelta(days=1)
+_CA_ENDS: tp.Final = 825 * DAY
 Key: tp.TypeAlias = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
 
 
@@ -35,10 +36,28 @@ class Authority:
     def __init__(self, name: str = "Test CA") -> None:
         root_key, self._key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
         root_name, self._name = _name(f"{name} root"), _name(f"{name} R1")
-        self.root = _pem(_sign(root_name, root_key.public_key(), root_name, root_key, is_ca=True))
-        self.intermediate = _pem(
-            _sign(self._name, self._key.public_key(), root_name, root_key, is_ca=True)
+        self.root, self.intermediate = (
+            _pem(_sign(name, key.public_key(), root_name, root_key, is_ca=True, ends=_CA_ENDS))
+            for name, key in ((root_name, root_key), (self._name, self._key))
         )
+
+    def dump(self) -> str:
+        """Return all that issues: the key, the intermediate and the root, as PEM."""
+        return pem(self._key) + self.intermediate + self.root
+
+    @classmethod
+    def load(cls, text: str) -> Authority:
+        """Return the authority that was dumped."""
+        loaded = cls.__new__(cls)
+        loaded._take(text)  # noqa: SLF001 - it is one of these
+        return loaded
+
+    def _take(self, text: str) -> None:
+        key = serialization.load_pem_private_key(text.encode(), None)
+        intermediate, root = x509.load_pem_x509_certificates(text.encode())
+        self._key = tp.cast("ec.EllipticCurvePrivateKey", key)
+        self._name = intermediate.subject
+        self.root, self.intermediate = _pem(root), _pem(intermediate)
 
     def issue(
         self,

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The mailaas authors
 # SPDX-License-Identifier: Apache-2.0
-"""The world outside a site: its name servers and its mail exchanger, as one process.
+"""The world outside a site: its name servers, mail exchanger and web server, as one process.
 
 The nodes' resolver answers on the machine's own address of the bridge, the others
 on addresses of their own, as strangers' would.
@@ -9,11 +9,13 @@ on addresses of their own, as strangers' would.
 from __future__ import annotations
 
 import ipaddress
+import pathlib
 import sys
 import typing as tp
 
 from imaging import commands
 from stand import answering, processes
+from stand.internet import authority
 
 if tp.TYPE_CHECKING:
     from imaging.containers import sites
@@ -27,6 +29,10 @@ _ROOT: tp.Final = 4
 _WORLD: tp.Final = 5
 _PRIMARY: tp.Final = 6
 _SECONDARY: tp.Final = 7
+# Of the public addresses.
+_WEB: tp.Final = 1
+_WEB_PORT: tp.Final = 443
+_BUNDLE: tp.Final = "etc/ssl/certs/ca-certificates.crt"
 # dnsdist@public: an installation's border forwards port 53 of a public address to it.
 _CLOUD_PORT: tp.Final = 5333
 
@@ -55,7 +61,7 @@ def process(site: sites.Site, cloud: ipaddress.IPv4Address) -> processes.Process
     """Return the process that is the world outside; *cloud* is Core's address."""
     command = (
         *(sys.executable, "-m", "stand.internet"),
-        *("--state", str(site.directory / "internet")),
+        *("--state", str(_state(site))),
         *("--dns", f"{resolver(site)}:{DNS_PORT}"),
         *("--root", f"{root(site)}:{DNS_PORT}"),
         *("--world", f"{site.subnet[_WORLD]}:{DNS_PORT}"),
@@ -63,6 +69,7 @@ def process(site: sites.Site, cloud: ipaddress.IPv4Address) -> processes.Process
         *("--secondary", f"{site.subnet[_SECONDARY]}:{DNS_PORT}"),
         *("--cloud", f"{cloud}:{_CLOUD_PORT}"),
         *("--smtp", f"{exchanger(site)}:{SMTP_PORT}"),
+        *("--web", f"{_web(site)}:{_WEB_PORT}"),
         *("--http", f"{site.address.ip}:{HTTP_PORT}"),
     )
     return processes.Process(site, "internet", command)
@@ -76,5 +83,27 @@ def ensure(site: sites.Site, cloud: ipaddress.IPv4Address) -> None:
     for number in (_EXCHANGER, _ROOT, _WORLD, _PRIMARY, _SECONDARY):
         interface = ipaddress.IPv4Interface((site.subnet[number], site.subnet.prefixlen))
         commands.run("ip", "address", "replace", str(interface), "dev", site.bridge)
+    # Alone, so that nothing else of its network is looked for on the bridge.
+    commands.run("ip", "address", "replace", f"{_web(site)}/32", "dev", site.bridge)
     process(site, cloud).ensure()
     answering.wait("the world outside", url(site))
+
+
+def trusting(site: sites.Site, layers: tp.Sequence[str]) -> dict[str, str]:
+    """Return the files by which a node of *layers* trusts the internet's authority.
+
+    As a public one: update-ca-certificates would make the same of its root.
+    """
+    root = authority.ensure(_state(site)).root
+    bundles = (pathlib.Path(layer, _BUNDLE) for layer in layers)
+    known = next((bundle.read_text() for bundle in bundles if bundle.exists()), "")
+    return {f"/{_BUNDLE}": known + root, f"/etc/ssl/certs/{authority.ROOT_HASH}.0": root}
+
+
+def _state(site: sites.Site) -> pathlib.Path:
+    return site.directory / "internet"
+
+
+def _web(site: sites.Site) -> ipaddress.IPv4Address:
+    _, public = site.networks
+    return public[_WEB]

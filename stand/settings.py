@@ -20,7 +20,12 @@ if tp.TYPE_CHECKING:
     import pathlib
 
 SITE: tp.Final = sites.Site(
-    "stand", paths.PROJECT / ".stand", ipaddress.IPv4Network("10.77.0.0/22")
+    "stand",
+    paths.PROJECT / ".stand",
+    ipaddress.IPv4Network("10.77.0.0/22"),
+    # Nobody is known to have them, and they are of no special purpose: a node takes them for those
+    # of public servers (exordos_paas_mail.codecs.public_addresses).
+    ipaddress.IPv4Network("192.0.1.0/29"),
 )
 _FILE: tp.Final = "settings.json"
 # gcl_sdk encrypts with ChaCha20-Poly1305: a key of 32 bytes.

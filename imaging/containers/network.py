@@ -3,7 +3,7 @@
 """The site's wire: a bridge on the machine, a network namespace a node.
 
 No packet of a node leaves the machine: nodes have no default route, forwarding
-is not switched on, and an ``unreachable`` route stands in for the subnet when
+is not switched on, and ``unreachable`` routes stand in for the site's networks when
 the bridge is gone.
 """
 
@@ -63,6 +63,10 @@ class Port:
         commands.run(*inside, "link", "set", "lo", "up")
         commands.run(*inside, "address", "add", str(address), "dev", INTERFACE)
         commands.run(*inside, "link", "set", INTERFACE, "up")
+        if self.site.public:
+            # By a gateway, as to all that is not the node's own network.
+            gateway = str(self.site.address.ip)
+            commands.run(*inside, "route", "add", str(self.site.public), "via", gateway)
 
     def unplug(self) -> None:
         """Remove the namespace and the cable, if there are any."""
@@ -86,10 +90,11 @@ def ensure(site: sites.Site) -> None:
         commands.run("ip", "link", "add", site.bridge, "type", "bridge")
     commands.run("ip", "address", "replace", str(site.address), "dev", site.bridge)
     commands.run("ip", "link", "set", site.bridge, "up")
-    commands.run(
-        *("ip", "route", "replace", "unreachable", str(site.subnet)),
-        *("metric", _UNREACHABLE_METRIC),
-    )
+    for subnet in site.networks:
+        commands.run(
+            *("ip", "route", "replace", "unreachable", str(subnet)),
+            *("metric", _UNREACHABLE_METRIC),
+        )
     # A bridge that was lost took no cable with it.
     for cable in links(site):
         if cable != site.bridge:
@@ -110,9 +115,14 @@ def links(site: sites.Site) -> list[str]:
 
 
 def routes(site: sites.Site) -> list[str]:
-    """Return the routes to the site's subnet that need no bridge."""
-    shown = commands.run("ip", "route", "show", "type", "unreachable", str(site.subnet))
-    return [line.strip() for line in shown.stdout.splitlines()]
+    """Return the routes to the site's networks that need no bridge."""
+    return [
+        line.strip()
+        for subnet in site.networks
+        for line in commands.run(
+            "ip", "route", "show", "type", "unreachable", str(subnet)
+        ).stdout.splitlines()
+    ]
 
 
 def remove(site: sites.Site) -> None:
@@ -121,5 +131,5 @@ def remove(site: sites.Site) -> None:
         commands.run("ip", "link", "delete", link)
     for namespace in namespaces(site):
         commands.run("ip", "netns", "delete", namespace)
-    if routes(site):
-        commands.run("ip", "route", "delete", "unreachable", str(site.subnet))
+    for route in routes(site):
+        commands.run("ip", "route", "delete", *route.split())

@@ -22,12 +22,15 @@ class Site:
     """One set of nodes on one bridge.
 
     *name* is at most six letters: it is part of interface names, which the
-    kernel limits to 15 characters.
+    kernel limits to 15 characters. *public* are addresses at which the machine
+    answers nodes as servers of the internet do: no node has one, and each has a
+    route to them.
     """
 
     name: str
     directory: pathlib.Path
     subnet: ipaddress.IPv4Network
+    public: ipaddress.IPv4Network | None = None
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[a-z]{1,6}", self.name):
@@ -44,6 +47,11 @@ class Site:
     def address(self) -> ipaddress.IPv4Interface:
         """The machine's own address on the bridge: the first of the subnet."""
         return ipaddress.IPv4Interface((self.subnet[1], self.subnet.prefixlen))
+
+    @property
+    def networks(self) -> tuple[ipaddress.IPv4Network, ...]:
+        """All networks of the site."""
+        return (self.subnet, *([self.public] if self.public else []))
 
     @property
     def nodes(self) -> pathlib.Path:

@@ -283,12 +283,12 @@ class ContainerPoolDriver(pool.AbstractPoolDriver):
             data=str(self._site.volumes / data[0]) if data else None,
             memory=machine["ram"],
             hosts=self._hosts(),
-            files=self._files(machine["name"]),
+            files=self._files(machine["name"], flashed.layers),
         )
 
-    def _files(self, name: str) -> dict[str, str]:
+    def _files(self, name: str, layers: tp.Sequence[str]) -> dict[str, str]:
         if name.startswith(product.NODE_SET_NAME_PREFIX):
-            return _RELAY
+            return {**_RELAY, **outside.trusting(self._site, layers)}
         if name == manifests.CONTROL_PLANE:
             root = outside.root(self._site)
             return {_CHECKER: f"ROOT_SERVERS={root}\nNETWORKS={self._site.subnet}\n"}

@@ -17,6 +17,7 @@ from aiohttp import web
 from clients import internet
 from stand.internet import (
     api,
+    authority,
     exchanger,
     hierarchy,
     mailbox,
@@ -25,6 +26,7 @@ from stand.internet import (
     resolver,
     secondaries,
     verdicts,
+    web_server,
 )
 
 
@@ -50,6 +52,7 @@ def parser() -> argparse.ArgumentParser:
         ("--primary", "the first name server of zones that are delegated to a cloud"),
         ("--secondary", "their second one, which can be made to fail"),
         ("--cloud", "who answers to both"),
+        ("--web", "the web server of every name"),
     ):
         result.add_argument(option, type=_address, required=True, metavar="HOST:PORT", help=text)
     result.add_argument(
@@ -89,9 +92,11 @@ async def serve(options: argparse.Namespace) -> None:
         judge = verdicts.Judge(*options.dns)
         mx = await exchanger.start(options.smtp, options.mx_name, tls, (kept, judge))
         stack.callback(mx.close)
-        runner = web.AppRunner(
-            api.application(published, kept, clouds[internet.CLOUD_SERVERS[1]]), access_log=None
-        )
+        issuer = authority.ensure(options.state)
+        sites = web_server.WebServer(published, issuer, options.state / "web")
+        stack.push_async_callback((await sites.start(options.web)).cleanup)
+        parts = api.Parts(*(published, kept, clouds[internet.CLOUD_SERVERS[1]]), mx, sites, issuer)
+        runner = web.AppRunner(api.application(parts), access_log=None)
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
         await web.TCPSite(runner, *options.http).start()

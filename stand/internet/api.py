@@ -1,34 +1,47 @@
 # SPDX-FileCopyrightText: 2026 The mailaas authors
 # SPDX-License-Identifier: Apache-2.0
-"""The HTTP interface: records to publish, mail to read.
+"""The HTTP interface: records to publish, mail to read, sites to open, what is to go wrong.
 
 JSON both ways; a refusal is ``{"message": ...}``.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import typing as tp
 
 from aiohttp import web
 
-from stand.internet import secondaries
+from stand.internet import exchanger, secondaries, web_server
 
 if tp.TYPE_CHECKING:
+    import asyncio
+
+    from clients import issuing
     from stand.internet import mailbox as mailbox_lib
     from stand.internet import records as records_lib
 
 
+class Parts(tp.NamedTuple):
+    """What the interface is about; *secondary* is the name server that can be made to fail."""
+
+    records: records_lib.Records
+    mailbox: mailbox_lib.Mailbox
+    secondary: secondaries.Secondary
+    exchanger: asyncio.Server
+    web: web_server.WebServer
+    authority: issuing.Authority
+
+
 class _Views:
-    def __init__(
-        self,
-        records: records_lib.Records,
-        mailbox: mailbox_lib.Mailbox,
-        secondary: secondaries.Secondary,
-    ) -> None:
-        self._records = records
-        self._mailbox = mailbox
-        self._secondary = secondary
+    def __init__(self, parts: Parts) -> None:
+        self._records = parts.records
+        self._mailbox = parts.mailbox
+        self._secondary = parts.secondary
+        self._exchanger = parts.exchanger
+        self._web = parts.web
+        self._authority = parts.authority
 
     async def index(self, _: web.Request) -> web.Response:
         counts = {"records": len(self._records.dump()), "messages": len(self._mailbox.find())}
@@ -83,12 +96,45 @@ class _Views:
         self._secondary.set_fault(request.match_info["zone"], None)
         return web.Response(status=204)
 
+    async def drop(self, request: web.Request) -> web.Response:
+        try:
+            exchanger.drop(self._exchanger, await _strings(request))
+        except ValueError as error:
+            return _refuse(400, str(error))
+        return web.Response(status=204)
 
-def application(
-    records: records_lib.Records, mailbox: mailbox_lib.Mailbox, secondary: secondaries.Secondary
-) -> web.Application:
-    """Return the application over *records*, *mailbox*, and the server that can be broken."""
-    views = _Views(records, mailbox, secondary)
+    async def open_site(self, request: web.Request) -> web.Response:
+        wanted = await _body(request)
+        try:
+            self._web.open(request.match_info["name"], web_server.Site(**wanted))
+        except (TypeError, ValueError) as error:
+            return _refuse(400, str(error))
+        return web.Response(status=204)
+
+    async def list_requests(self, request: web.Request) -> web.Response:
+        try:
+            found = self._web.requests(request.match_info["name"])
+        except (KeyError, ValueError):
+            return _refuse(404, "no site of that name")
+        return web.json_response([dataclasses.asdict(each) for each in found])
+
+    async def close_site(self, request: web.Request) -> web.Response:
+        try:
+            self._web.close(request.match_info["name"])
+        except (KeyError, ValueError):
+            return _refuse(404, "no site of that name")
+        return web.Response(status=204)
+
+    async def issue(self, request: web.Request) -> web.Response:
+        names = await _strings(request)
+        if not names:
+            return _refuse(400, "a certificate has a name")
+        return web.json_response(self._authority.issue(*names)._asdict())
+
+
+def application(parts: Parts) -> web.Application:
+    """Return the application over *parts*."""
+    views = _Views(parts)
     app = web.Application()
     app.add_routes(
         [
@@ -101,6 +147,11 @@ def application(
             web.get("/messages", views.list_messages),
             web.get("/messages/{id}", views.message),
             web.delete("/messages", views.clear),
+            web.put("/dropped", views.drop),
+            web.put("/sites/{name}", views.open_site),
+            web.get("/sites/{name}/requests", views.list_requests),
+            web.delete("/sites/{name}", views.close_site),
+            web.post("/certificates", views.issue),
         ]
     )
     return app

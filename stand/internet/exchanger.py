@@ -5,10 +5,13 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import datetime
 import ipaddress
 import logging
+import socket
 import ssl
+import struct
 import typing as tp
 
 import aiosmtpd.smtp
@@ -31,6 +34,14 @@ _CERTIFICATE_DAYS: tp.Final = 825
 # bounces can be seen.
 REFUSED: tp.Final = "refused"
 DEFERRED: tp.Final = "deferred"
+# Of linux/filter.h and asm-generic/socket.h, where Python's socket has no names for them.
+_SO_ATTACH_FILTER: tp.Final = 26
+_LOAD_WORD: tp.Final = 0x20
+_JUMP_EQUAL: tp.Final = 0x15
+_RETURN: tp.Final = 0x06
+# SKF_NET_OFF, and where a header of IPv4 has the sender's address.
+_SENDER: tp.Final = 2**32 - 0x100000 + 12
+_WHOLE: tp.Final = 2**32 - 1
 
 
 class _Handler:
@@ -102,6 +113,29 @@ async def start(
     )
     LOG.info("mail exchanger %s on %s port %d", name, *server.sockets[0].getsockname()[:2])
     return server
+
+
+def drop(server: asyncio.Server, clients: tp.Sequence[str]) -> None:
+    """Drop all packets by which *clients*, IPv4 addresses, begin a connection, and no others.
+
+    As in a network that closes port 25 outward: nothing is refused, and nobody answers.
+    Connections that there are go on. Raises ValueError on what is no such address.
+    """
+    addresses = [int(ipaddress.IPv4Address(client)) for client in clients]
+    instructions = [
+        (_LOAD_WORD, 0, 0, _SENDER),
+        # To the last instruction, by how many there are between.
+        *((_JUMP_EQUAL, len(addresses) - place, 0, each) for place, each in enumerate(addresses)),
+        (_RETURN, 0, 0, _WHOLE),
+        (_RETURN, 0, 0, 0),
+    ]
+    program = ctypes.create_string_buffer(
+        b"".join(struct.pack("HBBI", *instruction) for instruction in instructions)
+    )
+    told = struct.pack("HP", len(instructions), ctypes.addressof(program))
+    for listening in server.sockets:
+        # It replaces the filter that was attached before.
+        listening.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, told)
 
 
 def ensure_certificate(directory: pathlib.Path, name: str) -> ssl.SSLContext:

@@ -31,10 +31,12 @@ class Internet:
     dns_port = 5300
     smtp_port = 2500
     http_port = 8000
+    web_port = 4430
 
 
 # The cloud's own name server is the test's.
 SERVERS: tp.Final = ("root", "world", "primary", "secondary", "cloud")
+WEB: tp.Final = 6
 
 
 def neighbour(address: str, number: int) -> str:
@@ -54,6 +56,7 @@ def command(address: str, state: pathlib.Path) -> list[str]:
         ),
         *("--smtp", f"{address}:{Internet.smtp_port}"),
         *("--http", f"{address}:{Internet.http_port}"),
+        *("--web", f"{neighbour(address, WEB)}:{Internet.web_port}"),
     ]
 
 

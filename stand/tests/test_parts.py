@@ -12,6 +12,7 @@ import uuid
 
 import pytest
 
+from exordos_paas_mail.codecs import public_addresses
 from imaging.containers import cgroups, mounts, nodes, sites
 from stand import (
     __main__ as command_line,
@@ -19,12 +20,14 @@ from stand import (
 from stand import (
     installation,
     manifests,
+    outside,
     platform_layers,
     repository,
     settings,
 )
 from stand.hypervisor import images as flashed_images
 from stand.hypervisor import records
+from stand.internet import authority
 
 NET: tp.Final = ipaddress.IPv4Network("10.99.0.0/24")
 
@@ -164,3 +167,24 @@ def test_what_a_dead_stand_of_another_checkout_left_is_cleared(
 def test_there_is_no_environment_before_there_is_a_stand(site: sites.Site) -> None:
     with pytest.raises(LookupError, match="make stand"):
         installation.environment(site)
+
+
+def test_nodes_take_the_worlds_web_server_for_a_public_one() -> None:
+    (address, *_) = settings.SITE.networks[1].hosts()
+    assert public_addresses.is_public(address)
+    command = outside.process(settings.SITE, NET[2]).command
+    assert command[command.index("--web") + 1] == f"{address}:443"
+
+
+def test_the_root_of_the_world_is_added_to_those_of_the_image(
+    site: sites.Site, tmp_path: pathlib.Path
+) -> None:
+    bundle = tmp_path / "below/etc/ssl/certs/ca-certificates.crt"
+    bundle.parent.mkdir(parents=True)
+    bundle.write_text("known\n")
+    layers = [str(tmp_path / "top"), str(tmp_path / "below")]
+    root = authority.ensure(site.directory / "internet").root
+    assert outside.trusting(site, layers) == {
+        "/etc/ssl/certs/ca-certificates.crt": f"known\n{root}",
+        f"/etc/ssl/certs/{authority.ROOT_HASH}.0": root,
+    }

@@ -127,13 +127,14 @@ def version(owner: rest.Api) -> rest.Json:
 def requested(
     owner: rest.Api, project: str, version: rest.Json
 ) -> tp.Iterator[dict[str, rest.Json]]:
-    """Return two instances just asked for, so that both come up in the time of one.
+    """Return three instances just asked for, so that all come up in the time of one.
 
-    "shared" is for every test; "passing" belongs to the test that deletes it.
+    "shared" is for every test; "passing" belongs to the test that deletes it, "closed" to
+    that of a network from which no mail can leave.
     """
     created = {
         label: owner.create(mail.INSTANCES, provisioning.instance_body(project, version, label))
-        for label in ("shared", "passing")
+        for label in ("shared", "passing", "closed")
     }
     yield created
     for instance in created.values():

@@ -15,15 +15,17 @@ import uuid
 import pytest
 
 from clients import mail
-from exordos_paas_mail.tests.functional import submission
+from exordos_paas_mail.tests.functional import provisioning, submission
 
 if tp.TYPE_CHECKING:
     from clients import internet as internet_client
     from clients import rest, waiting
-    from exordos_paas_mail.tests.functional import provisioning
 
 # The exchanger of the stand.
 EXCHANGER = "mx.stand.test"
+EXCHANGER_ADDRESS = "10.77.0.3"
+# Nobody's, of the public addresses of the stand.
+NOBODY = "192.0.1.6"
 
 
 @dataclasses.dataclass
@@ -103,6 +105,38 @@ def sender(
     return Sender(owner, path, relay, accounts.ready(), internet, poll, domain)
 
 
+@pytest.fixture(scope="module")
+def closed(
+    owner: rest.Api,
+    requested: dict[str, rest.Json],
+    world: internet_client.Client,
+    poll: waiting.Poll,
+) -> tp.Iterator[tuple[Sender, str]]:
+    """Return a sender whose node is in a network that closes port 25, and the id of its message.
+
+    Another message has another server. A connection is given up after half a minute, so both
+    are sent before the first test of the module: the last one sees what came of it.
+    """
+    instance = provisioning.wait_active(owner, requested["closed"], poll)
+    (address,) = instance["ipsv4"]
+    world.drop(address)
+    relay = submission.Relay(address)
+    account = provisioning.Accounts(owner, instance, relay, poll).ready()
+    unique = uuid.uuid4().hex[:10]
+    senders = [
+        Sender(owner, mail.instance_path(instance), relay, account, world, poll, domain)
+        for domain in (f"out-{unique}.example.org", f"nobody-{unique}.example.org")
+    ]
+    world.publish(senders[1].domain, "MX", f"10 mx.{senders[1].domain}.")
+    world.publish(f"mx.{senders[1].domain}", "A", NOBODY)
+    ids = [each.send()[0] for each in senders]
+    yield senders[0], ids[0]
+    world.drop()
+    world.withdraw(senders[1].domain)
+    world.withdraw(f"mx.{senders[1].domain}")
+
+
+@pytest.mark.usefixtures("closed")
 def test_mail_waits_for_what_a_policy_asks_and_leaves_when_it_asks_for_less(
     sender: Sender, stranger: rest.Api
 ) -> None:
@@ -144,6 +178,37 @@ def test_mail_tells_no_smarthost_that_has_not_proven_its_name_anything(sender: S
 
 def test_an_instance_tells_that_its_mail_can_leave(sender: Sender) -> None:
     queue_id, _ = sender.send()
+    sender.gone(queue_id)
+    sender.poll.until(
+        "mail can leave",
+        lambda: sender.owner.read(sender.path),
+        lambda found: (found["outbound"], found["outbound_error"]) == ("OK", ""),
+    )
+
+
+def test_an_instance_tells_that_no_server_answers_and_that_one_does_again(
+    closed: tuple[Sender, str],
+) -> None:
+    sender, queue_id = closed
+    shown = sender.poll.until(
+        "mail cannot leave",
+        lambda: sender.owner.read(sender.path),
+        lambda found: found["outbound"] == "BLOCKED",
+    )
+    assert (shown["status"], shown["error"]) == ("ACTIVE", "")
+    assert shown["outbound_error"].startswith("no mail server answers: ")
+    for tried in (f"{EXCHANGER} [{EXCHANGER_ADDRESS}]:25 ", f" [{NOBODY}]:25 "):
+        assert tried in shown["outbound_error"]
+
+    sender.internet.drop()
+    asked = sender.owner.expect(
+        200, "POST", f"{sender.path}/actions/queue_retry/invoke", {"queue_ids": [queue_id]}
+    )
+    sender.poll.until(
+        "it is tried again",
+        lambda: sender.owner.read(f"{sender.path}/operations/{asked['uuid']}"),
+        lambda found: found["status"] == "DONE",
+    )
     sender.gone(queue_id)
     sender.poll.until(
         "mail can leave",

@@ -1,22 +1,24 @@
 # SPDX-FileCopyrightText: 2026 The mailaas authors
 # SPDX-License-Identifier: Apache-2.0
-"""Webhooks from the API to the node and back.
+"""Webhooks from the API to the node, and to a server at a public address of the stand's internet.
 
-The internet of the stand has private addresses, so this is what a node does with a
-webhook whose name leads to one: nothing arrives, and its user is told why.
+Where a name leads to a private address, as that of the exchanger, nothing arrives and the
+webhook's user is told why.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import datetime
+import json
 import typing as tp
 import uuid
 
 import pytest
+import standardwebhooks
 
 from clients import mail
-from exordos_paas_mail.tests.functional import submission
+from exordos_paas_mail.tests.functional import stand_control, submission
 
 if tp.TYPE_CHECKING:
     from clients import internet as internet_client
@@ -27,6 +29,14 @@ if tp.TYPE_CHECKING:
 PRIVATE = "10.77.0.3"
 REASON = f"its name leads to {PRIVATE}, which is not public"
 BOB = "bob@example.net"
+# As if the next attempt was the last of all, and due: the pauses before it are three days.
+AGE = """
+import sqlite3
+box = sqlite3.connect("/var/lib/exordos/mail_events/webhooks.sqlite")
+with box:
+    aged = box.execute("UPDATE waiting SET attempts = 9, next_at = 1 WHERE attempts > 0")
+print(aged.rowcount)
+"""
 
 
 @dataclasses.dataclass
@@ -37,6 +47,7 @@ class Webhook:
     instance: str
     path: str
     poll: waiting.Poll
+    secret: str = dataclasses.field(repr=False)
 
     def do(self, action: str, body: rest.Json | None = None) -> rest.Json:
         """Return an operation once it has ended."""
@@ -55,6 +66,71 @@ class Webhook:
             f"{kind} was sent", lambda: self.owner.list(f"{self.path}/deliveries/", type=kind)
         )
 
+    def wait_status(self, status: str) -> rest.Json:
+        return self.poll.until(
+            f"the webhook is {status}",
+            lambda: self.owner.read(self.path),
+            lambda found: found["status"] == status,
+        )
+
+
+@dataclasses.dataclass
+class Site:
+    """The server that a webhook is sent to, on the stand's internet."""
+
+    world: internet_client.Client
+    name: str
+    webhook: Webhook
+
+    def answer(self, *codes: int) -> None:
+        """Answer with *codes*, and forget what came."""
+        self.world.serve(self.name, *codes)
+
+    def wait_for(self, kind: str, *codes: int) -> list[rest.Json]:
+        """Return the events of *kind*, once they were answered with *codes*, each verified."""
+        verifier = standardwebhooks.Webhook(self.webhook.secret)
+
+        def look() -> list[tuple[int, str, rest.Json]]:
+            return [
+                (asked["code"], asked["headers"]["webhook-id"], event)
+                for asked in self.world.asked(self.name)
+                for event in [verifier.verify(asked["body"], asked["headers"])]
+                if event["type"] == kind
+            ]
+
+        found = self.webhook.poll.until(
+            f"{kind} is answered with {codes}",
+            look,
+            lambda them: [code for code, _, _ in them] == [*codes],
+        )
+        # Each attempt is of the same event.
+        assert len({identifier for _, identifier, _ in found}) == 1
+        return [event for _, _, event in found]
+
+
+def make(owner: rest.Api, path: str, name: str, poll: waiting.Poll, *events: str) -> Webhook:
+    """Return a new webhook at the server *name*."""
+    body = {"url": f"https://{name}/mail", "events": events}
+    made = owner.create(f"{path}/webhooks/", body)
+    return Webhook(owner, path, f"{path}/webhooks/{made['uuid']}", poll, made["secret_key"])
+
+
+@pytest.fixture
+def site(
+    owner: rest.Api, instance: rest.Json, world: internet_client.Client, poll: waiting.Poll
+) -> tp.Iterator[Site]:
+    """Return a server at a public address, and a webhook of the shared instance that leads to it.
+
+    Its name is resolved, and its certificate verified, as those of any public server are.
+    """
+    name = f"hooks-{uuid.uuid4().hex[:10]}.example.net"
+    world.serve(name)
+    path = mail.instance_path(instance)
+    found = Site(world, name, make(owner, path, name, poll, "message.accepted", "account.created"))
+    yield found
+    owner.delete(found.webhook.path)
+    world.shut(name)
+
 
 @pytest.fixture
 def webhook(
@@ -63,11 +139,7 @@ def webhook(
     """Return a webhook whose name leads to a private address."""
     name = f"hooks-{uuid.uuid4().hex[:10]}.example.net"
     world.publish(name, "A", PRIVATE)
-    path = mail.instance_path(instance)
-    made = owner.create(
-        f"{path}/webhooks/", {"url": f"https://{name}/mail", "events": ["message.accepted"]}
-    )
-    found = Webhook(owner, path, f"{path}/webhooks/{made['uuid']}", poll)
+    found = make(owner, mail.instance_path(instance), name, poll, "message.accepted")
     yield found
     owner.delete(found.path)
     world.withdraw(name)
@@ -120,3 +192,72 @@ def test_what_the_control_plane_alone_knows_is_sent_too(
         lambda: webhook.deliveries("account.created"),
         lambda found: REASON in {each["error"] for each in found},
     )
+
+
+def send(relay: submission.Relay, alice: provisioning.Account) -> str:
+    """Return the queue id of a new message."""
+    composed = submission.message(alice.address, BOB)
+    with relay.logged_in(alice.address, alice.password) as client:
+        return submission.send(client, alice.address, BOB, composed)
+
+
+def test_events_arrive_signed_at_a_public_server_after_an_error_and_until_it_is_gone(
+    site: Site,
+    relay: submission.Relay,
+    alice: provisioning.Account,
+    accounts: provisioning.Accounts,
+) -> None:
+    tested = site.webhook.do("test")
+    assert (tested["status"], tested["error"]) == ("DONE", "")
+    site.wait_for("webhook.test", 200)
+
+    site.answer(500, 204)
+    queue_id = send(relay, alice)
+    (_, told) = site.wait_for("message.accepted", 500, 204)
+    assert (told["data"]["queue_id"], told["data"]["sender"]) == (queue_id, alice.address)
+    made = accounts.make()
+    (told,) = site.wait_for("account.created", 204)
+    assert told["data"]["login"] == made.address
+
+    (asked, *_) = site.world.asked(site.name)
+    with pytest.raises(standardwebhooks.WebhookVerificationError):
+        standardwebhooks.Webhook(site.webhook.secret).verify(
+            json.dumps({**json.loads(asked["body"]), "type": "message.failed"}), asked["headers"]
+        )
+    shown = site.webhook.wait_status("ACTIVE")
+    assert (shown["given_up"], shown["failing_since"]) == (0, None)
+
+    site.answer(410)
+    accounts.make()
+    site.wait_for("account.created", 410)
+    assert site.webhook.wait_status("DISABLED")["last_error"] == "answered 410"
+
+
+def test_a_webhook_to_which_nothing_arrives_is_disabled_and_tried_again_when_it_is_asked_for(
+    site: Site,
+    instance: rest.Json,
+    stand: stand_control.Stand,
+    relay: submission.Relay,
+    alice: provisioning.Account,
+    owner: rest.Api,
+) -> None:
+    site.webhook.do("test")
+    site.answer(503)
+    queue_id = send(relay, alice)
+    # One is kept as failed before it is aged: the daemon reads what it has kept.
+    site.webhook.wait_status("FAILING")
+    service, python = "exordos-mail-webhooks", "/usr/bin/python3 -c"
+    aged = stand.shell(
+        instance["ipsv4"][0],
+        f"systemctl stop {service} && runuser -u Debian-exim -- {python} '{AGE}';"
+        f" status=$?; systemctl start {service}; exit $status",
+    )
+    assert int(aged) >= 1
+    shown = site.webhook.wait_status("DISABLED")
+    assert shown["last_error"] == "answered 503"
+
+    site.answer(200)
+    owner.expect(200, "PATCH", site.webhook.path, {"active": True})
+    (told,) = site.wait_for("message.accepted", 200)
+    assert told["data"]["queue_id"] == queue_id
+    site.webhook.wait_status("ACTIVE")
