@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import datetime
 import os
 import pathlib
 import re
@@ -265,11 +266,31 @@ class Relay:
 
     def age(self, name: str, *, hours: int) -> None:
         """Have the message *name* be in the queue for *hours* longer."""
+        self._age(name, 3600 * hours)
+
+    def _age(self, name: str, seconds: int) -> None:
         (header,) = (SPOOL / "input").glob(f"**/{name}-H")
         text = header.read_text()
         (arrived,) = re.findall(r"^(\d{10}) \d+$", text, re.MULTILINE)
         # In place: the file stays exim's.
-        header.write_text(text.replace(arrived, str(int(arrived) - hours * 3600)))
+        header.write_text(text.replace(arrived, str(int(arrived) - seconds)))
+
+    def pass_time(self, *names: str, minutes: int) -> None:
+        """Have *minutes* have passed for messages, and for what exim knows of attempts."""
+        shown = ["exim_dumpdb", "-z", str(SPOOL), "retry"]
+        hints = subprocess.run(shown, check=True, capture_output=True, text=True).stdout
+        asked = ""
+        for key, times in re.findall(r"^  ([RT]:.*?) -?\d+ -?\d+ .*\n(.*)$", hints, re.MULTILINE):
+            asked += f"{key}\n"
+            # When it failed first, was tried last, is tried next (exim specification, 54.11).
+            for field, text in enumerate(times.rstrip(" *").split("  "), start=2):
+                moment = datetime.datetime.strptime(f"{text}+0000", "%d-%b-%Y %H:%M:%S%z")
+                moment -= datetime.timedelta(minutes=minutes)
+                asked += f"{field} {moment.astimezone():%y%m%d%H%M}\n"
+        fixing = ["exim_fixdb", str(SPOOL), "retry"]
+        subprocess.run(fixing, input=asked, text=True, check=True, capture_output=True)
+        for name in names:
+            self._age(name, 60 * minutes)
 
     def pass_frozen(self, name: str, *, seconds: int) -> None:
         """Have the message *name* be frozen for *seconds* longer."""

@@ -81,12 +81,26 @@ class Server:
                 ["ip", "-n", "internet", "addr", "add", f"{address}/24", "dev", "wire"], check=True
             )
         internet.ZONE.update(_ZONE)
-        command = [sys.executable, "-m", __spec__.name, str(folder)]
-        self._process = subprocess.Popen(
+        self._process = self._started()
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", __spec__.name, str(self.folder)]
+        process = subprocess.Popen(
             ["ip", "netns", "exec", "internet", *command], stdout=subprocess.PIPE
         )
-        assert self._process.stdout is not None
-        assert self._process.stdout.readline() == b"listening\n"
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"listening\n"
+        return process
+
+    @contextlib.contextmanager
+    def down(self) -> tp.Iterator[None]:
+        """Refuse connections while the block runs."""
+        self._process.kill()
+        self._process.wait()
+        try:
+            yield
+        finally:
+            self._process = self._started()
 
     def ask(self, username: str, password: str, mechanisms: str = "PLAIN LOGIN") -> None:
         """Let who logs in so send, and nobody else, by *mechanisms* of AUTH."""

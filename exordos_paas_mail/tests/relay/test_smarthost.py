@@ -193,6 +193,40 @@ def test_mail_waits_for_the_right_password_and_then_leaves_at_once(
     assert internet.received() == []
 
 
+def test_mail_waits_for_a_smarthost_that_is_down_for_an_hour_and_then_leaves(
+    relay: relay_.Relay,
+    internet: internet_.Internet,
+    server: smarthost.Server,
+    told: smarthost.Told,
+    tmp_path: pathlib.Path,
+) -> None:
+    names = []
+    with server.down():
+        for _ in range(4):
+            names.append(submit(relay))
+            relay.wait_for_log(f"{names[-1]} == ")
+            relay.wait_until_idle()
+            before = len(relay.log_lines(" == .* Connection refused"))
+            relay.pass_time(*names, minutes=15)
+            relay.try_due(*names)
+            relay.wait_until_idle()
+            assert len(relay.log_lines(" == .* Connection refused")) > before
+        assert sorted(relay.queue()) == sorted(names)
+    relay.pass_time(*names, minutes=15)
+    relay.try_due(*names)
+    # Those and nothing else: no report of a delay or a failure.
+    assert len(server.wait_for(4)) == 4
+    relay.wait_for_queue(0)
+    relay.wait_until_idle()
+    assert len(server.got()) == 4
+    assert internet.received() == []
+    assert relay.log_lines(r" \*\* ") == []
+    kinds = [event.type for event in events_of(tmp_path, names[0])]
+    assert mail_events.Type.DEFERRED in kinds
+    assert mail_events.Type.FAILED not in kinds
+    assert mail_events.Type.DELIVERED in kinds
+
+
 def test_what_is_told_again_as_it_was_forgets_no_time(
     relay: relay_.Relay, server: smarthost.Server, told: smarthost.Told
 ) -> None:
