@@ -144,6 +144,8 @@ AGENT_STATE_FILE: tp.Final = "mail_meta.json"
 AGENT_REPORT_FILE: tp.Final = "payload.json"
 # What the control plane last sent: by it the node repairs itself alone.
 KEPT_TARGET_FILE: tp.Final = "/var/lib/exordos/exordos_paas_mail/target.json"
+# Its accounts, where they were told by reference.
+KEPT_ACCOUNTS_FILE: tp.Final = "/var/lib/exordos/exordos_paas_mail/accounts.sqlite"
 # Held by whoever changes a part: the agent or the keeper.
 PARTS_LOCK_FILE: tp.Final = "/run/exordos-mail-parts.lock"
 CONFIGURE_UNIT: tp.Final = "exordos-metapaas-mail-configure"

@@ -151,12 +151,13 @@ class MailInstanceNode(meta.MetaDataPlaneModel):
             refused = {
                 field: self._check(self._parts[field], text) for field, text in texts.items()
             }
-            if shards and account_references.FIELD not in texts:
+            is_referred = bool(shards) and account_references.FIELD not in texts
+            if is_referred:
                 # Its lines are checked as they come, and not all of them at each change.
                 refused |= self._dereference(texts)
             failures += filter(None, refused.values())
             if not failures:
-                failures += self._keep(texts)
+                failures += self._keep(texts, is_referred=is_referred)
             for field, text in texts.items():
                 if not refused[field]:
                     failures += self._ensure(self._parts[field], text)
@@ -186,9 +187,11 @@ class MailInstanceNode(meta.MetaDataPlaneModel):
             return f"{part.name}: {error}"
         return ""
 
-    def _keep(self, texts: dict[str, str]) -> list[str]:
+    def _keep(self, texts: dict[str, str], *, is_referred: bool) -> list[str]:
+        has_accounts = is_referred and account_references.FIELD in texts
+        accounts = self._references.accounts() if has_accounts else None
         try:
-            self.passwd_prefixes = {kept.DIGEST: self._kept.ensure(self.domain, texts)}
+            self.passwd_prefixes = {kept.DIGEST: self._kept.ensure(self.domain, texts, accounts)}
         except _FAILURES as error:
             return [f"the target is not kept: {error}"]
         return []

@@ -20,10 +20,12 @@ import typing as tp
 from exordos_paas_mail.codecs import passwd
 
 if tp.TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 Pair = tuple[str, str]
 """A user name, and the hash of its password without a scheme prefix of Dovecot's."""
+Finding: tp.TypeAlias = "Callable[[Collection[int]], Mapping[int, list[Pair]]]"
+"""Returns the pairs of the shards it is given."""
 Digests = tuple[int, ...]
 """The digest of each shard, by its number; that of an empty one is 0."""
 
@@ -37,6 +39,8 @@ _NUMBER: tp.Final = re.compile(r"[0-9]{1,3}")
 _REMARK: tp.Final = "#"
 # No line of an account begins so: see ``usernames.fits_account_file``.
 _SHARD: tp.Final = ":"
+# A line is found in about the time that it takes to look at a hundred.
+_SEARCHES_MAX: tp.Final = 500
 
 
 def shard_of(username: str) -> int:
@@ -111,8 +115,6 @@ class Reading(tp.NamedTuple):
 
     text: str
     digests: Digests
-    shards: bytes
-    """The shard of each line."""
     is_sound: bool
     """Whether it is what ``passwd.parse`` takes: one line an account, sorted."""
 
@@ -124,7 +126,7 @@ def read(text: str, domain: str) -> Reading:
     is then none that a target has.
     """
     suffix = f"@{domain}"
-    digests, shards = [0] * COUNT, bytearray()
+    digests = [0] * COUNT
     previous, is_sound = "", not text or text.endswith("\n")
     for line in _lines(text):
         key, _, password_hash = line.partition(":")
@@ -132,60 +134,94 @@ def read(text: str, domain: str) -> Reading:
         if username == key or username <= previous or not passwd.is_line(username, password_hash):
             is_sound = False
         previous = username
-        shard = shard_of(username)
-        shards.append(shard)
-        digests[shard] ^= _digest_of(f"{username}:{password_hash}")
-    return Reading(text, tuple(digests), bytes(shards), is_sound)
+        digests[shard_of(username)] ^= _digest_of(f"{username}:{password_hash}")
+    return Reading(text, tuple(digests), is_sound)
 
 
-def merge(
+def pairs(text: str, domain: str, shards: Collection[int]) -> dict[int, list[Pair]]:
+    """Return the pairs of some shards of *text*, what is no line of an account left out.
+
+    It looks at each line there is.
+    """
+    suffix = f"@{domain}"
+    found: dict[int, list[Pair]] = {n: [] for n in shards}
+    for line in _lines(text):
+        key, _, password_hash = line.partition(":")
+        username = key.removesuffix(suffix)
+        of_shard = found.get(shard_of(username))
+        if of_shard is not None and username != key and passwd.is_line(username, password_hash):
+            of_shard.append((username, password_hash))
+    return found
+
+
+def merge(  # noqa: PLR0913 - what was, what is wanted, and where it may be found
     base: Reading,
     domain: str,
     wanted: Digests,
     told: Mapping[int, Sequence[Pair]],
     other: Reading | None = None,
+    find: Finding | None = None,
 ) -> Reading:
     """Return the account file that is *base* with the shards that *wanted* has otherwise.
 
     Their lines are taken from *told* and from *other*, where these have what is wanted. A
-    shard that neither has stays as it is: lines are taken away by lines alone.
+    shard that neither has stays as it is: lines are taken away by lines alone. *find*
+    returns the pairs of shards of *base*, those left out that it does not know: what
+    changes is then found without a look at each line.
     """
     lacking = {n for n in range(COUNT) if base.digests[n] != wanted[n]}
     news = {n: list(told[n]) for n in lacking if n in told and digest(told[n]) == wanted[n]}
     if other is not None:
-        found = {n for n in lacking - news.keys() if other.digests[n] == wanted[n]}
-        news |= {n: _pairs(other, domain, {n}) for n in found}
+        news |= pairs(
+            other.text, domain, {n for n in lacking - news.keys() if other.digests[n] == wanted[n]}
+        )
     if not base.is_sound:
-        kept = dict(_pairs(base, domain, set(range(COUNT)) - news.keys()))
-        pairs = [*kept.items(), *(pair for added in news.values() for pair in added)]
-        return read(passwd.render(pairs, domain), domain)
+        kept = pairs(base.text, domain, set(range(COUNT)) - news.keys())
+        every = {**kept, **news}
+        # The last of those that are there twice.
+        text = passwd.render(dict(itertools.chain.from_iterable(every.values())).items(), domain)
+        return read(text, domain)
     if not news:
         return base
-    selected = bytes(n not in news for n in range(COUNT))
-    lines = list(
-        zip(
-            itertools.compress(_lines(base.text), base.shards.translate(selected)),
-            base.shards.translate(None, bytes(news)),
-            strict=True,
-        )
-    )
-    for shard, added in news.items():
-        lines += [(f"{username}@{domain}:{value}", shard) for username, value in added]
-    # By user name, as ``passwd.render``: no name has an @ in it.
-    lines.sort(key=lambda line: line[0].partition("@")[0])
-    text = "".join(f"{line}\n" for line, _ in lines)
+    olds = {} if find is None else dict(find(news.keys()))
+    if olds.keys() != news.keys():
+        olds = pairs(base.text, domain, news.keys())
+    removed = set(itertools.chain.from_iterable(olds.values()))
+    added = set(itertools.chain.from_iterable(news.values()))
+    text = _edited(base.text, domain, dict(removed - added), dict(added - removed))
     digests = tuple(wanted[n] if n in news else base.digests[n] for n in range(COUNT))
-    return Reading(text, digests, bytes(shard for _, shard in lines), is_sound=True)
+    return Reading(text, digests, is_sound=True)
 
 
-def _pairs(reading: Reading, domain: str, shards: Collection[int]) -> list[Pair]:
-    """Return the pairs of some shards of *reading*, what is no line of an account left out."""
-    suffix = f"@{domain}"
-    pairs = []
-    for line, shard in zip(_lines(reading.text), reading.shards, strict=True):
-        if shard in shards:
-            key, _, password_hash = line.partition(":")
-            username = key.removesuffix(suffix)
-            if username != key and passwd.is_line(username, password_hash):
-                pairs.append((username, password_hash))
-    return pairs
+def _edited(text: str, domain: str, removed: Mapping[str, str], added: Mapping[str, str]) -> str:
+    """Return a sound *text* without the lines of *removed* and with those of *added*."""
+    names = sorted(removed.keys() | added.keys())
+    if len(names) > _SEARCHES_MAX:
+        gone = {f"{username}@{domain}:{value}" for username, value in removed.items()}
+        lines = [line for line in _lines(text) if line not in gone]
+        lines += [f"{username}@{domain}:{value}" for username, value in added.items()]
+        # By user name, as ``passwd.render``: no name has an @ in it.
+        lines.sort(key=lambda line: line.partition("@")[0])
+        return "".join(f"{line}\n" for line in lines)
+    pieces, end = [], 0
+    for username in names:
+        start = _place(text, username, end)
+        pieces.append(text[end:start])
+        end = text.index("\n", start) + 1 if username in removed else start
+        if username in added:
+            pieces.append(f"{username}@{domain}:{added[username]}\n")
+    return "".join([*pieces, text[end:]])
+
+
+def _place(text: str, username: str, low: int) -> int:
+    """Return where in a sound *text* the line of *username* is or belongs, at *low* or after."""
+    high = len(text)
+    while low < high:
+        middle = (low + high) // 2
+        # No line has another end than the file's: -1 is the first one's start.
+        start = max(low, text.rfind("\n", low, middle) + 1)
+        if text[start : text.index("@", start)] < username:
+            low = text.index("\n", middle) + 1
+        else:
+            high = start
+    return low

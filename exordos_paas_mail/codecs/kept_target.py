@@ -20,11 +20,19 @@ class Target:
     domain: str
     texts: Mapping[str, str]
     """The text of each part that was ever told for this domain, by its field."""
+    accounts: str = ""
+    """What names the accounts, where they were told by reference: they are kept elsewhere.
+
+    A release that does not know this takes it that no account was told, and leaves them alone.
+    """
 
 
 def render(target: Target) -> str:
     """Return *target* as JSON; ``parse`` is the inverse."""
-    return json.dumps({"domain": target.domain, "texts": dict(target.texts)}, sort_keys=True) + "\n"
+    fields: dict[str, tp.Any] = {"domain": target.domain, "texts": dict(target.texts)}
+    if target.accounts:
+        fields["accounts"] = target.accounts
+    return json.dumps(fields, sort_keys=True) + "\n"
 
 
 def parse(text: str) -> Target:
@@ -39,9 +47,11 @@ def parse(text: str) -> Target:
     if not isinstance(fields, dict):
         raise ValueError("the kept target is no object")  # noqa: TRY004 - codecs raise ValueError
     domain, texts = fields.get("domain"), fields.get("texts")
-    if not isinstance(domain, str) or not isinstance(texts, dict):
+    accounts = fields.get("accounts", "")
+    if not isinstance(domain, str) or not isinstance(texts, dict) or not isinstance(accounts, str):
         raise ValueError("the kept target lacks a field")  # noqa: TRY004 - as above
-    return Target(domain, {name: text for name, text in texts.items() if isinstance(text, str)})
+    known = {name: text for name, text in texts.items() if isinstance(text, str)}
+    return Target(domain, known, accounts)
 
 
 def digest(text: str) -> str:

@@ -7,12 +7,14 @@ from __future__ import annotations
 import typing as tp
 
 from exordos_paas_mail.codecs import account_shards, passwd
+from exordos_paas_mail.node import kept, kept_accounts
 
 if tp.TYPE_CHECKING:
-    from exordos_paas_mail.node import kept
+    from collections.abc import Collection, Mapping
+
     from exordos_paas_mail.node.parts import base
 
-FIELD: tp.Final = "passwd"
+FIELD: tp.Final = kept_accounts.FIELD
 """The part that is told so."""
 SHARDS: tp.Final = "passwd_shards"
 """The field of the target, and of the report, that has the digests of the file's shards."""
@@ -27,6 +29,8 @@ class References:
     def __init__(self, part: base.Part, kept_target: kept.Kept) -> None:
         self._part, self._kept = part, kept_target
         self._known: tuple[str, account_shards.Reading] | None = None
+        # The lines of the shards that were told last, where they are the known file's.
+        self._told: dict[int, list[account_shards.Pair]] = {}
 
     def text(self, domain: str, shards: str, lines: str) -> str | None:
         """Return the account file that a target asks for, as far as its lines are there.
@@ -37,18 +41,34 @@ class References:
         """
         wanted = account_shards.parse(shards)
         told = account_shards.parse_lines(lines)
-        held = _plain(self._part.read())
-        kept_target = self._kept.read()
-        kept_text = None
-        if kept_target is not None and kept_target.domain == domain:
-            text = kept_target.texts.get(FIELD)
-            kept_text = None if text is None else _plain(text)
+        held = self._read(_plain(self._part.read()), domain)
         # What was told last is kept before it is written: the file may be older, or edited.
-        base = self._read(held if kept_text is None else kept_text, domain)
-        other = None if kept_text in (None, held) else account_shards.read(held, domain)
-        merged = account_shards.merge(base, domain, wanted, told, other)
+        told_last = self._kept_reading(domain, held)
+        base, other = (held, None) if told_last is None else (told_last, held)
+        if other is not None and other.text == base.text:
+            other = None
+        merged = account_shards.merge(base, domain, wanted, told, other, self._kept_pairs(base))
         self._known = (domain, merged)
+        self._told = {
+            shard: pairs
+            for shard, pairs in told.items()
+            if account_shards.digest(pairs) == merged.digests[shard]
+        }
         return merged.text if merged.text or wanted == account_shards.NONE else None
+
+    def accounts(self) -> kept.Accounts:
+        """Return what ``text`` returned last, to be kept."""
+        if self._known is None:
+            raise RuntimeError("no account was told")
+        domain, reading = self._known
+        told, self._told = self._told, {}
+
+        def find(shards: Collection[int]) -> Mapping[int, list[account_shards.Pair]]:
+            if told.keys() >= set(shards):
+                return told
+            return account_shards.pairs(reading.text, domain, shards)
+
+        return kept.Accounts(reading, find)
 
     def report(self, domain: str) -> str:
         """Return what the file has, as ``SHARDS`` tells it."""
@@ -56,15 +76,50 @@ class References:
         remarks = [] if reading.is_sound else ["a line is none of an account, or out of order"]
         return account_shards.render(reading.digests, remarks)
 
+    def _kept_reading(
+        self, domain: str, held: account_shards.Reading
+    ) -> account_shards.Reading | None:
+        """Return the account file that was told last, *held* if it is that one."""
+        target = self._kept.read()
+        if target is None or target.domain != domain:
+            return None
+        index = self._kept.index(target)
+        if index is None:
+            text = target.texts.get(FIELD)
+            return None if text is None else self._reading(_plain(text), domain, held)
+        if held.is_sound and held.digests == index.digests:
+            return held
+        return account_shards.Reading(self._kept.accounts.text(index), index.digests, is_sound=True)
+
+    def _kept_pairs(self, base: account_shards.Reading) -> account_shards.Finding:
+        """Return what finds the pairs of shards of *base* among what is kept."""
+
+        def find(shards: Collection[int]) -> Mapping[int, list[account_shards.Pair]]:
+            found = {} if self._kept.accounts.index() is None else self._kept.accounts.pairs(shards)
+            return {
+                n: of for n, of in found.items() if account_shards.digest(of) == base.digests[n]
+            }
+
+        return find
+
     def _read(self, text: str, domain: str) -> account_shards.Reading:
-        if self._known is not None and self._known[0] == domain:
-            known = self._known[1]
-            if known.text == text:
-                # Equal, but not always the same string, and those compare at once.
-                self._known = (domain, known._replace(text=text))
-                return self._known[1]
-        self._known = (domain, account_shards.read(text, domain))
-        return self._known[1]
+        known = None if self._known is None or self._known[0] != domain else self._known[1]
+        reading = self._reading(text, domain, known)
+        self._known = (domain, reading)
+        return reading
+
+    def _reading(
+        self, text: str, domain: str, known: account_shards.Reading | None
+    ) -> account_shards.Reading:
+        """Return what *text* is by its shards, which is not found out again of what is *known*."""
+        if known is not None and known.text == text:
+            # Equal, but not always the same string, and those compare at once.
+            return known._replace(text=text)
+        target = self._kept.read()
+        index = None if target is None or target.domain != domain else self._kept.index(target)
+        if index is not None and self._kept.accounts.is_of(text, index):
+            return account_shards.Reading(text, index.digests, is_sound=True)
+        return account_shards.read(text, domain)
 
 
 def _plain(text: str) -> str:

@@ -17,7 +17,7 @@ import time
 import typing as tp
 
 from exordos_paas_mail import constants
-from exordos_paas_mail.node import health, kept, machine, metrics, parts
+from exordos_paas_mail.node import health, kept, kept_accounts, machine, metrics, parts
 from exordos_paas_mail.node.machine import watched
 from exordos_paas_mail.node.parts import domains
 
@@ -77,11 +77,18 @@ class Keeper:
             target = self._kept.read()
             if target is None:
                 return []
+            index = self._kept.index(target)
             for field, part in self._parts.items():
-                text = target.texts.get(field)
-                # A part that the image has and the target lacks, and the other way round.
-                if text is None or (part.read() == text and not part.faults()):
-                    continue
+                if field == kept_accounts.FIELD and index is not None:
+                    if self._kept.accounts.is_of(part.read(), index) and not part.faults():
+                        continue
+                    text = self._kept.accounts.text(index)
+                else:
+                    told = target.texts.get(field)
+                    # A part that the image has and the target lacks, and the other way round.
+                    if told is None or (part.read() == told and not part.faults()):
+                        continue
+                    text = told
                 part.check(text, target.domain)
                 part.ensure(text)
                 repaired.append(f"{part.name} repaired")

@@ -4,6 +4,9 @@
 
 from __future__ import annotations
 
+import typing as tp
+from unittest import mock
+
 import hypothesis
 import pytest
 from hypothesis import strategies as st
@@ -11,7 +14,8 @@ from hypothesis import strategies as st
 from exordos_paas_mail.codecs import account_shards, passwd
 
 DOMAIN = "example.com"
-NAMES = [f"user{number}" for number in range(12)]
+# Of names that begin alike the end is compared with what follows a name in a line.
+NAMES = ["a", "a-b", "a.b", "a0", "ab", *(f"user{number}" for number in range(8))]
 HASHES = ["$6$salt$one", "$6$salt$two"]
 ACCOUNTS = st.dictionaries(st.sampled_from(NAMES), st.sampled_from(HASHES))
 
@@ -45,15 +49,28 @@ def test_lines_of_shards_come_back(accounts: dict[str, str]) -> None:
     assert account_shards.parse_lines(account_shards.render_lines(shards)) == shards
 
 
-@hypothesis.given(ACCOUNTS, ACCOUNTS, st.sets(st.sampled_from(NAMES)), ACCOUNTS)
+@pytest.mark.parametrize("searches", [0, 500], ids=["line by line", "searched"])
+@hypothesis.given(
+    *(ACCOUNTS, ACCOUNTS, st.sets(st.sampled_from(NAMES)), ACCOUNTS, st.sampled_from([0, 1, 256]))
+)
 def test_each_shard_of_a_merged_file_is_what_is_wanted_or_what_it_was(
-    before: dict[str, str], wanted: dict[str, str], told: set[str], other: dict[str, str]
+    searches: int,
+    before: dict[str, str],
+    wanted: dict[str, str],
+    told: set[str],
+    other: dict[str, str],
+    known: int,
 ) -> None:
     numbers = {account_shards.shard_of(name) for name in told}
     lines = {n: pairs for n, pairs in by_shard(wanted).items() if n in numbers}
     base = account_shards.read(file(before), DOMAIN)
     beside = account_shards.read(file(other), DOMAIN)
-    merged = account_shards.merge(base, DOMAIN, digests(wanted), lines, beside)
+
+    def find(numbers: tp.Collection[int]) -> dict[int, list[account_shards.Pair]]:
+        return {n: by_shard(before)[n] for n in sorted(numbers)[:known]}
+
+    with mock.patch.object(account_shards, "_SEARCHES_MAX", searches):
+        merged = account_shards.merge(base, DOMAIN, digests(wanted), lines, beside, find)
     expected: dict[str, str] = {}
     for number in range(account_shards.COUNT):
         has_it = number in numbers or beside.digests[number] == digests(wanted)[number]

@@ -13,6 +13,7 @@ from gcl_sdk.agents.universal.dm import models
 from gcl_sdk.agents.universal.services import agent
 
 from exordos_paas_mail import constants, driver
+from exordos_paas_mail.codecs import account_shards
 from exordos_paas_mail.node import account_references, health, kept, parts, served_pair
 
 if tp.TYPE_CHECKING:
@@ -157,3 +158,23 @@ class Stage:
     @property
     def file(self) -> pathlib.Path:
         return self.fake.path(constants.PASSWD_FILE)
+
+
+def refer(stage: Stage, accounts: dict[str, str], *lines_of: str, **others: str) -> None:
+    """Tell *accounts* by reference, with the lines of the shards that some names are in."""
+    shards: dict[int, list[account_shards.Pair]] = {n: [] for n in range(account_shards.COUNT)}
+    for pair in accounts.items():
+        shards[account_shards.shard_of(pair[0])].append(pair)
+    digests = [account_shards.digest(pairs) for _, pairs in sorted(shards.items())]
+    lines = {n: shards[n] for n in map(account_shards.shard_of, lines_of)}
+    value = {
+        "uuid": str(UUID),
+        "name": "node",
+        "domain": DOMAIN,
+        "passwd_shards": account_shards.render(digests),
+        **others,
+    }
+    target = models.Resource.from_value(value, constants.INSTANCE_NODE_KIND, value.keys())
+    # As the control plane: no hash has the lines.
+    target.value = {**value, "passwd_lines": account_shards.render_lines(lines)}
+    stage.orchestrator.target = [target]

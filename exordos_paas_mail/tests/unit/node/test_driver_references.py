@@ -9,7 +9,6 @@ import os
 import typing as tp
 
 import pytest
-from gcl_sdk.agents.universal.dm import models
 
 from exordos_paas_mail import constants
 from exordos_paas_mail.codecs import account_shards, passwd
@@ -27,31 +26,6 @@ def file(accounts: dict[str, str]) -> str:
 
 def digests(accounts: dict[str, str]) -> str:
     return account_shards.render(account_shards.read(file(accounts), DOMAIN).digests)
-
-
-def refer(
-    stage: agent_stage.Stage, accounts: dict[str, str], *lines_of: str, **others: str
-) -> None:
-    """Tell *accounts* by reference, with the lines of the shards that some names are in."""
-    lines = {
-        account_shards.shard_of(name): [
-            pair
-            for pair in accounts.items()
-            if account_shards.shard_of(pair[0]) == account_shards.shard_of(name)
-        ]
-        for name in lines_of
-    }
-    value = {
-        "uuid": str(agent_stage.UUID),
-        "name": "node",
-        "domain": DOMAIN,
-        "passwd_shards": digests(accounts),
-        **others,
-    }
-    target = models.Resource.from_value(value, constants.INSTANCE_NODE_KIND, value.keys())
-    # As the control plane: no hash has the lines.
-    target.value = {**value, "passwd_lines": account_shards.render_lines(lines)}
-    stage.orchestrator.target = [target]
 
 
 def shown(stage: agent_stage.Stage) -> tuple[tp.Any, ...]:
@@ -73,7 +47,7 @@ def referred(stage: agent_stage.Stage) -> agent_stage.Stage:
     stage.fake.configured(DOMAIN)
     stage.want(file(FEW))
     stage.turn()
-    refer(stage, FEW)
+    agent_stage.refer(stage, FEW)
     stage.turn()
     return stage
 
@@ -83,7 +57,7 @@ def test_a_node_that_has_what_is_referred_to_writes_no_account(stage: agent_stag
     stage.want(file(FEW))
     assert stage.turn() == [RELOAD]
     before = fake_node.signature(stage.file)
-    refer(stage, FEW)
+    agent_stage.refer(stage, FEW)
     assert stage.turn() == []
     assert fake_node.signature(stage.file) == before
     assert_settled(stage, FEW)
@@ -100,7 +74,7 @@ def test_a_node_that_has_what_is_referred_to_writes_no_account(stage: agent_stag
 def test_told_lines_are_written_and_settle(
     referred: agent_stage.Stage, after: dict[str, str]
 ) -> None:
-    refer(referred, after, "user2", "user9")
+    agent_stage.refer(referred, after, "user2", "user9")
     assert referred.turn() == [RELOAD]
     assert_settled(referred, after)
 
@@ -115,27 +89,27 @@ def test_no_account_is_lost_whose_hash_was_told_with_a_prefix(
     if booted:
         stage.boot()
     after = {**FEW, "user2": OTHER}
-    refer(stage, after, "user2")
+    agent_stage.refer(stage, after, "user2")
     assert stage.turn() == [RELOAD]
     assert_settled(stage, after)
 
 
 def test_what_has_no_lines_stays_and_is_told_until_they_come(referred: agent_stage.Stage) -> None:
     after = {"user1": HASH, "user2": OTHER, "user9": HASH}
-    refer(referred, after)
+    agent_stage.refer(referred, after)
     for _ in range(2):
         assert referred.turn() == []
         assert referred.file.read_text() == file(FEW)
         assert shown(referred) == (None, digests(FEW), False)
         assert (referred.value["status"], referred.value["error"]) == ("ACTIVE", "")
-    refer(referred, after, "user9")
+    agent_stage.refer(referred, after, "user9")
     referred.turn()
     held = {**FEW, "user9": HASH}
     assert (referred.file.read_text(), shown(referred)) == (
         file(held),
         (None, digests(held), False),
     )
-    refer(referred, after, *FEW)
+    agent_stage.refer(referred, after, *FEW)
     referred.turn()
     assert_settled(referred, after)
 
@@ -186,16 +160,16 @@ def test_a_node_that_lost_all_has_no_account_file_rather_than_an_empty_one(
         assert not referred.file.exists()
         said = referred.value["passwd_shards"]
         assert (account_shards.parse(said), referred.settled) == (account_shards.NONE, False)
-    refer(referred, FEW, *FEW)
+    agent_stage.refer(referred, FEW, *FEW)
     assert referred.turn() == [RELOAD]
     assert_settled(referred, FEW)
 
 
 def test_accounts_are_taken_away_by_lines_alone(referred: agent_stage.Stage) -> None:
-    refer(referred, {})
+    agent_stage.refer(referred, {})
     referred.turn()
     assert (referred.file.read_text(), referred.settled) == (file(FEW), False)
-    refer(referred, {}, *FEW)
+    agent_stage.refer(referred, {}, *FEW)
     assert referred.turn() == [RELOAD]
     assert_settled(referred, {})
 
@@ -207,7 +181,7 @@ def test_another_part_that_cannot_be_read_claims_no_account(
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     monkeypatch.setattr(senders.Senders, "read", read)
-    refer(referred, {**FEW, "user9": HASH}, senders="*:domain\n.:1\n")
+    agent_stage.refer(referred, {**FEW, "user9": HASH}, senders="*:domain\n.:1\n")
     for _ in range(2):
         referred.turn()
         assert account_shards.parse(referred.value["passwd_shards"]) == account_shards.parse(
@@ -219,7 +193,7 @@ def test_another_part_that_cannot_be_read_claims_no_account(
 def test_an_error_is_told_while_lines_are_awaited(referred: agent_stage.Stage) -> None:
     after = {**FEW, "user2": OTHER, "user9": HASH}
     referred.fake.fail("systemctl", "reload", "no")
-    refer(referred, after, "user2")
+    agent_stage.refer(referred, after, "user2")
     for _ in range(2):
         referred.turn()
         assert (referred.value["status"], referred.settled) == ("ERROR", False)
@@ -229,7 +203,7 @@ def test_an_error_is_told_while_lines_are_awaited(referred: agent_stage.Stage) -
         digests(held)
     )
     referred.fake.heal("systemctl", "reload")
-    refer(referred, after, "user9")
+    agent_stage.refer(referred, after, "user9")
     assert referred.turn() == [RELOAD]
     assert_settled(referred, after)
 
@@ -240,7 +214,7 @@ def test_a_text_takes_the_place_of_references_and_the_other_way_round(
     referred.want(file({"user1": HASH}))
     assert referred.turn() == [RELOAD]
     assert shown(referred) == (file({"user1": HASH}), None, True)
-    refer(referred, FEW, *FEW)
+    agent_stage.refer(referred, FEW, *FEW)
     assert referred.turn() == [RELOAD]
     assert_settled(referred, FEW)
 
@@ -249,7 +223,7 @@ def test_a_text_takes_the_place_of_references_and_the_other_way_round(
 def test_what_is_no_reference_is_refused_and_changes_nothing(
     referred: agent_stage.Stage, field: str
 ) -> None:
-    refer(referred, FEW)
+    agent_stage.refer(referred, FEW)
     (target,) = referred.orchestrator.target
     target.value[field] = "secret"
     target.hash = "another"
@@ -270,10 +244,10 @@ def test_a_node_that_is_set_back_in_time_tells_what_it_has(referred: agent_stage
         )
     }
     after = {**FEW, "user2": OTHER}
-    refer(referred, after, "user2")
+    agent_stage.refer(referred, after, "user2")
     referred.turn()
     # What is told next has lines no more.
-    refer(referred, after)
+    agent_stage.refer(referred, after)
     assert_settled(referred, after)
     for path, data in state.items():
         path.write_bytes(data)
@@ -283,7 +257,7 @@ def test_a_node_that_is_set_back_in_time_tells_what_it_has(referred: agent_stage
         digests(FEW)
     )
     assert not referred.settled
-    refer(referred, after, "user2")
+    agent_stage.refer(referred, after, "user2")
     referred.turn()
     assert_settled(referred, after)
 
@@ -293,7 +267,7 @@ def test_a_long_file_has_its_index(referred: agent_stage.Stage) -> None:
     referred.want(file(many))
     referred.turn()
     after = {**many, "user2": OTHER}
-    refer(referred, after, "user2")
+    agent_stage.refer(referred, after, "user2")
     assert referred.turn() == [RELOAD]
     assert referred.fake.path(constants.PASSWD_INDEX_FILE).exists()
     assert_settled(referred, after)
