@@ -5,11 +5,11 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
 import time
 import typing as tp
 
-import dns.exception
 import dns.flags
 import dns.message
 import dns.query
@@ -272,12 +272,21 @@ def test_a_silent_server_answers_nobody_and_a_slow_one_late(
 ) -> None:
     zone.publish(KEY, "TXT", ["key"])
     internet.client.break_secondary(ZONE, silent=True)
-    with pytest.raises(dns.exception.Timeout):
-        ask(internet, "secondary", KEY, "TXT")
-    internet.client.break_secondary(ZONE, delay=0.5)
-    started = time.monotonic()
-    assert summary(ask(internet, "secondary", KEY, "TXT"))[2] == ['"key"']
-    assert time.monotonic() - started >= 0.5
+    address = internet_process.neighbour(internet.address, ROLES["secondary"])
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.settimeout(60)
+        client.connect((address, internet.dns_port))
+        client.send(dns.message.make_query(KEY, "TXT", id=1).to_wire())
+        # It hangs up on whom it can: by then it has read what came before.
+        with pytest.raises(EOFError):
+            ask(internet, "secondary", KEY, "TXT", tcp=True)
+        internet.client.break_secondary(ZONE, delay=0.5)
+        started = time.monotonic()
+        client.send(dns.message.make_query(KEY, "TXT", id=2).to_wire())
+        # The answer to the first question, which is not put off, would come before.
+        response = dns.message.from_wire(client.recv(65535))
+        assert time.monotonic() - started >= 0.5
+        assert (response.id, summary(response)[2]) == (2, ['"key"'])
 
 
 @pytest.mark.parametrize(
