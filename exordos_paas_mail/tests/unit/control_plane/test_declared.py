@@ -102,7 +102,7 @@ class ElementManager:
         )
         return found
 
-    def loop(self, times: int = 3) -> None:
+    def loop(self, times: int = 2) -> None:
         for _ in range(times):
             self.agent._iteration()
 

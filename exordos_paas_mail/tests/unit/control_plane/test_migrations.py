@@ -35,11 +35,14 @@ TLS_POLICY_OF_EVENTS = "0035-tls-policy-of-events.py"
 PATH = pathlib.Path(definition.MailDefinition().get_migrations_path())
 _NUMBERS = itertools.count()
 # One interpreter, and a fork of it for each command line: a tool's imports take longer than it.
+# Nor is anything of them collected, which would copy the memory that both share.
 _TOOLS = """
-import importlib, json, os, sys
+import gc, importlib, json, os, sys
 from restalchemy.common import config, config_opts, log
 from restalchemy.storage.sql import engines, migrations
 
+migrations.MigrationEngine(sys.argv[1]).get_latest_migration()
+gc.freeze()
 for line in sys.stdin:
     tool, *arguments = json.loads(line)
     child = os.fork()
@@ -205,7 +208,10 @@ def identifiers() -> list[str]:
 @pytest.fixture(scope="module")
 def tools() -> Iterator[Tools]:
     with subprocess.Popen(
-        [sys.executable, "-c", _TOOLS], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", _TOOLS, str(PATH)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     ) as process:
         yield Tools(process)
 
