@@ -11,7 +11,9 @@ import socket
 import struct
 import threading
 import typing as tp
+from unittest import mock
 
+import dns.asyncquery
 import dns.flags
 import dns.message
 import dns.name
@@ -28,6 +30,7 @@ if tp.TYPE_CHECKING:
 NEGATIVE_TTL = 60
 _UDP_SIZE = 1232
 _SIZE_MAX = 65535
+_UDP = dns.asyncquery.udp
 
 
 class NameServer:
@@ -233,7 +236,7 @@ class Internet:
     def _tcp(self, sock: socket.socket, server: NameServer) -> None:
         connection, _ = sock.accept()
         with connection:
-            connection.settimeout(5)
+            connection.settimeout(60)
             size = connection.recv(2, socket.MSG_WAITALL)
             wire = connection.recv(struct.unpack("!H", size)[0], socket.MSG_WAITALL)
             answer = server.respond(wire, "tcp")
@@ -246,12 +249,22 @@ class Internet:
                 act, server = key.data
                 act(key.fileobj, server)
 
+    async def _udp_of_busy_machine(
+        self, question: dns.message.Message, where: str, timeout: float, **options: tp.Any
+    ) -> dns.message.Message:
+        server = self.servers.get(where)
+        if server is not None and not (server.is_silent or server.garbles):
+            timeout = 60
+        return await _UDP(question, where, timeout=timeout, **options)
+
     @contextlib.contextmanager
     def running(self) -> Iterator[Internet]:
+        """Serve. An answer that will come is waited for a minute: a busy machine is not silent."""
         thread = threading.Thread(target=self._serve)
         thread.start()
         try:
-            yield self
+            with mock.patch.object(dns.asyncquery, "udp", self._udp_of_busy_machine):
+                yield self
         finally:
             self._is_over = True
             thread.join()

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-import time
 import typing as tp
 
 import dns.rcode
@@ -229,9 +228,8 @@ def test_a_check_ends_with_its_budget_of_queries(internet: internets.Internet) -
 def test_a_check_ends_with_its_time(internet: internets.Internet) -> None:
     for server in internet.zone("example.com", "", servers=6):
         server.is_silent = True
-    started = time.monotonic()
-    ask(internet, "x.example.com", budget=transport.Budget(queries=100, seconds=1.5))
-    assert time.monotonic() - started < 5
+    found = ask(internet, "x.example.com", budget=transport.Budget(queries=100, seconds=1.5))
+    assert {answer.outcome for answer in found} == {answers.EXHAUSTED}
 
 
 def test_delegations_near_the_root_are_remembered(internet: internets.Internet) -> None:
