@@ -10,7 +10,8 @@ ratios. Exit status 1 when a bound is broken: 100,000 accounts with the index at
 most 1.1 times 100 accounts without, and an unknown login at most 1.1 times a
 wrong password, and the other way round. A login by a credential at most 0.6 times one
 by a password, with 1,000,000 credentials at most 1.1 times with 100, and one that is
-refused at most 1.1 times another that is, whatever the reason.
+refused at most 1.1 times another that is, whatever the reason. The line in the log that
+counts a login: at most 1.03 times one without it, some logins of each in turns.
 
 CPU of a well-formed message from MAIL to its delivery, of all processes concerned, as
 it is and with exim's own check of the header (verify = header_syntax) where the
@@ -59,6 +60,9 @@ RATIO_MAX = 1.1
 CREDENTIAL_RATIO_MAX = 0.6
 WELL_FORMED_ROUNDS = 40
 WELL_FORMED_RATIO_MAX = 1.03
+LINE_ROUNDS = 20
+LINE_LOGINS = 15
+LINE_RATIO_MAX = 1.03
 # One series is right to some 2 % on a quiet machine, and to 4 % beside other work: what seems
 # too much is looked at for longer, and the median of all of it counts.
 SERIES_MAX = 3
@@ -211,6 +215,29 @@ def measure_credentials(relay: relay_.Relay) -> dict[str, list[float]]:
     relay_.CREDENTIALS_INDEX.unlink(missing_ok=True)
     relay_.CREDENTIALS.unlink()
     return costs
+
+
+def measure_logged(relay: relay_.Relay) -> list[tuple[float, float]]:
+    """Return pairs of milliseconds of a login: with the line that counts it, and without."""
+    put_in_place(folder_of(100), index=False)
+    configuration = relay_.CONFIG.read_text()
+    bare, count = re.subn(
+        r"^    logwrite = :main: logged in .*\\\n.*\n", "", configuration, flags=re.MULTILINE
+    )
+    assert count == 1
+    pairs = []
+    for number in range(LINE_ROUNDS):
+        found = {}
+        for text in (configuration, bare) if number % 2 else (bare, configuration):
+            relay_.install(relay_.CONFIG, text)
+            relay.units.restart_listener(465)
+            turns = [
+                login_cost(relay, relay_.ALICE, relay_.PASSWORD, 235) for _ in range(LINE_LOGINS)
+            ]
+            found[text] = statistics.median(turns)
+        pairs.append((found[configuration], found[bare]))
+    relay.units.restart_listener(465)
+    return pairs
 
 
 def folder_of(count: int) -> pathlib.Path:
@@ -413,6 +440,7 @@ def main() -> int:
         stack.callback(relay.units.stop)
         costs = measure_logins(relay)
         by_credential = measure_credentials(relay)
+        logged = measure_logged(relay)
         well_formed = measure_well_formed(relay, internet)
         pairs = measure_senders(relay, internet)
         rates = {clients: measure_messages(relay, internet, clients) for clients in (1, 10)}
@@ -438,6 +466,10 @@ def main() -> int:
     )
     print(f"1,000,000 credentials to 100:            {flat:.2f} (at most {RATIO_MAX})")
     print(f"one that is refused to another, at most: {max(refused):.2f} (at most {RATIO_MAX})")
+    line = median_ratio(logged)
+    print(
+        f"a login with its line in the log, to one without: {line:.3f} (at most {LINE_RATIO_MAX})"
+    )
     for name, (cost, above) in well_formed.items():
         print(
             f"a well-formed message, {name}: {cost:.2f} ms accepted and delivered, "
@@ -458,6 +490,7 @@ def main() -> int:
         and cheaper <= CREDENTIAL_RATIO_MAX
         and flat <= RATIO_MAX
         and max(refused) <= RATIO_MAX
+        and line <= LINE_RATIO_MAX
         and with_senders <= SENDERS_RATIO_MAX
         and all(above <= WELL_FORMED_RATIO_MAX for _, above in well_formed.values())
     )

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import typing as tp
 
-from exordos_paas_mail.codecs import answers, mail_events, metric_text, refusals
+from exordos_paas_mail.codecs import answers, mail_events, main_log, metric_text, refusals
 
 if tp.TYPE_CHECKING:
     import collections
@@ -46,6 +46,8 @@ _NO_CLASS: tp.Final = "none"
 _CLASSES: tp.Final = tuple(each.value for each in answers.Class)
 _REASONS: tp.Final = tuple(each.value for each in refusals.Reason)
 _LOGINS: tp.Final = ("account", "unknown")
+_PORTS: tp.Final = ("25", "465", "587")
+_SECRETS: tp.Final = ("password", "credential")
 _INFINITY: tp.Final = "+Inf"
 _BOUNDS: tp.Final = (*map(str, BUCKETS), _INFINITY)
 
@@ -53,6 +55,7 @@ _SUBMISSIONS: tp.Final = "submissions"
 _RECIPIENTS: tp.Final = "recipients"
 _REPORTED: tp.Final = "reports"
 _REJECTIONS: tp.Final = "rejections"
+_LOGGED_IN: tp.Final = "logins"
 _FAILED_LOGINS: tp.Final = "failed_logins"
 _DELIVERIES: tp.Final = "deliveries"
 _DELIVERY_MS: tp.Final = "delivery_ms"
@@ -70,6 +73,7 @@ NAMES: tp.Final = frozenset(
         *(f"{_RECIPIENTS} {result} {each}" for result, each in _PAIRS),
         *(f"{_REPORTED} {report}" for report in _REPORTS.values()),
         *(f"{_REJECTIONS} {reason}" for reason in _REASONS),
+        *(f"{_LOGGED_IN} {port} {secret}" for port in _PORTS for secret in _SECRETS),
         *(f"{_FAILED_LOGINS} {login}" for login in _LOGINS),
         *(f"{_DELIVERIES} {bound}" for bound in _BOUNDS),
         _DELIVERY_MS,
@@ -123,6 +127,11 @@ def count(counters: collections.Counter[str], event: mail_events.Event) -> None:
         counters[f"{_MESSAGES} unaccounted"] += 1
     elif event.type is Type.GAP:
         counters[_GAPS] += 1
+
+
+def count_login(counters: collections.Counter[str], login: main_log.Login) -> None:
+    """Add a login that succeeded to *counters*; it is no event."""
+    counters[f"{_LOGGED_IN} {login.port} {login.secret}"] += 1
 
 
 def render(figures: Figures) -> bytes:
@@ -187,6 +196,16 @@ def families(figures: Figures, now: float) -> list[metric_text.Family]:
             "mailaas_rejections_total",
             "Commands that the relay refused, by what it has against them.",
             {f"{_REJECTIONS} {each}": {"reason": each} for each in _REASONS},
+        ),
+        _counter(
+            figures,
+            "mailaas_logins_total",
+            "Logins that succeeded, by the port and by what was sent as the secret.",
+            {
+                f"{_LOGGED_IN} {port} {secret}": {"port": port, "secret": secret}
+                for port in _PORTS
+                for secret in _SECRETS
+            },
         ),
         _counter(
             figures,

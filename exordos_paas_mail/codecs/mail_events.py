@@ -537,6 +537,8 @@ _MAKERS_OF_SEVERAL: tp.Final[Mapping[type, Callable[[int, tp.Any], list[Event]]]
             main_log.Returned: _returned,
             main_log.Complained: _complained,
             main_log.Dropped: _nothing,
+            # Counted on the node: there is one for each session.
+            main_log.Login: _nothing,
             # Of a server: what comes of it for recipients are lines that follow.
             main_log.Unreached: _nothing,
             main_log.LoginRefused: _nothing,

@@ -238,6 +238,14 @@ class Suppressed(tp.NamedTuple):
     reason: str
 
 
+class Login(tp.NamedTuple):
+    """An account has logged in; of whom is no matter of the log."""
+
+    port: int
+    secret: str
+    """``password`` or ``credential``."""
+
+
 class FailedLogin(tp.NamedTuple):
     """A wrong name or password."""
 
@@ -262,6 +270,7 @@ Entry = (
     | Move
     | Refusal
     | Suppressed
+    | Login
     | FailedLogin
     | LimitSigns
     | Unreached
@@ -401,10 +410,13 @@ _LOGIN_REFUSED = re.compile(
     rf"{_SMARTHOST}[a-z]+ authenticator failed"
     rf" H=(?P<host>[^\s()\[\]]+) \[(?P<address>{_IP})\] (?P<words>.*)"
 )
+_LOGGED_IN = re.compile(r"logged in port=(?P<port>\d{1,5}) secret=(?P<secret>password|credential)")
 _LIMIT_SIGNS = re.compile(
     rf"limits account=(?P<account>{_LOGIN})"
     rf" signals=(?P<signals>{limit_signals.PATTERN}(?:;{limit_signals.PATTERN}){{0,7}})"
 )
+# What has no message, whatever exim names one.
+_OF_NO_MESSAGE: tp.Final = (Refusal, Suppressed, Login, FailedLogin, LimitSigns)
 _UNITS = {"w": 604_800, "d": 86_400, "h": 3600, "m": 60, "s": 1}
 
 
@@ -422,7 +434,7 @@ def parse(line: str) -> Line | None:
     if make is None:
         make = next((make for start, make in _BY_WORD if rest.startswith(start)), _failed_login)
     entry = make(rest)
-    of_message = not isinstance(entry, Refusal | Suppressed | FailedLogin | LimitSigns)
+    of_message = not isinstance(entry, _OF_NO_MESSAGE)
     # exim names the message of a refusal after DATA as well: it is not one that is there.
     if entry is None or (of_message and match["id"] is None):
         return None
@@ -686,6 +698,11 @@ def _failed_login(rest: str) -> Entry | None:
     return None if match is None else FailedLogin(match["client"], match["account"] or "")
 
 
+def _login(rest: str) -> Entry | None:
+    match = _LOGGED_IN.fullmatch(rest)
+    return None if match is None else Login(int(match["port"]), match["secret"])
+
+
 def _limit_signs(rest: str) -> Entry | None:
     match = _LIMIT_SIGNS.fullmatch(rest)
     if match is None:
@@ -710,6 +727,7 @@ _BY_WORD: tp.Final = (
     ("returned ", _returned),
     ("complained ", _complained),
     ("limits ", _limit_signs),
+    ("logged in ", _login),
     ("suppressed ", _suppressed),
     ("Completed", _completed),
     ("removed by ", _removal),

@@ -48,11 +48,16 @@ class _Reading:
     deferrals: deferrals_.Deferrals
     events: list[mail_events.Event] = dataclasses.field(default_factory=list)
     since: float = 0.0
-    """When (time.monotonic) the first of the events came."""
+    """When (time.monotonic) the first came of what is to be kept."""
     outbound: outbound_.Outbound = dataclasses.field(default_factory=outbound_.Outbound)
     messages: messages_.Messages = dataclasses.field(default_factory=messages_.Messages)
     counters: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
     """What the lines that are read count up to."""
+
+    @property
+    def is_gathering(self) -> bool:
+        """Whether there is something to be kept, with or without an event."""
+        return bool(self.events or self.counters)
 
 
 class Recorder:
@@ -115,6 +120,7 @@ class Recorder:
     def _turn(self) -> bool:
         reading = self._reading
         self._findings.pick_up()
+        is_gathering = reading.is_gathering
         lines = reading.follower.read()
         now = _now()
         events = [_gap(now, why) for why in reading.follower.gaps]
@@ -124,12 +130,12 @@ class Recorder:
             event_figures.count(reading.counters, gap)
         events += [event for text in lines for event in self._read(text, now)]
         events += reading.counts.due(now)
-        if not reading.events:
+        if not is_gathering:
             reading.since = time.monotonic()
         reading.events += events
         if self._is_time():
             self._keep()
-        if not lines and not reading.events:
+        if not lines and not reading.is_gathering:
             self.read_at = now
             if reading.follower.is_at_end:
                 self._judge()
@@ -148,6 +154,8 @@ class Recorder:
             return [gap]
         if line is None:
             return []
+        if isinstance(line.entry, main_log.Login):
+            event_figures.count_login(reading.counters, line.entry)
         reading.outbound.add(line)
         reading.messages.add(made)
         self._findings.add(made)
@@ -176,7 +184,7 @@ class Recorder:
 
     def _is_time(self) -> bool:
         reading = self._reading
-        if reading.events:
+        if reading.is_gathering:
             is_enough = len(reading.events) >= event_batches.EVENTS_MAX
             return is_enough or time.monotonic() - reading.since >= FLUSH_PERIOD
         position, kept = reading.follower.position, reading.kept

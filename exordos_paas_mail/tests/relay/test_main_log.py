@@ -136,6 +136,23 @@ def test_what_an_operator_removes_and_gives_up(relay: relay_.Relay) -> None:
     ]
 
 
+def test_a_login_is_logged_once_and_of_nobody(relay: relay_.Relay) -> None:
+    for port in (465, 587):
+        with relay.login(port) as client:
+            client.mail(ALICE)
+            client.rset()
+            client.mail(ALICE)
+    with relay_.Raw(relay, 587, tls=True) as client:
+        assert client.command(f"AUTH PLAIN {relay_.token(ALICE, 'wrong')}")[:3] == "535"
+    relay.wait_for_log("authenticator failed")
+    assert entries(relay, main_log.Login) == [
+        main_log.Login(465, "password"),
+        main_log.Login(587, "password"),
+    ]
+    (line, _) = relay.log_lines("logged in")
+    assert ALICE not in line
+
+
 def test_a_failed_login_and_a_refusal(relay: relay_.Relay) -> None:
     with relay_.Raw(relay, 587, tls=True) as client:
         assert client.command(f"AUTH PLAIN {relay_.token(ALICE, 'wrong')}")[:3] == "535"

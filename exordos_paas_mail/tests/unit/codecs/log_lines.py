@@ -221,6 +221,7 @@ LINES: list[tuple[str, main_log.Entry]] = [
         "H=(client.example.net) [192.0.2.1]:4711 rejected MAIL <eve@example.org>",
         main_log.Refusal("192.0.2.1", "", None, "MAIL", temporary=False, words="<eve@example.org>"),
     ),
+    ("logged in port=465 secret=credential", main_log.Login(465, "credential")),
     (
         "plain authenticator failed for (client.example.net) [192.0.2.1]:4711:"
         " 535 Incorrect authentication data",

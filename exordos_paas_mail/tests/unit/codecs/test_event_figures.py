@@ -107,7 +107,7 @@ def test_the_histogram_adds_up() -> None:
 def test_all_series_are_there_before_anything_happens() -> None:
     """A series that comes with its first event has no increase."""
     before = told(figures())
-    assert len(before) == 66
+    assert len(before) == 72
     assert before.keys() == told(figures(dict.fromkeys(event_figures.NAMES, 9))).keys()
     assert before["mailaas_rejections_total limit"] == 0
 
