@@ -22,11 +22,10 @@ if tp.TYPE_CHECKING:
 _PREFIX = re.compile(r"^([^:\n]+):(\{[A-Za-z0-9.-]+\})", re.MULTILINE)
 
 
-def _check(username: str, password_hash: str, where: str) -> None:
+def _refuse(username: str, where: str) -> tp.NoReturn:
     if not usernames.fits_account_file(username):
         raise ValueError(f"{where}: the username is not a lower-case local part of plain ASCII")
-    if not crypt_strings.fits_account_file(password_hash):
-        raise ValueError(f"{where}: the password hash is not a crypt(5) string")
+    raise ValueError(f"{where}: the password hash is not a crypt(5) string")
 
 
 def is_line(username: str, password_hash: str) -> bool:
@@ -48,7 +47,8 @@ def render(accounts: Iterable[tuple[str, str]], domain: str) -> str:
     previous = None
     lines = []
     for username, password_hash in pairs:
-        _check(username, password_hash, f"account {username!r}")
+        if not is_line(username, password_hash):
+            _refuse(username, f"account {username!r}")
         if username == previous:
             raise ValueError(f"account {username!r}: given twice")
         previous = username
@@ -68,14 +68,14 @@ def parse(text: str, domain: str) -> list[tuple[str, str]]:
     pairs: list[tuple[str, str]] = []
     previous = ""
     for number, line in enumerate(text.split("\n")[:-1], start=1):
-        where = f"line {number}"
         key, _, password_hash = line.partition(":")
         if not key.endswith(suffix):
-            raise ValueError(f"{where}: not an account of {domain}")
+            raise ValueError(f"line {number}: not an account of {domain}")
         username = key[: -len(suffix)]
-        _check(username, password_hash, where)
+        if not is_line(username, password_hash):
+            _refuse(username, f"line {number}")
         if username <= previous:
-            raise ValueError(f"{where}: out of order, or given twice")
+            raise ValueError(f"line {number}: out of order, or given twice")
         previous = username
         pairs.append((username, password_hash))
     return pairs
