@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import typing as tp
 import uuid as sys_uuid
 
@@ -18,6 +19,7 @@ from restalchemy.storage import exceptions as storage_exceptions
 from exordos_paas_mail.control_plane.api import decoding, packers, queries
 from exordos_paas_mail.control_plane.records import base as records
 from exordos_paas_mail.control_plane.records import errors
+from exordos_paas_mail.control_plane.runtime import garbage
 
 decoding.install()
 
@@ -79,8 +81,10 @@ class Controller(controllers.Controller):
         asked_for = self.request.query_string
         if query.get("page_limit", "0") == "0":
             query["page_limit"] = str(queries.PAGE_LIMIT_DEFAULT)
+        is_long = int(query["page_limit"]) > queries.PAGE_LIMIT_DEFAULT
         try:
-            return super().do_collection(parent_resource)
+            with garbage.uncollected() if is_long else contextlib.nullcontext():
+                return super().do_collection(parent_resource)
         except storage_exceptions.RecordNotFound:
             raise errors.FieldError(
                 "page_marker", "must be the uuid of a record of the list"
