@@ -7,11 +7,18 @@ APIs do of an agent's payload and report, and the agent with its driver on a fak
 number of accounts is measured twice in one run: as they are told, and as a text whatever
 their number. ACCOUNTS of the environment are other numbers, by spaces. It has no bound but
 that the node ends with exactly the accounts that there are.
+
+As they are told, it also measures the time from a request to the line in the node's account
+file, with the pauses that gservice and the agent make between two passes, and how many times that
+of the fewest accounts it is.
 """
 
 from __future__ import annotations
 
+import functools
+import heapq
 import os
+import random
 import statistics
 import time
 import typing as tp
@@ -32,7 +39,13 @@ if tp.TYPE_CHECKING:
 COUNTS: tp.Final = [int(n) for n in os.environ.get("ACCOUNTS", "10 1000 10000 100000").split()]
 DOMAIN: tp.Final = "mail.example.com"
 RUNS: tp.Final = 5
+# Seconds between two passes of gservice, and of an agent.
+PAUSE: tp.Final = 3.0
+ARRIVALS: tp.Final = 11
+_Check: tp.TypeAlias = "tp.Callable[[], bool]"
 PARTS: tp.Final = ("gservice", "APIs", "PostgreSQL", "agent")
+_arrivals: tp.Final[list[float]] = []
+"""The seconds of each number of accounts so far, the fewest first."""
 
 
 def fill(instance: str, count: int) -> None:
@@ -66,8 +79,13 @@ class Line:
     def turn(self) -> dict[str, float]:
         """Pass on what was written, until a pass finds nothing; return the CPU ms of each part."""
         self.spent = dict.fromkeys(PARTS, 0.0)
-        orch, agent = self._node._orch, str(self._node.agent)  # noqa: SLF001
         self._count("gservice", self._gservice)
+        self._agent_pass()
+        self._count("gservice", self._gservice)
+        return {part: seconds * 1000 for part, seconds in self.spent.items()}
+
+    def _agent_pass(self) -> None:
+        orch, agent = self._node._orch, str(self._node.agent)  # noqa: SLF001
         payload = self._count("APIs", lambda: orch.agents_get_payload(self._node.agent, None))
         control_plane = self._agent.orchestrator
         control_plane.target = payload.caps_resources(constants.INSTANCE_NODE_KIND)
@@ -82,8 +100,52 @@ class Line:
                     constants.INSTANCE_NODE_KIND, self._node.agent, **report
                 ),
             )
-        self._count("gservice", self._gservice)
-        return {part: seconds * 1000 for part, seconds in self.spent.items()}
+
+    def seconds(
+        self, offsets: tp.Sequence[float], write: tp.Callable[[], object], is_there: _Check
+    ) -> float:
+        """Return how long it takes until what *write* writes is there, and the rest told.
+
+        *offsets* say when the request comes, and when gservice and the agent pass first.
+        """
+        begun, arrived = 0.0, 0.0
+        now = time.monotonic()
+        due = [(now + offset, number) for number, offset in enumerate(offsets)]
+        heapq.heapify(due)
+        while not arrived:
+            at, number = heapq.heappop(due)
+            time.sleep(max(0.0, at - time.monotonic()))
+            if number == 0:
+                begun = time.monotonic()
+                write()
+                continue
+            (self._gservice, self._agent_pass)[number - 1]()
+            heapq.heappush(due, (time.monotonic() + PAUSE, number))
+            if begun and is_there():
+                arrived = time.monotonic() - begun
+        self.turn()
+        return arrived
+
+
+def _has(file: pathlib.Path, part: str) -> bool:
+    return part in file.read_text()
+
+
+def arrival(line: Line, api: api_client.Client, path: str, file: pathlib.Path) -> float:
+    """Return the median of the seconds from a request to its line in *file*."""
+    (account,) = api.get(f"{path}/accounts/?username=user9")
+    # Another order each time, and the same orders for each number of accounts.
+    chance = random.Random(1)  # noqa: S311
+    found = []
+    for number in range(ARRIVALS):
+        offsets = [PAUSE * chance.random() for _ in range(3)]
+        new = f"{api_client.HASH[:-4]}{number:04}"
+        change = {"password_hash": new}
+        write = functools.partial(api.patch, f"{path}/accounts/{account['uuid']}", change)
+        line_end = f":{new}\n"
+        is_there = functools.partial(_has, file, line_end)
+        found.append(line.seconds(offsets, write, is_there))
+    return statistics.median(found)
 
 
 @pytest.mark.parametrize("count", COUNTS)
@@ -142,3 +204,10 @@ def test_one_account(  # noqa: PLR0913 - fixtures
         f"\n{count} accounts {told}: {sum(medians.values()):.0f} ms ({shown});"
         f" idle agent pass {idle:.1f} ms, its payload.json {written / 1000:.0f} kB"
     )
+    if told == "as it is told":
+        seconds = arrival(line, api, stage.path, agent.file)
+        _arrivals.append(seconds)
+        print(
+            f"from a request to the line on the node: {seconds:.2f} s,"
+            f" {seconds / _arrivals[0]:.2f} times the first"
+        )
