@@ -33,6 +33,8 @@ WAIT_MAX: tp.Final = 1800
 """Milliseconds that a message waits for what is not known yet; exim gives up after 2 seconds."""
 SHARDS: tp.Final = tuple(f"{number:02x}" for number in range(256))
 MEDIA_TYPE: tp.Final = "text/plain"
+UNNAMED: tp.Final = "has no mail server that its policy names"
+"""How exim says so of a domain, whose mail waits."""
 UNKNOWN: tp.Final = "mode=unknown"
 """What exim is answered where nothing is known yet: it goes by what the file says, if anything."""
 
@@ -44,6 +46,9 @@ _NUMBER = re.compile(r"[0-9]{1,10}")
 # RFC 8461 3.2: field names are letters, digits, and within them _ - .
 _FIELD = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9_.-]{0,31})[ \t]*:[ \t]*(?P<value>.*?)[ \t]*")
 _REQUEST = re.compile(r"know (?P<domain>[a-z0-9.-]{1,253}) (?P<wait>[0-9]{1,4})")
+_ENFORCED = re.compile(
+    r"(?P<domain>[a-z0-9.-]+): mode=enforce ask=\d+ until=(?P<until>\d+) mx=(?P<mx>\S+)"
+)
 _WILDCARD = "*."
 _WHY_SIZE_MAX = 200
 _SETTINGS = "# exordos-mail-sts:"
@@ -87,6 +92,15 @@ class Policy(tp.NamedTuple):
     """Seconds for which it is kept from when it was fetched."""
     mx: tuple[str, ...]
     """The names that mail may go to, in lower case; ``*.`` stands for one label."""
+
+
+class Enforced(tp.NamedTuple):
+    """A policy that is kept to."""
+
+    until: int
+    """When it ends, in seconds since 1970."""
+    mx: str
+    """A regular expression of the servers that mail may go to."""
 
 
 class Request(tp.NamedTuple):
@@ -198,6 +212,12 @@ def words(
         said = bounded.plain(why, _WHY_SIZE_MAX).replace("\\", "/").replace('"', "'")
         told.append(f'why="{said}"')
     return " ".join(told)
+
+
+def enforced(content: str) -> dict[str, Enforced]:
+    """Return the policies that are kept to, by their domain, by the *content* of a shard's file."""
+    found = map(_ENFORCED.fullmatch, content.splitlines())
+    return {match["domain"]: Enforced(int(match["until"]), match["mx"]) for match in found if match}
 
 
 def parse_request(text: str) -> Request:

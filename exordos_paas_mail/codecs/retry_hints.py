@@ -52,6 +52,8 @@ class Attempt(tp.NamedTuple):
     """How it leaves by MX records."""
     smarthost_port: int = 0
     """Of the smarthost that it goes by, 0 where it goes by MX records."""
+    is_rerouted: bool = False
+    """Whether it goes another way than that by which no server could be gone to."""
 
 
 def due(hints: Mapping[str, int], attempt: Attempt) -> int:
@@ -67,8 +69,9 @@ def is_of(keys: Container[str], attempt: Attempt) -> bool:
 def _keys(attempt: Attempt) -> Iterator[str]:
     local_part, _, domain = attempt.recipient.rpartition("@")
     of_address = f"R:{local_part}@{domain.lower()}"
-    yield f"R:{domain.lower()}"
-    yield of_address
+    if not attempt.is_rerouted:
+        yield f"R:{domain.lower()}"
+        yield of_address
     yield f"{of_address}:<{attempt.sender}>"
     if attempt.mx:
         of_host = _of_host(attempt)

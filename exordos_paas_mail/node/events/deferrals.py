@@ -37,8 +37,6 @@ class Deferral(tp.NamedTuple):
     mx_address: str = ""
     held: bool = False
     """That it is not tried at all for now."""
-    tls_policy: str = ""
-    """What it was tried under at last, a word of ``tls_policies.Mode``; empty for nothing."""
 
 
 class Deferrals:
@@ -121,6 +119,5 @@ class Deferrals:
             reason=event.reason,
             mx=event.mx,
             mx_address=event.mx_address,
-            tls_policy=event.tls_policy,
         )
         return True

@@ -152,9 +152,6 @@ class Store:
         """Octets that the history takes."""
         for statement in filter(str.strip, [*_DEFERRALS.split(";"), *_MESSAGES.split(";")]):
             self._run(statement)
-        if "tls_policy" not in {row[1] for row in self._run("PRAGMA table_info(deferrals)")}:
-            # An older image has made it, and leaves the column alone if it comes back.
-            self._run("ALTER TABLE deferrals ADD COLUMN tls_policy TEXT NOT NULL DEFAULT ''")
         try:
             ((stream,),) = self._run("SELECT stream FROM state")
             self.stream = uuid.UUID(stream)
@@ -240,8 +237,8 @@ class Store:
     def deferral(self, queue_id: str, recipient: str) -> deferrals_.Deferral | None:
         """Return why a recipient waits, None where nothing is known."""
         rows = self._run(
-            "SELECT queue_id, recipient, attempts, at, text, reason, mx, mx_address, held,"
-            " tls_policy FROM deferrals WHERE queue_id = ? AND recipient = ?",
+            "SELECT queue_id, recipient, attempts, at, text, reason, mx, mx_address, held"
+            " FROM deferrals WHERE queue_id = ? AND recipient = ?",
             (queue_id, recipient),
         )
         return deferrals_.Deferral(*rows[0]) if rows else None
@@ -272,8 +269,8 @@ class Store:
         for one in deferrals.changed.values():
             self._run(
                 "INSERT OR REPLACE INTO deferrals"
-                " (queue_id, recipient, attempts, at, text, reason, mx, mx_address, held,"
-                " tls_policy, serial) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                " (queue_id, recipient, attempts, at, text, reason, mx, mx_address, held, serial)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (*one, serial),
             )
         for queue_id in deferrals.ended:

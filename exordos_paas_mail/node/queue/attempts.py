@@ -86,8 +86,8 @@ class Attempts:
             self._db.execute("PRAGMA query_only = ON")
             self._inode, self._serial = inode, -1
         return self._db.execute(
-            "SELECT queue_id, recipient, attempts, at, text, reason, mx, mx_address, held,"
-            " tls_policy, serial FROM deferrals WHERE serial >= ?",
+            "SELECT queue_id, recipient, attempts, at, text, reason, mx, mx_address, held, serial"
+            " FROM deferrals WHERE serial >= ?",
             (self._serial,),
         ).fetchall()
 

@@ -10,7 +10,7 @@ import time
 import typing as tp
 
 from exordos_paas_mail import constants
-from exordos_paas_mail.codecs import bounded, queue_reports, retry_hints, tls_policies
+from exordos_paas_mail.codecs import bounded, mta_sts, queue_reports, retry_hints, tls_policies
 from exordos_paas_mail.node import machine, status_api
 from exordos_paas_mail.node.documents import holder as holder_
 from exordos_paas_mail.node.machine import watched
@@ -18,12 +18,14 @@ from exordos_paas_mail.node.queue import actions as actions_
 from exordos_paas_mail.node.queue import attempts as attempts_
 from exordos_paas_mail.node.queue import journal as journal_
 from exordos_paas_mail.node.queue import listing as listing_
+from exordos_paas_mail.node.queue import published as published_
 from exordos_paas_mail.node.queue import reconciler as reconciler_
 from exordos_paas_mail.node.queue import scheduler as scheduler_
 from exordos_paas_mail.node.queue import spool as spool_
 from exordos_paas_mail.node.queue import suspended as suspended_
 from exordos_paas_mail.node.queue import teller as teller_
 from exordos_paas_mail.node.queue import usage as usage_
+from exordos_paas_mail.node.queue import ways as ways_
 
 if tp.TYPE_CHECKING:
     import uuid
@@ -81,12 +83,15 @@ class Keeper:
         self._documents = holder_.Holder(api, directory, self._forget_hints)
         self._scheduled = directory / pathlib.PurePath(constants.QUEUE_SCHEDULED_FILE).name
         self._scheduler = scheduler_.Scheduler(node.begin_due_delivery)
-        self._servers: dict[str, listing_.Server] = {}
+        self._servers: dict[str, tuple[str, str]] = {}
         self._open: set[uuid.UUID] = set()
         self._tried: set[str] = set()
         self._held: Mapping[str, tp.Any] = {}
         self._policy_file = watched.Watched(node, constants.TLS_POLICIES_FILE, _parse_policies)
-        self._policies = tls_policies.NOTHING
+        self._settings_file = watched.Watched(node, constants.EXIM_CONFIG_FILE, _parse_settings)
+        self._published = published_.Published(directory / pathlib.PurePath(constants.STS_DIR).name)
+        self._ways = ways_.NOTHING
+        self._waiting = ways_.Waiting()
         self._smarthost = self._documents.smarthost_route()
         self._hints: Mapping[str, int] = {}
         self._hints_seen: machine.Signature | None = None
@@ -218,12 +223,15 @@ class Keeper:
         deferred = self._attempts.read(self._spool.messages)
         changed |= deferred | (self._tried & self._spool.messages.keys())
         held, young = dict(self._suspended.now(now)), self._spool.young
-        _, policies = self._policy_file.read()
         smarthost = self._documents.smarthost_route()
-        if (policies, smarthost) != (self._policies, self._smarthost):
-            # What waits is tried at other times now, perhaps at once.
-            self._policies, self._smarthost = policies, smarthost
+        ways = self._read_ways(now)
+        # What waits is tried at other times now, perhaps at once.
+        if (ways.policies, smarthost) != (self._ways.policies, self._smarthost):
             changed |= self._spool.messages.keys()
+        elif ways.enforced is not self._ways.enforced:
+            differing = ways.enforced.items() ^ self._ways.enforced.items()
+            changed |= self._for({domain for domain, _ in differing})
+        self._ways, self._smarthost = ways, smarthost
         differs = bool(changed) or held != self._held or young != self._young
         if self._tried:
             self._next_hints = min(self._next_hints, self._hints_may)
@@ -252,11 +260,13 @@ class Keeper:
         if message is None:
             self._listing.drop(queue_id)
             self._scheduler.drop(queue_id)
+            self._waiting.forget(queue_id)
             return
         attempts = self._attempts.of(queue_id)
+        rerouted = self._waiting.rerouted(message, attempts, self._ways, int(now * 1000))
         waits = listing_.waits(
             *(message, attempts, self._hints, self._held, self._servers),
-            *(self._policies, self._smarthost),
+            *(self._ways, self._smarthost, rerouted),
         )
         self._listing.put(message, waits)
         if message.held:
@@ -276,7 +286,7 @@ class Keeper:
         for queue_id in deferred:
             for recipient, known in self._attempts.of(queue_id).items():
                 domain = recipient.rpartition("@")[2]
-                server = listing_.server_of(known)
+                server = known.mx, known.mx_address
                 if known.mx and self._servers.get(domain) != server:
                     self._servers[domain] = server
                     domains.add(domain)
@@ -292,6 +302,22 @@ class Keeper:
             if any(one.rpartition("@")[2].lower() in domains for one in message.recipients)
         }
 
+    def _for(self, domains: Container[str]) -> set[str]:
+        """Return the messages to *domains*, in A-labels."""
+        return {
+            queue_id
+            for queue_id, message in self._spool.messages.items()
+            if any(one in domains for one in listing_.domains_of(message.recipients))
+        }
+
+    def _read_ways(self, clock: float) -> ways_.Ways:
+        """Read how mail leaves now; *clock* is the time, in seconds since 1970."""
+        _, policies = self._policy_file.read()
+        _, settings = self._settings_file.read()
+        if not settings.on:
+            return ways_.Ways(policies)
+        return ways_.Ways(policies, self._published.read(clock))
+
     def _put_off(self, keys: Container[str]) -> set[str]:
         """Return the messages that hints of *keys* are about."""
         if not keys:
@@ -301,7 +327,7 @@ class Keeper:
             for queue_id, message in self._spool.messages.items()
             if listing_.is_put_off_by(
                 *(keys, message, self._attempts.of(queue_id), self._servers),
-                *(self._policies, self._smarthost),
+                *(self._ways, self._smarthost),
             )
         }
 
@@ -379,9 +405,15 @@ def _now() -> int:
     return time.time_ns() // 1_000_000
 
 
-def _parse_policies(data: bytes | None) -> tls_policies.File:
-    """Return what the file says; nothing for one that is not whole, by which no mail leaves."""
-    try:
-        return tls_policies.parse((data or b"").decode("utf-8", errors="replace"))
-    except ValueError:
+def _parse_policies(data: bytes | None) -> tls_policies.File | None:
+    """Return what the file says; None for one that is not whole, by which no mail leaves."""
+    if data is None:
         return tls_policies.NOTHING
+    try:
+        return tls_policies.parse(data.decode("utf-8", errors="replace"))
+    except ValueError:
+        return None
+
+
+def _parse_settings(data: bytes | None) -> mta_sts.Settings:
+    return mta_sts.parse_settings((data or b"").decode("utf-8", errors="replace"))

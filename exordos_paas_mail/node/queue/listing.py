@@ -6,24 +6,21 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-import functools
 import types
 import typing as tp
 
 from exordos_paas_mail.codecs import (
     answers,
     bounded,
-    domains,
     log_ids,
     mail_events,
     queue_reports,
     retry_hints,
-    rules,
     smarthosts,
     spool_headers,
-    tls_policies,
 )
 from exordos_paas_mail.codecs import suspensions as suspensions_
+from exordos_paas_mail.node.queue import ways as ways_
 
 if tp.TYPE_CHECKING:
     from collections.abc import Container, Iterable, Mapping, Sequence
@@ -33,7 +30,7 @@ if tp.TYPE_CHECKING:
     from exordos_paas_mail.node.queue import spool as spool_
 
     Suspensions = Mapping[str, suspensions_.Suspension]
-    Servers = Mapping[str, "Server"]
+    Servers = Mapping[str, tuple[str, str]]
     """Name and address of the server that a domain, in lower case, was reached at last."""
 
 _NO_SERVERS: tp.Final[Servers] = types.MappingProxyType({})
@@ -100,24 +97,6 @@ class Listing:
         )
 
 
-class Server(tp.NamedTuple):
-    """A server that mail to a domain was put off by."""
-
-    mx: str = ""
-    mx_address: str = ""
-    is_enforced: bool = False
-    """Whether the domain enforced a policy by MTA-STS then."""
-
-
-_NO_SERVER: tp.Final = Server()
-
-
-def server_of(known: deferrals.Deferral) -> Server:
-    """Return the server that a recipient was tried at last."""
-    is_enforced = known.tls_policy == tls_policies.Mode.MTA_STS.value
-    return Server(known.mx, known.mx_address, is_enforced)
-
-
 class _Waiting(tp.NamedTuple):
     """A domain that a message waits for."""
 
@@ -143,8 +122,9 @@ def waits(  # noqa: PLR0913 - all that is known
     hints: Mapping[str, int],
     suspensions: Suspensions,
     servers: Servers = _NO_SERVERS,
-    policies: tls_policies.File = tls_policies.NOTHING,
+    ways: ways_.Ways = ways_.NOTHING,
     smarthost: smarthosts.Route | None = None,
+    rerouted: Container[str] = frozenset(),
 ) -> Waits:
     """Return what is told of *message*: for whom it waits, why, and until when.
 
@@ -154,7 +134,8 @@ def waits(  # noqa: PLR0913 - all that is known
     by_domain: dict[str, list[_Recipient]] = collections.defaultdict(list)
     for recipient in message.recipients:
         known = attempts.get(spool_headers.key(recipient))
-        attempt = _attempt(message, recipient, known, servers, policies, smarthost)
+        attempt = _attempt(message, recipient, known, servers, ways, smarthost)
+        attempt = attempt._replace(is_rerouted=recipient in rerouted)
         one = _recipient(attempt, known, hints, suspensions)
         by_domain[one.domain].append(one)
     everybody = [one for each in by_domain.values() for one in each]
@@ -203,7 +184,7 @@ def _recipient(
     hints: Mapping[str, int],
     suspensions: Suspensions,
 ) -> _Recipient:
-    domain = _spelled(attempt.recipient.rpartition("@")[2])
+    domain = ways_.spelled(attempt.recipient.rpartition("@")[2])
     suspension = suspensions.get(domain)
     retry_at = suspension.until if suspension else retry_hints.due(hints, attempt)
     server = attempt.mx or domain
@@ -220,19 +201,17 @@ def _attempt(  # noqa: PLR0913 - as above
     recipient: str,
     known: deferrals.Deferral | None,
     servers: Servers,
-    policies: tls_policies.File,
+    ways: ways_.Ways,
     smarthost: smarthosts.Route | None,
 ) -> retry_hints.Attempt:
-    server = server_of(known) if known and known.mx else None
-    server = server or servers.get(recipient.rpartition("@")[2].lower(), _NO_SERVER)
-    domain = _spelled(recipient.rpartition("@")[2])
-    mode = policies.mode(domain, message.account, optional=message.tls_optional)
-    if server.is_enforced and mode in tls_policies.KEEPING:
-        # exim puts it off as the mode that it left by.
-        mode = tls_policies.Mode.MTA_STS
+    mx, mx_address = (known.mx, known.mx_address) if known else ("", "")
+    if not mx:
+        mx, mx_address = servers.get(recipient.rpartition("@")[2].lower(), ("", ""))
+    domain = ways_.spelled(recipient.rpartition("@")[2])
+    mode = ways.of(domain, message.account, optional=message.tls_optional).transport
     port = smarthost.port if smarthost is not None and smarthost.takes(domain) else 0
     return retry_hints.Attempt(
-        message.queue_id, message.sender, recipient, server.mx, server.mx_address, mode, port
+        message.queue_id, message.sender, recipient, mx, mx_address, mode, port
     )
 
 
@@ -241,16 +220,14 @@ def is_put_off_by(  # noqa: PLR0913 - as above
     message: spool_.Message,
     attempts: attempts_.Of,
     servers: Servers,
-    policies: tls_policies.File,
+    ways: ways_.Ways,
     smarthost: smarthosts.Route | None = None,
 ) -> bool:
     """Return whether one of *keys*, of retry hints, is of a recipient of *message*."""
     return any(
         retry_hints.is_of(
             keys,
-            _attempt(
-                message, one, attempts.get(spool_headers.key(one)), servers, policies, smarthost
-            ),
+            _attempt(message, one, attempts.get(spool_headers.key(one)), servers, ways, smarthost),
         )
         for one in message.recipients
     )
@@ -258,16 +235,7 @@ def is_put_off_by(  # noqa: PLR0913 - as above
 
 def domains_of(recipients: Iterable[str]) -> list[str]:
     """Return the domains of addresses as the API spells them, each once."""
-    return list(dict.fromkeys(_spelled(one.rpartition("@")[2]) for one in recipients))
-
-
-@functools.lru_cache(maxsize=4096)
-def _spelled(domain: str) -> str:
-    """Return *domain* as the API spells it, or as it is where it is no domain."""
-    try:
-        return domains.normalise(domain)
-    except rules.RuleError:
-        return bounded.plain(domain.lower(), domains.MAX_LENGTH)
+    return list(dict.fromkeys(ways_.spelled(one.rpartition("@")[2]) for one in recipients))
 
 
 def _by_domain(

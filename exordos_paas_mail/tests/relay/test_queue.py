@@ -17,7 +17,7 @@ import uuid
 import pytest
 
 from exordos_paas_mail import constants
-from exordos_paas_mail.codecs import node_commands, queue_reports, retry_hints
+from exordos_paas_mail.codecs import mta_sts, node_commands, queue_reports, retry_hints
 from exordos_paas_mail.codecs.node_commands import Action, Command
 from exordos_paas_mail.node import machine, status_api
 from exordos_paas_mail.node.events import recorder as recorder_
@@ -255,16 +255,21 @@ def keeper(queue: Queue, tmp_path: pathlib.Path) -> Iterator[keeper_.Keeper]:
     keeper.close()
 
 
+def see_to(keeper: keeper_.Keeper, queue: Queue) -> None:
+    """See to the queue once, with all that the log says."""
+    while queue.recorder.turn():
+        pass
+    queue.recorder._keep()
+    with contextlib.suppress(status_api.StatusError):
+        keeper.turn()
+
+
 def keep(keeper: keeper_.Keeper, queue: Queue, seconds: float) -> None:
     """See to the queue for some seconds, and let what was begun end."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline or keeper.is_busy:
         assert time.monotonic() < deadline + 60
-        while queue.recorder.turn():
-            pass
-        queue.recorder._keep()
-        with contextlib.suppress(status_api.StatusError):
-            keeper.turn()
+        see_to(keeper, queue)
         time.sleep(0.2)
 
 
@@ -342,6 +347,63 @@ def test_of_the_mail_of_a_server_that_is_away_a_few_messages_are_begun(
     (item,) = [one for one in told if one.queue_id == others[-1]]
     assert item.attempts == 0
     assert item.retry_at > time.time() * 1000
+
+
+@pytest.fixture
+def published(tmp_path: pathlib.Path) -> Iterator[pathlib.Path]:
+    """Give the folder that exim and who sees to the queue read what domains publish in."""
+    folder = pathlib.Path(constants.STS_DIR)
+    (tmp_path / "sts").symlink_to(folder)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_mail_that_could_go_to_no_server_is_tried_at_once_where_that_is_another(
+    relay: relay_.Relay,
+    internet: internet_.Internet,
+    queue: Queue,
+    keeper: keeper_.Keeper,
+    published: pathlib.Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(spool_, "YOUNG", 0)
+    domains = ("tls.example", "valid.example", "elsewhere.example")
+    relay.set_tls_policies({"*": "mta_sts"})
+    names = {domain: submit(relay, f"a@{domain}") for domain in domains}
+    for domain in domains:
+        relay.wait_for_log(f"== a@{domain} .* defer .*MTA-STS: ")
+    # exim writes its times at the end of a delivery.
+    relay.wait_until_idle()
+    before = retry_hints.parse(queue.node.retry_hints())
+    assert before.keys() == {f"R:a@{domain}" for domain in domains}
+
+    def look() -> None:
+        keeper._next_look = keeper._next_hints = 0.0
+        see_to(keeper, queue)
+        # Until what was begun has ended.
+        keep(keeper, queue, 0)
+        relay.wait_until_idle()
+
+    def tried(domain: str) -> int:
+        return len(relay.log_lines(f"{names[domain]} == "))
+
+    look()
+    assert [tried(domain) for domain in domains] == [1, 1, 1]
+    relay.set_tls_policies({"*": "mta_sts", "tls.example": "encrypt"})
+    look()
+    (got,) = internet.wait_for(1)
+    assert (got.recipients, got.tls) == (["a@tls.example"], True)
+
+    said = mta_sts.words(mta_sts.Mode.ENFORCE, until=2**32, ask=2**32, mx=["mx.valid.example"])
+    folder = published
+    folder.mkdir(parents=True)
+    shard = folder / mta_sts.shard_of("valid.example")
+    relay_.install(shard, mta_sts.line("valid.example", said))
+    look()
+    # Nobody trusts who has issued its certificate.
+    relay.wait_for_log(f"{names['valid.example']} == .* T=remote_smtp_mta_sts ")
+    look()
+    assert [tried(domain) for domain in domains] == [1, 2, 1]
 
 
 def test_mail_for_a_suspended_domain_waits_untried_and_leaves_when_it_is_resumed(

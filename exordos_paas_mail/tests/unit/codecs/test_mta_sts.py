@@ -117,6 +117,9 @@ def test_exim_is_told_in_words_that_it_takes_for_nothing_else() -> None:
     assert failed.startswith("mode=failed ask=1 why=\"no '/${x}'")
     assert re.fullmatch(r'[^"\n]*"[^"\n\\]*"', failed)
     assert mta_sts.words(Mode.ABSENT, ask=1) == "mode=absent ask=1"
+    content = mta_sts.line("example.com", said) + mta_sts.line("a.example", failed)
+    mx = r"^(?i:mail[.]example[.]com|[^.]+[.]example[.]net)$"
+    assert mta_sts.enforced(content) == {"example.com": mta_sts.Enforced(20, mx)}
 
 
 @pytest.mark.parametrize(

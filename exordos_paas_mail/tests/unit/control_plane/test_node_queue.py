@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import threading
 import time
 import typing as tp
@@ -14,7 +15,14 @@ import pytest
 from gcl_sdk.agents.universal.dm import models as sdk_models
 
 from exordos_paas_mail import constants
-from exordos_paas_mail.codecs import holds, mail_events, node_commands, queue_reports, tls_policies
+from exordos_paas_mail.codecs import (
+    holds,
+    mail_events,
+    mta_sts,
+    node_commands,
+    queue_reports,
+    tls_policies,
+)
 from exordos_paas_mail.codecs.node_commands import Action, Command
 from exordos_paas_mail.node import status_api
 from exordos_paas_mail.node.commands import queue as command
@@ -198,13 +206,15 @@ def test_after_a_restart_all_is_told_with_higher_numbers(node: Node) -> None:
     assert all(row.revision > first[shard].revision for shard, row in node.rows().items())
 
 
-_REFUSED = "remote_smtp defer (111): Connection refused H=mx.one.example [192.0.2.1]:25 DT=0.100s"
+_REFUSED = (
+    "mx T=remote_smtp defer (111): Connection refused H=mx.one.example [192.0.2.1]:25 DT=0.100s"
+)
 
 
-def _deferred(node: Node, transport_and_why: str = _REFUSED) -> recorder.Recorder:
+def _deferred(node: Node, how: str = _REFUSED) -> recorder.Recorder:
     """Have the events tell that A waits for BOB."""
     log = node.root / "mainlog"
-    log.write_text(f"2026-11-26 19:55:40.000 [493] {A} == {BOB} R=mx T={transport_and_why}\n")
+    log.write_text(f"2026-11-26 19:55:40.000 [493] {A} == {BOB} R={how}\n")
     events = recorder.Recorder(log, node.store, lambda: 2**40)
     while events.turn():
         pass
@@ -257,7 +267,7 @@ def test_what_waited_for_its_tls_is_tried_when_its_policy_is_another(node: Node)
     policies = node.exim.path(constants.TLS_POLICIES_FILE)
     policies.parent.mkdir()
     policies.write_text(tls_policies.render([("one.example", "verify")], [], "tenant.example"))
-    why = "remote_smtp_verify defer (-38) H=mx.one.example [192.0.2.1]:25: no TLS"
+    why = "mx T=remote_smtp_verify defer (-38) H=mx.one.example [192.0.2.1]:25: no TLS"
     _deferred(node, why).store.close()
     node.turn()
     item = node.items()[A]
@@ -269,6 +279,54 @@ def test_what_waited_for_its_tls_is_tried_when_its_policy_is_another(node: Node)
     node.turn()
     assert node.exim.begun == [[A]]
     assert node.items()[A].retry_at == 0
+
+
+@pytest.mark.parametrize("change", ["policy", "published", "off"])
+def test_what_could_go_to_no_server_is_tried_when_its_way_is_another(
+    node: Node, change: str
+) -> None:
+    eve = "eve@two.example"
+    node.stage.write(A, BOB)
+    node.stage.write(B, eve)
+    for address in (BOB, eve):
+        node.exim.hints[f"R:{address}"] = "26-Nov-2026 23:00:00"
+    hints = node.stage.path / "db" / "retry"
+    hints.parent.mkdir()
+    hints.touch()
+    policies = node.exim.path(constants.TLS_POLICIES_FILE)
+    policies.parent.mkdir()
+    mode = "auto" if change == "off" else "mta_sts"
+    policies.write_text(tls_policies.render([("*", mode)], [], "tenant.example"))
+    published = node.store / "sts"
+    published.mkdir()
+    line = mta_sts.words(mta_sts.Mode.ENFORCE, until=2**32, mx=["mx.one.example"])
+    shard = published / mta_sts.shard_of("one.example")
+    if change == "off":
+        shard.write_text(mta_sts.line("one.example", line))
+    # Of the other one nothing is known: exim has the time of it.
+    said = mta_sts.UNNAMED if change == "off" else "has no policy"
+    _deferred(node, f"mta_sts defer (-1): MTA-STS: one.example {said}").store.close()
+    node.turn()
+    item = node.items()[A]
+    assert (item.reason, item.last_error) == ("tls", f"MTA-STS: one.example {said}")
+    assert item.retry_at == 1_795_734_000_000
+    node.turn(60)
+    assert node.exim.begun == []
+    if change == "policy":
+        rows = [("*", "mta_sts"), ("one.example", "encrypt")]
+        policies.write_text(tls_policies.render(rows, [], "tenant.example"))
+    elif change == "published":
+        shard.write_text(mta_sts.line("one.example", line))
+        os.utime(published, (0, 0))
+    else:
+        off = mta_sts.render_settings(mta_sts.Settings(on=False))
+        node.configuration.write_text(f"{off}\n")
+    node.turn()
+    assert node.exim.begun == [[A]]
+    assert node.items()[A].retry_at == 0
+    # Nothing came of it yet, and nothing else was begun.
+    node.turn()
+    assert node.exim.begun == [[A]]
 
 
 def test_a_retry_database_that_cannot_be_read_holds_up_nothing(node: Node) -> None:

@@ -13,6 +13,7 @@ from exordos_paas_mail.codecs.tls_policies import Mode
 from exordos_paas_mail.node.events import deferrals
 from exordos_paas_mail.node.queue import listing as listing_
 from exordos_paas_mail.node.queue import spool
+from exordos_paas_mail.node.queue.ways import Ways
 from exordos_paas_mail.tests.unit.node import queue_stage
 
 NAME, OTHER, _ = queue_stage.NAMES
@@ -66,7 +67,7 @@ def test_a_time_of_a_server_is_of_mail_that_leaves_by_the_same_policy() -> None:
     hints = {"T:mx.example/0.0.0.0": 30}
     file = tls_policies.File({"*.example": Mode.DANE, "one.example": Mode.VERIFY}, frozenset())
     for policies, at in ((file, 30), (tls_policies.NOTHING, 0)):
-        assert listing_.waits(message(BOB), known, hints, {}, policies=policies).due_at == at
+        assert listing_.waits(message(BOB), known, hints, {}, ways=Ways(policies)).due_at == at
     requiring = tls_policies.File({}, frozenset({ALICE}))
     hints = {"T:mx.example:192.0.2.1/0.0.0.0": 40, "T:mx.example": 50}
     optional = message(BOB)._replace(tls_optional=True)
@@ -75,29 +76,28 @@ def test_a_time_of_a_server_is_of_mail_that_leaves_by_the_same_policy() -> None:
         (optional, requiring, 40),
         (optional, tls_policies.NOTHING, 50),
     ):
-        assert listing_.waits(one, known, hints, {}, policies=policies).due_at == at
+        assert listing_.waits(one, known, hints, {}, ways=Ways(policies)).due_at == at
 
 
-def test_a_time_of_what_a_domain_enforces_is_of_mail_that_was_tried_so() -> None:
-    kept = deferral(BOB, 2, 5000, "no TLS")._replace(tls_policy="mta_sts")
+def test_a_time_of_what_a_domain_enforces_is_of_mail_that_keeps_to_it() -> None:
+    known = {"Bob@one.example": deferral(BOB, 2, 5000, "no TLS")}
     hints = {"T:mx.example/0.0.0.0": 30, "T:mx.example:192.0.2.1": 40, "T:mx.example": 50}
     of_mode = {
-        mode: tls_policies.File({"*": mode}, frozenset())
+        mode: Ways(tls_policies.File({"*": mode}, frozenset()), {"one.example": "^(?i:mx)$"})
         for mode in (Mode.AUTO, Mode.ENCRYPT, Mode.MTA_STS, Mode.OPPORTUNISTIC)
     }
     expected = {Mode.AUTO: 30, Mode.ENCRYPT: 30, Mode.MTA_STS: 30, Mode.OPPORTUNISTIC: 50}
     # Its own message, and one that is put off because the server has just failed.
-    for known, servers in (
-        ({"Bob@one.example": kept}, {}),
-        ({}, {"one.example": listing_.server_of(kept)}),
+    for attempts, servers in (
+        (known, {}),
+        ({}, {"one.example": ("mx.example", "192.0.2.1")}),
     ):
         assert {
-            mode: listing_.waits(message(BOB), known, hints, {}, servers, policies).due_at
-            for mode, policies in of_mode.items()
+            mode: listing_.waits(message(BOB), attempts, hints, {}, servers, ways).due_at
+            for mode, ways in of_mode.items()
         } == expected
-    # It may have begun to, and nothing was tried since.
-    before = {"Bob@one.example": kept._replace(tls_policy="auto")}
-    assert listing_.waits(message(BOB), before, hints, {}).due_at == 40
+    # It does not any more, and what could not leave so is tried as by the mode.
+    assert listing_.waits(message(BOB), known, hints, {}).due_at == 40
 
 
 def test_a_time_of_a_smarthost_is_of_the_mail_that_goes_by_it() -> None:
@@ -106,10 +106,11 @@ def test_a_time_of_a_smarthost_is_of_the_mail_that_goes_by_it() -> None:
     policies = tls_policies.File({"one.example": Mode.VERIFY}, frozenset())
     for names, at in ((frozenset(), 30), (frozenset({"one.example"}), 30), ({"two.example"}, 40)):
         route = smarthosts.Route(587, frozenset(names))
-        waits = listing_.waits(message(BOB), known, hints, {}, policies=policies, smarthost=route)
+        waits = listing_.waits(message(BOB), known, hints, {}, ways=Ways(policies), smarthost=route)
         assert waits.due_at == at
         put_off = [
-            listing_.is_put_off_by({key}, message(BOB), known, {}, policies, route) for key in hints
+            listing_.is_put_off_by({key}, message(BOB), known, {}, Ways(policies), route)
+            for key in hints
         ]
         assert put_off == [at == 30, at == 40]
 
