@@ -80,6 +80,8 @@ class MailInstanceNode(meta.MetaDataPlaneModel):
     tls = properties.property(ra_types.String(), default="")
     # That this image sends by a smarthost, where there is one.
     smarthost = properties.property(ra_types.Boolean(), default=True)
+    # That this image keeps to what recipients' domains publish by MTA-STS, and takes the mode.
+    mta_sts = properties.property(ra_types.Boolean(), default=True)
     # That there is a sign of life, and after how many seconds again: only a node whose
     # report has this can fall silent.
     heartbeat = properties.property(ra_types.Float(), default=constants.HEARTBEAT_PERIOD)

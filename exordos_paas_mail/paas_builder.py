@@ -94,8 +94,7 @@ class MailPaaSBuilder(builder.PaaSBuilder):
                 uuid=agent,
                 name=instance.name,
                 domain=instance.domain,
-                # A node that has not reported is told all: its image is the version's.
-                **{f: text for f, text in texts.items() if f in reported.get(agent, texts)},
+                **targets.known(texts, reported.get(agent)),
                 **_accounts(instance, reported.get(agent), known.get(agent)),
             )
             for agent in sorted(agents)

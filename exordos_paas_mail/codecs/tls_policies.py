@@ -53,8 +53,6 @@ class Mode(str, enum.Enum):
 
 
 MODES: tp.Final = tuple(mode.value for mode in Mode)
-OFFERED: tp.Final = tuple(mode for mode in MODES if mode != Mode.MTA_STS.value)
-"""Those that the API takes: a node of a release before this one knows no other."""
 WEAK: tp.Final = (Mode.AUTO, Mode.OPPORTUNISTIC)
 """Those that let mail leave in clear."""
 KEEPING: tp.Final = (Mode.AUTO, Mode.ENCRYPT, Mode.MTA_STS)
@@ -164,6 +162,14 @@ def render(policies: Iterable[tuple[str, str]], requiring: Iterable[str], domain
     lines = sorted(f"{_key(name)}:{mode}\n" for name, mode in policies)
     lines += sorted(f"{username}@{domain}:{REQUIRED}\n" for username in requiring)
     return "".join([*lines, f"{END_KEY}:{len(lines)}\n"])
+
+
+def without_mta_sts(text: str) -> str:
+    """Return the file *text* for an image that does not know the mode: ``verify`` in its place.
+
+    That is as strict, and goes by the name in the MX record instead of the one that is published.
+    """
+    return text.replace(f":{Mode.MTA_STS.value}\n", f":{Mode.VERIFY.value}\n")
 
 
 def _key(name: str) -> str:

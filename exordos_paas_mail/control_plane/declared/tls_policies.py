@@ -20,7 +20,7 @@ class DeclaredTlsPolicy(base.Declared, tls_policies.MailTlsPolicy):
     _ERROR = "error"
 
     declared = properties.property(types.Dict(), default=dict)
-    mode = properties.property(fields.Choice(list(modes.OFFERED)), required=True)
+    mode = properties.property(fields.Choice(list(modes.MODES)), required=True)
 
     def get_resource_ignore_fields(self) -> tp.Collection[str]:
         """Return what is nobody's business but this model's."""

@@ -14,7 +14,7 @@ import types
 import typing as tp
 
 from exordos_paas_mail import constants, utils
-from exordos_paas_mail.codecs import limits
+from exordos_paas_mail.codecs import limits, tls_policies
 
 if tp.TYPE_CHECKING:
     import uuid as sys_uuid
@@ -118,6 +118,16 @@ def _tls_policies(session: tp.Any, instance: sys_uuid.UUID) -> str:
     return "keep its TLS policies" if row["needed"] else ""
 
 
+def _mta_sts(session: tp.Any, instance: sys_uuid.UUID) -> str:
+    (row,) = session.execute(
+        "SELECT EXISTS (SELECT FROM mail_tls_policies WHERE instance = %s AND mode = %s) AS needed",
+        (str(instance), tls_policies.Mode.MTA_STS.value),
+    ).fetchall()
+    return (
+        "keep TLS policies of the mode mta_sts, and keeps them as verify" if row["needed"] else ""
+    )
+
+
 def _smarthost(session: tp.Any, instance: sys_uuid.UUID) -> str:
     (row,) = session.execute(
         "SELECT EXISTS (SELECT FROM mail_instances WHERE uuid = %s"
@@ -141,6 +151,7 @@ LOSSES: tp.Final[Mapping[str, Callable[[tp.Any, sys_uuid.UUID], str]]] = types.M
         "return_paths": _return_paths,
         "tls": _tls,
         "tls_policies": _tls_policies,
+        "mta_sts": _mta_sts,
         "smarthost": _smarthost,
     }
 )

@@ -25,7 +25,7 @@ class MailTlsPolicy(base.Record, models.ModelWithProject, base.Stored):
     name = properties.property(fields.Text(0, 255), default="")
     instance = relationships.relationship(instances.MailInstance, required=True, read_only=True)
     domain = properties.property(fields.PolicyDomain(), required=True, read_only=True)
-    mode = properties.property(types.Enum(list(tls_policies.OFFERED)), required=True)
+    mode = properties.property(types.Enum(list(tls_policies.MODES)), required=True)
     # Why a manifest that declares it is not applied.
     error = properties.property(types.String(), default="")
 

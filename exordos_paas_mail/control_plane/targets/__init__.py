@@ -7,6 +7,7 @@ from __future__ import annotations
 import types
 import typing as tp
 
+from exordos_paas_mail.codecs import tls_policies as policy_files
 from exordos_paas_mail.control_plane.targets import (
     account_shards,
     accounts,
@@ -41,6 +42,9 @@ PARTS: tp.Final[Mapping[str, Callable[[tp.Any, instances.MailInstance], str]]] =
 )
 
 
+# The fact of an image that finds out what recipients' domains publish by MTA-STS.
+MTA_STS: tp.Final = "mta_sts"
+
 # The part that is told by reference from so many accounts on, see ``account_shards``.
 ACCOUNTS: tp.Final = "passwd"
 is_worth_it = account_shards.is_worth_it
@@ -52,3 +56,17 @@ def texts(
 ) -> dict[str, str]:
     """Return the text of each part of *instance*, by field, but for those of *without*."""
     return {field: text(session, instance) for field, text in PARTS.items() if field not in without}
+
+
+def known(texts: Mapping[str, str], reported: Collection[str] | None) -> dict[str, str]:
+    """Return those of *texts*, by field, that a node can be told, in words that it knows.
+
+    *reported* are the fields of its last report. One that has not reported, None, is told all:
+    its image is the version's.
+    """
+    if reported is None:
+        return dict(texts)
+    told = {field: text for field, text in texts.items() if field in reported}
+    if MTA_STS not in reported and "tls_policies" in told:
+        told["tls_policies"] = policy_files.without_mta_sts(told["tls_policies"])
+    return told

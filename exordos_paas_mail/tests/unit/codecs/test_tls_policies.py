@@ -40,6 +40,17 @@ def test_what_is_rendered_is_parsed(policies: dict[str, str], accounts: set[str]
     assert parsed.requiring == {f"{username}@{DOMAIN}" for username in accounts}
 
 
+def test_an_image_that_knows_no_mta_sts_verifies_by_another_name() -> None:
+    policies = {f"{mode}.example".replace("_", "-"): mode for mode in tls_policies.MODES}
+    policies["*"] = "mta_sts"
+    weaker = {name: {"mta_sts": "verify"}.get(mode, mode) for name, mode in policies.items()}
+    text, expected = (
+        tls_policies.render(of.items(), ["app"], "example.com") for of in (policies, weaker)
+    )
+    assert tls_policies.without_mta_sts(text) == expected
+    assert tls_policies.parse(expected, "example.com").policies == weaker
+
+
 @pytest.mark.parametrize(
     "text",
     [

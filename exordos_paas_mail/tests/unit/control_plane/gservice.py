@@ -133,6 +133,7 @@ class Node:
             "error": "",
             "hostname": self.target()["domain"],
             "heartbeat": constants.HEARTBEAT_PERIOD,
+            "mta_sts": True,
         }
         facts = {name: fact for name, fact in known_facts.items() if name not in lacking}
         unsaid = {"passwd_lines", *lacking}

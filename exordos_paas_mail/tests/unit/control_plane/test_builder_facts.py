@@ -257,9 +257,44 @@ def test_limits_that_the_image_does_not_know_are_told_where_they_are_asked_for(
         assert stage.shown("error") == (error,)
 
 
+def test_an_image_that_knows_no_mta_sts_is_told_another_mode_and_who_asks_for_it_is_told(
+    stage: stages.Stage,
+) -> None:
+    said = (
+        "the node's image is older than this control plane and cannot keep TLS policies of the mode"
+        " mta_sts, and keeps them as verify: set the instance's version again to get the image it"
+        " has now"
+    )
+    node = stage.serving()
+    path = f"{stage.path}/tls_policies/"
+    stage.api.post(path, {"domain": "*", "mode": "encrypt"})
+    policy = path + stage.api.post(path, {"domain": "bank.example", "mode": "mta_sts"})["uuid"]
+    before, after = (f"*:encrypt\n=bank.example:{mode}\n.:2\n" for mode in ("verify", "mta_sts"))
+    stage.services.tick(2)
+    assert (node.target()["tls_policies"], stage.shown("error")) == (after, ("",))
+    # As it was before its image was exchanged for this one, and is after another's return.
+    for _ in range(2):
+        node.report(lacking={"mta_sts"}, dkim_public_key=stages.DKIM)
+        stage.services.tick(2)
+        assert (node.target()["tls_policies"], stage.shown("error")) == (before, (said,))
+        node.report(lacking={"mta_sts"}, dkim_public_key=stages.DKIM)
+        stage.services.tick(2)
+        settled = gservice.row_versions()
+        stage.services.tick(2)
+        assert gservice.row_versions() == settled
+        node.report(dkim_public_key=stages.DKIM)
+        stage.services.tick(2)
+        assert (node.target()["tls_policies"], stage.shown("error")) == (after, ("",))
+    node.report(lacking={"mta_sts"}, dkim_public_key=stages.DKIM)
+    stage.api.patch(policy, {"mode": "verify"})
+    stage.services.tick(2)
+    assert (node.target()["tls_policies"], stage.shown("error")) == (before, ("",))
+
+
 def test_each_part_says_what_its_absence_costs() -> None:
-    # A host name comes by mail.env and a certificate by a document; the node reports both.
-    assert losses.LOSSES.keys() == {"hostname", "tls", "smarthost", *targets.PARTS}
+    # A host name comes by mail.env and a certificate by a document; the node reports both, and
+    # that it knows a mode of TLS policies.
+    assert losses.LOSSES.keys() == {"hostname", "tls", "smarthost", "mta_sts", *targets.PARTS}
 
 
 def test_an_image_that_knows_no_host_names_is_told_where_one_is_asked_for(

@@ -1319,7 +1319,7 @@ def test_what_is_not_applied_to_a_webhook_is_told_and_holds_no_secret(
         pytest.param({"domain": "*"}, id="all domains"),
         pytest.param({"domain": "b\u00fccher.example"}, id="IDN"),
         pytest.param({"instance": f"/v1/types/mail/instances/{INSTANCE}"}, id="instance by URI"),
-        pytest.param({"mode": "dane", "name": "bank", "description": "d"}, id="mode and name"),
+        pytest.param({"mode": "mta_sts", "name": "bank", "description": "d"}, id="mode and name"),
     ],
 )
 def test_a_tls_policy_settles_however_it_is_spelled(

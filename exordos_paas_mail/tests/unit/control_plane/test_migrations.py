@@ -31,6 +31,7 @@ if tp.TYPE_CHECKING:
 
 INIT = "0000-init-mail.py"
 BEFORE_NOTICES, NOTICES = "0024-declared-suppressions.py", "0025-notices.py"
+MTA_STS_POLICIES = "0038-mta-sts-policies.py"
 TLS_POLICY_OF_EVENTS = "0035-tls-policy-of-events.py"
 PATH = pathlib.Path(definition.MailDefinition().get_migrations_path())
 _NUMBERS = itertools.count()
@@ -632,6 +633,31 @@ def test_reports_come_and_go_beside_who_writes_figures(empty: Database) -> None:
         )
     assert empty.execute("SELECT count(*) FROM mail_stats") == [(2,)]
     assert empty.columns("mail_reports") == set()
+
+
+def test_the_release_before_finds_no_policy_that_it_cannot_read(empty: Database) -> None:
+    empty.apply("0037-unaccounted.py")
+    make_account(empty)
+    touched = "SELECT updated_at FROM mail_instances"
+    modes = "SELECT domain, mode FROM mail_tls_policies ORDER BY domain"
+    for _ in range(2):
+        empty.apply()
+        empty.execute(
+            "INSERT INTO mail_tls_policies (uuid, project_id, instance, domain, mode, created_at,"
+            " updated_at) SELECT gen_random_uuid(), project_id, uuid, mode || '.example', mode,"
+            " now(), now() FROM mail_instances, unnest('{mta_sts,dane}'::text[]) mode"
+        )
+        before = empty.execute(touched)
+        empty.roll_back(MTA_STS_POLICIES)
+        assert empty.execute(modes) == [("dane.example", "dane"), ("mta_sts.example", "verify")]
+        # Its node is told.
+        told = empty.execute(touched)
+        assert told != before
+        empty.apply()
+        empty.execute("DELETE FROM mail_tls_policies WHERE mode = 'verify'")
+        empty.roll_back(MTA_STS_POLICIES)
+        assert empty.execute(touched) == told
+        empty.execute("DELETE FROM mail_tls_policies")
 
 
 def test_events_get_their_tls_policy_beside_who_writes_them(empty: Database) -> None:
