@@ -39,6 +39,8 @@ class Site:
         """Names that no name server answers for."""
         self.code, self.kind, self.body = 200, "text/plain", policy()
         self.headers: dict[str, str] = {}
+        self.raw = b""
+        """What is answered in place of all that, again and again, until nobody reads it."""
         self.hanging = threading.Event()
         """While it is set the web server is asked in vain."""
         self.over = threading.Event()
@@ -69,6 +71,9 @@ def site(name: str = f"mta-sts.{DOMAIN}") -> Iterator[Site]:
             made.fetches += 1
             if made.hanging.is_set():
                 made.over.wait(60)
+            with contextlib.suppress(OSError):
+                while made.raw:
+                    self.wfile.write(made.raw)
             known = self.path == "/.well-known/mta-sts.txt"
             with contextlib.suppress(OSError):
                 self.send_response(made.code if known else 404)

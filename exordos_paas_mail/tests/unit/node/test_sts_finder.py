@@ -30,7 +30,7 @@ def site(running: sts_stage.Site) -> sts_stage.Site:
     fresh.port, fresh.context = running.port, running.context
     running.code, running.kind, running.body = fresh.code, fresh.kind, fresh.body
     running.headers, running.ids, running.fetches = {}, {sts_stage.DOMAIN: "1"}, 0
-    running.silent, running.refused = set(), False
+    running.silent, running.refused, running.raw = set(), False, b""
     return running
 
 
@@ -76,6 +76,34 @@ def test_what_is_no_policy_is_told(
     told = found(site)
     assert (told.id, told.policy, told.is_slow) == (None, None, False)
     assert told.error.startswith(words)
+
+
+OK = b"HTTP/1.1 200 OK\r\n"
+CHUNKED = OK + b"Content-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        pytest.param(b"\xff" * 100, id="no HTTP"),
+        pytest.param(b"HTTP/1.1 2x0 OK\r\n\r\n", id="no code"),
+        pytest.param(b"HTTP/1.1 100 Continue\r\n\r\n", id="it never begins"),
+        pytest.param(OK + b"a: b\r\n" * 200, id="too many headers"),
+        pytest.param(OK + b"a: " + b"b" * 70_000, id="too long a header"),
+        pytest.param(
+            OK + b"Content-Type: multipart/a; x*0*=b; x*=c; boundary*0*=d; boundary*=e\r\n\r\n",
+            id="a header that its parser trips over",
+        ),
+        pytest.param(CHUNKED + b"-1\r\n", id="a chunk that never ends"),
+        pytest.param(CHUNKED + b"g\r\n", id="a chunk of no size"),
+        pytest.param(CHUNKED + b"f" * 60_000 + b"\r\n", id="a chunk of any size"),
+    ],
+)
+def test_whatever_a_web_server_says_it_is_heard_to_an_end(site: sts_stage.Site, raw: bytes) -> None:
+    site.raw = raw
+    told = found(site)
+    assert (told.id, told.policy, told.is_slow) == (None, None, False)
+    assert told.error
 
 
 def test_a_web_server_with_the_certificate_of_another_is_not_believed() -> None:

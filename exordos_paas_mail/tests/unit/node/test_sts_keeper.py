@@ -139,6 +139,51 @@ def test_a_policy_is_kept_until_it_ends(stage: Stage, wrong: str) -> None:
     assert stage.ask().split()[1] == f"mode={said}"
 
 
+def test_a_policy_that_may_not_be_kept_is_fetched_once_for_who_waits(stage: Stage) -> None:
+    stage.site.body = sts_stage.policy("enforce", 0)
+    assert stage.ask() == enforced(NOW + 60, NOW + 60)
+    stage.settle()
+    assert stage.ask() == enforced(NOW + 60, NOW + 60)
+    assert stage.site.fetches == 1
+    stage.now += 60
+    stage.settle()
+    assert stage.line() == ""
+    assert stage.ask() == enforced(NOW + 120, NOW + 120)
+    assert stage.site.fetches == 2
+
+
+def test_a_policy_that_nobody_used_for_long_is_kept_fresh_again(stage: Stage) -> None:
+    stage.site.body = sts_stage.policy("enforce", 300 * DAY)
+    stage.ask()
+    stage.now += 31 * DAY
+    stage.settle()
+    fetches = stage.site.fetches
+    stage.now += 31 * DAY
+    stage.settle()
+    assert stage.site.fetches == fetches
+    # With the first mail it is looked at again, which does not wait for that.
+    stage.site.ids[sts_stage.DOMAIN], stage.site.body = "2", sts_stage.policy("none")
+    assert stage.ask().startswith("bank.example: mode=enforce ")
+    stage.settle()
+    assert stage.line().startswith("bank.example: mode=none ")
+
+
+def test_who_asks_is_told_what_the_file_says(stage: Stage) -> None:
+    line = stage.ask()
+    assert f"bank.example: {stage.keeper.answer(sts_stage.request(), 0, NOW)}" == line
+
+
+def test_a_fault_over_one_domain_is_that_domains(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def texts(name: str, seconds: float) -> list[str]:
+        raise RuntimeError("oh")
+
+    monkeypatch.setattr(stage.site, "texts", texts)
+    stage.start()
+    assert stage.ask().endswith('why="a fault of the relay (RuntimeError)"')
+
+
 def test_a_failure_is_tried_again_ever_later(stage: Stage) -> None:
     stage.site.code = 503
     pauses = []
