@@ -177,6 +177,12 @@ benchmark-handshakes: venv ## What a second certificate costs a handshake, and 1
 	@exordos_paas_mail/tests/relay/enter.sh $(BIN)/python -m benchmarks.handshakes
 
 # Not in the gate: minutes, and a bound of a few hundredths.
+.PHONY: benchmark-sts
+benchmark-sts: venv ## What it costs a message that policies of domains are kept to (MTA-STS); has a bound (root)
+	@tools/system-packages.sh $(PACKAGES_RELAY)
+	@exordos_paas_mail/tests/relay/enter.sh $(BIN)/python -m benchmarks.sts
+
+# Not in the gate: minutes, and a bound of a few hundredths.
 .PHONY: benchmark-resolver
 benchmark-resolver: venv ## What the node's own resolver costs a message, and its memory; has bounds (root)
 	@tools/system-packages.sh $(PACKAGES_RELAY)

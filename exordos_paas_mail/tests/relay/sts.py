@@ -8,14 +8,16 @@ import contextlib
 import http.server
 import pathlib
 import shutil
+import socket
 import ssl
 import tempfile
 import threading
+import time
 import typing as tp
 
 from exordos_paas_mail import constants
 from exordos_paas_mail.codecs import mta_sts
-from exordos_paas_mail.tests.relay import activated
+from exordos_paas_mail.tests.relay import activated, units
 from exordos_paas_mail.tests.relay import internet as internet_
 
 if tp.TYPE_CHECKING:
@@ -23,7 +25,6 @@ if tp.TYPE_CHECKING:
 
 ADDRESS: tp.Final = "203.0.113.1"
 KNOWN: tp.Final = pathlib.Path(constants.STS_DIR)
-ALIVE: tp.Final = pathlib.Path(constants.STS_ALIVE_FILE)
 
 _CONFIGURATION: tp.Final = pathlib.Path("/run/exim4-of-sts.conf")
 
@@ -40,6 +41,21 @@ class Sts(activated.Daemon):
             *(constants.STS_UNIT, constants.STS_SOCKET, constants.STS_ALIVE_FILE),
             f"--configuration={_CONFIGURATION}",
         )
+
+    def learn(self, *domains: str) -> None:
+        """Return once all is found out of *domains*: exim would not wait for so long."""
+        deadline = time.monotonic() + units.PATIENCE
+        for domain in domains:
+            while self._ask(f"know {domain} {mta_sts.WAIT_MAX}\n") == mta_sts.UNKNOWN:
+                assert time.monotonic() < deadline, domain
+
+    def _ask(self, line: str) -> str:
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(units.PATIENCE)
+            client.connect(self.socket.getsockname())
+            client.sendall(line.encode())
+            with client.makefile() as file:
+                return file.read()
 
     def close(self) -> None:
         super().close()
