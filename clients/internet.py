@@ -12,6 +12,8 @@ import requests
 from clients import waiting
 
 _SECONDS: tp.Final = 60
+PAGE: tp.Final = 500
+"""Messages of an answer: of ten thousand it would not come in time."""
 # What a zone in Core's DNS is delegated to.
 CLOUD_SERVERS: tp.Final = ("ns1.cloud.test", "ns2.cloud.test")
 
@@ -94,11 +96,17 @@ class Client:
     def messages(
         self, recipient: str | None = None, subject: str | None = None
     ) -> list[dict[str, tp.Any]]:
-        """Return the facts of received messages, oldest first."""
+        """Return the facts of received messages, oldest first; they are asked for by pages."""
         filters = {"recipient": recipient, "subject": subject}
         params = {key: value for key, value in filters.items() if value is not None}
-        response = self._call("GET", "/messages", params=params)
-        return tp.cast("list[dict[str, tp.Any]]", response.json())
+        found: list[dict[str, tp.Any]] = []
+        while True:
+            after = found[-1]["id"] if found else ""
+            more = {"after": after, "limit": str(PAGE)}
+            page = self._call("GET", "/messages", params={**params, **more}).json()
+            found += page
+            if len(page) < PAGE:
+                return found
 
     def wait_for_message(
         self, recipient: str, subject: str, timeout: float = 120

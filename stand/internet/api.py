@@ -66,10 +66,19 @@ class _Views:
         return web.Response(status=204) if known else _refuse(404, "no record of that name")
 
     async def list_messages(self, request: web.Request) -> web.Response:
-        unknown = set(request.query) - {"recipient", "subject"}
+        unknown = set(request.query) - {"recipient", "subject", "after", "limit"}
         if unknown:
             return _refuse(400, f"unknown filter: {', '.join(sorted(unknown))}")
-        found = self._mailbox.find(request.query.get("recipient"), request.query.get("subject"))
+        query = request.query
+        limit = query.get("limit")
+        if limit is not None and not limit.isdecimal():
+            return _refuse(400, "limit is a number")
+        found = self._mailbox.find(
+            query.get("recipient"),
+            query.get("subject"),
+            query.get("after", ""),
+            None if limit is None else int(limit),
+        )
         return web.json_response(found)
 
     async def message(self, request: web.Request) -> web.Response:

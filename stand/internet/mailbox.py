@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import bisect
 import dataclasses
 import datetime
 import email
@@ -42,12 +43,8 @@ class Mailbox:
 
     def keep(self, raw: bytes, envelope: Envelope, verdict: verdicts.Verdict) -> str:
         """Keep one message for good and return its identifier; identifiers sort by arrival."""
-        now = datetime.datetime.now(datetime.timezone.utc)
-        identifier = f"{now:%Y%m%dT%H%M%S.%fZ}-{uuid.uuid4().hex[:8]}"
         message = email.message_from_bytes(raw, policy=email.policy.compat32)
-        facts = {
-            "id": identifier,
-            "received_at": now.isoformat(),
+        told = {
             **dataclasses.asdict(envelope),
             "subject": _decoded(message.get("Subject")),
             "from": _decoded(message.get("From")),
@@ -55,6 +52,10 @@ class Mailbox:
             "verdict": dataclasses.asdict(verdict),
         }
         with self._lock:
+            # Whoever reads by pages has seen none that is later.
+            now = datetime.datetime.now(datetime.timezone.utc)
+            identifier = f"{now:%Y%m%dT%H%M%S.%fZ}-{uuid.uuid4().hex[:8]}"
+            facts = {"id": identifier, "received_at": now.isoformat(), **told}
             (self._directory / f"{identifier}.eml").write_bytes(raw)
             temporary = self._directory / f"{identifier}.new"
             temporary.write_text(json.dumps(facts, indent=1) + "\n")
@@ -63,19 +64,28 @@ class Mailbox:
         return identifier
 
     def find(
-        self, recipient: str | None = None, subject: str | None = None
+        self,
+        recipient: str | None = None,
+        subject: str | None = None,
+        after: str = "",
+        limit: int | None = None,
     ) -> list[dict[str, tp.Any]]:
-        """Return the facts of messages to *recipient* (any case) whose subject holds *subject*."""
+        """Return the facts of messages to *recipient* (any case) whose subject holds *subject*.
+
+        Of those that came after the one with the identifier *after*, the first *limit*.
+        """
+        found: list[dict[str, tp.Any]] = []
         with self._lock:
-            found = [
-                json.loads(path.read_text()) for path in sorted(self._directory.glob("*.json"))
-            ]
-        return [
-            facts
-            for facts in found
-            if (recipient is None or recipient.lower() in map(str.lower, facts["recipients"]))
-            and (subject is None or subject in facts["subject"])
-        ]
+            names = sorted(path.stem for path in self._directory.glob("*.json"))
+            for name in names[bisect.bisect_right(names, after) :]:
+                if len(found) == limit:
+                    break
+                facts = json.loads((self._directory / f"{name}.json").read_text())
+                if (
+                    recipient is None or recipient.lower() in map(str.lower, facts["recipients"])
+                ) and (subject is None or subject in facts["subject"]):
+                    found.append(facts)
+        return found
 
     def raw(self, identifier: str) -> bytes:
         """Return a message as it was received; raises KeyError on one that is not here."""

@@ -16,6 +16,7 @@ import requests
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from clients import internet as internet_client
 from stand.tests import internet_process
 
 if tp.TYPE_CHECKING:
@@ -97,6 +98,19 @@ def test_messages_are_found_by_recipient_and_subject(internet: internet_process.
         ]
     ]
     assert found == [1, 1, 1, 0, 0]
+
+
+def test_messages_are_read_by_pages(
+    internet: internet_process.Internet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for recipient in ("a@example.net", "b@example.net", "a@example.net", "a@example.net"):
+        send(internet, MESSAGE, "alice@example.com", recipient)
+    at_once = internet.client.messages("a@example.net")
+    assert len(at_once) == 3
+    # The last page is short, or empty.
+    for page in (1, 2, 3):
+        monkeypatch.setattr(internet_client, "PAGE", page)
+        assert internet.client.messages("a@example.net") == at_once
 
 
 def test_a_message_that_does_not_come_is_a_timeout(internet: internet_process.Internet) -> None:
