@@ -39,6 +39,8 @@ _SO_ATTACH_FILTER: tp.Final = 26
 _LOAD_WORD: tp.Final = 0x20
 _JUMP_EQUAL: tp.Final = 0x15
 _RETURN: tp.Final = 0x06
+# An instruction jumps over no more.
+_DROPPED_MAX: tp.Final = 255
 # SKF_NET_OFF, and where a header of IPv4 has the sender's address.
 _SENDER: tp.Final = 2**32 - 0x100000 + 12
 _WHOLE: tp.Final = 2**32 - 1
@@ -119,9 +121,12 @@ def drop(server: asyncio.Server, clients: tp.Sequence[str]) -> None:
     """Drop all packets by which *clients*, IPv4 addresses, begin a connection, and no others.
 
     As in a network that closes port 25 outward: nothing is refused, and nobody answers.
-    Connections that there are go on. Raises ValueError on what is no such address.
+    Connections that there are go on. Raises ValueError on what is no such address, and on more
+    than 255 of them.
     """
     addresses = [int(ipaddress.IPv4Address(client)) for client in clients]
+    if len(addresses) > _DROPPED_MAX:
+        raise ValueError(f"{len(addresses)} addresses, {_DROPPED_MAX} at most")
     instructions = [
         (_LOAD_WORD, 0, 0, _SENDER),
         # To the last instruction, by how many there are between.

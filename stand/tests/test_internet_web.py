@@ -119,5 +119,6 @@ def test_the_exchanger_drops_what_a_client_begins_and_takes_all_others(
     assert greeting(internet, internet.address, 60) == b"220"
     internet.client.drop()
     assert greeting(internet, dropped[0], 60) == b"220"
-    with pytest.raises(requests.HTTPError, match="400"):
-        internet.client.drop("example.net")
+    for refused in (["example.net"], ["192.0.2.1"] * 256):
+        with pytest.raises(requests.HTTPError, match="400"):
+            internet.client.drop(*refused)

@@ -176,7 +176,10 @@ def world(configuration: settings.Settings) -> internet_client.Client:
     """Return the world outside."""
     if configuration.internet_url is None:
         pytest.skip("needs the stand's name servers and exchanger (EXORDOS_MAIL_INTERNET_URL)")
-    return internet_client.Client(configuration.internet_url)
+    world = internet_client.Client(configuration.internet_url)
+    # What a run that was killed has closed.
+    world.drop()
+    return world
 
 
 @pytest.fixture(scope="session")
