@@ -256,6 +256,12 @@ test-clients: venv ## Real mail clients in their own defaults, to a verified arr
 	@set -a; . .stand/env; set +a; \
 	$(BIN)/pytest -p exordos_paas_mail.tests.functional.conftest exordos_paas_mail/tests/mail_clients
 
+.PHONY: test-peers
+test-peers: venv ## Mail by Debian's Postfix with Cyrus SASL as the tenant's smarthost, on the stand (root)
+	@$(MAKE) --no-print-directory stand
+	@set -a; . .stand/env; set +a; \
+	$(BIN)/pytest -p exordos_paas_mail.tests.functional.conftest exordos_paas_mail/tests/peers
+
 # MESSAGES, FAULTS and SEED are those of the run; not in the gate: it takes half an hour.
 .PHONY: test-survival
 test-survival: venv ## Mail and its events through faults at random, counted, on the stand (root)

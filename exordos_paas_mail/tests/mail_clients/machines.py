@@ -26,7 +26,7 @@ if tp.TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
 _HOME: tp.Final = pathlib.Path(__file__).parent
-_SCRIPTS: tp.Final = _HOME / "layers"
+SCRIPTS: tp.Final = _HOME / "layers"
 # The stand's nodes get addresses from below.
 _FIRST_ADDRESS: tp.Final = 1000
 _CERTIFICATE: tp.Final = "/usr/local/share/ca-certificates/relay.crt"
@@ -64,14 +64,14 @@ class Agent(images.Script):
 
 
 _PINS: tp.Final = {**images.PINS, "PYPI_PACKAGES": " ".join(catalogue.PYPI)}
-PROGRAMS: tp.Final = images.Script("programs", images.BASE, _SCRIPTS, _PINS)
-LIBRARIES: tp.Final = Libraries("libraries", PROGRAMS, _SCRIPTS, _PINS)
+PROGRAMS: tp.Final = images.Script("programs", images.BASE, SCRIPTS, _PINS)
+LIBRARIES: tp.Final = Libraries("libraries", PROGRAMS, SCRIPTS, _PINS)
 
 
 def layer(satellite: catalogue.Satellite) -> Agent:
     """Return the layer of *satellite*."""
     pins = {"SATELLITE_PACKAGES": " ".join(satellite.packages)}
-    return Agent(satellite.name.lower(), images.BASE, _SCRIPTS, pins)
+    return Agent(satellite.name.lower(), images.BASE, SCRIPTS, pins)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -34,7 +34,7 @@ PARTS = {
     "stand": ["functional", "stand-down"],
 }
 # What one machine has no time for after all that.
-MORE = {"coverage": ["coverage"], "clients": ["test-clients", "stand-down"]}
+MORE = {"coverage": ["coverage"], "clients": ["test-clients", "test-peers", "stand-down"]}
 EVERYTHING = [target for targets in PARTS.values() for target in targets]
 
 
