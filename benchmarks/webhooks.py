@@ -4,8 +4,9 @@
 
 The command runs as a node runs it, but that it may connect to this machine, where a
 receiver in a process of its own verifies nothing and answers 204 over TLS. A hundred
-events a second go to one webhook, while another one hangs. Exit status 1 when a bound
-is broken: 2 ms of CPU an event, 64 MB of memory, or an event that has not arrived.
+events a second go to one webhook for a minute, while three others hang. Exit status 1 when
+a bound is broken: 2 ms of CPU an event, 64 MB of memory, an event that has not arrived, or
+more than a fifth of the events late, which arrive when the minute is over.
 
     python -m benchmarks.webhooks
 """
@@ -31,7 +32,11 @@ if tp.TYPE_CHECKING:
 CPU_MS_MAX = 2.0
 MEMORY_MB_MAX = 64.0
 RATE = 100
-SECONDS = 20
+SECONDS = 60
+HANGING = 3
+LATE_MAX = 0.2
+# For what is left, on a machine that others keep busy.
+PATIENCE = 600
 DAEMON = """
 import ipaddress, ssl, sys
 from exordos_paas_mail.node.commands import webhooks
@@ -46,7 +51,7 @@ raise SystemExit(webhooks.run(webhooks.parser().parse_args(), opener))
 
 
 def receive(pipe: connection.Connection) -> None:
-    """Run a receiver that answers, and one that hangs; tells how many events came."""
+    """Run a receiver that answers, and one that hangs all; tells how many events came."""
 
     def hang(_: webhook_stage.Request) -> webhook_stage.Answer:
         time.sleep(3600)
@@ -93,7 +98,7 @@ def measure(folder: pathlib.Path, pipe: connection.Connection) -> dict[str, floa
         webhook_config.Hook(
             uuid.UUID(int=number), to, ("message.delivered",), (webhook_config.new_secret(),)
         )
-        for number, to in enumerate((url, hanging))
+        for number, to in enumerate((url, *[hanging] * HANGING))
     )
     config = webhook_config.Config(uuid.UUID(int=9), hooks)
     (folder / "webhooks").write_bytes(webhook_config.render(config))
@@ -104,7 +109,7 @@ def measure(folder: pathlib.Path, pipe: connection.Connection) -> dict[str, floa
         return int(pipe.recv())
 
     def wait_for(count: int) -> int:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENCE
         while (found := arrived()) < count and time.monotonic() < deadline:
             time.sleep(0.2)
         return count - found
@@ -130,7 +135,7 @@ def measure(folder: pathlib.Path, pipe: connection.Connection) -> dict[str, floa
         f"CPU an event at {RATE} a second, ms": cpu,
         "memory, MB": memory,
         "events that have not arrived": missing,
-        "events that came after the last second": late,
+        "events that came after the last second, of all": late / (RATE * SECONDS),
     }
 
 
@@ -147,8 +152,8 @@ def main() -> int:
         receiver.join()
     for what, value in found.items():
         sys.stdout.write(f"{what}: {value:.3f}\n")
-    cpu, memory, missing, _ = found.values()
-    return int(cpu > CPU_MS_MAX or memory > MEMORY_MB_MAX or missing > 0)
+    cpu, memory, missing, late = found.values()
+    return int(cpu > CPU_MS_MAX or memory > MEMORY_MB_MAX or missing > 0 or late > LATE_MAX)
 
 
 if __name__ == "__main__":
