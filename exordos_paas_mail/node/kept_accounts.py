@@ -29,6 +29,7 @@ FIELD: tp.Final = "passwd"
 
 _MODE = 0o600
 _VERSION = 1
+_NOTHING: tp.Final = ("", hashlib.sha256(b"").hexdigest())
 _JOURNAL_FILE = f"{constants.KEPT_ACCOUNTS_FILE}-journal"
 _SCHEMA = (
     "CREATE TABLE file (domain TEXT NOT NULL, sum TEXT NOT NULL)",
@@ -61,7 +62,8 @@ class KeptAccounts:
     def __init__(self, node: machine.Machine) -> None:
         self._node = node
         self._seen: tuple[machine.Signature, Index | None] | None = None
-        self._summed = ("", _sum(""))
+        # A text and its sum.
+        self._summed = _NOTHING
 
     def index(self) -> Index | None:
         """Return what is kept; None when nothing whole is, or others may read it.
@@ -178,7 +180,8 @@ class KeptAccounts:
         except sqlite3.Error as error:
             raise machine.MachineError(f"accounts: {error}") from error
         self._seen = None
-        self._summed = (reading.text, index.sum)
+        # Not the text: the part reads it anew, and this would be a second copy of it.
+        self._summed = _NOTHING
         return index.name
 
     def ensure_absent(self) -> None:
