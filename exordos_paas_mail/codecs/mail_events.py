@@ -166,7 +166,8 @@ def of(line: main_log.Line) -> list[Event]:
 def found(message: spool_headers.Arrival, queue_id: str, size: int) -> Event:
     """Return the arrival of a message that is in the spool, and in no line of the log.
 
-    *size* is in octets. It has what an arrival and a submission would have told together.
+    *size* is in octets. It has what an arrival and a submission would have told together. What no
+    account has sent, a report say, has no submission, and so no number of recipients.
     """
     return Event(
         message.arrived_at,
@@ -174,7 +175,7 @@ def found(message: spool_headers.Arrival, queue_id: str, size: int) -> Event:
         queue_id,
         account=message.account,
         sender=message.sender,
-        recipients=message.recipients,
+        recipients=message.recipients if message.account else 0,
         size=min(size, bounded.NUMBER_MAX),
         client=message.client,
         text=FOUND,

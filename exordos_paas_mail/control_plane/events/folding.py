@@ -99,8 +99,9 @@ class Message:
         delivered, failed = ranks.count(_RANKS[_Type.DELIVERED]), ranks.count(_RANKS[_Type.FAILED])
         deferred = len(ranks) - delivered - failed
         is_done = not deferred and 0 < self.recipients_count <= delivered + failed
-        # A report has no count, and one recipient.
-        is_told = bool(ranks) and not deferred and not self.recipients_count
+        # A report has no count, and one recipient. Mail for role addresses has none either, and
+        # a sender.
+        is_told = bool(ranks) and not deferred and not self.recipients_count and not self.sender
         is_over = self.is_completed or self.is_deleted or is_done
         is_over |= is_told and self.unaccounted_at is not None
         self.completed_at = self.last_end if is_over else self.unaccounted_at

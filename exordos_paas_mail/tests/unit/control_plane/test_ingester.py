@@ -15,7 +15,7 @@ import pytest
 from restalchemy.storage.sql import engines
 
 from clients import waiting
-from exordos_paas_mail.codecs import event_batches, log_ids, mail_events
+from exordos_paas_mail.codecs import event_batches, log_ids, mail_events, spool_headers
 from exordos_paas_mail.control_plane.events import folding, ingester, rows, taking
 from exordos_paas_mail.control_plane.runtime import threads as threads_
 from exordos_paas_mail.tests.unit.control_plane import sealed
@@ -539,14 +539,45 @@ def test_the_status_of_a_message_is_the_same_in_any_order_of_its_events(
     assert found == {(status, status in _ENDED)}
 
 
-def test_a_report_that_ends_without_a_delivery_was_not_delivered() -> None:
+def _found(sender: str) -> mail_events.Event:
+    message = spool_headers.Arrival(sender, "", sealed.now(), "192.0.2.9", 2, "", "")
+    return mail_events.found(message, _QUEUE, 900)
+
+
+_REPORT = sealed.event(Type.ACCEPTED, _QUEUE, about=sealed.queue_id(2))
+_ROLE = sealed.event(Type.ACCEPTED, _QUEUE, sender="x@example.org", client="192.0.2.9")
+
+
+@pytest.mark.parametrize("arrivals", [[_REPORT], [_found("")], [_REPORT, _found("")]])
+@pytest.mark.parametrize(
+    ("more", "status"),
+    [
+        (sealed.end(_QUEUE), "ACCEPTED"),
+        ([_attempt(Type.DELIVERED, "a"), _GONE], "DELIVERED"),
+        ([_attempt(Type.DEFERRED, "a"), _GONE], "UNKNOWN"),
+    ],
+)
+def test_a_report_has_one_recipient_and_may_be_dropped(
+    arrivals: list[mail_events.Event], more: list[mail_events.Event], status: str
+) -> None:
     message = folding.Message(sys_uuid.uuid4(), _QUEUE, _AT)
-    for event in (
-        sealed.event(Type.ACCEPTED, _QUEUE, about=sealed.queue_id(2)),
-        *sealed.end(_QUEUE),
-    ):
+    for event in (*arrivals, *more):
         message.add(event, _AT)
-    assert (message.settle(), message.completed_at) == ("ACCEPTED", _AT)
+    assert (message.settle(), message.completed_at) == (status, _AT)
+
+
+@pytest.mark.parametrize("arrival", [_ROLE, _found("x@example.org")])
+def test_of_mail_for_role_addresses_one_delivery_is_not_the_end(
+    writer: sealed.Writer, arrival: mail_events.Event
+) -> None:
+    writer.write([arrival, *sealed.delivery(_QUEUE)])
+    sealed.take_in()
+    writer.write([_GONE])
+    sealed.take_in()
+    assert messages() == {_QUEUE: ("UNKNOWN", 0)}
+    writer.write(sealed.end(_QUEUE))
+    sealed.take_in()
+    assert messages() == {_QUEUE: ("DELIVERED", 0)}
 
 
 def test_the_uuid_of_a_message_is_in_the_order_of_arrival() -> None:
