@@ -3,8 +3,9 @@
 """What a look at the spool found, judged once all of the log is read that was there by then.
 
 Who looks (``queue.reconciler``) leaves a file and makes no other before that one is judged.
-No clock is asked: the log is read to its end after the file was picked up, the file was
-written after the look, so each line is known of what the look could have seen.
+No clock is asked: the log is read as far as it went when the file was picked up, the file
+was written after the look, so each line is known of what the look could have seen. More may
+be written all the while: a log that is never read to its end keeps nothing waiting.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ if tp.TYPE_CHECKING:
     import pathlib
     from collections.abc import Iterable
 
+    from exordos_paas_mail.node.events import follower as follower_
     from exordos_paas_mail.node.events import store as store_
 
 # Ends that are remembered: of a message that was there at the look, the end may have been
@@ -32,6 +34,10 @@ class Findings:
         self._path = directory / spool_findings.FILE_NAME
         self._ends: dict[str, None] = {}
         self._waiting: spool_findings.Findings | None = None
+        self._until: follower_.Position | None = None
+        """How far the log is to be read first."""
+        self._there: set[str] = set()
+        """Messages of what waits, arrived ones, whose end is not read."""
         self.drop()
 
     def drop(self) -> None:
@@ -39,25 +45,41 @@ class Findings:
 
         Raises OSError.
         """
-        self._waiting = None
+        self._waiting, self._until, self._there = None, None, set()
         self._path.unlink(missing_ok=True)
 
-    def pick_up(self) -> None:
-        """Take what was left, if something was, before more of the log is read.
+    def pick_up(self, follower: follower_.Follower) -> None:
+        """Take what was left, if something was, before *follower* reads more of the log.
 
         Raises OSError.
         """
-        if self._waiting is not None:
+        if self._waiting is None and not self._take():
             return
+        end = follower.end()
+        # Which of two files is the later one is known of the one that is written to.
+        if self._until is None or end is None or end.head != self._until.head:
+            self._until = end
+
+    def _take(self) -> bool:
         try:
             data = self._path.read_bytes()
         except FileNotFoundError:
-            return
+            return False
         try:
-            self._waiting = spool_findings.parse(data)
+            findings = spool_findings.parse(data)
         except ValueError:
             # An image of another release has left it.
             self.drop()
+            return False
+        arrived = findings.found if findings.adopted is None else findings.adopted
+        self._waiting, self._there = findings, set(arrived).difference(self._ends)
+        return True
+
+    def is_due(self, position: follower_.Position | None) -> bool:
+        """Return whether something waits that can be judged, the log being read to *position*."""
+        if self._waiting is None or self._until is None or position is None:
+            return False
+        return position.head == self._until.head and position.offset >= self._until.offset
 
     def add(self, events: Iterable[mail_events.Event]) -> None:
         """Take in what happened: what has ended is not there any more."""
@@ -65,27 +87,28 @@ class Findings:
             if event.type is mail_events.Type.COMPLETED:
                 self._ends.pop(event.queue_id, None)
                 self._ends[event.queue_id] = None
-        while len(self._ends) > _ENDS_MAX and self._waiting is None:
+                self._there.discard(event.queue_id)
+        while len(self._ends) > _ENDS_MAX:
             del self._ends[next(iter(self._ends))]
 
     def judge(self, store: store_.Store) -> tuple[list[mail_events.Event], list[str] | None] | None:
         """Return the events that come of what waits, and messages to be adopted without one.
 
-        None where nothing waits. The log is read to its end since ``pick_up``, and all of it
-        kept in *store*. ``drop`` when what is returned is kept.
+        None where nothing waits. It is due, and all that is read of the log is kept in
+        *store*. ``drop`` when what is returned is kept.
         """
         if self._waiting is None:
             return None
         findings = self._waiting
         if findings.adopted is not None:
-            return [], [one for one in findings.adopted if one not in self._ends]
+            return [], [one for one in findings.adopted if one in self._there]
         if not store.is_adopted:
             # Another store than that which was compared with.
             return [], None
         events = [
             event
             for queue_id, event in findings.found.items()
-            if queue_id not in self._ends and not store.has_message(queue_id)
+            if queue_id in self._there and not store.has_message(queue_id)
         ]
         now = time.time_ns() // 1_000_000
         events += [

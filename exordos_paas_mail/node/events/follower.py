@@ -73,8 +73,6 @@ class Follower:
         """Behind the lines that were read last."""
         self.gaps: list[str] = []
         """Why lines are missing before those that ``read`` returned last."""
-        self.is_at_end = False
-        """Whether the log had no more to read when ``read`` returned last."""
         self._path = path
         self._file: _File | None = None
         self._waiting_since: float | None = None
@@ -85,7 +83,6 @@ class Follower:
         Raises OSError when the log cannot be read.
         """
         self.gaps = []
-        self.is_at_end = False
         file = self._file or self._find()
         if file is None:
             return []
@@ -103,7 +100,7 @@ class Follower:
         if not data.endswith(b"\n"):
             whole = data.rfind(b"\n") + 1
             if not whole and len(data) < CHUNK_SIZE:
-                self.is_at_end = self._is_last(file) and not data
+                self._pass_on(file)
                 return []
             # What has no end in so much is no line of exim's.
             data = data[: whole or CHUNK_SIZE]
@@ -150,15 +147,10 @@ class Follower:
         self.gaps.append("the file of the log that was being read is gone")
         return self._open_next(head)
 
-    def _is_last(self, file: _File) -> bool:
-        """Return whether *file*, read to its end, is written to; turn to the next if it is not."""
-        if not file.head:
-            return False
-        if self._live_head() == file.head:
-            return True
-        if self._has_waited(_GRACE):
+    def _pass_on(self, file: _File) -> None:
+        """Turn from *file*, read to its end, to the next one, if it is not written to any more."""
+        if file.head and self._live_head() != file.head and self._has_waited(_GRACE):
             self._open_next(file.head)
-        return False
 
     def _open_next(self, head: bytes) -> _File | None:
         """Open the file after the one that begins with *head*.

@@ -119,7 +119,7 @@ class Recorder:
 
     def _turn(self) -> bool:
         reading = self._reading
-        self._findings.pick_up()
+        self._findings.pick_up(reading.follower)
         is_gathering = reading.is_gathering
         lines = reading.follower.read()
         now = _now()
@@ -137,8 +137,8 @@ class Recorder:
             self._keep()
         if not lines and not reading.is_gathering:
             self.read_at = now
-            if reading.follower.is_at_end:
-                self._judge()
+        if self._findings.is_due(reading.follower.position):
+            self._judge()
         return bool(lines)
 
     def _read(self, text: bytes, now: int) -> list[mail_events.Event]:
@@ -166,12 +166,14 @@ class Recorder:
         return events
 
     def _judge(self) -> None:
-        """Keep what comes of a look at the spool, now that all is kept that the log says."""
+        """Keep what comes of a look at the spool, and before all that the log says."""
+        reading = self._reading
+        if reading.is_gathering or reading.follower.position != reading.kept:
+            self._keep()
         judged = self._findings.judge(self.store)
         if judged is None:
             return
         events, adopted = judged
-        reading = self._reading
         reading.events = events
         reading.messages.add(events)
         for event in events:

@@ -11,6 +11,7 @@ import pytest
 
 from exordos_paas_mail.codecs import holds, mail_events, spool_findings
 from exordos_paas_mail.codecs.mail_events import Type
+from exordos_paas_mail.node.events import follower as follower_
 from exordos_paas_mail.node.events import recorder as recorder_
 from exordos_paas_mail.node.events import store as store_
 from exordos_paas_mail.node.queue import reconciler as reconciler_
@@ -22,6 +23,7 @@ if tp.TYPE_CHECKING:
 
 A, B, C = queue_stage.NAMES
 ALICE, BOB = queue_stage.ALICE, "bob@elsewhere.example"
+FIRST = "00000a-2E-H x Start queue run: pid=1"
 OTHER_RELEASE = "UPDATE state SET next_seq = next_seq + 1"
 
 
@@ -36,7 +38,7 @@ class Node:
         self.left = self.folder / spool_findings.FILE_NAME
         self.start_events()
         self.start_queue()
-        self.write("00000a-2E-H x Start queue run: pid=1")
+        self.write(FIRST)
 
     def start_events(self) -> None:
         self.recorder = recorder_.Recorder(self.log, self.folder, lambda: 2**40)
@@ -77,6 +79,10 @@ class Node:
         # As after FLUSH_PERIOD; then the log is at its end, and all is kept.
         self.recorder._keep()
         self.recorder.turn()
+        return self.told()
+
+    def told(self) -> list[tuple[str, str]]:
+        """Return the events that are kept, and were not returned before."""
         found: list[mail_events.Event] = []
         while batch := self.recorder.store.next():
             found += mail_events.parse(batch[1])
@@ -201,6 +207,48 @@ def test_a_line_that_is_not_whole_is_waited_for(node: Node) -> None:
     with node.log.open("a") as log:
         log.write(f" P=esmtpsa A=plain:{ALICE} S=900\n")
     assert (node.read(), node.left.exists()) == ([("accepted", A)], False)
+
+
+def test_a_log_that_is_never_read_to_its_end_keeps_nothing_waiting(node: Node) -> None:
+    node.adopt()
+    node.arrive(B)
+    node.spool.write(B, BOB)
+    node.read()
+    node.spool.write(A, BOB)
+    node.arrive(C)
+    node.spool.remove(B)
+    assert (node.look(), node.look()) == (False, True)
+    # More than a turn takes, and as much comes with each.
+    filler = [f"{FIRST} {'y' * 4000}"] * 40
+    node.write(*filler)
+    for _ in range(3):
+        assert node.left.exists()
+        node.write(*filler)
+        assert node.recorder.turn()
+    # It was judged when what was there at first was read, and kept.
+    assert not node.left.exists()
+    assert node.told() == [("accepted", C), ("accepted", A), ("unaccounted", B)]
+
+
+def test_after_a_rotation_the_new_file_is_read_first(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node.adopt()
+    node.spool.write(A, BOB)
+    node.spool.write(B, BOB)
+    node.log.rename(node.log.with_name("mainlog.1"))
+    assert (node.look(), node.look()) == (False, True)
+    # There is no new file yet; then there is, and it is not its turn.
+    node.recorder.turn()
+    assert node.left.exists()
+    node.arrive(A)
+    node.recorder.turn()
+    assert node.left.exists()
+    monkeypatch.setattr(follower_, "_GRACE", 0)
+    for _ in range(3):
+        node.recorder.turn()
+    assert not node.left.exists()
+    assert node.told() == [("accepted", A), ("accepted", B)]
 
 
 def test_what_has_ended_meanwhile_is_not_found(node: Node) -> None:
