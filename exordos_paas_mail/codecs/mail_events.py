@@ -163,13 +163,16 @@ def of(line: main_log.Line) -> list[Event]:
     return [_MAKERS[type(line.entry)](at, line.queue_id, line.entry)]
 
 
-def found(message: spool_headers.Arrival, queue_id: str, size: int) -> Event:
+def found(
+    message: spool_headers.Arrival, queue_id: str, size: int, *, apart: bool = False
+) -> list[Event]:
     """Return the arrival of a message that is in the spool, and in no line of the log.
 
     *size* is in octets. It has what an arrival and a submission would have told together. What no
-    account has sent, a report say, has no submission, and so no number of recipients.
+    account has sent, a report say, has no submission, and so no number of recipients. Of a message
+    that is *apart* there is a second event, which says so.
     """
-    return Event(
+    arrival = Event(
         message.arrived_at,
         Type.ACCEPTED,
         queue_id,
@@ -182,6 +185,10 @@ def found(message: spool_headers.Arrival, queue_id: str, size: int) -> Event:
         header_from=_unfolded(message.header_from),
         message_id=_unfolded(message.message_id).removeprefix("<").removesuffix(">"),
     )
+    if not apart:
+        return [arrival]
+    why = message.hold or holds.ACCOUNT
+    return [arrival, Event(arrival.at, Type.HELD, queue_id, account=arrival.account, text=why)]
 
 
 def unaccounted(at: int, queue_id: str) -> Event:

@@ -67,6 +67,8 @@ class Arrival(tp.NamedTuple):
     """The text of the field From, of several the first, as it was sent, and cut if long."""
     message_id: str
     """The same of Message-ID."""
+    hold: str = ""
+    """As of the envelope; a message that was taken back since has it as well."""
 
 
 def parse_arrival(data: bytes) -> Arrival:
@@ -85,6 +87,7 @@ def parse_arrival(data: bytes) -> Arrival:
         recipients=count,
         header_from=fields.get(_FROM, ""),
         message_id=fields.get(_MESSAGE_ID, ""),
+        hold=envelope.hold,
     )
 
 

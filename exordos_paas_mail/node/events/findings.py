@@ -71,7 +71,9 @@ class Findings:
             # An image of another release has left it.
             self.drop()
             return False
-        arrived = findings.found if findings.adopted is None else findings.adopted
+        arrived = (event.queue_id for event in findings.found)
+        if findings.adopted is not None:
+            arrived = iter(findings.adopted)
         self._waiting, self._there = findings, set(arrived).difference(self._ends)
         return True
 
@@ -107,8 +109,8 @@ class Findings:
             return [], None
         events = [
             event
-            for queue_id, event in findings.found.items()
-            if queue_id in self._there and not store.has_message(queue_id)
+            for event in findings.found
+            if event.queue_id in self._there and not store.has_message(event.queue_id)
         ]
         now = time.time_ns() // 1_000_000
         events += [

@@ -9,6 +9,7 @@ said to who reads the log (``events.findings``), and that is who tells it.
 
 from __future__ import annotations
 
+import errno
 import sqlite3
 import time
 import typing as tp
@@ -47,11 +48,14 @@ class Reconciler:
         """Messages that were in the spool at the last look, and in no line of the log."""
         self._gone = _NONE
         """Messages that the log has told of, and that were not in the spool."""
+        self._is_too_much = False
+        """Whether the spool was said to have more than can be taken over."""
 
     def turn(self, spool: spool_.Spool) -> None:
         """Compare, if it is time, *spool* as it was looked at last.
 
-        Raises OSError when nothing can be left; the next look is at its time.
+        Raises OSError when nothing can be left, once where there is too much to be taken over;
+        the next look is at its time.
         """
         now = time.monotonic()
         # What was found is judged first, or the same is found again.
@@ -66,8 +70,7 @@ class Reconciler:
             return
         present = frozenset(spool.messages.keys() | spool.young)
         if not told.are_all:
-            adopted = tuple(sorted(filter(spool.has, present)))
-            self._leave(spool_findings.Findings(adopted=adopted))
+            self._adopt(spool, present)
             return
         self._untold, self._gone = present - told.messages, told.messages - present
         untold, gone = self._untold & before[0], self._gone & before[1]
@@ -82,17 +85,32 @@ class Reconciler:
         if findings.found or findings.unaccounted:
             self._leave(findings)
 
+    def _adopt(self, spool: spool_.Spool, present: frozenset[str]) -> None:
+        """Leave all that is there. Where it is too much, the spool is compared once it is less."""
+        limit = spool_findings.ADOPTED_MAX
+        if len(present) <= limit:
+            adopted = tuple(sorted(filter(spool.has, present)))
+            self._leave(spool_findings.Findings(adopted=adopted))
+        elif not self._is_too_much:
+            self._is_too_much = True
+            raise OSError(
+                errno.EFBIG, f"the spool has more than {limit} messages and is not compared"
+            )
+
     def _leave(self, findings: spool_findings.Findings) -> None:
         content = spool_findings.render(findings)
         atomic_files.replace(self._path, content, 0o640, durable=False)
 
 
-def _arrivals(spool: spool_.Spool, queue_ids: Iterable[str]) -> dict[str, mail_events.Event]:
-    found: dict[str, mail_events.Event] = {}
+def _arrivals(spool: spool_.Spool, queue_ids: Iterable[str]) -> tuple[mail_events.Event, ...]:
+    found: list[mail_events.Event] = []
+    count = 0
     for queue_id in queue_ids:
-        if len(found) == spool_findings.FOUND_MAX:
+        if count == spool_findings.FOUND_MAX:
             break
         arrival = spool.arrival(queue_id)
         if arrival is not None:
-            found[queue_id] = mail_events.found(arrival[0], queue_id, arrival[1])
-    return found
+            message, size, is_apart = arrival
+            found += mail_events.found(message, queue_id, size, apart=is_apart)
+            count += 1
+    return tuple(found)

@@ -116,14 +116,18 @@ class Spool:
         paths = [os.path.join(name, f"{queue_id}-H") for name in [*names, *names]]  # noqa: PTH118
         return any(os.path.exists(path) for path in paths)  # noqa: PTH110
 
-    def arrival(self, queue_id: str) -> tuple[spool_headers.Arrival, int] | None:
-        """Return how a message came and its size in octets; None where that cannot be read."""
+    def arrival(self, queue_id: str) -> tuple[spool_headers.Arrival, int, bool] | None:
+        """Return how a message came, its size in octets, and whether it is apart now.
+
+        None where that cannot be read.
+        """
         for name in self._folders(queue_id):
             path = os.path.join(name, queue_id)  # noqa: PTH118
             try:
                 data = _content(f"{path}-H", _HEADER_SIZE_MAX)
                 body = max(os.stat(f"{path}-D").st_size - _NAME_LINE_SIZE, 0)  # noqa: PTH116
-                return spool_headers.parse_arrival(data), spool_headers.parse(data).size + body
+                size = spool_headers.parse(data).size + body
+                return spool_headers.parse_arrival(data), size, self._is_apart(name)
             except (FileNotFoundError, ValueError):
                 continue
         return None

@@ -11,6 +11,7 @@ IDS = [f"1xWfZB-00000{letter}-2E" for letter in "abc"]
 ARRIVAL = mail_events.Event(
     1795722937000, mail_events.Type.ACCEPTED, IDS[0], account="a@b.example", text=mail_events.FOUND
 )
+HELD = mail_events.Event(1795722937000, mail_events.Type.HELD, IDS[0], text="account")
 
 
 @pytest.mark.parametrize(
@@ -19,7 +20,7 @@ ARRIVAL = mail_events.Event(
         spool_findings.Findings(),
         spool_findings.Findings(adopted=()),
         spool_findings.Findings(adopted=tuple(IDS)),
-        spool_findings.Findings(found={IDS[0]: ARRIVAL}, unaccounted=(IDS[1],)),
+        spool_findings.Findings(found=(ARRIVAL, HELD), unaccounted=(IDS[1],)),
     ],
 )
 def test_findings_travel(findings: spool_findings.Findings) -> None:

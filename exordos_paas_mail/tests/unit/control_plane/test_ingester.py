@@ -541,7 +541,8 @@ def test_the_status_of_a_message_is_the_same_in_any_order_of_its_events(
 
 def _found(sender: str) -> mail_events.Event:
     message = spool_headers.Arrival(sender, "", sealed.now(), "192.0.2.9", 2, "", "")
-    return mail_events.found(message, _QUEUE, 900)
+    (arrival,) = mail_events.found(message, _QUEUE, 900)
+    return arrival
 
 
 _REPORT = sealed.event(Type.ACCEPTED, _QUEUE, about=sealed.queue_id(2))

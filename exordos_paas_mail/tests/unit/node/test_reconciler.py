@@ -133,6 +133,32 @@ def test_a_message_whose_line_is_lost_is_told_once_as_found(node: Node) -> None:
     assert node.rounds() == [("completed", A)]
 
 
+@pytest.mark.parametrize(
+    ("queue", "hold", "told"),
+    [
+        (holds.QUEUE, "reputation", ["found in the spool", "reputation"]),
+        # It was moved there.
+        (holds.QUEUE, "", ["found in the spool", holds.ACCOUNT]),
+        # It was taken back.
+        ("", "reputation", ["found in the spool"]),
+    ],
+)
+def test_a_message_that_is_apart_is_found_to_be_held(
+    node: Node, queue: str, hold: str, told: list[str]
+) -> None:
+    node.adopt()
+    node.spool.write(A, BOB, queue=queue, hold=hold)
+    assert (node.look(), node.look()) == (False, True)
+    while node.recorder.turn():
+        pass
+    events = mail_events.parse((node.recorder.store.next() or (0, b""))[1])
+    assert [(event.queue_id, event.text) for event in events] == [(A, text) for text in told]
+    assert [event.type for event in events] == [Type.ACCEPTED, Type.HELD][: len(told)]
+    assert {event.account for event in events} == {ALICE}
+    node.read()
+    assert node.rounds() == []
+
+
 def test_a_message_that_is_gone_without_an_end_is_told_once(node: Node) -> None:
     node.adopt()
     node.arrive(A)
@@ -167,6 +193,20 @@ def test_what_was_there_before_is_taken_over_without_a_word(node: Node) -> None:
     node.complete(A)
     # It is known all the same.
     assert node.rounds() == [("completed", A), ("unaccounted", B)]
+
+
+def test_more_than_can_be_taken_over_is_said_once_and_waited_out(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spool_findings, "ADOPTED_MAX", 1)
+    node.spool.write(A, BOB)
+    node.spool.write(B, BOB)
+    with pytest.raises(OSError, match="more than 1 messages"):
+        node.look()
+    assert not node.look()
+    node.spool.remove(B)
+    node.adopt()
+    assert node.recorder.store.is_adopted
 
 
 def test_what_ends_while_it_is_taken_over_is_not_waited_for(node: Node) -> None:
