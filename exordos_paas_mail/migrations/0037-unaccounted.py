@@ -11,7 +11,20 @@ from restalchemy.storage.sql import migrations
 DOWNGRADE = (
     # The release before cannot read them.
     "DELETE FROM mail_events WHERE type = 'unaccounted'",
-    "UPDATE mail_messages SET status = 'ACCEPTED', completed_at = NULL WHERE status = 'UNKNOWN'",
+    # As its other events tell it.
+    """\
+UPDATE mail_messages SET completed_at = NULL, status = CASE
+    WHEN (
+        SELECT max(at) FILTER (WHERE type = 'held')
+            > coalesce(max(at) FILTER (WHERE type = 'released'), '-infinity')
+        FROM mail_events WHERE message = mail_messages.uuid
+    ) THEN 'HELD'
+    WHEN EXISTS (
+        SELECT FROM mail_events WHERE message = mail_messages.uuid AND type = 'deferred'
+    ) THEN 'DEFERRED'
+    ELSE 'ACCEPTED' END
+WHERE status = 'UNKNOWN'
+""",
     "UPDATE mail_webhooks SET events = array_remove(events, 'message.unaccounted')"
     " WHERE events && '{message.unaccounted}'",
 )

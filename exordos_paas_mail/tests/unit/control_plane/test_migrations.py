@@ -538,12 +538,28 @@ def test_the_release_before_finds_no_event_that_it_cannot_read(empty: Database) 
         "CREATE TABLE mail_messages_test PARTITION OF mail_messages DEFAULT;"
         "INSERT INTO mail_messages (uuid, instance, queue_id, accepted_at, status)"
         " SELECT gen_random_uuid(), '20000000-0000-4000-8000-000000000000', '', now(), status"
-        " FROM unnest('{FAILED,UNKNOWN}'::text[]) AS status"
+        " FROM unnest('{FAILED,UNKNOWN}'::text[]) AS status;"
+        # What was known of a message before it was gone, in this order.
+        "WITH known AS (INSERT INTO mail_messages (uuid, instance, queue_id, accepted_at, status)"
+        " SELECT gen_random_uuid(), '20000000-0000-4000-8000-000000000000', types, now(), 'UNKNOWN'"
+        " FROM unnest('{deferred,held,deferred held,held released}'::text[]) AS types"
+        " RETURNING uuid, instance, queue_id)"
+        " INSERT INTO mail_events (uuid, instance, message, at, type, count)"
+        " SELECT gen_random_uuid(), instance, known.uuid, now() + number * interval '1s', type, 1"
+        " FROM known, string_to_table(queue_id, ' ') WITH ORDINALITY AS each (type, number)"
     )
     empty.roll_back("0037-unaccounted.py")
-    assert empty.execute("SELECT count(*) FROM mail_events") == [(3,)]
-    statuses = "SELECT status FROM mail_messages ORDER BY status"
-    assert empty.execute(statuses) == [("ACCEPTED",), ("FAILED",)]
+    assert empty.execute("SELECT count(*) FROM mail_events") == [(3 + 6,)]
+    statuses = "SELECT queue_id, status FROM mail_messages ORDER BY queue_id, status"
+    assert empty.execute(statuses) == [
+        ("", "ACCEPTED"),
+        ("", "FAILED"),
+        ("deferred", "DEFERRED"),
+        ("deferred held", "HELD"),
+        ("held", "HELD"),
+        ("held released", "ACCEPTED"),
+    ]
+    empty.execute("DELETE FROM mail_events WHERE message IS NOT NULL")
     empty.roll_back("0027-bounce-handling.py")
     assert empty.execute("SELECT type FROM mail_events") == [("failed",)]
 
