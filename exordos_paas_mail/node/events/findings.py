@@ -71,9 +71,9 @@ class Findings:
             # An image of another release has left it.
             self.drop()
             return False
-        arrived = (event.queue_id for event in findings.found)
-        if findings.adopted is not None:
-            arrived = iter(findings.adopted)
+        arrived = findings.adopted
+        if arrived is None:
+            arrived = tuple(event.queue_id for event in findings.found)
         self._waiting, self._there = findings, set(arrived).difference(self._ends)
         return True
 
