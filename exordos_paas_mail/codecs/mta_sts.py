@@ -210,6 +210,8 @@ def words(
         told += [f"until={until}", f"mx={expression(mx)}"]
     elif mode is Mode.FAILED:
         said = bounded.plain(why, _WHY_SIZE_MAX).replace("\\", "/").replace('"', "'")
+        # The files are ASCII, whatever others have said.
+        said = said.encode("ascii", "replace").decode()
         told.append(f'why="{said}"')
     return " ".join(told)
 

@@ -219,12 +219,13 @@ class Keeper:
     def _look(self) -> None:
         begun = time.thread_time()
         now = time.time()
+        # Before what is told once alone.
+        ways = self._read_ways(now)
         changed = self._spool.look(now)
         deferred = self._attempts.read(self._spool.messages)
         changed |= deferred | (self._tried & self._spool.messages.keys())
         held, young = dict(self._suspended.now(now)), self._spool.young
         smarthost = self._documents.smarthost_route()
-        ways = self._read_ways(now)
         # What waits is tried at other times now, perhaps at once.
         if (ways.policies, smarthost) != (self._ways.policies, self._smarthost):
             changed |= self._spool.messages.keys()

@@ -22,7 +22,8 @@ NOTHING: tp.Final[Mapping[str, str]] = types.MappingProxyType({})
 class Published:
     """The files in *folder*, each read once for each of its versions.
 
-    They are replaced by renaming, so that a look costs one stat(2) while none is.
+    They are replaced by renaming, so that a look costs one stat(2) while none is. One that cannot
+    be read counts as it was read last.
     """
 
     def __init__(self, folder: pathlib.Path) -> None:
@@ -38,7 +39,7 @@ class Published:
         """Return which servers mail may go to, as a regular expression, by the domain.
 
         *now* is in seconds since 1970. The same object as before where it is the same. Raises
-        OSError where a file cannot be read.
+        OSError where the folder cannot be looked at.
         """
         if self._reread() or now >= self._ends_at:
             known = {name: one for shard in self._shards.values() for name, one in shard.items()}
@@ -67,11 +68,17 @@ class Published:
         self._looked_at = changed_at if watched.is_settled(changed_at) else -1
         changed = {name for name, _ in stamps.items() ^ self._stamps.items()}
         for name in changed:
-            if name in stamps:
+            if name not in stamps:
+                self._shards.pop(name, None)
+                continue
+            try:
                 content = (self._folder / name).read_text("ascii", "replace")
-                self._shards[name] = mta_sts.enforced(content)
+            except OSError:
+                # It is tried again at the next look. exim has mail wait for it (panic log).
+                del stamps[name]
+                self._looked_at = -1
             else:
-                del self._shards[name]
+                self._shards[name] = mta_sts.enforced(content)
         self._stamps = stamps
         return bool(changed)
 

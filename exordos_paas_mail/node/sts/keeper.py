@@ -21,7 +21,7 @@ if tp.TYPE_CHECKING:
     from exordos_paas_mail.node.sts import shards as shards_
     from exordos_paas_mail.node.sts import store as store_
 
-FAST, SLOW = 16, 4
+FAST, SLOW = 32, 4
 """Threads for looks, and for those that take their time."""
 LOOK_PERIOD: tp.Final = 6 * 3600
 FETCH_PERIOD: tp.Final = 86_400

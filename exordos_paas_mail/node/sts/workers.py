@@ -18,6 +18,8 @@ if tp.TYPE_CHECKING:
 
 WAITING_MAX: tp.Final = 1000
 """Looks that wait for a thread; what is more is not begun."""
+ENDED_MAX: tp.Final = 50
+"""Looks that are taken in at once: each is written, and a sign of life is due meanwhile."""
 
 
 class Job(tp.NamedTuple):
@@ -65,9 +67,12 @@ class Workers:
         return True
 
     def ended(self) -> list[tuple[Job, findings.Finding]]:
-        """Return the looks that are over."""
-        over = []
+        """Return looks that are over, ENDED_MAX at most; for more, *wake* is called again."""
+        over: list[tuple[Job, findings.Finding]] = []
         while not self._done.empty():
+            if len(over) == ENDED_MAX:
+                self._wake()
+                break
             job, found = self._done.get()
             self._busy.pop(job.domain, None)
             over.append((job, found))

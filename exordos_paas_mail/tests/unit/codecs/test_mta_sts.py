@@ -113,9 +113,10 @@ def test_exim_is_told_in_words_that_it_takes_for_nothing_else() -> None:
         "example.com: mode=enforce ask=10 until=20"
         " mx=^(?i:mail[.]example[.]com|[^.]+[.]example[.]net)$\n"
     )
-    failed = mta_sts.words(Mode.FAILED, ask=1, why='no "\\${x}"\nbut')
+    failed = mta_sts.words(Mode.FAILED, ask=1, why='no "\\${x}"\nb\xfct')
     assert failed.startswith("mode=failed ask=1 why=\"no '/${x}'")
     assert re.fullmatch(r'[^"\n]*"[^"\n\\]*"', failed)
+    assert failed.isascii()
     assert mta_sts.words(Mode.ABSENT, ask=1) == "mode=absent ask=1"
     content = mta_sts.line("example.com", said) + mta_sts.line("a.example", failed)
     mx = r"^(?i:mail[.]example[.]com|[^.]+[.]example[.]net)$"

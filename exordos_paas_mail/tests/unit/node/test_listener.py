@@ -49,7 +49,10 @@ def read(client: socket.socket) -> str:
         return file.read()
 
 
-def test_who_waits_for_an_answer_is_in_nobodys_way(stage: Stage) -> None:
+def test_who_waits_for_an_answer_is_in_nobodys_way(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listener_, "_PATIENCE", FOR_EVER)
     waited: list[float] = []
     is_known = False
 

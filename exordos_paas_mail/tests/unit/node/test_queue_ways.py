@@ -196,6 +196,18 @@ def test_what_is_enforced_is_read_as_it_changes(tmp_path: pathlib.Path) -> None:
     assert folder.published.read(1000) == {}
     folder.write("one.example", mta_sts.Mode.ENFORCE, mx="mx2.one.example")
     assert folder.published.read(10) == {"one.example": mta_sts.expression(["mx2.one.example"])}
-    (folder.path / mta_sts.shard_of("one.example")).unlink()
-    os.utime(folder.path, (0, 0))
+    shard = folder.path / mta_sts.shard_of("one.example")
+    # What cannot be read counts as it was, until it can.
+    found = folder.published.read(10)
+    shard.unlink()
+    shard.mkdir()
+    os.utime(folder.path, (0, 10_000))
+    assert folder.published.read(10) is found
+    shard.rmdir()
+    folder.write("one.example", mta_sts.Mode.ABSENT)
+    assert folder.published.read(10) == {}
+    folder.write("one.example", mta_sts.Mode.ENFORCE)
+    assert folder.published.read(10) == KEPT
+    shard.unlink()
+    os.utime(folder.path, (0, 20_000))
     assert folder.published.read(10) == {}
