@@ -4,16 +4,18 @@
 #
 # Put the relay's exim4-daemon-light into a directory: build_exim.sh DIRECTORY
 #
-# It is this machine's distribution's own package, of the version apt would
-# install, with our patches. Built once, then taken from .cache/exim, where it
-# lies under the digest of this script, the patches and the version. The rest of
-# exim4 (exim4-base, exim4-config) stays the distribution's.
+# It is this machine's distribution's own package with our patches, of the version
+# apt would install. Where that is one the patches were not made for yet, it is the
+# newest that they were made for and that apt still offers, and it is said so. Built
+# once, then taken from .cache/exim, where it lies under the digest of this script,
+# the patches and the version. The rest of exim4 (exim4-base, exim4-config) stays
+# the distribution's.
 #
 # The build happens in a layer in memory over this machine's file system, so that
 # compilers and headers leave nothing behind. Needs root; uses sudo otherwise.
 #
-# Fails, and says what to do, when the distribution has a version that the
-# patches were not made for, or when a patch does not apply to the line.
+# Fails, and says what to do, when the distribution has no version that the
+# patches were made for, or when a patch does not apply to the line.
 #
 # With EXORDOS_MAIL_EXIM=distribution nothing is built, and nothing of ours is
 # left in DIRECTORY: the distribution's own package is what gets installed.
@@ -40,18 +42,28 @@ die() {
   exit 1
 }
 
-# The patches for a version of the distribution, one a line.
-patches_for() {
-  local version=$1 entry patch
+# The names of the patches for a version of the distribution; fails where it is not known.
+known() {
+  local version=$1 entry
   for entry in "${KNOWN[@]}"; do
     # shellcheck disable=SC2053 # a pattern
     if [[ $version == ${entry%%|*} ]]; then
-      for patch in ${entry#*|}; do
-        printf '%s/%s.patch\n' "$here" "$patch"
-      done
+      printf '%s\n' "${entry#*|}"
       return
     fi
   done
+  return 1
+}
+
+# The patches for a version of the distribution, one a line.
+patches_for() {
+  local version=$1 names patch
+  if names=$(known "$version"); then
+    for patch in $names; do
+      printf '%s/%s.patch\n' "$here" "$patch"
+    done
+    return
+  fi
   die "The distribution's $PACKAGE is $version, which our patches were not made for." \
     "Known: ${KNOWN[*]%%|*}. Try them on it, then add it to KNOWN in exordos/images/build_exim.sh" \
     "(docs/relay.md, \"The patched exim4\")."
@@ -67,16 +79,30 @@ apply() {
   done
 }
 
-# What apt would install. A fresh machine has no package lists.
+# What apt would install, or the newest that is known. A fresh machine has no package lists.
 candidate() {
-  local version
+  local version older
   version=$(policy_candidate)
   if [[ -z $version ]]; then
     "${become[@]}" apt-get -qq -o DPkg::Lock::Timeout=300 update >&2
     version=$(policy_candidate)
   fi
   [[ -n $version ]] || die "apt knows no $PACKAGE here."
+  if ! known "$version" >/dev/null; then
+    for older in $(offered); do
+      known "$older" >/dev/null || continue
+      printf '%s\n' "$PACKAGE $version is out, which our patches were not made for: this is $older," \
+        "without what is mended since (docs/relay.md, \"The patched exim4\")." >&2
+      version=$older
+      break
+    done
+  fi
   printf '%s\n' "$version"
+}
+
+# All versions that can be had, the newest first.
+offered() {
+  LC_ALL=C apt-cache madison "$PACKAGE" | awk -F ' *[|] *' 'NF == 3 && $3 ~ / Packages$/ {print $2}'
 }
 
 policy_candidate() {
@@ -203,6 +229,10 @@ main() {
   --root)
     cache=$2
     make_root "${@:3}"
+    return
+    ;;
+  --version)
+    candidate
     return
     ;;
   --patches)

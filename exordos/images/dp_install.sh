@@ -66,11 +66,11 @@ missing_packages() {
 }
 
 # What apt is to install: the package that build_exim.sh put into dist/, made
-# from the very version that the distribution has now. It is not let grow old in
-# silence: the distribution's next version may be a fix that ours is without.
+# from a version that the distribution has now. It is not let grow old in silence:
+# the distribution's next version may be a fix that ours is without.
 exim_package() {
   local -a packages
-  local source newest
+  local source newest offered
   if [[ ${EXORDOS_MAIL_EXIM:-} == distribution ]]; then
     printf 'exim4-daemon-light\n'
     return
@@ -80,9 +80,12 @@ exim_package() {
     die "$SOURCE/dist must hold one exim4-daemon-light package, not ${#packages[@]}: exordos/images/build_exim.sh makes it"
   source=$(dpkg-deb --field "${packages[0]}" Version)
   source=${source%+mailaas*}
-  newest=$(LC_ALL=C apt-cache policy exim4-base | awk '$1 == "Candidate:" {print $2}')
-  [[ $source == "$newest" ]] ||
+  offered=$(LC_ALL=C apt-cache madison exim4-base | awk -F ' *[|] *' 'NF == 3 && $3 ~ / Packages$/ {print $2}')
+  newest=${offered%%$'\n'*}
+  grep --quiet --line-regexp --fixed-strings -- "$source" <<<"$offered" ||
     die "${packages[0]##*/} was made from exim4 $source, and this distribution has $newest: see docs/relay.md, \"The patched exim4\""
+  [[ $source == "$newest" ]] ||
+    say "${packages[0]##*/} is without what exim4 $newest mends: see docs/relay.md, \"The patched exim4\"" >&2
   printf '%s\n' "${packages[0]}"
 }
 

@@ -37,13 +37,17 @@ def tree(directory: pathlib.Path, *, changed: tuple[str, str] = ("", "")) -> pat
     return source
 
 
-def distribution_with(directory: pathlib.Path, version: str) -> str:
-    """Return a PATH where apt would install *version*."""
-    policy = directory / "bin/apt-cache"
-    policy.parent.mkdir()
-    policy.write_text(f"#!/bin/sh\nprintf '  Candidate: {version}\\n'\n")
-    policy.chmod(0o755)
-    return f"{policy.parent}:{os.environ['PATH']}"
+def distribution_with(directory: pathlib.Path, version: str, *older: str) -> str:
+    """Return a PATH where apt would install *version*, and offers *older* ones, too."""
+    cache = directory / "bin/apt-cache"
+    cache.parent.mkdir()
+    rows = "".join(f" exim4-daemon-light | {each} | pool Packages\n" for each in (version, *older))
+    cache.write_text(
+        f"#!/bin/sh\ncase $1 in\npolicy) echo '  Candidate: {version}' ;;\n"
+        f"madison) printf '%s' '{rows} exim4 | {version} | pool Sources\n' ;;\nesac\n"
+    )
+    cache.chmod(0o755)
+    return f"{cache.parent}:{os.environ['PATH']}"
 
 
 @pytest.mark.parametrize(
@@ -60,6 +64,26 @@ def test_a_version_the_patches_were_not_made_for_is_not_built(
         " Known: 4.96-15+deb12u10 4.97-4ubuntu4.*. Try them on it, then add it to KNOWN in"
         ' exordos/images/build_exim.sh (docs/relay.md, "The patched exim4").\n'
     )
+
+
+@pytest.mark.parametrize(
+    ("offered", "built"),
+    [
+        (["4.96-15+deb12u10", "4.96-15+deb12u9"], "4.96-15+deb12u10"),
+        (["4.96-15+deb12u12", "4.96-15+deb12u11", "4.96-15+deb12u10"], "4.96-15+deb12u10"),
+    ],
+)
+def test_the_newest_version_that_the_patches_were_made_for_is_built(
+    tmp_path: pathlib.Path, offered: list[str], built: str
+) -> None:
+    done = build_exim("--version", PATH=distribution_with(tmp_path, *offered))
+
+    said = (
+        f"exim4-daemon-light {offered[0]} is out, which our patches were not made for: this is"
+        f' {built},\nwithout what is mended since (docs/relay.md, "The patched exim4").\n'
+    )
+    assert (done.returncode, done.stdout) == (0, f"{built}\n")
+    assert done.stderr == ("" if offered[0] == built else said)
 
 
 @pytest.mark.parametrize(
