@@ -72,9 +72,14 @@ def test_each_shard_of_a_merged_file_is_what_is_wanted_or_what_it_was(
     with mock.patch.object(account_shards, "_SEARCHES_MAX", searches):
         merged = account_shards.merge(base, DOMAIN, digests(wanted), lines, beside, find)
     expected: dict[str, str] = {}
+    wanted_digests, wanted_shards, shards_before = (
+        digests(wanted),
+        by_shard(wanted),
+        by_shard(before),
+    )
     for number in range(account_shards.COUNT):
-        has_it = number in numbers or beside.digests[number] == digests(wanted)[number]
-        expected |= dict(by_shard(wanted if has_it else before)[number])
+        has_it = number in numbers or beside.digests[number] == wanted_digests[number]
+        expected |= dict((wanted_shards if has_it else shards_before)[number])
     assert merged == account_shards.read(file(expected), DOMAIN)
 
 

@@ -86,7 +86,7 @@ class FakeCore:
         self.tokens: dict[str, dict[str, tp.Any]] = {}
         self.requests: list[tuple[str, str]] = []
         # Called before a request is answered: a test hangs Core here.
-        self.before: tp.Callable[[str, str], None] = lambda _method, _path: None
+        self.before: tp.Callable[[str, str], None] = _at_once
         handler = type("Handler", (_Handler,), {"core": self})
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
@@ -114,9 +114,13 @@ class FakeCore:
         self.certificates.clear()
         self.node_keys.clear()
         self.requests.clear()
-        self.before = lambda _method, _path: None
+        self.before = _at_once
 
     # IAM
+
+    def repeats(self, token: str) -> bool:
+        """Tell whether what introspection says of *token* is what it said before."""
+        return token in self.tokens and self.before is _at_once
 
     def token(
         self,
@@ -441,6 +445,10 @@ class FakeCore:
         return rows[uuid]
 
 
+def _at_once(_method: str, _path: str) -> None:
+    pass
+
+
 def _is_asked_for(row: dict[str, tp.Any], query: dict[str, list[str]]) -> bool:
     if "name" in query and row["name"] not in query["name"]:
         return False
@@ -452,6 +460,7 @@ def _is_asked_for(row: dict[str, tp.Any], query: dict[str, list[str]]) -> bool:
 class _Handler(http.server.BaseHTTPRequestHandler):
     core: tp.ClassVar[FakeCore]
     protocol_version = "HTTP/1.1"
+    wbufsize = -1  # an answer in one piece
 
     def _serve(self) -> None:
         url = parse.urlsplit(self.path)

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import collections
+import functools
 import itertools
 import pathlib
 import re
@@ -25,6 +26,7 @@ DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 WIDTH = 100
 
 
+@functools.lru_cache
 def _tokens(text: str) -> list[token.Token]:
     return markdown_it.MarkdownIt("commonmark").enable("table").parse(text)
 
@@ -45,6 +47,7 @@ def _long_prose(text: str) -> list[str]:
     ]
 
 
+@functools.lru_cache
 def _anchors(text: str) -> set[str]:
     """Return the fragments GitHub gives to the headings of *text*."""
     seen: collections.Counter[str] = collections.Counter()
