@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import datetime
 import threading
+import time
 import typing as tp
 
 from exordos_paas_mail import constants
@@ -102,11 +103,11 @@ def test_what_the_nodes_daemon_tells_and_does_is_what_the_api_tells(
         asked = stage.api.call("POST", path, body)
         assert asked.status_code == 200, asked.text
         one = f"{stage.path}/operations/{asked.json['uuid']}"
-        for _ in range(100):
+        deadline, ended = time.monotonic() + 60, stage.api.get(one)
+        while ended["status"] == "PENDING":
+            assert time.monotonic() < deadline
             turn()
             ended = stage.api.get(one)
-            if ended["status"] != "PENDING":
-                break
         result = ended["result"] or {}
         return ended["status"], result.get("done"), ended["error"]
 

@@ -54,7 +54,7 @@ def speaking(speak: Callable[[ssl.SSLSocket], None]) -> Iterator[str]:
             secured = webhook_stage.server_context().wrap_socket(raw, server_side=True)
             secured.recv(65536)
             speak(secured)
-            over.wait(30)
+            over.wait(60)
             secured.close()
 
     def accept() -> None:
