@@ -136,7 +136,7 @@ def answer(data: bytes) -> bytes:
         response.set_rcode(dns.rcode.SERVFAIL)
     elif records:
         response.answer.append(dns.rrset.from_text(question.name, 60, "IN", kind, *records))
-    elif not any(known == name for known, _ in ZONE):
+    elif not any(known == name for known, _ in list(ZONE)):
         response.set_rcode(dns.rcode.NXDOMAIN)
     if re.search(r"(^|\.)signed\.example$", name) and query.ednsflags & dns.flags.DO:
         response.flags |= dns.flags.AD

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
+import hashlib
 import re
 import select
 import threading
@@ -15,13 +16,12 @@ import typing as tp
 import pytest
 
 from exordos_paas_mail.codecs import answers, mta_sts, tls_policies
+from exordos_paas_mail.tests.relay import internet as internet_
 from exordos_paas_mail.tests.relay import leaving, sts, units
 from exordos_paas_mail.tests.relay import relay as relay_
 
 if tp.TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from exordos_paas_mail.tests.relay import internet as internet_
 
 Mode = tls_policies.Mode
 CLEAR, ENCRYPTED, WAITS = leaving.CLEAR, leaving.ENCRYPTED, leaving.WAITS
@@ -242,6 +242,31 @@ def test_where_nothing_is_known_mail_flows_and_what_has_to_be_known_waits(
             relay.run_queue()
 
 
+def test_what_cannot_be_read_may_be_a_policy(
+    relay: relay_.Relay, internet: internet_.Internet, daemon: sts.Sts
+) -> None:
+    shard = sts.KNOWN / hashlib.md5(b"named.sts.example", usedforsecurity=False).hexdigest()[:2]
+    mode = shard.stat().st_mode
+    shard.chmod(0)
+    try:
+        # Whoever keeps to none does not look.
+        relay.set_tls_policies({"named.sts.example": "opportunistic"})
+        assert relay.send(recipients=["a@named.sts.example"])[0] == 250
+        internet.wait_for(1)
+        relay.set_tls_policies({})
+        assert relay.send(recipients=["b@named.sts.example"])[0] == 250
+        relay.wait_for_log(r"== b@named\.sts\.example .*what is known of \S+ cannot be read now")
+        relay.wait_until_idle()
+        relay.expect_panic(r"failed to expand ACL message .*Permission denied")
+        assert len(internet.received()) == 1
+    finally:
+        shard.chmod(mode)
+    relay.run_queue()
+    got = internet.wait_for(2)
+    assert [one.recipients for one in got] == [["a@named.sts.example"], ["b@named.sts.example"]]
+    assert got[1].tls
+
+
 def test_a_relay_for_which_it_is_off_asks_nobody(
     relay: relay_.Relay, internet: internet_.Internet, daemon: sts.Sts
 ) -> None:
@@ -325,6 +350,8 @@ def test_a_message_waits_for_two_domains(
         # An answer that comes after two seconds is the last: then there is another message.
         while len(waits) < len(UNKNOWN):
             assert time.monotonic() < deadline, waits
+            # One that came when who was to answer had gone is of the message before.
+            daemon.unanswered()
             over = threading.Event()
             asking = pool.submit(asked, daemon, mta_sts.UNKNOWN, over)
             try:
