@@ -25,7 +25,8 @@ PASSWORD_SIZE_MAX: tp.Final = 1024
 DOMAINS_MAX: tp.Final = 200
 RETRY_KEY: tp.Final = tls_policies.RetryKey(has_address=True, has_interface=True)
 """Of the transports that send by one. A server that is a smarthost on port 25, and the MX of a
-domain whose policy is ``encrypt``, is one server to exim: no other key is left."""
+domain whose mail leaves by ``encrypt`` or keeps to a policy of MTA-STS, is one server to exim: no
+other key is left."""
 
 _VERSION: tp.Final = 1
 _IMPLICIT_PORT: tp.Final = 465

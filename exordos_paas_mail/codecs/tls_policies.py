@@ -91,8 +91,10 @@ class RetryKey(tp.NamedTuple):
 
 
 # Those of a mode that is refused by a server that another mode is content with are not the
-# other's: verify, dane and mta_sts alone share theirs. Without the address a server with many
-# is put off by one that does not answer.
+# other's. There are four keys: verify and dane share one, and encrypt and mta_sts. What encrypt is
+# refused mta_sts is refused too; the other way round, a server has no certificate of the name that
+# a policy of MTA-STS has. Without the address a server with many is put off by one that does not
+# answer, so that auto and what it may leave by have it.
 RETRY_KEYS: tp.Final[Mapping[Mode, RetryKey]] = types.MappingProxyType(
     {
         Mode.AUTO: RetryKey(has_address=True, has_interface=False),
@@ -100,7 +102,7 @@ RETRY_KEYS: tp.Final[Mapping[Mode, RetryKey]] = types.MappingProxyType(
         Mode.ENCRYPT: RetryKey(has_address=True, has_interface=True),
         Mode.VERIFY: RetryKey(has_address=False, has_interface=True),
         Mode.DANE: RetryKey(has_address=False, has_interface=True),
-        Mode.MTA_STS: RetryKey(has_address=False, has_interface=True),
+        Mode.MTA_STS: RetryKey(has_address=True, has_interface=True),
     }
 )
 

@@ -267,6 +267,35 @@ def test_what_cannot_be_read_may_be_a_policy(
     assert got[1].tls
 
 
+def test_an_address_that_is_gone_puts_no_mail_off(
+    relay: relay_.Relay,
+    internet: internet_.Internet,
+    daemon: sts.Sts,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    addresses = [internet_.GONE_ADDRESS, internet_.VALID_ADDRESS]
+    monkeypatch.setitem(internet_.ZONE, (VALID, "A"), addresses)
+    # exim tries either first.
+    for number in range(6):
+        assert relay.send(recipients=[f"{number}@named.sts.example"])[0] == 250
+        internet.wait_for(number + 1)
+        # Retry times are written at the end of a delivery.
+        relay.wait_until_idle()
+
+
+def test_a_server_without_a_key_is_not_put_off(
+    relay: relay_.Relay, internet: internet_.Internet, daemon: sts.Sts
+) -> None:
+    relay.set_tls_policies({"valid.example": "dane"})
+    assert relay.send(recipients=["a@valid.example"])[0] == 250
+    relay.wait_for_log(r"== a@valid\.example ")
+    relay.wait_until_idle()
+    assert relay.send(recipients=["b@named.sts.example"])[0] == 250
+    (got,) = internet.wait_for(1)
+    assert got.recipients == ["b@named.sts.example"]
+    relay.wait_until_idle()
+
+
 def test_a_relay_for_which_it_is_off_asks_nobody(
     relay: relay_.Relay, internet: internet_.Internet, daemon: sts.Sts
 ) -> None:

@@ -137,7 +137,14 @@ def test_what_is_no_domain_is_refused(given: object) -> None:
 
 
 def test_no_two_modes_that_differ_share_the_retry_times_of_a_server() -> None:
-    alike = {Mode.DANE, Mode.MTA_STS}
+    alike = {Mode.DANE: Mode.VERIFY, Mode.MTA_STS: Mode.ENCRYPT}
     keys = {mode: key for mode, key in tls_policies.RETRY_KEYS.items() if mode not in alike}
     assert len(set(keys.values())) == len(keys) == len(Mode) - len(alike)
-    assert {tls_policies.RETRY_KEYS[mode] for mode in alike} == {keys[Mode.VERIFY]}
+    assert {mode: tls_policies.RETRY_KEYS[mode] for mode in alike} == {
+        mode: keys[other] for mode, other in alike.items()
+    }
+
+
+def test_a_server_is_not_put_off_by_one_of_its_addresses_where_no_tenant_asked_for_more() -> None:
+    for mode in (Mode.AUTO, Mode.MTA_STS):
+        assert tls_policies.RETRY_KEYS[mode].has_address
