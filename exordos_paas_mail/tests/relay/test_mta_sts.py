@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
-import hashlib
 import re
 import select
 import threading
@@ -245,7 +244,7 @@ def test_where_nothing_is_known_mail_flows_and_what_has_to_be_known_waits(
 def test_what_cannot_be_read_may_be_a_policy(
     relay: relay_.Relay, internet: internet_.Internet, daemon: sts.Sts
 ) -> None:
-    shard = sts.KNOWN / hashlib.md5(b"named.sts.example", usedforsecurity=False).hexdigest()[:2]
+    shard = sts.KNOWN / mta_sts.shard_of("named.sts.example")
     mode = shard.stat().st_mode
     shard.chmod(0)
     try:
