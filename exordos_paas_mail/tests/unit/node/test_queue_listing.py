@@ -81,7 +81,8 @@ def test_a_time_of_a_server_is_of_mail_that_leaves_by_the_same_policy() -> None:
 
 def test_a_time_of_what_a_domain_enforces_is_of_mail_that_keeps_to_it() -> None:
     known = {"Bob@one.example": deferral(BOB, 2, 5000, "no TLS")}
-    hints = {"T:mx.example/0.0.0.0": 30, "T:mx.example:192.0.2.1": 40, "T:mx.example": 50}
+    key = "T:mx.example:192.0.2.1/0.0.0.0"
+    hints = {key: 30, "T:mx.example:192.0.2.1": 40, "T:mx.example": 50}
     of_mode = {
         mode: Ways(tls_policies.File({"*": mode}, frozenset()), {"one.example": "^(?i:mx)$"})
         for mode in (Mode.AUTO, Mode.ENCRYPT, Mode.MTA_STS, Mode.OPPORTUNISTIC)
