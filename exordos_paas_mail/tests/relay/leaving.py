@@ -26,14 +26,17 @@ _TRUSTED = pathlib.Path("/etc/ssl/certs/ca-certificates.crt")
 def trusted(relay: relay_.Relay, internet: internet_.Internet) -> Iterator[None]:
     """Have the relay trust the authority of *internet*.
 
-    exim reads whom it trusts when it starts, and sessions deliver by what it has read.
+    exim reads whom it trusts when it starts, and sessions deliver by what it has read. Nothing
+    is left to deliver when it does: a queue runner begins with all that waits.
     """
     before = _TRUSTED.read_bytes()
+    relay.forget_queue()
     _TRUSTED.write_bytes(before + internet.authority.root.encode())
     relay.units.restart()
     try:
         yield
     finally:
+        relay.forget_queue()
         _TRUSTED.write_bytes(before)
         relay.units.restart()
 
