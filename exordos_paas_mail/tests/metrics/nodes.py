@@ -87,6 +87,8 @@ class Node:
         """How its webhooks fare."""
         self.counts = True
         """Whether somebody sees to the limits of its accounts."""
+        self.finds_out = True
+        """Whether somebody finds out what recipients' domains publish."""
         self.free: int | None = None
         self.read_at: int | None = None
 
@@ -106,10 +108,9 @@ class Node:
         """Have exim log *lines*, the daemon count them and the keeper write the metrics."""
         stamp = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime())
         if self.counts:
-            alive = self.fake.path(constants.POLICY_ALIVE_FILE)
-            alive.parent.mkdir(parents=True, exist_ok=True)
-            alive.touch()
-            os.utime(alive, (time.time() - self._slow,) * 2)
+            self._give_sign_of_life(constants.POLICY_ALIVE_FILE)
+        if self.finds_out:
+            self._give_sign_of_life(constants.STS_ALIVE_FILE)
         with self._clock(), mock.patch.object(recorder, "FLUSH_PERIOD", 0.0):
             reader = recorder.Recorder(self._log, self._store, lambda: 2**40)
             with self._log.open("a") as log:
@@ -128,6 +129,12 @@ class Node:
                 resolver_status.render(status)
             )
             keep.Keeper(self.fake.machine).turn()
+
+    def _give_sign_of_life(self, path: str) -> None:
+        alive = self.fake.path(path)
+        alive.parent.mkdir(parents=True, exist_ok=True)
+        alive.touch()
+        os.utime(alive, (time.time() - self._slow,) * 2)
 
     @contextlib.contextmanager
     def _clock(self) -> Iterator[None]:

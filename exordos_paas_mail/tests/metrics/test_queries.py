@@ -48,8 +48,11 @@ OWN_LABELS = {
     "reason",
     "login",
     "mode",
+    "port",
+    "secret",
     "state",
     "version",
+    "what",
 }
 # Of the scrape.
 ADDED = {"__name__", "instance", "job", "node"}
@@ -85,11 +88,12 @@ def fall_ill(node: nodes.Node) -> None:
     node.free = 300 * 2**20
     node.read_at = int((time.time() - 3600) * 1000)
     node.damage_store()
-    node.counts = False
+    node.counts = node.finds_out = False
     node.webhooks = nodes.webhooks(
         {"failing": 1, "disabled": 1}, waiting=5, oldest_at=int((time.time() - 7200) * 1000)
     )
     node.fake.path(constants.POLICY_ALIVE_FILE).unlink()
+    node.fake.path(constants.STS_ALIVE_FILE).unlink()
     node.resolver = resolver_status.Mode.AWAY
 
 
@@ -164,7 +168,7 @@ def test_the_node_exporter_takes_all_that_a_node_writes(site: Site) -> None:
 
 def test_a_series_has_the_labels_of_its_node_and_small_sets_besides(site: Site) -> None:
     series = site.prometheus.query('{__name__=~"mailaas_.*"}')
-    assert len(series) < 3 * 100
+    assert len(series) < 3 * 110
     for labels, _ in series:
         assert labels.keys() - ADDED - OWN_LABELS == LABELS
         assert labels["exordos_mail_instance"] == labels["node"]
