@@ -56,7 +56,11 @@ install_peers() {
     # Into /usr/lib where /lib is a link to it
     dpkg-deb --fsys-tarfile postfix_*.deb | tar --extract --directory / --keep-directory-symlink
     useradd --system --no-create-home --user-group postfix
-    groupadd --system postdrop' 2>&1
+    groupadd --system postdrop
+    # What its script after the installation does
+    chown postfix: /var/lib/postfix
+    chgrp postdrop /usr/sbin/postdrop /usr/sbin/postqueue
+    chmod g+s,o=rx /usr/sbin/postdrop /usr/sbin/postqueue' 2>&1
 }
 
 # Of the resolver's tests; it runs nowhere else.
