@@ -184,6 +184,9 @@ def found(
         text=FOUND,
         header_from=_unfolded(message.header_from),
         message_id=_unfolded(message.message_id).removeprefix("<").removesuffix(">"),
+        # Those of mail that no account has sent are a stranger's.
+        tags=tuple(_tags(message.tags)) if message.account else (),
+        credential=message.credential if message.account else "",
     )
     if not apart:
         return [arrival]

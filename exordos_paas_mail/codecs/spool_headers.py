@@ -11,13 +11,14 @@ from __future__ import annotations
 import re
 import typing as tp
 
-from exordos_paas_mail.codecs import bounded
+from exordos_paas_mail.codecs import bounded, credentials, encoded_words
 
 # A `-` more says that the value is a stranger's; from 4.97 on, in brackets, how it is quoted.
 _VARIABLE = re.compile(rb"--?(?:\([^)]*\))?(?P<name>[a-z_]+)(?: (?P<value>.*))?", re.DOTALL)
 _ACL_VARIABLES: tp.Final = frozenset({b"aclc", b"aclm"})
 _HOLD: tp.Final = b"aclm _hold"
 _TLS_OPTIONAL: tp.Final = b"aclm _tls_optional"
+_CREDENTIAL: tp.Final = b"aclc _credential"
 _RECEIVED = re.compile(rb"(?P<seconds>\d{1,12}) \d+")
 _WITH_OPTIONS = re.compile(
     rb"(?P<before>.*) (?P<original_size>\d+),-?\d+ (?P<errors>.*)(?P<errors_size>\d+),-?\d+#3",
@@ -29,6 +30,8 @@ _CLIENT = re.compile(r"\[(?P<address>[0-9a-fA-F.:]{2,45})\]:\d{1,5}")
 _FIELD = re.compile(rb"(?P<size>\d{3,10})(?P<kind>[^\n]) ")
 _FROM: tp.Final = b"F"
 _MESSAGE_ID: tp.Final = b"I"
+_OTHER: tp.Final = b" "
+_TAG: tp.Final = b"x-mail-tag"
 _FIELD_SIZE_MAX: tp.Final = 2000
 
 
@@ -69,25 +72,31 @@ class Arrival(tp.NamedTuple):
     """The same of Message-ID."""
     hold: str = ""
     """As of the envelope; a message that was taken back since has it as well."""
+    tags: tuple[str, ...] = ()
+    """What its fields X-Mail-Tag say, each cut if long."""
+    credential: str = ""
+    """The prefix of the credential that its client had logged in with (``acl_c_credential``)."""
 
 
 def parse_arrival(data: bytes) -> Arrival:
     """Return how the message of a -H file came; ValueError, without a word of it, if it is none."""
     try:
         lines = _Lines(data)
-        envelope, client, count = _parse(lines)
+        envelope, variables, count = _parse(lines)
     except IndexError as error:
         raise ValueError("the envelope ends early") from error
-    fields = _fields(lines)
+    fields, tags = _fields(lines)
     return Arrival(
         sender=envelope.sender,
         account=envelope.account,
         arrived_at=envelope.arrived_at * 1000,
-        client=client,
+        client=_address(variables.get(b"host_address", b"")),
         recipients=count,
         header_from=fields.get(_FROM, ""),
         message_id=fields.get(_MESSAGE_ID, ""),
         hold=envelope.hold,
+        tags=tags,
+        credential=_credential(variables.get(_CREDENTIAL, b"")),
     )
 
 
@@ -138,8 +147,8 @@ class _Lines:
         return max(len(self._data) - self._at, 0)
 
 
-def _parse(lines: _Lines) -> tuple[Envelope, str, int]:
-    """Return the envelope, the address it was sent from, and how many recipients it is for."""
+def _parse(lines: _Lines) -> tuple[Envelope, dict[bytes, bytes], int]:
+    """Return the envelope, its variables by their names, and how many recipients it is for."""
     lines.next()  # the name of the file
     lines.next()  # who called exim
     sender = lines.next()
@@ -162,7 +171,7 @@ def _parse(lines: _Lines) -> tuple[Envelope, str, int]:
         hold=_text(variables.get(_HOLD, b"")),
         tls_optional=bool(variables.get(_TLS_OPTIONAL)),
     )
-    return envelope, _address(variables.get(b"host_address", b"")), count
+    return envelope, variables, count
 
 
 def _variables(lines: _Lines) -> tuple[dict[bytes, bytes], bytes]:
@@ -209,19 +218,35 @@ def _recipient(line: bytes) -> str:
     return _text(before[: len(before) - size - 1] if 0 <= size < len(before) else before)
 
 
-def _fields(lines: _Lines) -> dict[bytes, str]:
-    """Return the text of the fields that are told, by what exim knows them as."""
+def _fields(lines: _Lines) -> tuple[dict[bytes, str], tuple[str, ...]]:
+    """Return the text of the fields that are told, by what exim knows them as, and the tags."""
     data, at = lines.rest(), 0
     found: dict[bytes, str] = {}
+    tags: list[str] = []
     while match := _FIELD.match(data, at):
         at = match.end() + int(match["size"])
+        name, _, text = data[match.end() : at].partition(b":")
         if match["kind"] in {_FROM, _MESSAGE_ID}:
-            _, _, text = data[match.end() : at].partition(b":")
             decoded = text[:_FIELD_SIZE_MAX].decode("utf-8", "replace")
             found.setdefault(match["kind"], decoded)
+        elif match["kind"] == _OTHER and name.rstrip(b" \t").lower() == _TAG:
+            tags.append(_decoded(text[:_FIELD_SIZE_MAX]))
         if data[at : at + 1] == b"\n":
             at += 1
-    return found
+    return found, tuple(tags)
+
+
+def _decoded(text: bytes) -> str:
+    """Return the text of a field that may have encoded-words, as exim's ``$h_`` has it."""
+    try:
+        return encoded_words.decode(text)
+    except ValueError:
+        return text.decode("utf-8", "replace")
+
+
+def _credential(name: bytes) -> str:
+    prefix = credentials.START + _text(name)
+    return prefix if credentials.is_prefix(prefix) else ""
 
 
 def _address(value: bytes) -> str:

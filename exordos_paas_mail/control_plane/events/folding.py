@@ -145,3 +145,5 @@ class Message:
         self.recipients_count = self.recipients_count or event.recipients
         self.header_from = self.header_from or event.header_from
         self.header_message_id = self.header_message_id or event.message_id
+        self.tags = self.tags or event.tags
+        self.credential = self.credential or event.credential

@@ -10,7 +10,7 @@ import typing as tp
 
 import pytest
 
-from exordos_paas_mail.codecs import mail_events, spool_findings
+from exordos_paas_mail.codecs import credentials, mail_events, spool_findings
 from exordos_paas_mail.node.events import recorder as recorder_
 from exordos_paas_mail.node.queue import reconciler as reconciler_
 from exordos_paas_mail.node.queue import spool as spool_
@@ -93,10 +93,19 @@ def test_what_a_power_cut_took_of_the_log_is_told_from_the_spool(
     spool = spool_.Spool(str(relay_.SPOOL))
     reconciler = reconciler_.Reconciler(tmp_path, first=0, period=0)
 
+    secret = credentials.make()
+    relay.set_credentials(credentials.Credential(secret.prefix, "alice", secret.digest))
+
     def wait(count: int) -> str:
         """Send what waits for one of its recipients; return its name."""
         recipients = [later, "someone@elsewhere.example"]
-        text = relay.send(relay_.message(From=ALICE), recipients=recipients)[1]
+        tags = "X-Mail-Tag: welcome\r\nx-mail-tag: =?utf-8?q?n=C3=BA?=,\r\n\tfolded\r\n"
+        message = tags + relay_.message(From=ALICE)
+        with relay.connect(587) as client:
+            client.login(ALICE, secret.secret_key)
+            codes = [client.mail(ALICE)[0], *(client.rcpt(one)[0] for one in recipients)]
+            assert codes == [250, 250, 250]
+            text = client.data(message)[1].decode()
         name = text.removeprefix("OK id=")
         internet.wait_for(count)
         relay.wait_for_log(f"{name} == ")
@@ -127,9 +136,13 @@ def test_what_a_power_cut_took_of_the_log_is_told_from_the_spool(
     told = events.wait_for(mail_events.Type.UNACCOUNTED, 1)
     assert [each.queue_id for each in told if each.type is mail_events.Type.UNACCOUNTED] == [gone]
     (arrival,) = (each for each in told if each.text == mail_events.FOUND)
+    submitted = [each for each in told if each.type is mail_events.Type.SUBMITTED]
     assert (arrival.queue_id, arrival.account, arrival.sender) == (found, ALICE, ALICE)
     assert (arrival.recipients, arrival.client) == (2, "127.0.0.1")
     assert (arrival.header_from, arrival.message_id) == (ALICE, "1@client.example")
+    # As the log tells them of the others.
+    ways = {(each.tags, each.credential) for each in (arrival, *submitted)}
+    assert ways == {(("welcome", "n\u00fa, folded"), secret.prefix)}
     arrived = [each.queue_id for each in told if each.type is mail_events.Type.ACCEPTED]
     assert arrived == [kept, gone, found]
 

@@ -21,6 +21,8 @@ Debian-exim 103 107
 -host_auth plain
 -aclc _key 18
 alice@tenant.examp
+-aclc _credential 8
+0a1b2c3d
 -aclm _lines 26
 -frozen 1
 -auth_id evil@x
@@ -88,6 +90,12 @@ def test_an_arrival_is_read_from_envelope_and_header() -> None:
             (ord("*"), b"Message-ID: <0@x>\n"),
             (ord("I"), b"Message-ID: <1@x>\n"),
             (ord("F"), b"From: other@x.example\n"),
+            (ord(" "), b"X-Mail-Tag: welcome\n"),
+            (ord("*"), b"X-Mail-Tag: taken away\n"),
+            (ord(" "), b"x-mail-tag : second,\n\tfolded\n"),
+            (ord(" "), b"X-Mail-Tag: =?utf-8?q?n=C3=BA?=\n"),
+            (ord(" "), b"X-Mail-Tag: =?none?q?n?= n\xc3\xba\xff\n"),
+            (ord(" "), b"X-Mail-Tags: none\n"),
         )
     )
     assert spool_headers.parse_arrival(envelope + header) == spool_headers.Arrival(
@@ -98,7 +106,15 @@ def test_an_arrival_is_read_from_envelope_and_header() -> None:
         recipients=4,
         header_from=" Alice\n <alice@tenant.example>\n",
         message_id=" <1@x>\n",
+        tags=(" welcome\n", " second,\n\tfolded\n", " n\u00fa\n", " =?none?q?n?= n\u00fa\ufffd\n"),
+        credential="mlk_0a1b2c3d",
     )
+
+
+@pytest.mark.parametrize("name", [b"0A1b2c3d", b"0a1b2c3d4", b"0a1b\nc3d", b""])
+def test_what_is_no_name_of_a_credential_is_none(name: bytes) -> None:
+    data = WHOLE.replace(b"8\n0a1b2c3d\n", b"%d\n%s\n" % (len(name), name))
+    assert spool_headers.parse_arrival(data).credential == ""
 
 
 @hypothesis.given(st.integers(0, len(WHOLE) - len("011  To: a@b\n") - 40))

@@ -235,6 +235,8 @@ def found_in_spool(queue: str) -> mail_events.Event:
         size=1000,
         header_from="N <n@x>",
         message_id="1@x",
+        tags=("found",),
+        credential="mlk_0a1b2c3d",
         text=mail_events.FOUND,
     )
 
@@ -242,17 +244,19 @@ def found_in_spool(queue: str) -> mail_events.Event:
 def test_a_message_that_a_log_has_lost_is_known_from_the_spool(writer: sealed.Writer) -> None:
     lost, half, known = (sealed.queue_id(number) for number in (1, 2, 3))
     # Of the second the submission was told, of the third all.
-    submitted, _ = sealed.arrival(half, recipients=3, header_from="S <s@x>", message_id="2@x")
+    of_it = {"header_from": "S <s@x>", "message_id": "2@x", "tags": ("sent",)}
+    submitted, _ = sealed.arrival(half, recipients=3, **of_it)
     writer.write([submitted, *sealed.whole(known)])
     writer.write([found_in_spool(queue) for queue in (lost, half, known)])
     sealed.take_in()
+    found, sent = (([tag], "mlk_0a1b2c3d") for tag in ("found", "sent"))
     assert query(
         "SELECT queue_id, sender, header_from, header_message_id, client, size, recipients_count,"
-        " status FROM mail_messages ORDER BY queue_id"
+        " status, tags, credential FROM mail_messages ORDER BY queue_id"
     ) == [
-        (lost, sealed.LOGIN, "N <n@x>", "1@x", "192.0.2.7", 1000, 2, "ACCEPTED"),
-        (half, sealed.LOGIN, "S <s@x>", "2@x", "192.0.2.7", 1000, 3, "ACCEPTED"),
-        (known, sealed.LOGIN, "N <n@x>", "1@x", "192.0.2.7", 1000, 1, "DELIVERED"),
+        (*(lost, sealed.LOGIN, "N <n@x>", "1@x", "192.0.2.7", 1000, 2, "ACCEPTED"), *found),
+        (*(half, sealed.LOGIN, "S <s@x>", "2@x", "192.0.2.7", 1000, 3, "ACCEPTED"), *sent),
+        (*(known, sealed.LOGIN, "N <n@x>", "1@x", "192.0.2.7", 1000, 1, "DELIVERED"), *found),
     ]
     assert query("SELECT sum(submitted) FROM mail_stats") == [(3,)]
     # Its ends are told as those of any other.
