@@ -20,6 +20,8 @@ from cryptography.x509 import oid
 _ORGANIZATION: tp.Final = "Self-signed by mailaas"
 _LIFETIME = datetime.timedelta(days=3650)
 _RENEW_BEFORE = datetime.timedelta(days=30)
+# A machine may make it before its clock is set right, some days back.
+_VALID_BEFORE = datetime.timedelta(days=7)
 # RFC 5280, appendix A.1: ub-common-name.
 _COMMON_NAME_SIZE_MAX = 64
 
@@ -179,6 +181,7 @@ def _is_fit(
         _belongs(certificate, key)
         and _names(certificate) == list(names)
         and not set(addresses) - _addresses(certificate)
+        and certificate.not_valid_before_utc <= now
         and certificate.not_valid_after_utc - now >= _RENEW_BEFORE
     )
 
@@ -242,8 +245,7 @@ def _self_sign(
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        # A clock that is a little late does not refuse it.
-        .not_valid_before(now - datetime.timedelta(hours=1))
+        .not_valid_before(now - _VALID_BEFORE)
         .not_valid_after(now + _LIFETIME)
         .add_extension(
             x509.SubjectAlternativeName(

@@ -58,6 +58,8 @@ def test_what_was_made_once_is_kept(domain: str) -> None:
     first = certificates.plan(None, None, [domain], NOW)
 
     assert certificates.plan(*first, [domain], NOW + 3600 * DAY) == first
+    # A clock that was two days ahead made it: it counts at once.
+    assert certificates.plan(*first, [domain], NOW - 2 * DAY) == first
     assert certificates.remarks(first[1], domain, NOW) == []
 
 
@@ -67,6 +69,7 @@ def test_what_was_made_once_is_kept(domain: str) -> None:
         pytest.param(["other.example"], 0 * DAY, id="another domain"),
         pytest.param([HOSTNAME, DOMAIN], 0 * DAY, id="a name of its own"),
         pytest.param(NAMES, 3630 * DAY, id="a month before it expires"),
+        pytest.param(NAMES, -8 * DAY, id="a clock that was far ahead"),
     ],
 )
 def test_a_certificate_of_ours_is_made_anew_for_the_same_key(
