@@ -19,6 +19,7 @@ from exordos_paas_mail.codecs import (
     answers,
     bounded,
     delivery_reports,
+    encoded_words,
     feedback_reports,
     holds,
     limit_signals,
@@ -294,8 +295,19 @@ def _unfolded(field: str) -> str:
 
 
 def _tags(fields: Iterable[str]) -> list[str]:
-    tags = [bounded.plain(" ".join(field.split()), TAG_SIZE_MAX).strip() for field in fields]
+    texts = (_read(" ".join(field.split())) for field in fields)
+    tags = [bounded.plain(" ".join(text.split()), TAG_SIZE_MAX).strip() for text in texts]
     return [tag for tag in dict.fromkeys(tags) if tag][:TAGS_MAX]
+
+
+def _read(field: str) -> str:
+    """Return what a reader sees of *field*, or itself where that cannot be known."""
+    if "=?" not in field:
+        return field
+    try:
+        return encoded_words.decode(field.encode())
+    except ValueError:
+        return field
 
 
 def _accepted(at: int, queue_id: str, entry: main_log.Arrival) -> Event:

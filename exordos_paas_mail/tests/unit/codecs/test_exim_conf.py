@@ -48,6 +48,18 @@ def test_a_domain_is_known_in_each_of_its_spellings(domain: str, spellings: list
     assert re.findall(r"\(\?i\)@(.*)\\z", text) == spellings
 
 
+def test_exim_decodes_no_field_of_a_message() -> None:
+    """It wrote out of bounds there (EXIM-Security-2026-11-19.1): fields are taken as they came."""
+    decoding = re.compile(
+        r"\$\{?(?:b?h(?:eader)?_|reply_address|message_headers(?!_raw))|rfc2047d|acl_smtp_mime"
+    )
+    for found in ("$h_Subject:", "${header_From:}", "$bh_To:", "$message_headers", "${rfc2047d:"):
+        assert decoding.search(found)
+    text = exim_conf.render(exim_conf.Settings(domain="tenant.example", mta_sts=True))
+    assert "$rh_From:" in text
+    assert not decoding.search(text)
+
+
 def changed(**settings: tp.Any) -> list[str]:
     """Return the lines that *settings* put in place of the default's.
 
@@ -73,7 +85,7 @@ def _without_answers(lines: list[str]) -> tp.Iterator[str]:
 def test_a_name_of_its_own_is_what_the_relay_says_and_no_more() -> None:
     lines = changed(hostname="smtp.example.net")
     # Mail that has been here before is told by what this relay writes into it.
-    loops = [line for line in lines if "$h_Received:" in line]
+    loops = [line for line in lines if "$rh_Received:" in line]
     assert {line.count("by smtp.example.net with") for line in loops} == {2}
     # And so is what comes back in a report of it.
     returned = [line for line in lines if line.startswith("set acl_m_returned = ")]

@@ -243,6 +243,26 @@ def test_the_fields_a_sender_gives_are_bounded() -> None:
     assert mail_events.parse(mail_events.render([event])) == [event]
 
 
+@pytest.mark.parametrize(
+    ("field", "tag"),
+    [
+        ("=?utf-8?q?n=C3=BA?=", "n\u00fa"),
+        ("=?utf-8?b?bsO6?=\n =?iso-8859-1?q?_=FA?= x", "n\u00fa \u00fa x"),
+        ("=?utf-8?q?a=0A=00b?=", "a \N{REPLACEMENT CHARACTER}b"),
+        ("=?nowhere-1?q?a?=", "=?nowhere-1?q?a?="),
+        ("=?hex?q?a?=", "=?hex?q?a?="),
+        ("=?utf-8?q?=FF?=", "=?utf-8?q?=FF?="),
+        ("a =?utf-8?q?cut", "a =?utf-8?q?cut"),
+    ],
+)
+def test_tags_are_what_a_reader_sees(field: str, tag: str) -> None:
+    said = base64.b64encode(f"\n{field}".encode()).decode()
+    event = _of(
+        f"{ID} accepted account={ALICE} recipients=1 size=1 from= message_id= tags={said} id={ID}"
+    )
+    assert event.tags == (tag,)
+
+
 def test_a_message_that_is_put_apart_says_why() -> None:
     texts = [text for text, entry in log_lines.LINES if getattr(entry, "hold", "")]
     line = main_log.parse(f"{log_lines.AT} [7] {texts[0]}")
