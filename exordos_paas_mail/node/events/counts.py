@@ -54,8 +54,9 @@ class Counts:
         return [*ended, event]
 
     def due(self, now: int) -> list[mail_events.Event]:
-        """Return the counts whose time is over."""
-        over = [kind for kind, window in self._windows.items() if now - window.begin >= PERIOD]
+        """Return the counts whose time is over, or is to come: the clock was set back."""
+        begun = {kind: now - window.begin for kind, window in self._windows.items()}
+        over = [kind for kind, age in begun.items() if not 0 <= age < PERIOD]
         return [event for kind in over for event in self._end(kind)]
 
     def held(self) -> list[mail_events.Event]:

@@ -171,6 +171,15 @@ def test_a_restart_goes_on_counting() -> None:
     assert counts.due(100_000) == [dataclasses.replace(FAILED, at=3000, count=3)]
 
 
+def test_a_clock_that_is_set_back_holds_no_count_up() -> None:
+    counts = counts_.Counts()
+    for moment in (200_000_000, 200_001_000):
+        counts.add(dataclasses.replace(FAILED, at=moment))
+    # Two days.
+    assert counts.due(200_001_000 - 172_800_000) == [dataclasses.replace(FAILED, at=200_001_000)]
+    assert counts.held() == []
+
+
 def test_other_events_are_never_counted() -> None:
     counts = counts_.Counts()
     assert [len(counts.add(event)) for event in events(1) * 3] == [1, 1, 1]
