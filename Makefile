@@ -194,6 +194,12 @@ benchmark-waiting: venv ## What MESSAGES (20,000) cost that wait for a server, a
 	@tools/system-packages.sh $(PACKAGES_RELAY)
 	@exordos_paas_mail/tests/relay/enter.sh $(BIN)/python -m benchmarks.waiting $(or $(MESSAGES),20000)
 
+# Not in the gate: minutes, most of them of exim's.
+.PHONY: benchmark-day
+benchmark-day: venv ## A day of a busy node, MESSAGES (100) an hour: what grows, and should not; has bounds (root)
+	@tools/system-packages.sh $(PACKAGES_RELAY)
+	@exordos_paas_mail/tests/relay/enter.sh $(BIN)/python -m benchmarks.day $(or $(MESSAGES),100)
+
 # Not in the gate: it takes half an hour, and has no bound. ARGUMENTS are those of the benchmark.
 .PHONY: benchmark-peers
 benchmark-peers: venv ## The relay beside Postfix, Dovecot and OpenDKIM: rates, CPU, latencies (root)
