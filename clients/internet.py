@@ -68,12 +68,14 @@ class Client:
         """Return every published record."""
         return tp.cast("dict[str, dict[str, list[str]]]", self._call("GET", "/records").json())
 
-    def serve(self, name: str, *codes: int, body: str = "") -> None:
+    def serve(self, name: str, *codes: int, body: str = "", expired: bool = False) -> None:
         """Have a web site of *name*, at a public address, that is trusted as public ones are.
 
         It answers with *codes*, one after the other, then with the last; 200 if there is none.
+        Nobody trusts one whose certificate is *expired*.
         """
-        self._call("PUT", f"/sites/{name}", json={"codes": codes or (200,), "body": body})
+        site = {"codes": codes or (200,), "body": body, "expired": expired}
+        self._call("PUT", f"/sites/{name}", json=site)
 
     def asked(self, name: str) -> list[dict[str, tp.Any]]:
         """Return what the site of *name* was asked since it is served so, the oldest first."""

@@ -15,7 +15,7 @@ import typing as tp
 
 from imaging import commands
 from stand import answering, processes
-from stand.internet import authority
+from stand.internet import authority, signing
 
 if tp.TYPE_CHECKING:
     from imaging.containers import sites
@@ -33,6 +33,7 @@ _SECONDARY: tp.Final = 7
 _WEB: tp.Final = 1
 _WEB_PORT: tp.Final = 443
 _BUNDLE: tp.Final = "etc/ssl/certs/ca-certificates.crt"
+_ROOT_KEY: tp.Final = "/usr/share/dns/root.key"
 # dnsdist@public: an installation's border forwards port 53 of a public address to it.
 _CLOUD_PORT: tp.Final = 5333
 
@@ -90,14 +91,19 @@ def ensure(site: sites.Site, cloud: ipaddress.IPv4Address) -> None:
 
 
 def trusting(site: sites.Site, layers: tp.Sequence[str]) -> dict[str, str]:
-    """Return the files by which a node of *layers* trusts the internet's authority.
+    """Return the files by which a node of *layers* trusts the internet's authority and DNS root.
 
-    As a public one: update-ca-certificates would make the same of its root.
+    As public ones: update-ca-certificates would make the same of the one's root, and the
+    distribution brings the key of the other (dns-root-data).
     """
     root = authority.ensure(_state(site)).root
     bundles = (pathlib.Path(layer, _BUNDLE) for layer in layers)
     known = next((bundle.read_text() for bundle in bundles if bundle.exists()), "")
-    return {f"/{_BUNDLE}": known + root, f"/etc/ssl/certs/{authority.ROOT_HASH}.0": root}
+    return {
+        f"/{_BUNDLE}": known + root,
+        f"/etc/ssl/certs/{authority.ROOT_HASH}.0": root,
+        _ROOT_KEY: f"{signing.ensure(_state(site)).anchor}\n",
+    }
 
 
 def _state(site: sites.Site) -> pathlib.Path:

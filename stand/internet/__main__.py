@@ -25,6 +25,7 @@ from stand.internet import (
     records,
     resolver,
     secondaries,
+    signing,
     verdicts,
     web_server,
 )
@@ -69,11 +70,13 @@ async def serve(options: argparse.Namespace) -> None:
     options.state.mkdir(parents=True, exist_ok=True)
     published = records.Records(options.state / "records.json", options.mx_name)
     published.publish(options.mx_name, "A", [options.smtp[0]])
+    zones = hierarchy.Zones(published, signing.ensure(options.state))
     kept = mailbox.Mailbox(options.state / "mail")
-    tls = exchanger.ensure_certificate(options.state, options.mx_name)
+    issuer = authority.ensure(options.state)
+    tls = exchanger.ensure_certificate(options.state, options.mx_name, issuer)
     servers: dict[str, tuple[tuple[str, int], nameserver.Server]] = {
-        hierarchy.ROOT_SERVER: (options.root, hierarchy.Root(published)),
-        hierarchy.WORLD_SERVER: (options.world, hierarchy.World(published)),
+        hierarchy.ROOT_SERVER: (options.root, hierarchy.Root(zones)),
+        hierarchy.WORLD_SERVER: (options.world, hierarchy.World(zones)),
     }
     clouds = {}
     for name, address in zip(
@@ -84,7 +87,7 @@ async def serve(options: argparse.Namespace) -> None:
     for name, (address, _) in servers.items():
         published.publish(name, "A", [address[0]])
     async with contextlib.AsyncExitStack() as stack:
-        recursive = resolver.Resolver(published, options.root[1])
+        recursive = resolver.Resolver(zones, options.root[1])
         for address, server in [(options.dns, recursive), *servers.values()]:
             datagrams, streams = await nameserver.start(address, server)
             stack.callback(datagrams.close)
@@ -92,7 +95,6 @@ async def serve(options: argparse.Namespace) -> None:
         judge = verdicts.Judge(*options.dns)
         mx = await exchanger.start(options.smtp, options.mx_name, tls, (kept, judge))
         stack.callback(mx.close)
-        issuer = authority.ensure(options.state)
         sites = web_server.WebServer(published, issuer, options.state / "web")
         stack.push_async_callback((await sites.start(options.web)).cleanup)
         parts = api.Parts(*(published, kept, clouds[internet.CLOUD_SERVERS[1]]), mx, sites, issuer)

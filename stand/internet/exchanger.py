@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ctypes
 import datetime
 import ipaddress
@@ -21,10 +22,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509 import oid
 
 from stand.internet import mailbox as mailbox_lib
+from stand.internet import showing
 
 if tp.TYPE_CHECKING:
     import pathlib
 
+    from clients import issuing
     from stand.internet import verdicts
 
 LOG = logging.getLogger(__name__)
@@ -143,8 +146,13 @@ def drop(server: asyncio.Server, clients: tp.Sequence[str]) -> None:
         listening.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, told)
 
 
-def ensure_certificate(directory: pathlib.Path, name: str) -> ssl.SSLContext:
-    """Return a server context with a self-signed certificate of *name*, made once."""
+def ensure_certificate(
+    directory: pathlib.Path, name: str, authority: issuing.Authority
+) -> ssl.SSLContext:
+    """Return a server context with a self-signed certificate of *name*, made once.
+
+    A client that asks for another name (SNI) is shown one of *authority*'s, of the same key.
+    """
     certificate, key = directory / "mx.pem", directory / "mx.key"
     if not certificate.exists():
         private = ec.generate_private_key(ec.SECP256R1())
@@ -172,4 +180,16 @@ def ensure_certificate(directory: pathlib.Path, name: str) -> ssl.SSLContext:
         certificate.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate, key)
+    loaded = serialization.load_pem_private_key(key.read_bytes(), None)
+    shown = showing.Shown(authority, directory / "mx", tp.cast("issuing.Key", loaded))
+
+    def show(
+        connection: ssl.SSLObject | ssl.SSLSocket, asked: str | None, _: ssl.SSLContext
+    ) -> None:
+        if asked and asked.lower() != name:
+            # What is no domain name is the client's own affair: mail goes on (RFC 7672 8.1).
+            with contextlib.suppress(ValueError):
+                connection.context = shown.context(asked)
+
+    context.sni_callback = show
     return context

@@ -101,6 +101,12 @@ class Records:
         with self._lock:
             return self._delegation(name.canonicalize())
 
+    def types(self, name: dns.name.Name) -> set[dns.rdatatype.RdataType]:
+        """Return the types of the records that *name* has."""
+        with self._lock:
+            known = {*self._values.get(name, {}), dns.rdatatype.MX}
+            return {rdtype for rdtype in known if self._rrset(name, rdtype)}
+
     def answer(
         self,
         name: dns.name.Name,

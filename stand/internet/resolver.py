@@ -12,24 +12,23 @@ import dns.flags
 import dns.message
 import dns.name
 import dns.rcode
-import dns.rdataclass
 import dns.rdatatype
 
 from stand.internet import hierarchy
-
-if tp.TYPE_CHECKING:
-    from stand.internet import records as records_lib
 
 _SECONDS: tp.Final = 1
 _CHAIN_LIMIT: tp.Final = 8
 
 
 class Resolver:
-    """Answers every question: from the published records, or by asking who is named in them."""
+    """Answers every question: from the published records, or by asking who is named in them.
 
-    def __init__(self, records: records_lib.Records, port: int) -> None:
+    It hands signatures on and validates nothing, as the server of a network does.
+    """
+
+    def __init__(self, zones: hierarchy.Zones, port: int) -> None:
         """Servers that a zone is delegated to listen on *port*."""
-        self._records = records
+        self._zones = zones
         self._port = port
 
     async def respond(
@@ -46,6 +45,7 @@ class Resolver:
         name: dns.name.Name | None = question.name.canonicalize()
         for _ in range(_CHAIN_LIMIT):
             if name is None:
+                self._zones.secure(query, response)
                 return response
             name = await self._step(response, name, question.rdtype)
         response.set_rcode(dns.rcode.SERVFAIL)
@@ -54,32 +54,22 @@ class Resolver:
     async def _step(
         self, response: dns.message.Message, name: dns.name.Name, rdtype: dns.rdatatype.RdataType
     ) -> dns.name.Name | None:
-        delegation = self._records.delegation(name)
+        delegation = self._zones.delegation(name, rdtype)
         if delegation is None:
-            answer = self._records.answer(name, rdtype)
+            answer = self._zones.answer(name, rdtype)
             response.set_rcode(answer.rcode)
             response.answer.extend(answer.rrsets)
-            if not answer.rrsets and answer.elsewhere is None:
-                # How long that may be remembered: without it resolvers choose (RFC 2308 5).
-                zone = hierarchy.zone_of(name)
-                response.authority.append(hierarchy.soa(zone, hierarchy.WORLD_SERVER))
+            response.authority.extend(self._zones.deny(name, rdtype, answer))
             return answer.elsewhere
         for address in delegation.addresses:
             found = await ask(dns.message.make_query(name, rdtype), (address, self._port))
             if found is not None and found.rcode() in {dns.rcode.NOERROR, dns.rcode.NXDOMAIN}:
                 response.set_rcode(found.rcode())
                 response.answer.extend(found.answer)
-                return _alias(found, rdtype)
+                target = hierarchy.denied(found.answer, name, rdtype)
+                return None if target == name else target
         response.set_rcode(dns.rcode.SERVFAIL)
         return None
-
-
-def _alias(response: dns.message.Message, rdtype: dns.rdatatype.RdataType) -> dns.name.Name | None:
-    """Return where the answer's aliases lead, if the data are not in it."""
-    if any(rrset.rdtype == rdtype for rrset in response.answer):
-        return None
-    aliases = [rrset for rrset in response.answer if rrset.rdtype == dns.rdatatype.CNAME]
-    return aliases[-1][0].target.canonicalize() if aliases else None
 
 
 async def ask(

@@ -15,6 +15,7 @@ import typing as tp
 from aiohttp import web
 
 from stand.internet import records as records_lib
+from stand.internet import showing
 
 if tp.TYPE_CHECKING:
     import pathlib
@@ -37,15 +38,21 @@ class Request:
 
 
 class Site:
-    """A site that answers with *codes*, one after the other, and from then on with the last."""
+    """A site that answers with *codes*, one after the other, and from then on with the last.
 
-    def __init__(self, codes: tp.Sequence[int] = (200,), body: str = "") -> None:
+    *expired*: its certificate has been so for an hour.
+    """
+
+    def __init__(
+        self, codes: tp.Sequence[int] = (200,), body: str = "", *, expired: bool = False
+    ) -> None:
         """Raise ValueError on what are no final status codes."""
         if not codes or not all(isinstance(code, int) and code in _STATUSES for code in codes):
             raise ValueError("codes is a list of status codes from 200 to 599")
         if not isinstance(body, str):
             raise ValueError("body is a text")  # noqa: TRY004 - one kind for what is refused
         self.body = body
+        self.expired = expired
         self.requests: collections.deque[Request] = collections.deque(maxlen=_REQUESTS_MAX)
         self._codes = collections.deque(codes)
 
@@ -61,13 +68,10 @@ class WebServer:
         self, records: records_lib.Records, authority: issuing.Authority, directory: pathlib.Path
     ) -> None:
         """Publish sites in *records*; certificates of *authority* pass through *directory*."""
-        directory.mkdir(parents=True, exist_ok=True)
         self._records = records
-        self._authority = authority
-        self._directory = directory
+        self._shown = showing.Shown(authority, directory)
         self._address = ""
         self._sites: dict[str, Site] = {}
-        self._contexts: dict[str, ssl.SSLContext] = {}
 
     async def start(self, address: tuple[str, int]) -> web.AppRunner:
         """Serve at *address*, until the runner is cleaned up; raises OSError."""
@@ -113,17 +117,10 @@ class WebServer:
             key = _key(name or "")
         except ValueError:
             return ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
-        connection.context = self._context(key)
+        site = self._sites.get(key)
+        expired = site is not None and site.expired
+        connection.context = self._shown.context(key, expired=expired)
         return None
-
-    def _context(self, key: str) -> ssl.SSLContext:
-        if key not in self._contexts:
-            issued = self._authority.issue(key)
-            pair = self._directory / "pair.pem"
-            pair.write_text(issued.key + issued.chain)
-            self._contexts[key] = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            self._contexts[key].load_cert_chain(pair)
-        return self._contexts[key]
 
 
 def _key(name: str) -> str:

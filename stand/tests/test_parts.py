@@ -27,7 +27,7 @@ from stand import (
 )
 from stand.hypervisor import images as flashed_images
 from stand.hypervisor import records
-from stand.internet import authority
+from stand.internet import authority, signing
 
 NET: tp.Final = ipaddress.IPv4Network("10.99.0.0/24")
 
@@ -176,7 +176,7 @@ def test_nodes_take_the_worlds_web_server_for_a_public_one() -> None:
     assert command[command.index("--web") + 1] == f"{address}:443"
 
 
-def test_the_root_of_the_world_is_added_to_those_of_the_image(
+def test_the_roots_of_the_world_are_added_to_those_of_the_image(
     site: sites.Site, tmp_path: pathlib.Path
 ) -> None:
     bundle = tmp_path / "below/etc/ssl/certs/ca-certificates.crt"
@@ -187,4 +187,5 @@ def test_the_root_of_the_world_is_added_to_those_of_the_image(
     assert outside.trusting(site, layers) == {
         "/etc/ssl/certs/ca-certificates.crt": f"known\n{root}",
         f"/etc/ssl/certs/{authority.ROOT_HASH}.0": root,
+        "/usr/share/dns/root.key": f"{signing.ensure(site.directory / 'internet').anchor}\n",
     }

@@ -8,88 +8,20 @@ be verified cannot leave to it.
 
 from __future__ import annotations
 
-import dataclasses
 import typing as tp
 import uuid
 
 import pytest
 
 from clients import mail
-from exordos_paas_mail.tests.functional import provisioning, submission
+from exordos_paas_mail.tests.functional import provisioning, sending, submission
 
 if tp.TYPE_CHECKING:
     from clients import internet as internet_client
     from clients import rest, waiting
 
-# The exchanger of the stand.
-EXCHANGER = "mx.stand.test"
-EXCHANGER_ADDRESS = "10.77.0.3"
 # Nobody's, of the public addresses of the stand.
 NOBODY = "192.0.1.6"
-
-
-@dataclasses.dataclass
-class Sender:
-    """An account that sends to a domain that no other test sends to."""
-
-    owner: rest.Api
-    path: str
-    relay: submission.Relay
-    account: provisioning.Account
-    internet: internet_client.Client
-    poll: waiting.Poll
-    domain: str
-
-    @property
-    def recipient(self) -> str:
-        return f"someone@{self.domain}"
-
-    def send(self) -> tuple[str, str]:
-        """Return the queue id and the subject of a new message."""
-        composed = submission.message(self.account.address, self.recipient)
-        with self.relay.logged_in(self.account.address, self.account.password) as client:
-            queue_id = submission.send(client, self.account.address, self.recipient, composed)
-        return queue_id, composed["Subject"]
-
-    def wait_deferred(self) -> tuple[str, str]:
-        """Return the queue id and the subject of a message that waits for its TLS.
-
-        A node learns of a change within seconds; what is sent before goes as it did.
-        """
-
-        def attempt() -> tuple[str, str] | None:
-            sent = self.send()
-            return sent if self._waits_for_tls(sent[0]) else None
-
-        return self.poll.until("a message waits", attempt)
-
-    def _waits_for_tls(self, queue_id: str) -> bool:
-        """Return whether a message waits for its TLS, once it is known what became of it.
-
-        Another reason, as a name server that is slow, says nothing.
-        """
-        found = self.poll.until(
-            f"{queue_id} is tried",
-            lambda: [
-                each
-                for kind in ("deferred", "delivered")
-                for each in self.owner.list(
-                    f"{self.path}/events/", type=kind, recipient=self.recipient
-                )
-                if each["queue_id"] == queue_id
-            ],
-        )
-        return {each["class"] for each in found} == {"tls"}
-
-    def arrived(self, subject: str) -> dict[str, tp.Any]:
-        return self.internet.wait_for_message(self.recipient, subject, self.poll.seconds)
-
-    def gone(self, queue_id: str) -> None:
-        self.poll.until(
-            f"{queue_id} is delivered",
-            lambda: self.owner.list(f"{self.path}/messages/", queue_id=queue_id),
-            lambda found: [each["status"] for each in found] == ["DELIVERED"],
-        )
 
 
 @pytest.fixture
@@ -100,9 +32,9 @@ def sender(
     accounts: provisioning.Accounts,
     internet: internet_client.Client,
     poll: waiting.Poll,
-) -> Sender:
+) -> sending.Sender:
     path, domain = mail.instance_path(instance), f"out-{uuid.uuid4().hex[:10]}.example.org"
-    return Sender(owner, path, relay, accounts.ready(), internet, poll, domain)
+    return sending.Sender(owner, path, relay, accounts.ready(), internet, poll, domain)
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +43,7 @@ def closed(
     requested: dict[str, rest.Json],
     world: internet_client.Client,
     poll: waiting.Poll,
-) -> tp.Iterator[tuple[Sender, str]]:
+) -> tp.Iterator[tuple[sending.Sender, str]]:
     """Return a sender whose node is in a network that closes port 25, and the id of its message.
 
     Another message has another server. A connection is given up after half a minute, so both
@@ -124,7 +56,7 @@ def closed(
     account = provisioning.Accounts(owner, instance, relay, poll).ready()
     unique = uuid.uuid4().hex[:10]
     senders = [
-        Sender(owner, mail.instance_path(instance), relay, account, world, poll, domain)
+        sending.Sender(owner, mail.instance_path(instance), relay, account, world, poll, domain)
         for domain in (f"out-{unique}.example.org", f"nobody-{unique}.example.org")
     ]
     world.publish(senders[1].domain, "MX", f"10 mx.{senders[1].domain}.")
@@ -138,7 +70,7 @@ def closed(
 
 @pytest.mark.usefixtures("closed")
 def test_mail_waits_for_what_a_policy_asks_and_leaves_when_it_asks_for_less(
-    sender: Sender, stranger: rest.Api
+    sender: sending.Sender, stranger: rest.Api
 ) -> None:
     policies = f"{sender.path}/tls_policies/"
     made = sender.owner.create(policies, {"domain": sender.domain, "mode": "verify"})
@@ -153,10 +85,12 @@ def test_mail_waits_for_what_a_policy_asks_and_leaves_when_it_asks_for_less(
     sender.owner.delete(policy)
 
 
-def test_mail_tells_no_smarthost_that_has_not_proven_its_name_anything(sender: Sender) -> None:
+def test_mail_tells_no_smarthost_that_has_not_proven_its_name_anything(
+    sender: sending.Sender,
+) -> None:
     smarthost = {
         "kind": "host",
-        "host": EXCHANGER,
+        "host": sending.EXCHANGER,
         "port": 25,
         "username": "relay",
         "password": f"secret-{uuid.uuid4().hex}",
@@ -176,7 +110,7 @@ def test_mail_tells_no_smarthost_that_has_not_proven_its_name_anything(sender: S
     sender.gone(queue_id)
 
 
-def test_an_instance_tells_that_its_mail_can_leave(sender: Sender) -> None:
+def test_an_instance_tells_that_its_mail_can_leave(sender: sending.Sender) -> None:
     queue_id, _ = sender.send()
     sender.gone(queue_id)
     sender.poll.until(
@@ -187,7 +121,7 @@ def test_an_instance_tells_that_its_mail_can_leave(sender: Sender) -> None:
 
 
 def test_an_instance_tells_that_no_server_answers_and_that_one_does_again(
-    closed: tuple[Sender, str],
+    closed: tuple[sending.Sender, str],
 ) -> None:
     sender, queue_id = closed
     shown = sender.poll.until(
@@ -196,7 +130,7 @@ def test_an_instance_tells_that_no_server_answers_and_that_one_does_again(
         # One server that was tried twice says it, before the other has been found.
         lambda found: (
             found["outbound"] == "BLOCKED"
-            and f"{EXCHANGER} [{EXCHANGER_ADDRESS}]:25 " in found["outbound_error"]
+            and f"{sending.EXCHANGER} [{sending.EXCHANGER_ADDRESS}]:25 " in found["outbound_error"]
             and f" [{NOBODY}]:25 " in found["outbound_error"]
         ),
     )
