@@ -238,7 +238,15 @@ def test_a_message_does_not_put_itself_above_its_tenant(
 def test_what_the_next_server_need_not_keep_is_not_promised(relay: relay_.Relay) -> None:
     with relay.login() as client:
         assert not client.has_extn("REQUIRETLS")
-        assert client.docmd("MAIL", f"FROM:<{relay_.ALICE}> REQUIRETLS")[0] // 100 == 5
+        # It is not left out, as if it were nothing: the message does not begin.
+        code, text = client.docmd("MAIL", f"FROM:<{relay_.ALICE}> REQUIRETLS")
+        assert (code, text.decode()) == (
+            501,
+            f"<{relay_.ALICE}> REQUIRETLS: malformed address:"
+            f" REQUIRETLS may not follow <{relay_.ALICE}>",
+        )
+        assert client.rcpt("a@tls.example")[0] == 503
+        assert client.mail(relay_.ALICE)[0] == 250
 
 
 def test_nothing_leaves_by_a_file_that_was_cut(
