@@ -62,8 +62,16 @@ class StatusApi:
     def replace(self, kind: str, uuid: sys_uuid.UUID, value: Mapping[str, tp.Any]) -> None:
         """Make *value* the row of that uuid, whether there is one or not."""
         row = self._row(kind, uuid, value)
-        if self._ask("PUT", kind, uuid, row)[0] == http.client.NOT_FOUND:
-            self.create(kind, uuid, value)
+        # Of a row that another node has made it is another one, and may not be changed.
+        del row["res_uuid"]
+        if self._ask("PUT", kind, uuid, row)[0] != http.client.NOT_FOUND:
+            return
+        if not self.create(kind, uuid, value):
+            raise StatusError("somebody else has made the row meanwhile")
+
+    def delete(self, kind: str, uuid: sys_uuid.UUID) -> None:
+        """Have there be no row of that uuid, whether there is one or not."""
+        self._ask("DELETE", kind, uuid)
 
     def read(self, kind: str, uuid: sys_uuid.UUID) -> Mapping[str, tp.Any] | None:
         """Return the value of the row of that uuid, None where there is none."""
@@ -80,7 +88,8 @@ class StatusApi:
     ) -> dict[str, tp.Any]:
         return {
             "uuid": str(uuid),
-            "res_uuid": str(sys_uuid.uuid5(uuid, kind)),
+            # The key of the table. One that can be known beforehand is another row's by then.
+            "res_uuid": str(sys_uuid.uuid4()),
             "kind": f"/v1/kind/{kind}",
             "node": str(self.node),
             "value": dict(value),
@@ -141,8 +150,9 @@ _ABSENT: tp.Final = {
     "POST": {http.client.CONFLICT},
     "PUT": {http.client.NOT_FOUND},
     "GET": {http.client.NOT_FOUND},
+    "DELETE": {http.client.NO_CONTENT, http.client.NOT_FOUND},
 }
-"""The answers that say that a row is there, or is not, as the request did not expect."""
+"""The answers without a row: it is there, or is not, as the request may find it."""
 
 
 def of_agent(configuration: pathlib.Path, credentials: pathlib.Path) -> StatusApi:

@@ -108,20 +108,9 @@ class Ingester:
     def _serve(self, node: sys_uuid.UUID | None) -> bool:
         with utils.transaction() as session:
             found = streams.find_rows(session, node, _TURN)
-        waiting: dict[sys_uuid.UUID, dict[int, streams.Row]] = {}
-        bad = []
-        for row in found:
-            try:
-                batch = event_batches.parse(row.value)
-            except ValueError as error:
-                LOG.warning("A batch of events of the node %s is none: %s", node, error)
-                bad.append(row.uuid)
-                continue
-            if node is None or row.uuid != event_batches.row_uuid(node, batch.stream, batch.seq):
-                LOG.warning("A row of the node %s is not the batch that it says it is", node)
-                bad.append(row.uuid)
-                continue
-            waiting.setdefault(batch.stream, {})[batch.seq] = row
+            key = streams.find_key(session, node)
+        # Anybody may have put them there: one that nobody has sealed is not even waited for.
+        waiting, bad = streams.sort(node, key, found)
         if bad:
             with utils.transaction() as session:
                 streams.delete_rows(session, bad)
@@ -144,7 +133,7 @@ class Ingester:
                     self._drop_old(session, waiting)
                     return has_taken
                 streams.delete_rows(
-                    session, [row.uuid for seq, row in waiting.items() if seq < state.next_seq]
+                    session, [row for seq, row in waiting.items() if seq < state.next_seq]
                 )
                 ahead = sorted(seq for seq in waiting if seq >= state.next_seq)
                 if not ahead:
@@ -201,7 +190,7 @@ class Ingester:
             # Not the node's, or damaged: what it should have been is missed in time.
             LOG.warning("Events of the node %s are refused: %s", state.node, error)
             with utils.transaction() as session:
-                streams.delete_rows(session, [row.uuid])
+                streams.delete_rows(session, [row])
             return False
         try:
             self._store(state, row, events)
@@ -232,7 +221,7 @@ class Ingester:
                         taken.left_out,
                         instance.uuid,
                     )
-            streams.delete_rows(session, [row.uuid])
+            streams.delete_rows(session, [row])
             streams.advance(session, state, state.next_seq + 1)
 
     def write(self, session: tp.Any, taken: taking.Taken) -> None:
@@ -288,8 +277,10 @@ class Ingester:
     @staticmethod
     def _drop_old(session: tp.Any, waiting: Mapping[int, streams.Row]) -> None:
         """Drop what is of no instance: of one that is gone, or not yet told to the node."""
-        oldest = utils.now() - PATIENCE
-        streams.delete_rows(session, [r.uuid for r in waiting.values() if r.created_at < oldest])
+        now = utils.now()
+        # Whoever writes a row says when that was: what comes from the future would stay.
+        old = [row for row in waiting.values() if abs(now - row.created_at) > PATIENCE]
+        streams.delete_rows(session, old)
 
 
 def _gap(text: str) -> mail_events.Event:

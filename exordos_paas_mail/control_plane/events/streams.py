@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
+import logging
 import typing as tp
 import uuid as sys_uuid
 
@@ -15,15 +17,20 @@ from exordos_paas_mail.control_plane.records import instance_logs
 
 if tp.TYPE_CHECKING:
     import datetime
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterable, Mapping
+
+LOG = logging.getLogger(__name__)
 
 
 class Row(tp.NamedTuple):
     """A row that a node, or somebody in its name, has put there."""
 
     uuid: sys_uuid.UUID
+    res_uuid: sys_uuid.UUID
+    """The key of the table: another one if the row is made anew, of its node."""
     value: Mapping[str, tp.Any]
     created_at: datetime.datetime
+    """As its writer says."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +58,7 @@ def nodes(session: tp.Any) -> list[sys_uuid.UUID | None]:
 def find_rows(session: tp.Any, node: sys_uuid.UUID | None, limit: int) -> list[Row]:
     """Return the *limit* oldest rows that are said to be of *node*."""
     found = session.execute(
-        "SELECT uuid, value, created_at FROM ua_actual_resources WHERE kind = %s"
+        "SELECT uuid, res_uuid, value, created_at FROM ua_actual_resources WHERE kind = %s"
         " AND node IS NOT DISTINCT FROM %s::uuid ORDER BY created_at LIMIT %s",
         (event_batches.KIND, node and str(node), limit),
     ).fetchall()
@@ -61,18 +68,59 @@ def find_rows(session: tp.Any, node: sys_uuid.UUID | None, limit: int) -> list[R
 def find_row(session: tp.Any, uuid: sys_uuid.UUID) -> Row | None:
     """Return the row of a batch."""
     found = session.execute(
-        "SELECT uuid, value, created_at FROM ua_actual_resources WHERE kind = %s AND uuid = %s",
+        "SELECT uuid, res_uuid, value, created_at FROM ua_actual_resources"
+        " WHERE kind = %s AND uuid = %s",
         (event_batches.KIND, str(uuid)),
     ).fetchall()
     return _row(found[0]) if found else None
 
 
-def delete_rows(session: tp.Any, uuids: Collection[sys_uuid.UUID]) -> None:
-    """Delete the rows of batches."""
-    if uuids:
+def find_key(session: tp.Any, node: sys_uuid.UUID | None) -> bytes | None:
+    """Return the key of *node*, which is a node of an instance or is not yet; None without one."""
+    found = session.execute(
+        "SELECT private_key FROM ua_node_encryption_keys WHERE uuid = %s", (node and str(node),)
+    ).fetchall()
+    return base64.b64decode(found[0]["private_key"]) if found else None
+
+
+def sort(
+    node: sys_uuid.UUID | None, key: bytes | None, found: Iterable[Row]
+) -> tuple[dict[sys_uuid.UUID, dict[int, Row]], list[Row]]:
+    """Return the batches of *node* among *found*, by stream and number, and the rows that are none.
+
+    A batch opens with the node's *key*; without one it is not known yet which do.
+    """
+    batches: dict[sys_uuid.UUID, dict[int, Row]] = {}
+    bad: list[Row] = []
+    why = ""
+    for row in found:
+        try:
+            batch = _parse(node, key, row)
+        except ValueError as error:
+            bad.append(row)
+            why = str(error)
+            continue
+        batches.setdefault(batch.stream, {})[batch.seq] = row
+    if bad:
+        LOG.warning("%d rows of the node %s are no batches of its events: %s", len(bad), node, why)
+    return batches, bad
+
+
+def _parse(node: sys_uuid.UUID | None, key: bytes | None, row: Row) -> event_batches.Batch:
+    batch = event_batches.parse(row.value)
+    if node is None or row.uuid != event_batches.row_uuid(node, batch.stream, batch.seq):
+        raise ValueError("the row is not the batch that it says it is")
+    if key is not None:
+        event_batches.unseal(key, node, batch)
+    return batch
+
+
+def delete_rows(session: tp.Any, found: Collection[Row]) -> None:
+    """Delete the rows of batches, and not what was made in the place of one since."""
+    if found:
         session.execute(
-            "DELETE FROM ua_actual_resources WHERE kind = %s AND uuid = ANY(%s::uuid[])",
-            (event_batches.KIND, [str(uuid) for uuid in uuids]),
+            "DELETE FROM ua_actual_resources WHERE kind = %s AND res_uuid = ANY(%s::uuid[])",
+            (event_batches.KIND, [str(row.res_uuid) for row in found]),
         )
 
 
@@ -158,4 +206,4 @@ def hold_instance(
 
 def _row(row: Mapping[str, tp.Any]) -> Row:
     value = row["value"] if isinstance(row["value"], dict) else {}
-    return Row(row["uuid"], value, utils.moment(row["created_at"]))
+    return Row(row["uuid"], row["res_uuid"], value, utils.moment(row["created_at"]))

@@ -109,11 +109,12 @@ class Follower:
         node = told["node"] and nodes.find(session, told["node"])
         now = utils.now()
         # Whoever writes a row may say when that was.
-        at = min(utils.moment(told["updated_at"]), now)
+        told_at = utils.moment(told["updated_at"])
+        at = min(told_at, now)
         if node is None:
-            # Whose it is may be said later.
-            if at < now - _PATIENCE:
-                _delete(session, uuid)
+            # Whose it is may be said later; one that is from the future would stay.
+            if abs(now - told_at) > _PATIENCE:
+                _delete(session, uuid, told["updated_at"])
             return False
         try:
             row = _parse(node, uuid, told["value"])
@@ -121,7 +122,7 @@ class Follower:
             content = _parse_content(node, row) if is_new else []
         except ValueError as error:
             LOG.warning("A part of the queue of the node %s is refused: %s", node.uuid, error)
-            _delete(session, uuid)
+            _delete(session, uuid, told["updated_at"])
             return True
         if is_new and locks.hold_instance(session, node.instance):
             _replace(session, node, row, content, at)
@@ -164,8 +165,9 @@ def _parse_content(node: nodes.Node, row: queue_reports.Row) -> _Content:
     return queue_reports.parse_state(raw)
 
 
-def _delete(session: tp.Any, uuid: sys_uuid.UUID) -> None:
+def _delete(session: tp.Any, uuid: sys_uuid.UUID, updated_at: tp.Any) -> None:
+    """Delete a row, unless it has been written again since."""
     session.execute(
-        "DELETE FROM ua_actual_resources WHERE uuid = %s AND kind = %s",
-        (str(uuid), queue_reports.KIND),
+        "DELETE FROM ua_actual_resources WHERE uuid = %s AND kind = %s AND updated_at = %s",
+        (str(uuid), queue_reports.KIND, updated_at),
     )

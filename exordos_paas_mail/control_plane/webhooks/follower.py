@@ -106,9 +106,10 @@ def _open(session: tp.Any, uuid: sys_uuid.UUID) -> bool:
     (told,) = found
     node = told["node"] and nodes.find(session, told["node"])
     if node is None:
-        # Whose it is may be said later.
-        if utils.moment(told["updated_at"]) < utils.now() - _PATIENCE:
-            _delete(session, uuid)
+        # Whose it is may be said later. Whoever writes a row says when that was: one that is
+        # from the future would stay.
+        if abs(utils.now() - utils.moment(told["updated_at"])) > _PATIENCE:
+            _delete(session, uuid, told["updated_at"])
         return False
     try:
         row = _parse(node, uuid, told["value"])
@@ -116,7 +117,7 @@ def _open(session: tp.Any, uuid: sys_uuid.UUID) -> bool:
         report = _report(node, row) if is_new else None
     except ValueError as error:
         LOG.warning("What the node %s tells of webhooks is refused: %s", node.uuid, error)
-        _delete(session, uuid)
+        _delete(session, uuid, told["updated_at"])
         return True
     if report and locks.hold_instance(session, node.instance):
         _replace(session, node, row, report)
@@ -152,8 +153,9 @@ def _report(node: nodes.Node, row: webhook_reports.Row) -> webhook_reports.Repor
     return webhook_reports.parse_report(webhook_reports.unseal(node.key, node.uuid, row))
 
 
-def _delete(session: tp.Any, uuid: sys_uuid.UUID) -> None:
+def _delete(session: tp.Any, uuid: sys_uuid.UUID, updated_at: tp.Any) -> None:
+    """Delete a row, unless it has been written again since."""
     session.execute(
-        "DELETE FROM ua_actual_resources WHERE uuid = %s AND kind = %s",
-        (str(uuid), webhook_reports.KIND),
+        "DELETE FROM ua_actual_resources WHERE uuid = %s AND kind = %s AND updated_at = %s",
+        (str(uuid), webhook_reports.KIND, updated_at),
     )

@@ -27,7 +27,14 @@ def send(api: status_api.StatusApi, stream: uuid.UUID, seq: int, events: bytes) 
     """
     batch = event_batches.seal(api.key, api.node, stream, seq, events)
     row = event_batches.row_uuid(api.node, stream, seq)
-    api.create(event_batches.KIND, row, event_batches.render(batch))
+    value = event_batches.render(batch)
+    if api.create(event_batches.KIND, row, value):
+        return
+    # It was sent before, or another node has put something into its place: the number is known
+    # beforehand. Which of both it is does not matter to a row that is made anew.
+    api.delete(event_batches.KIND, row)
+    if not api.create(event_batches.KIND, row, value):
+        raise status_api.StatusError("somebody else has made the row of a batch meanwhile")
 
 
 class Sender:

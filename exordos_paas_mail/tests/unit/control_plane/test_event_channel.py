@@ -74,7 +74,49 @@ def test_a_batch_arrives_and_its_repetition_changes_nothing(
     assert arrived() == [(kept.stream, 1, [EVENT])]
     (row,) = sdk_models.Resource.objects.get_all(filters={})
     assert (row.uuid, row.node) == (event_batches.row_uuid(NODE, kept.stream, 1), NODE)
-    assert row.res_uuid == sdk_models.Resource.gen_res_uuid(row.uuid, event_batches.KIND)
+
+
+@pytest.mark.parametrize("taken", ["the place", "the key of the table", "both"])
+def test_a_row_that_was_made_beforehand_keeps_no_batch_away(
+    endpoint: str, tmp_path: pathlib.Path, taken: str
+) -> None:
+    kept = store.Store(tmp_path)
+    kept.keep([EVENT], None, [])
+    uuid = event_batches.row_uuid(NODE, kept.stream, 1)
+    key = sdk_models.Resource.gen_res_uuid(uuid, event_batches.KIND)
+    junk = {"version": 1, "stream": str(kept.stream), "seq": 1, "events": "AAAA"}
+    if taken == "the key of the table":
+        sdk_models.Resource(uuid=NODE, kind="junk", res_uuid=key, value={}).insert()
+    else:
+        sdk_models.Resource(
+            uuid=uuid,
+            kind=event_batches.KIND,
+            res_uuid=key if taken == "both" else uuid,
+            value=junk,
+            node=uuid,
+        ).insert()
+    sending = sender.Sender(status_api.StatusApi(endpoint, NODE, KEY))
+    assert [sending.turn(kept), sending.turn(kept)] == [True, False]
+    rows = sdk_models.Resource.objects.get_all(filters={})
+    found = [row for row in rows if row.kind == event_batches.KIND]
+    assert [(row.uuid, row.node, row.res_uuid == key) for row in found] == [(uuid, NODE, False)]
+    opened = event_batches.unseal(KEY, NODE, event_batches.parse(found[0].value))
+    assert (mail_events.parse(opened), kept.waiting()[0]) == ([EVENT], 0)
+
+
+def test_a_row_that_is_made_again_and_again_is_no_batch_that_has_arrived(
+    endpoint: str, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = store.Store(tmp_path)
+    kept.keep([EVENT], None, [])
+    api = status_api.StatusApi(endpoint, NODE, KEY)
+    uuid = event_batches.row_uuid(NODE, kept.stream, 1)
+    api.create(event_batches.KIND, uuid, {})
+    # As if somebody else had made it anew at once.
+    monkeypatch.setattr(api, "delete", lambda *_: None)
+    with pytest.raises(status_api.StatusError, match="somebody else"):
+        sender.Sender(api).turn(kept)
+    assert kept.waiting()[0] == 1
 
 
 def test_the_largest_batch_arrives(endpoint: str) -> None:

@@ -16,7 +16,7 @@ from restalchemy.storage.sql import engines
 
 from clients import waiting
 from exordos_paas_mail.codecs import event_batches, log_ids, mail_events, spool_headers
-from exordos_paas_mail.control_plane.events import folding, ingester, rows, taking
+from exordos_paas_mail.control_plane.events import folding, ingester, rows, streams, taking
 from exordos_paas_mail.control_plane.runtime import threads as threads_
 from exordos_paas_mail.tests.unit.control_plane import sealed
 from exordos_paas_mail.tests.unit.control_plane import stage as stages
@@ -115,7 +115,7 @@ def test_a_number_that_does_not_come_is_told_as_a_gap(writer: sealed.Writer) -> 
     sealed.take_in()
     sealed.take_in()
     assert "gap" not in kinds()
-    query("UPDATE mail_event_streams SET waiting_since = waiting_since - interval '11 minutes'")
+    _pass_time()
     sealed.take_in()
     sealed.take_in()
     assert kinds() == [*["submitted", "accepted", "delivered", "completed", "gap"], *kinds()[5:]]
@@ -134,24 +134,29 @@ def test_another_store_begins_a_stream_of_its_own(writer: sealed.Writer) -> None
     assert len(messages()) == 2
 
 
+def _pass_time() -> None:
+    query("UPDATE mail_event_streams SET waiting_since = waiting_since - interval '11 minutes'")
+
+
+@pytest.mark.parametrize("seq", [1, 1_000_000], ids=["the next", "ahead"])
 @pytest.mark.parametrize(
-    "fault", ["key", "node", "number", "stream", "garbage", "list", "uuid", "events"]
+    "fault", ["key", "node", "number", "stream", "garbage", "list", "uuid", "short"]
 )
 def test_what_is_not_the_nodes_is_deleted_and_nobody_waits_for_it(
-    writer: sealed.Writer, fault: str
+    writer: sealed.Writer, fault: str, seq: int
 ) -> None:
     raw = mail_events.render(sealed.whole(sealed.queue_id(1)))
-    key, node, stream, seq = writer.key(), writer.node, writer.stream, 1
+    key, node, stream = writer.key(), writer.node, writer.stream
     uuid = event_batches.row_uuid(node, stream, seq)
     if fault == "key":
         key = bytes(32)
     elif fault == "node":
         node = sys_uuid.uuid4()
-    elif fault == "events":
-        raw = b'[{"at":"x","type":"accepted"}]'
     batch = event_batches.seal(key, node, stream, seq + (fault == "number"), raw)
     value = event_batches.render(batch._replace(seq=seq))
-    if fault == "stream":
+    if fault == "short":
+        value["events"] = "AAAA"
+    elif fault == "stream":
         value["stream"] = str(sys_uuid.uuid4())
     elif fault == "garbage":
         value["seq"] = {"a": "b"}
@@ -162,13 +167,66 @@ def test_what_is_not_the_nodes_is_deleted_and_nobody_waits_for_it(
         query("UPDATE ua_actual_resources SET value = '[1]' WHERE kind = 'mail_event_batch'")
     sealed.take_in()
     assert (kinds(), messages(), sealed.waiting()) == ([], {}, 0)
-    writer.write(sealed.whole(sealed.queue_id(2)))
+    _pass_time()
+    sealed.take_in()
+    for number in (2, 3):
+        writer.write(sealed.whole(sealed.queue_id(number)))
+        sealed.take_in()
+    assert (len(messages()), sealed.waiting(), "gap" in kinds()) == (2, 0, False)
+
+
+def test_a_batch_of_the_node_that_cannot_be_read_is_told_as_a_gap(writer: sealed.Writer) -> None:
+    raw = b'[{"at":"x","type":"accepted"}]'
+    batch = event_batches.seal(writer.key(), writer.node, writer.stream, 1, raw)
+    uuid = event_batches.row_uuid(writer.node, writer.stream, 1)
+    writer.put(uuid, event_batches.render(batch))
+    writer.write_as(2, sealed.whole(sealed.queue_id(2)))
+    sealed.take_in()
+    sealed.take_in()
+    assert (kinds(), sealed.waiting()) == ([], 1)
+    _pass_time()
+    sealed.take_in()
+    sealed.take_in()
+    assert (kinds().count("gap"), len(messages()), sealed.waiting()) == (1, 1, 0)
+
+
+def test_rows_of_streams_that_nobody_has_keep_no_batch_waiting(
+    writer: sealed.Writer, caplog: pytest.LogCaptureFixture
+) -> None:
+    invented = sys_uuid.uuid4()
+    for seq in range(2, 47):
+        batch = event_batches.Batch(invented if seq % 2 else sys_uuid.uuid4(), seq, "AAAA")
+        uuid = event_batches.row_uuid(writer.node, batch.stream, seq)
+        writer.put(uuid, event_batches.render(batch))
+    writer.write(sealed.whole(sealed.queue_id(1)))
+    sealed.take_in()
+    assert (len(messages()), sealed.waiting(), "gap" in kinds()) == (1, 0, False)
+    assert query("SELECT stream FROM mail_event_streams") == [(writer.stream,)]
+    # A pass says it once of all that it found.
+    assert caplog.text.count(f"rows of the node {writer.node} are no batches") == 3
+
+
+def test_a_batch_that_is_put_in_the_place_of_what_is_none_is_not_deleted_with_it(
+    writer: sealed.Writer,
+) -> None:
+    uuid = event_batches.row_uuid(writer.node, writer.stream, 1)
+    writer.put(uuid, {})
+    with engines.engine_factory.get_engine().session_manager() as session:
+        found = streams.find_rows(session, writer.node, 20)
+        # Meanwhile its node has deleted it, and made its own.
+        query("DELETE FROM ua_actual_resources WHERE uuid = %s", str(uuid))
+        writer.write(sealed.whole(sealed.queue_id(1)))
+        query(
+            "UPDATE ua_actual_resources SET res_uuid = gen_random_uuid() WHERE uuid = %s", str(uuid)
+        )
+        streams.delete_rows(session, found)
     sealed.take_in()
     assert len(messages()) == 1
 
 
+@pytest.mark.parametrize("minutes", [-11, 11])
 def test_a_node_of_no_instance_waits_and_is_forgotten(
-    stage: stages.Stage, writer: sealed.Writer
+    stage: stages.Stage, writer: sealed.Writer, minutes: int
 ) -> None:
     query(
         "UPDATE ua_target_resources SET master = gen_random_uuid() WHERE uuid = %s",
@@ -178,8 +236,9 @@ def test_a_node_of_no_instance_waits_and_is_forgotten(
     sealed.take_in()
     assert (kinds(), sealed.waiting()) == ([], 1)
     query(
-        "UPDATE ua_actual_resources SET created_at = created_at - interval '11 minutes'"
-        " WHERE kind = 'mail_event_batch'"
+        "UPDATE ua_actual_resources SET created_at = created_at + %s * interval '1 minute'"
+        " WHERE kind = 'mail_event_batch'",
+        minutes,
     )
     sealed.take_in()
     assert (kinds(), sealed.waiting()) == ([], 0)

@@ -150,6 +150,23 @@ def test_what_is_not_the_nodes_is_deleted(
     assert stored() == [ONE]
 
 
+def test_a_row_that_the_node_has_written_meanwhile_is_not_deleted(
+    queue: queue_rows.Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue.put_value(queue_reports.row_uuid(queue.node, SHARD), {})
+    parse = queue_reports.parse
+
+    def late(value: tp.Any) -> queue_reports.Row:
+        monkeypatch.undo()
+        queue.put(SHARD, CONTENT)
+        return parse(value)
+
+    monkeypatch.setattr(queue_reports, "parse", late)
+    queue_rows.follow()
+    queue_rows.follow()
+    assert stored() == [ONE]
+
+
 def test_a_node_tells_no_other_nodes_queue(stage: stages.Stage, queue: queue_rows.Queue) -> None:
     other = stages.Stage(stage.api, stage.core, stage.services)
     thief = queue_rows.Queue(other.serving())
@@ -165,7 +182,8 @@ def test_a_node_tells_no_other_nodes_queue(stage: stages.Stage, queue: queue_row
     assert stage.api.get(f"{other.path}/queue/") == []
 
 
-def test_a_row_of_no_node_is_kept_for_a_while(stage: stages.Stage) -> None:
+@pytest.mark.parametrize("minutes", [-11, 11])
+def test_a_row_of_no_node_is_kept_for_a_while(stage: stages.Stage, minutes: int) -> None:
     node = stage.with_node()
     queue = queue_rows.Queue(node)
     queue.put(SHARD, CONTENT)
@@ -177,8 +195,9 @@ def test_a_row_of_no_node_is_kept_for_a_while(stage: stages.Stage) -> None:
     following.run_once()
     assert rows() >= 1
     query(
-        "UPDATE ua_actual_resources SET updated_at = updated_at - interval '11 minutes'"
+        "UPDATE ua_actual_resources SET updated_at = updated_at + %s * interval '1 minute'"
         " WHERE uuid = %s",
+        minutes,
         str(uuid),
     )
     queue_rows.follow()

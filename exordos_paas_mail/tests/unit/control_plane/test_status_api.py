@@ -60,7 +60,34 @@ def test_a_row_is_made_once_and_then_replaced(endpoint: str) -> None:
     assert api.read(KIND, ROW) == {"n": 3}
     (row,) = sdk_models.Resource.objects.get_all(filters={})
     assert (row.uuid, row.node, row.kind, row.value) == (ROW, NODE, KIND, {"n": 3})
-    assert row.res_uuid == sdk_models.Resource.gen_res_uuid(ROW, KIND)
+    # Whoever knew it beforehand could take it.
+    assert row.res_uuid != sdk_models.Resource.gen_res_uuid(ROW, KIND)
+    api.delete(KIND, ROW)
+    api.delete(KIND, ROW)
+    assert api.read(KIND, ROW) is None
+
+
+@pytest.mark.parametrize("uuid", [ROW, NODE], ids=["the row", "the key of the table"])
+def test_what_another_node_has_put_there_is_replaced(endpoint: str, uuid: uuid.UUID) -> None:
+    key = sdk_models.Resource.gen_res_uuid(ROW, KIND)
+    kind = KIND if uuid == ROW else "junk"
+    sdk_models.Resource(
+        uuid=uuid, kind=kind, res_uuid=key if uuid == NODE else uuid, value={"n": 0}, node=ROW
+    ).insert()
+    api = status_api.StatusApi(endpoint, NODE, KEY)
+    api.replace(KIND, ROW, {"n": 1})
+    (row,) = (each for each in sdk_models.Resource.objects.get_all(filters={}) if each.kind == KIND)
+    assert (row.uuid, row.node, row.value) == (ROW, NODE, {"n": 1})
+
+
+def test_a_replacement_that_comes_too_late_is_an_error(
+    endpoint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api = status_api.StatusApi(endpoint, NODE, KEY)
+    # As if somebody else had made the row between the two requests.
+    monkeypatch.setattr(api, "create", lambda *_: False)
+    with pytest.raises(status_api.StatusError, match="somebody else"):
+        api.replace(KIND, ROW, {"n": 1})
 
 
 def test_a_row_that_is_not_there_is_made_by_its_replacement(endpoint: str) -> None:

@@ -253,6 +253,25 @@ def test_what_is_not_the_nodes_is_deleted(
     assert scene.shown("waiting") == (0,)
 
 
+def test_a_report_that_the_node_has_written_meanwhile_is_not_deleted(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene.teller.put({})
+    parse = webhook_reports.parse
+    told = webhook_reports.Report(at=AT, hooks=(scene.state(waiting=3),))
+
+    def late(value: tp.Any) -> webhook_reports.Row:
+        monkeypatch.undo()
+        content = webhook_reports.render_report(told)
+        scene.teller.put(webhook_reports.render(scene.teller.row(content)))
+        return parse(value)
+
+    monkeypatch.setattr(webhook_reports, "parse", late)
+    follower.Follower().run_once()
+    follower.Follower().run_once()
+    assert scene.shown("waiting") == (3,)
+
+
 def test_a_node_tells_of_no_other_instances_webhooks(scene: Scene) -> None:
     other = stages.Stage(scene.stage.api, scene.stage.core, scene.stage.services)
     thief = Teller(other.serving())
@@ -296,13 +315,17 @@ def test_commands_of_the_queue_have_none_for_a_webhook(scene: Scene) -> None:
     assert [command.action.value for command in queue.commands()] == ["retry"]
 
 
-def test_a_row_of_no_node_is_kept_for_a_while(scene: Scene) -> None:
+@pytest.mark.parametrize("minutes", [-11, 11])
+def test_a_row_of_no_node_is_kept_for_a_while(scene: Scene, minutes: int) -> None:
     stranger = Teller(gservice.Node(sys_uuid.uuid4()))
     stranger.put(webhook_reports.render(webhook_reports.Row(1, "")))
     rows = "SELECT count(*) FROM ua_actual_resources WHERE kind = %s"
     follower.Follower().run_once()
     assert query(rows, webhook_reports.KIND) == [(1,)]
-    query("UPDATE ua_actual_resources SET updated_at = updated_at - interval '11 minutes'")
+    query(
+        "UPDATE ua_actual_resources SET updated_at = updated_at + %s * interval '1 minute'",
+        minutes,
+    )
     follower.Follower().run_once()
     assert query(rows, webhook_reports.KIND) == [(0,)]
 
