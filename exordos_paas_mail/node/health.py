@@ -176,7 +176,7 @@ class Health:
         _, state = self._state.read()
         if state is None or not state.finished:
             is_told = self._node.exists(constants.MAIL_ENV_FILE)
-            return "nobody knows what exim runs with" if is_told else ""
+            return "no run of configure has finished" if is_told else ""
         if state.error:
             return ""
         _, told = self._told.read()

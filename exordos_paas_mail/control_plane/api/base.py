@@ -87,7 +87,7 @@ class Controller(controllers.Controller):
                 return super().do_collection(parent_resource)
         except storage_exceptions.RecordNotFound:
             raise errors.FieldError(
-                "page_marker", "must be the uuid of a record of the list"
+                "page_marker", "must be the UUID of a record of the list"
             ) from None
         except storage_exceptions.UnknownStorageException as error:
             if isinstance(error.caused, _SENSELESS):
@@ -110,7 +110,7 @@ class Controller(controllers.Controller):
         except storage_exceptions.RecordNotFound:
             raise errors.RecordNotFound(uuid) from None
         except exceptions.NotEqualUuidException:
-            raise errors.FieldError("uuid", "must be the uuid in the path") from None
+            raise errors.FieldError("uuid", "must be the UUID in the path") from None
         finally:
             self.request.method = method
 

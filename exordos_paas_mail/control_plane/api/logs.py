@@ -174,7 +174,7 @@ class Log(base.OfParent):
                 instance = self.instance_of(parent_resource)
                 if log_pages.is_of_another(session, page.table, marker, instance):
                     raise errors.FieldError(
-                        "page_marker", "must be the uuid of a record of the list"
+                        "page_marker", "must be the UUID of a record of the list"
                     )
                 page.after(marker)
             rows = page.select(session)

@@ -106,7 +106,7 @@ class AccountRecord(base.Record, models.ModelWithProject, base.Stored):
         ):
             raise errors.FieldError(
                 self._secret_field,
-                "can be taken away when the account has a credential that can be used",
+                "cannot be removed while the account has no usable credential",
             )
 
     def _lock_instance(self, session: tp.Any) -> tuple[int, int]:

@@ -112,7 +112,7 @@ class MailDkimKey(
                 )
             if held is not None and _is_only_rsa(held, keys.values()):
                 raise errors.ConflictRecords(
-                    "state", "the key is the only one of the domain that may come to sign"
+                    "state", "the key is the domain's only RSA key that is not REVOKED"
                 )
             return super().delete(session=active, **kwargs)
 

@@ -133,7 +133,7 @@ class MailDomain(base.Record, models.ModelWithProject, base.Stored):
     def update(self, session: tp.Any = None, force: bool = False) -> None:  # noqa: FBT001, FBT002
         """Write what changed; ConflictRecords if the primary domain would stop."""
         if self.is_primary and not self.active:
-            raise errors.ConflictRecords("active", "the primary domain of an instance is active")
+            raise errors.ConflictRecords("active", "the primary domain cannot be switched off")
         with utils.transaction(session) as active:
             if self.properties["active"].is_dirty():
                 self._lock_instance(active)
@@ -151,14 +151,12 @@ class MailDomain(base.Record, models.ModelWithProject, base.Stored):
     def delete(self, session: tp.Any = None, **kwargs: tp.Any) -> tp.Any:
         """Remove the domain and its keys; ConflictRecords for the primary one."""
         if self.is_primary:
-            raise errors.ConflictRecords(
-                "primary", "the primary domain goes with its instance and not before"
-            )
+            raise errors.ConflictRecords("primary", "the primary domain cannot be deleted")
         with utils.transaction(session) as active:
             instances.MailInstance.touch(self.instance.uuid, active)
             if accounts := sender_rows.naming(active, self.instance.uuid, self.domain):
                 raise errors.ConflictRecords(
-                    "domain", f"the senders of {accounts} accounts have entries of it"
+                    "domain", f"is used in senders of {accounts} account(s): remove it there first"
                 )
             return super().delete(session=active, **kwargs)
 
@@ -167,7 +165,7 @@ class MailDomain(base.Record, models.ModelWithProject, base.Stored):
             self.domain
         ):
             raise errors.FieldError(
-                "bounce_handling", f"{return_paths.LABEL}. before {self.domain} is no name"
+                "bounce_handling", f"the name {return_paths.host(self.domain)} would be too long"
             )
 
     def _rotate_by_itself(self) -> None:

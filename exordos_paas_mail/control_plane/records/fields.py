@@ -86,11 +86,11 @@ def uuid_of(value: tp.Any) -> str:
     try:
         return str(sys_uuid.UUID(uuid))
     except ValueError:
-        raise rules.RuleError("must be a uuid, or an URI that ends in one") from None
+        raise rules.RuleError("must be a UUID, or a URI that ends in one") from None
 
 
 class Reference(types.UUID):
-    """A record that a manifest names, by its uuid or by an URI that ends in it."""
+    """A record that a manifest names, by its uuid or by a URI that ends in it."""
 
     def check(self, value: tp.Any) -> str:
         """Return the uuid; RuleError if *value* is none."""
@@ -537,7 +537,7 @@ class Limits(types.Dict):
             raise rules.RuleError("must be an object")
         for name, number in value.items():
             if name not in limits.FIELDS:
-                raise rules.RuleError(f"each must be one of {', '.join(limits.FIELDS)}")
+                raise rules.RuleError(f"takes no fields but {', '.join(limits.FIELDS)}")
             highest = limits.HIGHEST[name]
             if number is not None and (type(number) is not int or not 1 <= number <= highest):
                 raise rules.RuleError(f"{name} must be null, or an integer from 1 to {highest}")

@@ -38,7 +38,7 @@ def check(value: tp.Any) -> Choice:
         raise rules.RuleError(f"must be an object whose kind is one of {', '.join(FIELDS)}")
     if value.keys() - {"kind", *FIELDS[kind]}:
         told = ", ".join(("kind", *FIELDS[kind]))
-        raise rules.RuleError(f"of the kind {kind} must be an object of {told}")
+        raise rules.RuleError(f"kind {kind} takes no fields but {told}")
     if kind == NONE:
         return Choice(kind=kind)
     port = value.get("port", PORT)

@@ -35,7 +35,7 @@ KEPT_SIZE_MAX: tp.Final = 1024 * 1024 * 1024
 # Lines that are told why they are not taken; all are counted.
 REFUSED_MAX: tp.Final = 500
 _OVER: tp.Final = "expires_at must be in the future"
-_NO_ACCOUNT: tp.Final = "account must be the uuid of an account of the instance"
+_NO_ACCOUNT: tp.Final = "account must be the UUID of an account of the instance"
 
 Numbered: tp.TypeAlias = "tuple[int, suppression_lists.Line]"
 """A line and its number."""

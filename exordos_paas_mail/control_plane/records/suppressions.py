@@ -141,7 +141,7 @@ def put(session: tp.Any, instance: sys_uuid.UUID, entry: suppression_rows.Entry)
         raise errors.ConflictRecords("address", FULL)
 
 
-OTHER_SCOPE: tp.Final = "goes with the scope account, and with no other"
+OTHER_SCOPE: tp.Final = "must be given if, and only if, scope is account"
 EXISTING: tp.Final = "is already suppressed in this scope"
 FULL: tp.Final = (
     f"cannot be added: the instance has {suppression_rows.ENTRIES_MAX} suppressions, or too many"
@@ -153,7 +153,7 @@ def login_of(session: tp.Any, instance: sys_uuid.UUID, account: sys_uuid.UUID) -
     """Return the login of *account*, which stays; FieldError if *instance* has no such account."""
     login = account_logins.of_account(session, instance, account)
     if login is None:
-        raise errors.FieldError("account", "must be the uuid of an account of the instance")
+        raise errors.FieldError("account", "must be the UUID of an account of the instance")
     return login
 
 

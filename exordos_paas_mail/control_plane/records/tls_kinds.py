@@ -47,7 +47,7 @@ def check(value: tp.Any) -> Choice:
     allowed = FIELDS[kind]
     if value.keys() - {"kind", *allowed}:
         told = ", ".join(("kind", *allowed))
-        raise rules.RuleError(f"of the kind {kind} must be an object of {told}")
+        raise rules.RuleError(f"kind {kind} takes no fields but {told}")
     choice = Choice(kind=kind)
     if kind == CORE:
         choice["certificate"] = _uuid(value.get("certificate"))
@@ -79,12 +79,12 @@ def source(choice: tp.Mapping[str, tp.Any]) -> str:
 def _text(name: str, value: tp.Mapping[str, tp.Any]) -> str:
     text = value.get(name)
     if not isinstance(text, str):
-        raise rules.RuleError(f"of the kind {MANUAL} must have {name}, a text in PEM")
+        raise rules.RuleError(f"kind {MANUAL} needs {name}, a text in PEM")
     return text
 
 
 def _uuid(value: tp.Any) -> str:
-    rule = "certificate must be the uuid of a certificate of Core's, or an URI that ends in one"
+    rule = "certificate must be the UUID of a certificate of Core's, or a URI that ends in one"
     if not isinstance(value, str):
         raise rules.RuleError(rule)
     try:

@@ -35,8 +35,8 @@ def add(keys: Keys, now: datetime.datetime, overlap_hours: int) -> tuple[str, di
     if len(left) >= webhook_config.SECRETS_MAX:
         raise errors.ConflictRecords(
             "signing_keys",
-            f"{len(left)} of them sign already, as many as can:"
-            " wait for the end of one, or give overlap_hours 0",
+            f"{len(left)} of them sign already, the most that can at once:"
+            " wait until one ends, or give overlap_hours 0",
         )
     secret = webhook_config.new_secret()
     new = {"secret": secret, "created_at": _text(now), "expires_at": None}

@@ -227,7 +227,7 @@ def test_what_is_no_uuid_is_said_so(api: api_client.Client, instance: str) -> No
     assert api.refused("GET", f"{api_client.INSTANCES}x/accounts/") == said
     assert api.refused("PATCH", instance, {"uuid": TAKEN}) == (
         400,
-        "uuid: must be the uuid in the path",
+        "uuid: must be the UUID in the path",
     )
 
 

@@ -226,7 +226,7 @@ def test_a_password_is_taken_away_once_there_is_a_credential(
 ) -> None:
     api, node = stage.api, stage.serving()
     account = api.account(stage.path, "printer")
-    refusal = f"{field}: can be taken away when the account has a credential that can be used"
+    refusal = f"{field}: cannot be removed while the account has no usable credential"
     assert api.refused("PATCH", account, {field: None}) == (400, refusal)
     path, _ = make(api, account)
     api.patch(path, {"active": False})

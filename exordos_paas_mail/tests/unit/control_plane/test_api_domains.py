@@ -135,11 +135,11 @@ def test_the_primary_domain_neither_goes_nor_stops(api: api_client.Client) -> No
     before = gservice.row_versions()
     assert api.refused("DELETE", primary) == (
         409,
-        "primary: the primary domain goes with its instance and not before",
+        "primary: the primary domain cannot be deleted",
     )
     assert api.refused("PATCH", primary, {"active": False}) == (
         409,
-        "active: the primary domain of an instance is active",
+        "active: the primary domain cannot be switched off",
     )
     assert gservice.row_versions() == before
     assert api.patch(primary, {"description": "d", "active": True})["description"] == "d"
@@ -364,7 +364,7 @@ def test_the_only_key_of_a_domain_stays(api: api_client.Client) -> None:
     (key,) = api.dkim_keys(domain).values()
     assert api.refused("DELETE", f"{domain}/dkim_keys/{key['uuid']}") == (
         409,
-        "state: the key is the only one of the domain that may come to sign",
+        "state: the key is the domain's only RSA key that is not REVOKED",
     )
     assert api.refused("POST", f"{domain}/actions/rotate/invoke") == (
         409,

@@ -305,7 +305,7 @@ def test_a_marker_of_another_instance_is_refused_and_one_that_is_gone_is_not(log
         query = f"{other}/{collection}/?page_marker={marker}"
         assert log.api.refused("GET", query) == (
             400,
-            "page_marker: must be the uuid of a record of the list",
+            "page_marker: must be the UUID of a record of the list",
         )
         assert log.api.get(f"{other}/{collection}/?page_marker={sys_uuid.uuid4()}") == []
 

@@ -106,7 +106,7 @@ def test_a_page_after_a_record_that_is_not_there_is_a_400(api: api_client.Client
     path = f"{api_client.INSTANCES}?sort_key=name&page_limit=1&page_marker={NOBODY}"
     assert api.refused("GET", path) == (
         400,
-        "page_marker: must be the uuid of a record of the list",
+        "page_marker: must be the UUID of a record of the list",
     )
 
 

@@ -94,7 +94,7 @@ def test_a_domain_that_entries_name_is_not_deleted(api: api_client.Client) -> No
     account = api.account(instance, senders=["*@*.example.org"])
     assert api.refused("DELETE", domain) == (
         409,
-        "domain: the senders of 1 accounts have entries of it",
+        "domain: is used in senders of 1 account(s): remove it there first",
     )
     api.patch(account, {"senders": ["own"]})
     api.delete(domain)

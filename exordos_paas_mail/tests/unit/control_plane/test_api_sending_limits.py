@@ -69,7 +69,7 @@ _EACH = ", ".join(limits.FIELDS)
         (None, "limits: must"),
         ([], "limits: must be an object"),
         ("500", "limits: must be an object"),
-        ({"recipients_per_week": 1}, f"limits: each must be one of {_EACH}"),
+        ({"recipients_per_week": 1}, f"limits: takes no fields but {_EACH}"),
         *(
             (
                 {"recipients_per_hour": number},

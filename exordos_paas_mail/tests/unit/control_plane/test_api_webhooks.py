@@ -231,8 +231,8 @@ def test_a_rotated_secret_signs_on_until_its_end(api: api_client.Client) -> None
     answer = api.call("POST", f"{path}/actions/rotate_secret/invoke")
     assert (answer.status_code, answer.json["message"]) == (
         409,
-        "signing_keys: 2 of them sign already, as many as can:"
-        " wait for the end of one, or give overlap_hours 0",
+        "signing_keys: 2 of them sign already, the most that can at once:"
+        " wait until one ends, or give overlap_hours 0",
     )
     last = act(api, path, "rotate_secret", {"overlap_hours": 0})
     assert len(last["signing_keys"]) == 1

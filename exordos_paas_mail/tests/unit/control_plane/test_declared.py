@@ -767,7 +767,7 @@ BROKEN_INSTANCES = {
     "name without a character": ({"name": ""}, "name: must be 1 to 255 characters"),
     "version by a word": (
         {"version": "exim4_1"},
-        "version: must be a uuid, or an URI that ends in one",
+        "version: must be a UUID, or a URI that ends in one",
     ),
     "version that is not there": ({"version": str(ACCOUNT)}, "version: does not exist"),
     "size below what it has": ({"disk_size": 8}, "disk_size: cannot be reduced"),
@@ -1099,8 +1099,8 @@ def test_an_automatic_entry_gives_way_to_a_declared_one_and_a_users_does_not(
         ({"address": "eve@elsewhere.example"}, "address: cannot be changed by the manifest"),
         ({"address": "bob"}, "address: must be an address"),
         ({"account": str(ACCOUNT)}, "account: cannot be changed by the manifest"),
-        ({"account": "alice"}, "account: must be a uuid, or an URI that ends in one"),
-        ({"scope": "account"}, "account: goes with the scope account, and with no other"),
+        ({"account": "alice"}, "account: must be a UUID, or a URI that ends in one"),
+        ({"scope": "account"}, "account: must be given if, and only if, scope is account"),
         ({"detail": "x" * 513}, "detail: "),
     ],
 )

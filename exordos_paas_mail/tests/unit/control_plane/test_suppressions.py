@@ -748,7 +748,7 @@ def test_what_is_deleted_ends_its_imports(
     failed = world.api.get(path)
     assert (failed["status"], failed["error"]) == (
         "ERROR",
-        "account: must be the uuid of an account of the instance",
+        "account: must be the UUID of an account of the instance",
     )
     assert failed["result"]["count"] == 10
     assert len(world.listed()) == len(world.listed("?scope=instance")) == 25
