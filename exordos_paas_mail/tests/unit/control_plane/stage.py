@@ -16,11 +16,16 @@ class Stage:
     """An instance brought to a stage of its life, and the hands to bring it further."""
 
     def __init__(
-        self, api: api_client.Client, core: fake_core.FakeCore, services: gservice.GService
+        self,
+        api: api_client.Client,
+        core: fake_core.FakeCore,
+        services: gservice.GService,
+        path: str | None = None,
     ) -> None:
         self.api, self.core, self.services = api, core, services
-        self.path = api.instance()
+        self.path = path or api.instance()
         self.uuid = self.path.rpartition("/")[2]
+        self.node: gservice.Node | None = None
 
     def asked_for(self) -> Stage:
         self.services.tick(3)
@@ -41,7 +46,12 @@ class Stage:
         return node
 
     def serving(self) -> gservice.Node:
-        """Bring it to a node that works, by as few passes as settle it: most tests begin here."""
+        """Bring it to a node that works, by as few passes as settle it: most tests begin here.
+
+        A stage that was put back (``Kept``) has it.
+        """
+        if self.node is not None:
+            return self.node
         for _ in range(2):  # Core is asked, then told what it has made
             self.services.infra_pass()
             self.services.core_pass()
@@ -55,6 +65,7 @@ class Stage:
         self.services.paas_pass()
         node.report(dkim_public_key=DKIM, dkim_selector="platform")
         self.services.tick()
+        self.node = node
         return node
 
     def shown(self, *fields: str) -> tuple[tp.Any, ...]:

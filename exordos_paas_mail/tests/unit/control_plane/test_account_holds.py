@@ -43,6 +43,11 @@ def told(stage: stages.Stage) -> list[tuple[str, str]]:
     return [(one["type"], one["text"]) for one in shown if one["message"] is None]
 
 
+@pytest.fixture
+def stage(served: stages.Stage) -> stages.Stage:
+    return served
+
+
 def test_an_account_is_put_on_hold_and_released(api: api_client.Client) -> None:
     instance = api.instance()
     account = api.account(instance, on_limit="hold")

@@ -41,6 +41,11 @@ class Log:
 
 
 @pytest.fixture
+def stage(served: stages.Stage) -> stages.Stage:
+    return served
+
+
+@pytest.fixture
 def log(stage: stages.Stage) -> Log:
     node = stage.serving()
     account = stage.api.account(stage.path).rpartition("/")[2]

@@ -26,6 +26,11 @@ def query(statement: str, *values: tp.Any) -> list[tuple[tp.Any, ...]]:
 
 
 @pytest.fixture
+def stage(served: stages.Stage) -> stages.Stage:
+    return served
+
+
+@pytest.fixture
 def queue(stage: stages.Stage) -> queue_rows.Queue:
     node = stage.serving()
     stage.api.account(stage.path)

@@ -65,6 +65,11 @@ class Relay:
 
 
 @pytest.fixture
+def stage(served: stages.Stage) -> stages.Stage:
+    return served
+
+
+@pytest.fixture
 def relay(stage: stages.Stage, monkeypatch: pytest.MonkeyPatch) -> Relay:
     now = datetime.datetime.now(datetime.timezone.utc)
     # All of a test happens in one hour.

@@ -18,6 +18,11 @@ Usage = queue_reports.Usage
 
 
 @pytest.fixture
+def stage(served: stages.Stage) -> stages.Stage:
+    return served
+
+
+@pytest.fixture
 def queue(stage: stages.Stage) -> queue_rows.Queue:
     return queue_rows.Queue(stage.serving())
 

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import pathlib
 import typing as tp
 import uuid as sys_uuid
 
@@ -31,7 +33,6 @@ from exordos_paas_mail.tests.unit.repository import manifests
 
 if tp.TYPE_CHECKING:
     import datetime
-    import pathlib
 
     from exordos_paas_mail.tests.unit.control_plane import fake_core
 
@@ -161,6 +162,10 @@ def stored() -> accounts.AccountRecord:
 def stored_of(uuid: sys_uuid.UUID) -> str:
     found = models.MailAccount.objects.get_one(filters={"uuid": filters.EQ(uuid)})
     return str(found.password_hash)
+
+
+def declared_key() -> pathlib.Path:
+    return pathlib.Path(os.environ[sealing.KEY_FILE_VARIABLE])
 
 
 def dump_of_tables() -> str:
@@ -474,13 +479,13 @@ def test_a_changed_secret_reaches_the_node(
     ],
 )
 def test_a_lost_or_damaged_key_heals_without_a_new_hash(
-    manager: ElementManager, tmp_path: pathlib.Path, left: bytes | None
+    manager: ElementManager, left: bytes | None
 ) -> None:
     manager.declare("instances.accounts", ACCOUNT, **account())
     manager.loop()
     old = stored().password_hash
     touched = models.MailInstance.objects.get_one().updated_at
-    key_file = tmp_path / "declared.key"
+    key_file = declared_key()
     key_file.unlink()
     if left is not None:
         key_file.write_bytes(left)
@@ -494,10 +499,10 @@ def test_a_lost_or_damaged_key_heals_without_a_new_hash(
     assert gservice.row_versions() == before
 
 
-def test_the_key_is_its_owners_alone(manager: ElementManager, tmp_path: pathlib.Path) -> None:
+def test_the_key_is_its_owners_alone(manager: ElementManager) -> None:
     manager.declare("instances.accounts", ACCOUNT, **account())
     manager.loop()
-    assert (tmp_path / "declared.key").stat().st_mode & 0o777 == 0o600
+    assert declared_key().stat().st_mode & 0o777 == 0o600
 
 
 def test_the_declared_password_wins_over_a_change_by_hand(

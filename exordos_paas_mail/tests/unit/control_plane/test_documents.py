@@ -20,7 +20,7 @@ from exordos_paas_mail.control_plane.documents import collections, writer
 from exordos_paas_mail.control_plane.records import command_boxes, document_marks, locks, nodes
 from exordos_paas_mail.control_plane.runtime import threads as threads_
 from exordos_paas_mail.node import status_api
-from exordos_paas_mail.tests.unit.control_plane import gservice, queue_rows
+from exordos_paas_mail.tests.unit.control_plane import api_client, fake_core, gservice, queue_rows
 from exordos_paas_mail.tests.unit.control_plane import stage as stages
 
 NAMES = "names"
@@ -46,6 +46,11 @@ class Source:
         content = self.contents[shard]
         self.meanwhile()
         return content
+
+
+@pytest.fixture
+def stage(served: stages.Stage) -> stages.Stage:
+    return served
 
 
 @pytest.fixture
@@ -225,7 +230,10 @@ def test_a_node_with_another_key_is_told_anew(
     assert index(node)[NAMES]["a"] > before
 
 
-def test_another_node_is_told_all_of_it(stage: stages.Stage, source: Source) -> None:
+def test_another_node_is_told_all_of_it(
+    api: api_client.Client, core: fake_core.FakeCore, services: gservice.GService, source: Source
+) -> None:
+    stage = stages.Stage(api, core, services)
     put(stage, source, a=b"one", b=b"two")
     writer.Writer().run_once()
     assert source.made == []

@@ -40,6 +40,11 @@ def messages() -> dict[str, tuple[str, int]]:
 
 
 @pytest.fixture
+def stage(served: stages.Stage) -> stages.Stage:
+    return served
+
+
+@pytest.fixture
 def writer(stage: stages.Stage) -> sealed.Writer:
     node = stage.serving()
     stage.api.account(stage.path)

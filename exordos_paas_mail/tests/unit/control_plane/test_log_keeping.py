@@ -34,6 +34,11 @@ def counts() -> tuple[int, int]:
 
 
 @pytest.fixture
+def stage(served: stages.Stage) -> stages.Stage:
+    return served
+
+
+@pytest.fixture
 def writer(stage: stages.Stage) -> sealed.Writer:
     node = stage.serving()
     stage.api.account(stage.path)

@@ -20,7 +20,7 @@ from exordos_paas_mail.codecs import node_commands, queue_reports
 from exordos_paas_mail.control_plane.queue import follower, tables
 from exordos_paas_mail.control_plane.records import command_boxes, nodes, operations
 from exordos_paas_mail.control_plane.runtime import threads as threads_
-from exordos_paas_mail.tests.unit.control_plane import gservice, queue_rows
+from exordos_paas_mail.tests.unit.control_plane import api_client, fake_core, gservice, queue_rows
 from exordos_paas_mail.tests.unit.control_plane import stage as stages
 
 
@@ -39,6 +39,11 @@ def rows() -> int:
         "SELECT count(*) FROM ua_actual_resources WHERE kind = %s", queue_reports.KIND
     )
     return int(count)
+
+
+@pytest.fixture
+def stage(served: stages.Stage) -> stages.Stage:
+    return served
 
 
 @pytest.fixture
@@ -317,7 +322,10 @@ def test_the_revision_of_what_a_node_is_told_grows_when_the_clock_goes_back(
     assert len(queue.commands()) == 2
 
 
-def test_an_instance_without_a_node_is_told_when_it_has_one(stage: stages.Stage) -> None:
+def test_an_instance_without_a_node_is_told_when_it_has_one(
+    api: api_client.Client, core: fake_core.FakeCore, services: gservice.GService
+) -> None:
+    stage = stages.Stage(api, core, services)
     path = ask(stage)
     assert query("SELECT * FROM ua_actual_resources WHERE kind = %s", node_commands.KIND) == []
     queue = queue_rows.Queue(stage.serving())

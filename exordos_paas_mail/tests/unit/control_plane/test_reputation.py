@@ -85,6 +85,11 @@ class Account:
 
 
 @pytest.fixture
+def stage(served: stages.Stage) -> stages.Stage:
+    return served
+
+
+@pytest.fixture
 def account(stage: stages.Stage) -> Account:
     return Account(stage)
 

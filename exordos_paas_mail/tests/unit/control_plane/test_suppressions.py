@@ -91,6 +91,11 @@ class World:
 
 
 @pytest.fixture
+def stage(served: stages.Stage) -> stages.Stage:
+    return served
+
+
+@pytest.fixture
 def world(stage: stages.Stage) -> World:
     return World(stage)
 

@@ -97,6 +97,11 @@ def webhook(stage: stages.Stage) -> tuple[str, sys_uuid.UUID]:
 
 
 @pytest.fixture
+def stage(served: stages.Stage) -> stages.Stage:
+    return served
+
+
+@pytest.fixture
 def scene(stage: stages.Stage) -> Scene:
     teller = Teller(stage.serving())
     return Scene(stage, teller, *webhook(stage))
