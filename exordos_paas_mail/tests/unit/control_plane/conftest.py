@@ -190,10 +190,12 @@ def served(
     tmp_path: pathlib.Path,
 ) -> stages.Stage:
     """Return an instance that serves, for the tests that are not about how it came to."""
+    work_dir = tmp_path / "services"
+    work_dir.mkdir()
     if not _kept.is_fresh():
-        _kept.take(stages.Stage(api, core, gservice.GService(core, tmp_path)), tmp_path)
+        _kept.take(stages.Stage(api, core, gservice.GService(core, work_dir)), work_dir)
         _empty(engines.engine_factory.get_engine())
-    return _kept.put_back(api, core, tmp_path)
+    return _kept.put_back(api, core, work_dir)
 
 
 @pytest.fixture(scope="session")

@@ -47,7 +47,7 @@ class Kept:
 
     def take(self, stage: stages.Stage, work_dir: pathlib.Path) -> None:
         """Bring *stage*, of an empty database, to a node that works, and keep it."""
-        self._taken = time.monotonic()
+        began = time.monotonic()
         self._node, self._path = stage.serving(), stage.path
         self._core = stage.core.state()
         self._files = {path.name: path.read_bytes() for path in work_dir.iterdir()}
@@ -57,6 +57,7 @@ class Kept:
             for table in tables:
                 with cursor.copy(f"COPY (SELECT * FROM {table}) TO STDOUT") as rows:  # noqa: S608
                     self._rows[table] = b"".join(rows)
+        self._taken = began
 
     def put_back(
         self, api: api_client.Client, core: fake_core.FakeCore, work_dir: pathlib.Path
