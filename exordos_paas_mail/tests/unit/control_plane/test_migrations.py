@@ -36,13 +36,18 @@ TLS_POLICY_OF_EVENTS = "0035-tls-policy-of-events.py"
 PATH = pathlib.Path(definition.MailDefinition().get_migrations_path())
 _NUMBERS = itertools.count()
 # One interpreter, and a fork of it for each command line: a tool's imports take longer than it.
-# Nor is anything of them collected, which would copy the memory that both share.
+# Nor is anything of them collected, which would copy the memory that both share. Of the four
+# connections that a tool has by default it uses one, and each is a process of PostgreSQL.
 _TOOLS = """
 import gc, importlib, json, os, sys
 from restalchemy.common import config, config_opts, log
 from restalchemy.storage.sql import engines, migrations
 
 migrations.MigrationEngine(sys.argv[1]).get_latest_migration()
+configure = engines.engine_factory.configure_factory
+engines.engine_factory.configure_factory = lambda db_url: configure(
+    db_url=db_url, config={"min_size": 1, "max_size": 4}
+)
 gc.freeze()
 for line in sys.stdin:
     tool, *arguments = json.loads(line)
