@@ -209,8 +209,10 @@ def _as_they_are(
     """Return the targets that there are, with the lines that their nodes lack.
 
     A node that asks for lines gets them while its set is not whole, too: nothing else
-    would wake a builder for it.
+    would wake a builder for it. The service marks the instance as passed on as of the
+    time that it reads here; what has changed since the last one is passed on afterwards.
     """
+    instance.updated_at = utils.EPOCH
     for target, actual in paas_collection.paas_objects:
         if target.passwd_shards is not None:
             told = targets.reference(instance, _reported_digests(actual))

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import typing as tp
 
+import pytest
 from gcl_sdk.agents.universal.dm import models as ua_models
 from restalchemy.dm import filters
 
@@ -39,8 +40,9 @@ def test_a_node_that_is_absent_once_keeps_what_it_holds(stage: stages.Stage) -> 
     assert stage.shown("status", "error") == ("ACTIVE", "")
 
 
+@pytest.mark.parametrize("reports", [False, True])
 def test_an_account_made_while_the_node_is_absent_reaches_it_afterwards(
-    stage: stages.Stage,
+    stage: stages.Stage, *, reports: bool
 ) -> None:
     node = stage.serving()
     nodes = stage.core.sets[stage.uuid]["nodes"]
@@ -48,6 +50,9 @@ def test_an_account_made_while_the_node_is_absent_reaches_it_afterwards(
     stage.services.tick(2)
     stage.api.account(stage.path)
     stage.services.tick(2)
+    if reports:
+        node.report(status="ERROR", error="a fault")
+        stage.services.tick(2)
     stage.core.sets[stage.uuid]["nodes"] = nodes
     stage.services.tick(3)
     target = node.target()
