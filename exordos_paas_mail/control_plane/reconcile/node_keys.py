@@ -147,13 +147,28 @@ def check(nodes: Collection[sys_uuid.UUID], node_set: sdk_models.NodeSet) -> Non
 
 
 def delete(nodes: Collection[tp.Any]) -> None:
-    """Delete the keys of *nodes*."""
-    for key in _keys(nodes) if nodes else ():
+    """Delete the keys of *nodes*, and their agents that have not been told anything.
+
+    The builder of what nodes hold forgets an agent with what it is told, and would not
+    learn of these.
+    """
+    if not nodes:
+        return
+    for key in _keys(nodes):
         key.delete()
 
 
 def _keys(nodes: Collection[tp.Any]) -> list[ua_models.NodeEncryptionKey]:
     found: list[ua_models.NodeEncryptionKey] = ua_models.NodeEncryptionKey.objects.get_all(
         filters={"uuid": filters.In([str(node) for node in nodes])}
+    agents = [str(instances.agent_uuid(sys_uuid.UUID(str(node)))) for node in nodes]
+    with utils.transaction() as session:
+        session.execute(
+            "WITH gone AS (DELETE FROM ua_agents a WHERE uuid = ANY(%s::uuid[]) AND NOT EXISTS"
+            " (SELECT FROM ua_target_resources WHERE agent = a.uuid) RETURNING uuid)"
+            " DELETE FROM ua_actual_resources WHERE uuid IN (SELECT uuid FROM gone)"
+            " AND kind = ANY(%s)",
+            (agents, [constants.INSTANCE_NODE_KIND, constants.HEARTBEAT_KIND]),
+        )
     )
     return found

@@ -5,7 +5,9 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import logging
+import typing as tp
 import uuid as sys_uuid
 
 import pytest
@@ -17,6 +19,10 @@ from exordos_paas_mail import constants, models
 from exordos_paas_mail.codecs import mail_env
 from exordos_paas_mail.tests.unit.control_plane import api_client, fake_core, gservice
 from exordos_paas_mail.tests.unit.control_plane import stage as stages
+
+if tp.TYPE_CHECKING:
+    import datetime
+    from collections.abc import Iterator
 
 
 def test_a_new_instance_asks_core_for_one_node_set(stage: stages.Stage) -> None:
@@ -341,3 +347,55 @@ def test_a_deleted_instance_leaves_nothing(stage: stages.Stage, stages: str) -> 
     assert ua_models.NodeEncryptionKey.objects.get_all() == []
     assert ua_models.Resource.objects.get_all() == []
     assert len(ua_models.UniversalAgent.objects.get_all()) == 1, "the one of gservice itself"
+
+
+def _made(stage: stages.Stage) -> Iterator[gservice.Node | None]:
+    """Bring an instance to a node that works, a pass or an answer of Core's at a time."""
+    services, core = stage.services, stage.core
+    for step in (services.infra_pass, services.core_pass) * 2:
+        yield None
+        step()
+    node = gservice.Node(core.add_node(stage.uuid, "10.0.0.5"))
+    yield node
+    core.set_status(stage.uuid, "ACTIVE")
+    for step in (services.core_pass, services.infra_pass, services.paas_pass):
+        yield node
+        step()
+    node.register()
+    node.beat()
+    yield node
+    services.paas_pass()
+    yield node
+    node.report()
+    yield node
+    services.tick()
+    yield node
+
+
+def test_an_instance_that_is_deleted_at_each_step_of_its_making_is_made_again(
+    stage: stages.Stage,
+) -> None:
+    body = stage.api.instance_body(stage.api.version("again"), uuid=stage.uuid)
+    steps = sum(1 for _ in _made(stage))
+    assert steps > 10
+    for ended_at in range(steps):
+        stage.api.account(stage.path, f"life{ended_at}")
+        stage.api.delete(stage.path)
+        for _ in range(3):
+            stage.services.tick()
+        assert (stage.core.sets, stage.core.configs, gservice.target_kinds()) == ({}, {}, [])
+        assert ua_models.Resource.objects.get_all() == []
+        stage.api.post(api_client.INSTANCES, body)
+        for _ in itertools.islice(_made(stage), ended_at + 1):
+            pass
+
+    assert stage.shown("status", "error", "ipsv4") == ("ACTIVE", "", ["10.0.0.5"])
+    (node,) = stage.core.sets[stage.uuid]["nodes"]
+    stage.api.account(stage.path, "last")
+    stage.services.tick()
+    told = gservice.Node(sys_uuid.UUID(node)).target()["passwd"]
+    assert told == f"last@mail.example.com:{api_client.HASH}\n"
+    assert {str(key.uuid) for key in ua_models.NodeEncryptionKey.objects.get_all()} == {node}
+    assert (len(stage.core.sets), len(stage.core.configs)) == (1, 1)
+    # That of gservice, and the node's.
+    assert len(ua_models.UniversalAgent.objects.get_all()) == 2
