@@ -11,7 +11,7 @@ from gcl_sdk.infra.dm import models as sdk_models
 from gcl_sdk.infra.services import builder
 from restalchemy.dm import filters
 
-from exordos_paas_mail import infra_models
+from exordos_paas_mail import infra_models, utils
 from exordos_paas_mail.control_plane.reconcile import core, instances, node_keys, status
 from exordos_paas_mail.control_plane.records import statuses
 
@@ -34,6 +34,7 @@ class MailInfraBuilder(builder.CoreInfraBuilder):
         self._project_id = project_id
         client = core.client(core_username, core_password, core_api_base_url, project_id)
         self._node_keys = node_keys.NodeKeys(client)
+        self._started = utils.now()
 
     def prepare_iteration(self) -> dict[str, tp.Any]:
         """Begin a pass.
@@ -42,6 +43,7 @@ class MailInfraBuilder(builder.CoreInfraBuilder):
         Core is asked now, before any is: no worker of the API waits for Core.
         """
         self._node_keys.fetch()
+        self._instance_model.pass_over(self._started)
         context: dict[str, tp.Any] = super().prepare_iteration()
         return context
 

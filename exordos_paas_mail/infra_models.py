@@ -11,9 +11,12 @@ from gcl_sdk.agents.universal.dm import models as ua_models
 from gcl_sdk.infra import constants as sdk_constants
 from gcl_sdk.infra.dm import models as sdk_models
 
-from exordos_paas_mail import constants
+from exordos_paas_mail import constants, utils
 from exordos_paas_mail.codecs import mail_env
 from exordos_paas_mail.control_plane.reconcile import instances
+
+if tp.TYPE_CHECKING:
+    import datetime
 
 
 class NodeFile(sdk_models.Config):
@@ -44,13 +47,34 @@ class MailInstance(instances.InstanceFacts, ua_models.InstanceWithDerivativesMix
         return constants.INSTANCE_INFRA_KIND
 
     def get_resource_target_fields(self) -> tp.Collection[str]:
-        """Return the fields whose change concerns Core."""
+        """Return the fields whose change concerns Core; ``pass_over`` compares them all."""
         return frozenset(
             {
                 *("uuid", "name", "domain", "hostname", "cpu", "ram", "disk_size", "image"),
                 "project_id",
             }
         )
+
+    @classmethod
+    def pass_over(cls, since: datetime.datetime) -> None:
+        """Take changes that Core need not hear of for passed on: accounts, first of all.
+
+        Each of them marks the instance as changed, and most are of what nodes hold. The
+        target fields tell what Core is told, besides the keys of nodes, whose changes
+        empty the hash (``node_keys``). One that has not been passed on *since* a time is
+        left to the builder: what it makes of the same fields may be another release's.
+        """
+        with utils.transaction() as session:
+            session.execute(
+                "UPDATE ua_target_resources r SET tracked_at = i.updated_at FROM mail_instances i"
+                " WHERE r.uuid = i.uuid AND r.kind = %s AND r.tracked_at <> i.updated_at"
+                " AND r.updated_at > %s AND r.hash <> '' AND i.image <> ''"
+                " AND jsonb_strip_nulls(r.value) = jsonb_strip_nulls(jsonb_build_object("
+                "'uuid', i.uuid, 'name', i.name, 'domain', i.domain, 'hostname', i.hostname,"
+                " 'cpu', i.cpu, 'ram', i.ram, 'disk_size', i.disk_size, 'image', i.image,"
+                " 'project_id', i.project_id))",
+                (cls.get_resource_kind(), utils.timestamp(since)),
+            )
 
     # Set by the builder in a pass that saw the node set.
     observed_nodes: tp.Sequence[sys_uuid.UUID] = ()

@@ -128,6 +128,11 @@ def _forget_report(node: sys_uuid.UUID) -> None:
         ).fetchall()
         for row in rows:
             records.MailInstance.touch(row["master"], session)
+            # A change that Core need not hear of wakes nobody who would write the files anew.
+            session.execute(
+                "UPDATE ua_target_resources SET hash = '' WHERE uuid = %s AND kind = %s",
+                (row["master"], constants.INSTANCE_INFRA_KIND),
+            )
 
 
 def digests(nodes: Collection[sys_uuid.UUID]) -> dict[sys_uuid.UUID, str]:
@@ -156,11 +161,6 @@ def delete(nodes: Collection[tp.Any]) -> None:
         return
     for key in _keys(nodes):
         key.delete()
-
-
-def _keys(nodes: Collection[tp.Any]) -> list[ua_models.NodeEncryptionKey]:
-    found: list[ua_models.NodeEncryptionKey] = ua_models.NodeEncryptionKey.objects.get_all(
-        filters={"uuid": filters.In([str(node) for node in nodes])}
     agents = [str(instances.agent_uuid(sys_uuid.UUID(str(node)))) for node in nodes]
     with utils.transaction() as session:
         session.execute(
@@ -170,5 +170,10 @@ def _keys(nodes: Collection[tp.Any]) -> list[ua_models.NodeEncryptionKey]:
             " AND kind = ANY(%s)",
             (agents, [constants.INSTANCE_NODE_KIND, constants.HEARTBEAT_KIND]),
         )
+
+
+def _keys(nodes: Collection[tp.Any]) -> list[ua_models.NodeEncryptionKey]:
+    found: list[ua_models.NodeEncryptionKey] = ua_models.NodeEncryptionKey.objects.get_all(
+        filters={"uuid": filters.In([str(node) for node in nodes])}
     )
     return found

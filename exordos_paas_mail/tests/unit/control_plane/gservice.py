@@ -68,10 +68,15 @@ class GService:
             verify_node_on_register=False,
         )
         self.scheduler = runtime.InfraScheduler()
-        builders = definition.MailDefinition().get_builders(**account)
+        self._account = account
+        self.start()
+        self.agent._register_agent()
+
+    def start(self) -> None:
+        """Make what the plugin runs there, anew where gservice is started again."""
+        builders = definition.MailDefinition().get_builders(**self._account)
         self.infra, self.paas, self.dns, self.publisher, self.events, *threads = builders
         self.queue, self.documents, *_ = self.threads = threads
-        self.agent._register_agent()
 
     def infra_pass(self) -> None:
         self.infra._iteration()

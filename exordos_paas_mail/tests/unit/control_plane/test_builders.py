@@ -113,6 +113,7 @@ def test_a_node_of_the_release_before_is_told_whose_it_is_with_the_next_change(
         (config,) = stage.core.configs.values()
         return str(config["body"]["content"]).endswith(owner(stage))
 
+    stage.services.start()
     stage.services.tick(2)
     assert not is_told()
     stage.api.patch(stage.path, {"description": "another"})
@@ -171,6 +172,44 @@ def test_accounts_reach_the_node_and_leave_it(stage: stages.Stage) -> None:
     stage.services.paas_pass()
     assert node.target()["passwd"] == ""
     assert stage.shown("status") == ("ACTIVE",)
+
+
+def test_a_change_of_an_account_costs_core_and_its_builder_nothing(stage: stages.Stage) -> None:
+    node = stage.serving()
+
+    def infra() -> ua_models.TargetResource:
+        return ua_models.TargetResource.objects.get_one(
+            filters={
+                "uuid": filters.EQ(stage.uuid),
+                "kind": filters.EQ(constants.INSTANCE_INFRA_KIND),
+            }
+        )
+
+    def changed_at() -> datetime.datetime:
+        return gservice.instance(stage.path).updated_at
+
+    passed_on = infra()
+    account = stage.api.account(stage.path)
+    stage.services.infra_pass()
+    # Noted, and no more: whoever passes on an instance writes the time of that.
+    assert (infra().tracked_at, infra().updated_at) == (changed_at(), passed_on.updated_at)
+    stage.services.paas_pass()
+    assert node.target()["passwd"] == f"noreply@mail.example.com:{api_client.HASH}\n"
+
+    # What Core does have to hear of is no less heard where an account follows it.
+    stage.api.patch(stage.path, {"cpu": 2})
+    stage.api.patch(account, {"active": False})
+    stage.services.tick(2)
+    assert stage.core.sets[stage.uuid]["cores"] == 2
+    assert (infra().tracked_at, node.target()["passwd"]) == (changed_at(), "")
+
+    # The first change after a start: what is made of an instance may be another release's.
+    stage.services.start()
+    passed_on = infra()
+    stage.api.patch(account, {"active": True})
+    stage.services.infra_pass()
+    assert infra().tracked_at == changed_at()
+    assert infra().updated_at > passed_on.updated_at
 
 
 def test_keys_are_fetched_once_for_each_change_of_the_node_set(stage: stages.Stage) -> None:
