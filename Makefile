@@ -102,6 +102,11 @@ benchmark-control-plane: venv ## What an account change costs gservice, 10,000 a
 benchmark-change: venv ## What the change of one account costs each part, by reference and as a text
 	@$(BIN)/pytest -qs --timeout 3600 --show-capture=no -p exordos_paas_mail.tests.unit.control_plane.conftest benchmarks/change.py
 
+# Not in the gate: it takes minutes. INSTANCES=100 is another number of them.
+.PHONY: benchmark-fleet
+benchmark-fleet: venv ## What 1,000 instances of 10 accounts cost gservice, and when changes arrive; has bounds
+	@$(BIN)/pytest -qs --timeout 3600 --show-capture=no -p exordos_paas_mail.tests.unit.control_plane.conftest benchmarks/fleet.py
+
 .PHONY: benchmark-dns
 benchmark-dns: venv ## What 1,000 domains cost the control plane between changes; has a bound
 	@$(BIN)/pytest -qs --show-capture=no -p exordos_paas_mail.tests.unit.control_plane.conftest benchmarks/dns.py

@@ -36,12 +36,19 @@ server.serve_forever()
 @contextlib.contextmanager
 def running(database: str) -> Iterator[str]:
     """Give where the Status API on *database* is."""
+    with started(database) as (address, _):
+        yield address
+
+
+@contextlib.contextmanager
+def started(database: str) -> Iterator[tuple[str, int]]:
+    """Give where the Status API on *database* is, and its process."""
     # A process of its own: the resources of two applications do not go together in one.
     command = [sys.executable, "-c", _STATUS_API, database]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         try:
-            yield f"http://127.0.0.1:{int(server.stdout.readline())}"
+            yield f"http://127.0.0.1:{int(server.stdout.readline())}", server.pid
         finally:
             server.kill()
 
