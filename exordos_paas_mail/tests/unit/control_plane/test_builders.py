@@ -186,7 +186,8 @@ def test_a_change_of_an_account_costs_core_and_its_builder_nothing(stage: stages
         )
 
     def changed_at() -> datetime.datetime:
-        return gservice.instance(stage.path).updated_at
+        changed: datetime.datetime = gservice.instance(stage.path).updated_at
+        return changed
 
     passed_on = infra()
     account = stage.api.account(stage.path)
