@@ -79,9 +79,11 @@ class MailPaaSBuilder(builder.PaaSBuilder):
         if instances.is_incomplete(node_set):
             # Absence is no removal: what the node holds stays as it is.
             return _as_they_are(instance, paas_collection)
-        reported = instances.reported_fields(map(instances.agent_uuid, nodes))
+        heard = instances.said(map(instances.agent_uuid, nodes))
+        reported = {agent: each.fields for agent, each in heard.items()}
         heartbeats.forget([a for a, fields in reported.items() if "heartbeat" not in fields])
-        self._take_over(instance, node_set.status, nodes, paas_collection)
+        self._take_over(instance, nodes, paas_collection)
+        instance.observe(status.infra_status(node_set.status), nodes, heard)
         target_agents = {str(target.uuid) for target in paas_collection.targets()}
         _forget(target_agents - {str(instances.agent_uuid(node)) for node in nodes})
         agents = paas_models.registered_agents(nodes)
@@ -134,7 +136,6 @@ class MailPaaSBuilder(builder.PaaSBuilder):
     def _take_over(
         self,
         instance: paas_models.MailInstance,
-        node_set_status: str,
         nodes: tp.Collection[sys_uuid.UUID],
         paas_collection: builder.PaaSCollection,
     ) -> None:
@@ -150,7 +151,6 @@ class MailPaaSBuilder(builder.PaaSBuilder):
                         credential_rows.take_over(
                             session, instance.uuid, instance.domain, actual.credentials
                         )
-        instance.observe(status.infra_status(node_set_status), nodes)
 
     def _take_over_keys(
         self, instance: paas_models.MailInstance, actual: paas_models.MailInstanceNode

@@ -7,9 +7,9 @@ from __future__ import annotations
 import typing as tp
 
 from gcl_sdk.agents.universal.dm import models as ua_models
-from restalchemy.dm import filters, models, properties, types
+from restalchemy.dm import models, properties, types
 
-from exordos_paas_mail import constants
+from exordos_paas_mail import constants, utils
 from exordos_paas_mail.control_plane import targets
 from exordos_paas_mail.control_plane.reconcile import instances
 from exordos_paas_mail.control_plane.records import statuses
@@ -131,7 +131,9 @@ def registered_agents(nodes: tp.Iterable[tp.Any]) -> set[tp.Any]:
 
     A resource of an agent that has not is refused by a foreign key.
     """
-    agents = ua_models.UniversalAgent.objects.get_all(
-        filters={"uuid": filters.In([str(instances.agent_uuid(node)) for node in nodes])}
-    )
-    return {agent.uuid for agent in agents}
+    with utils.transaction() as session:
+        rows = session.execute(
+            "SELECT uuid FROM ua_agents WHERE uuid = ANY(%s::uuid[])",
+            ([str(instances.agent_uuid(node)) for node in nodes],),
+        ).fetchall()
+    return {row["uuid"] for row in rows}

@@ -7,7 +7,6 @@ from __future__ import annotations
 import typing as tp
 import uuid as sys_uuid
 
-from gcl_sdk.agents.universal.dm import models as ua_models
 from gcl_sdk.common import constants as sdk_constants
 from gcl_sdk.infra.dm import models as sdk_models
 from restalchemy.dm import filters
@@ -49,18 +48,31 @@ def is_incomplete(node_set: sdk_models.NodeSet) -> bool:
     return bool(len(node_set.nodes) < node_set.replicas)
 
 
-def reported_fields(agents: tp.Iterable[sys_uuid.UUID]) -> dict[sys_uuid.UUID, frozenset[str]]:
-    """Return the fields of the last report of each of *agents* that has reported.
+class Said(tp.NamedTuple):
+    """What the last report of an agent says, but for what its node holds."""
 
-    A node reports each part that its image has, also one that it was not told.
-    """
+    fields: frozenset[str]
+    """A node reports each part that its image has, also one that it was not told."""
+    status: str
+    error: str
+
+
+def said(agents: tp.Iterable[sys_uuid.UUID]) -> dict[sys_uuid.UUID, Said]:
+    """Return what each of *agents* that has reported said last."""
     with utils.transaction() as session:
+        # The value beside these keys may be as long as all accounts.
         rows = session.execute(
-            "SELECT uuid, ARRAY(SELECT jsonb_object_keys(value)) AS fields"
+            "SELECT uuid, ARRAY(SELECT jsonb_object_keys(value)) AS fields,"
+            " value->>'status' AS status, value->>'error' AS error"
             " FROM ua_actual_resources WHERE kind = %s AND uuid = ANY(%s::uuid[])",
             (constants.INSTANCE_NODE_KIND, [str(agent) for agent in agents]),
         ).fetchall()
-    return {row["uuid"]: frozenset(row["fields"]) for row in rows}
+    return {
+        row["uuid"]: Said(
+            frozenset(row["fields"]), row["status"] or statuses.IN_PROGRESS, row["error"] or ""
+        )
+        for row in rows
+    }
 
 
 class InstanceFacts(instances.MailInstance):
@@ -144,22 +156,37 @@ class InstanceFacts(instances.MailInstance):
 
     def actual_node_set(self) -> sdk_models.NodeSet | None:
         """Return the node set as Core last reported it, None before it has."""
-        resource = ua_models.Resource.objects.get_one_or_none(
-            filters={
-                "uuid": filters.EQ(self.uuid),
-                "kind": filters.EQ(sdk_models.NodeSet.get_resource_kind()),
-            }
+        with utils.transaction() as session:
+            rows = session.execute(
+                "SELECT value FROM ua_actual_resources WHERE uuid = %s AND kind = %s",
+                (str(self.uuid), sdk_models.NodeSet.get_resource_kind()),
+            ).fetchall()
+        if not rows:
+            return None
+        # As ``NodeSet.from_ua_resource``, and no more of the row than it takes.
+        found: sdk_models.NodeSet = sdk_models.NodeSet.restore_from_simple_view(
+            skip_unknown_fields=True, **rows[0]["value"]
         )
-        return None if resource is None else sdk_models.NodeSet.from_ua_resource(resource)
+        return found
 
-    def observe(self, infra: str, nodes: tp.Iterable[sys_uuid.UUID]) -> None:
-        """Set status and error by *infra*, see ``status``, and what *nodes* last said."""
-        nodes = list(nodes)
-        reported = reported_fields(agent_uuid(node) for node in nodes).values()
-        known = frozenset.intersection(*reported) if reported else None
+    def observe(
+        self,
+        infra: str,
+        nodes: tp.Iterable[sys_uuid.UUID],
+        heard: tp.Mapping[sys_uuid.UUID, Said] | None = None,
+    ) -> None:
+        """Set status and error by *infra*, see ``status``, and what *nodes* last said.
+
+        *heard* is that, where it is known already.
+        """
+        agents = [agent_uuid(node) for node in nodes]
+        if heard is None:
+            heard = said(agents)
+        fields = [heard[agent].fields for agent in agents if agent in heard]
+        known = frozenset.intersection(*fields) if fields else None
         told = filter(None, [losses.told(self.uuid, known), self._remade_key()])
         self.status, self.error = status.instance_status(
-            infra, self._reports(nodes), "; ".join(told)
+            infra, _reports(agents, heard), "; ".join(told)
         )
 
     def _remade_key(self) -> str:
@@ -189,24 +216,11 @@ class InstanceFacts(instances.MailInstance):
             facts = key_rows.facts(session, primary_domains.primary_uuid(self.uuid))
         return facts.get("dkim_selector", selector) == selector
 
-    def _reports(self, nodes: tp.Iterable[sys_uuid.UUID]) -> list[status.Report]:
-        agents = [str(agent_uuid(node)) for node in nodes]
-        with utils.transaction() as session:
-            # The value beside these two keys is as long as all accounts.
-            rows = session.execute(
-                "SELECT uuid, value->>'status' AS status, value->>'error' AS error"
-                " FROM ua_actual_resources WHERE kind = %s AND uuid = ANY(%s::uuid[])",
-                (constants.INSTANCE_NODE_KIND, agents),
-            ).fetchall()
-        silent = heartbeats.silent_agents(agents)
-        reported = {str(row["uuid"]): row for row in rows}
-        return [
-            status.Report(
-                reported[agent]["status"] or statuses.IN_PROGRESS,
-                reported[agent]["error"] or "",
-                agent in silent,
-            )
-            if agent in reported
-            else status.Report(statuses.IN_PROGRESS, silent=agent in silent)
-            for agent in agents
-        ]
+
+def _reports(
+    agents: tp.Collection[sys_uuid.UUID], heard: tp.Mapping[sys_uuid.UUID, Said]
+) -> list[status.Report]:
+    silent = heartbeats.silent_agents([str(agent) for agent in agents])
+    nothing = Said(frozenset(), statuses.IN_PROGRESS, "")
+    last = [(str(agent), heard.get(agent, nothing)) for agent in agents]
+    return [status.Report(each.status, each.error, agent in silent) for agent, each in last]
