@@ -184,13 +184,13 @@ def arrival(line: Line, api: api_client.Client, path: str, file: pathlib.Path) -
     return statistics.median(found)
 
 
-@pytest.mark.parametrize("count", COUNTS)
 def written() -> int:
     """Return how many bytes this process has had written to a disk."""
     lines = pathlib.Path("/proc/self/io").read_text().splitlines()
     return int(dict(line.split(": ") for line in lines)["write_bytes"])
 
 
+@pytest.mark.parametrize("count", COUNTS)
 @pytest.mark.parametrize("told", TOLD)
 def test_one_account(  # noqa: PLR0913 - fixtures
     api: api_client.Client,

@@ -66,7 +66,7 @@ def names(instance: sys_uuid.UUID, node: sys_uuid.UUID) -> dict[str, sys_uuid.UU
         "config": config,
         "domain": primary_domains.primary_uuid(instance),
         **{
-            f"{kind} of {of}": sys_uuid.uuid5(of, kind)
+            f"row of {kind}": sys_uuid.uuid5(of, kind)
             for of, kind in (
                 (instance, constants.INSTANCE_KIND),
                 (instance, constants.INSTANCE_INFRA_KIND),
@@ -190,21 +190,19 @@ def test_many_instances(
         " (SELECT master FROM ua_target_resources WHERE uuid = ANY(%s::uuid[]))",
         [str(node.agent) for node in changing],
     )
-    begun = time.monotonic()
-    passing = cost(services.tick)
-    passed = time.monotonic() - begun
+    passing = sum(cost(services.tick))
     # All of the fleet ask within a period, and those that are told something last.
-    asking = cost(lambda: [node.target() for node in reversed(nodes)])
-    asked = time.monotonic() - begun - passed
+    asking = sum(cost(lambda: [node.target() for node in reversed(nodes)]))
     assert all(f":{NEW_HASH}\n" in node.target()["passwd"] for node in changing)
     applying, _ = cost(line.agent_pass)
     assert f":{NEW_HASH}\n" in agent.file.read_text()
-    # gservice may have begun a pass just before, and each agent has asked just before.
-    seconds = change.PERIOD + passed + change.PERIOD + asked + applying
+    # gservice may have begun a pass just before, and each agent has asked just before. Seconds
+    # of CPU for what is done: those of the clock are as many more as others have to do.
+    seconds = change.PERIOD + passing + change.PERIOD + asking + applying
     print(
-        f"{CHANGED} changes at once: a pass of gservice that tells them {passed:.2f} s"
-        f" (CPU {sum(passing):.2f} s), the payloads of all agents {asked:.2f} s of one process"
-        f" (CPU {sum(asking):.2f} s); on their nodes after {seconds:.1f} s at the latest"
+        f"{CHANGED} changes at once: CPU of a pass of gservice that tells them {passing:.2f} s,"
+        f" of the payloads of all agents {asking:.2f} s;"
+        f" they are on their nodes after {seconds:.1f} s at the latest"
     )
     assert ours <= IDLE_BOUND
     assert seconds <= ARRIVAL_BOUND
