@@ -212,7 +212,7 @@ def _as_they_are(
     would wake a builder for it. The service marks the instance as passed on as of the
     time that it reads here; what has changed since the last one is passed on afterwards.
     """
-    instance.updated_at = utils.EPOCH
+    instance.properties["updated_at"].set_value_force(utils.EPOCH)
     for target, actual in paas_collection.paas_objects:
         if target.passwd_shards is not None:
             told = targets.reference(instance, _reported_digests(actual))
