@@ -132,7 +132,8 @@ class Model:
 
 def cost(act: tp.Callable[[], object]) -> tuple[float, float]:
     """Return the CPU seconds of *act*, of this thread and of the database."""
-    own, server = time.thread_time(), database.cpu()
+    server = database.cpu()
+    own = time.thread_time()
     act()
     return time.thread_time() - own, database.cpu() - server
 
