@@ -204,7 +204,12 @@ class MailInstance(base.Record, models.ModelWithProject, base.Stored):
                 locks.hold_instance(active, self.uuid)
                 self._choose_smarthost(active)
             if has_hostname:
+                locks.hold_instance(active, self.uuid)
                 self._check_hostname(active, has_tls=has_tls)
+                tls_facts.settle(active, self.uuid, utils.now())
+            if has_tls or has_hostname:
+                # The answer tells what has become of them.
+                self.tls_status, self.tls_error = tls_facts.told(active, self.uuid)
             if has_policy:
                 suppression_rows.mark(active, self.uuid, [suppressions.SETTINGS])
             if has_dns:

@@ -81,6 +81,7 @@ def settle(
     (row,) = session.execute(
         "SELECT i.tls, i.tls_status, i.tls_error, i.tls_certificate, i.tls_expires_at,"
         " i.tls_names, i.tls_fingerprint_sha256, i.ipsv4,"
+        " coalesce(i.hostname, i.domain) AS hostname,"
         " p.chain, p.sealed_key, p.source, p.error, p.is_served, p.refused"
         " FROM mail_instances i LEFT JOIN mail_tls_pairs p ON p.instance = i.uuid"
         " WHERE i.uuid = %s",
@@ -109,6 +110,14 @@ def settle(
                 "expires_at": utils.moment(row["tls_expires_at"]),
             },
         )
+
+
+def told(session: tp.Any, instance: sys_uuid.UUID) -> tuple[str, str]:
+    """Return ``tls_status`` and ``tls_error`` as they are settled."""
+    (row,) = session.execute(
+        "SELECT tls_status, tls_error FROM mail_instances WHERE uuid = %s", (str(instance),)
+    ).fetchall()
+    return row["tls_status"], row["tls_error"]
 
 
 def settle_ended(now: datetime.datetime) -> None:
@@ -155,7 +164,7 @@ def _judge(
         # What was served before goes on being served meanwhile.
         return (ERROR if error else PENDING), error
     if is_served and row["tls_certificate"] == row["chain"]:
-        return _judge_end(row, now, error)
+        return _judge_served(row, now, error)
     if unseal(instance, row) is None:
         return ERROR, LOST if wanted == tls_kinds.MANUAL else LOST_OF_CORE
     if row["refused"]:
@@ -163,9 +172,22 @@ def _judge(
     return PENDING, error
 
 
+def _judge_served(row: Mapping[str, tp.Any], now: datetime.datetime, error: str) -> tuple[str, str]:
+    """Judge what is served of what ``tls`` asks for."""
+    if tls_pairs.Names(tuple(row["tls_names"]), ()).covers(row["hostname"]):
+        return _judge_end(row, now, error)
+    if row["tls"]["kind"] == tls_kinds.ACME and not error:
+        # Another is asked for, of the name that the relay has now.
+        return PENDING, ""
+    return ERROR, error or (
+        f"the certificate does not name {row['hostname']}, and clients refuse it:"
+        " set tls to one that does"
+    )
+
+
 def _is_made_anew(row: Mapping[str, tp.Any]) -> bool:
     """Return whether the node is about to make its certificate anew: nobody is to pin this one."""
-    if set(row["tls_names"]) >= set(row["ipsv4"]):
+    if set(row["tls_names"]) >= {row["hostname"], *row["ipsv4"]}:
         return False
     # An operator's stays as it is.
     return certificates.served(row["tls_certificate"].encode()).self_signed

@@ -108,13 +108,21 @@ def pair_of(session: tp.Any, instance: sys_uuid.UUID) -> pairs.Pair | None:
 
 
 def check_hostname(session: tp.Any, instance: sys_uuid.UUID) -> None:
-    """Raise RuleError if the tenant's own pair is not the relay's name as the row has it."""
+    """Raise RuleError if the pair that ``tls`` chose is not the relay's name as the row has it.
+
+    One that is issued for the relay is not looked at: there will be another.
+    """
     stored = _read(session, instance)
-    hostname = _hostname(session, instance)
+    (row,) = session.execute(
+        "SELECT tls FROM mail_instances WHERE uuid = %s", (str(instance),)
+    ).fetchall()
+    wanted = tls_kinds.source(row["tls"])
     if (
         stored is not None
-        and stored["source"] == tls_kinds.MANUAL
-        and not pairs.first_names(stored["chain"]).covers(hostname)
+        and wanted not in {"", tls_kinds.ACME}
+        # What Core has not given yet, or gives anew, is looked at then.
+        and stored["source"] == wanted
+        and not pairs.first_names(stored["chain"]).covers(_hostname(session, instance))
     ):
         raise rules.RuleError(
             "is not named by the certificate of tls, and clients would refuse it:"

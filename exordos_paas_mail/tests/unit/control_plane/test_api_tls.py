@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 import logging
 import typing as tp
 import uuid as sys_uuid
@@ -29,6 +30,7 @@ HOSTNAME = "mail.example.com"
 CA = issuing.Authority()
 GIVEN = CA.issue(HOSTNAME)
 CERTIFICATE = str(sys_uuid.uuid4())
+CORE = {"kind": "core", "certificate": CERTIFICATE}
 
 
 def manual(pair: issuing.Issued = GIVEN, **changes: tp.Any) -> dict[str, tp.Any]:
@@ -294,20 +296,58 @@ def test_what_cannot_be_served_is_refused_and_changes_nothing(
     assert (status, text[: len(f"tls: {said}")]) == (400, f"tls: {said}")
 
 
-def test_a_hostname_that_the_certificate_does_not_name_is_refused(api: api_client.Client) -> None:
-    instance = api.instance(tls=manual(CA.issue(HOSTNAME, "*.example.net")))
+@pytest.mark.parametrize("kind", ["manual", "core"])
+def test_a_hostname_that_the_certificate_does_not_name_is_refused(
+    api: api_client.Client, kind: str
+) -> None:
+    given = CA.issue(HOSTNAME, "*.example.net")
+    if kind == "manual":
+        instance = api.instance(tls=manual(given))
+    else:
+        instance = api.instance(tls=CORE)
+        put(instance, given, f"core:{CERTIFICATE}")
+    before = api.get(instance)
     status, said = api.refused("PATCH", instance, {"hostname": "smtp.example.org"})
     assert (status, said) == (
         400,
         "hostname: is not named by the certificate of tls, and clients would refuse it:"
         " give a tls whose certificate names it in the same request",
     )
+    assert api.get(instance) == before
     assert api.patch(instance, {"hostname": "smtp.example.net"})["hostname"] == "smtp.example.net"
     new = CA.issue("smtp.example.org")
     changes = {"hostname": "smtp.example.org", "tls": manual(new)}
     assert api.patch(instance, changes)["tls"] == shown(new)
     api.patch(instance, {"hostname": "any.example", "tls": {"kind": "self_signed"}})
     assert api.patch(instance, {"hostname": None})["hostname"] is None
+
+
+def test_what_is_not_the_relays_name_is_never_active(api: api_client.Client) -> None:
+    instance = api.instance(tls=CORE)
+    # What Core has not given yet can be of any name, and so can what it gives next.
+    api.patch(instance, {"hostname": "smtp.example.org"})
+    api.patch(instance, {"hostname": HOSTNAME, "tls": {"kind": "self_signed"}})
+    _, chain = certificates.plan(None, None, [HOSTNAME], issuing.now())
+    report(instance, chain.decode(), is_told=False)
+    assert facts(api, instance) == ("ACTIVE", "")
+    # The relay makes its own anew, and the answer says so.
+    assert api.patch(instance, {"hostname": "smtp.example.org"})["tls_status"] == "PENDING"
+    api.patch(instance, {"hostname": HOSTNAME, "tls": CORE})
+    put(instance, GIVEN, f"core:{CERTIFICATE}")
+    report(instance, GIVEN.chain)
+    assert facts(api, instance) == ("ACTIVE", "")
+    # Another of Core's is waited for, and what it gives in place of this one.
+    api.patch(instance, {"hostname": "smtp.example.org", "tls": {"kind": "acme"}})
+    assert facts(api, instance) == ("PENDING", "")
+    # A control plane of before took it.
+    with utils.transaction() as session:
+        session.execute("UPDATE mail_instances SET tls = %s::jsonb", (json.dumps(CORE),))
+        tls_facts.settle(session, uuid_of(instance), utils.now())
+    assert facts(api, instance) == (
+        "ERROR",
+        "the certificate does not name smtp.example.org, and clients refuse it:"
+        " set tls to one that does",
+    )
 
 
 def test_the_key_is_nowhere_in_clear(

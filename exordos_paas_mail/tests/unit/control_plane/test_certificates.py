@@ -268,7 +268,9 @@ def test_a_clock_that_is_set_back_puts_nothing_off(desk: Desk) -> None:
 
 def test_another_hostname_has_another_certificate(desk: Desk) -> None:
     instance, old = desk.served()
-    desk.api.patch(instance, {"hostname": "smtp.example.com"})
+    # No client takes what is served meanwhile.
+    answered = desk.api.patch(instance, {"hostname": "smtp.example.com"})
+    assert (answered["tls_status"], desk.facts(instance)) == ("PENDING", ("PENDING", ""))
     assert desk.pass_() == ["POST"]
     (new,) = desk.core.certificates.keys() - {old}
     assert desk.core.certificates[new]["domains"] == ["smtp.example.com"]
@@ -278,6 +280,16 @@ def test_another_hostname_has_another_certificate(desk: Desk) -> None:
     desk.serve(instance)
     desk.pass_()
     assert (desk.only(), desk.facts(instance)) == (new, ("ACTIVE", ""))
+
+
+def test_a_hostname_that_no_certificate_can_be_had_for_is_an_error(desk: Desk) -> None:
+    instance, _ = desk.served()
+    desk.api.patch(instance, {"hostname": "smtp.other.example"})
+    assert desk.pass_() == []
+    status, said = desk.facts(instance)
+    assert (status, "smtp.other.example" in said) == ("ERROR", True)
+    desk.api.patch(instance, {"hostname": None})
+    assert desk.facts(instance)[0] == "ACTIVE"
 
 
 def test_domains_that_core_publishes_and_others_find_are_named_too(desk: Desk) -> None:
