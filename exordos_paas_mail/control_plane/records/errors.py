@@ -95,10 +95,15 @@ class Unavailable(exceptions.RestAlchemyException):
 
 
 class TooManyRequests(exceptions.RestAlchemyException):
-    """429: *action* may be asked for again at *moment*."""
+    """429: *action* may be asked for again at *moment*, *reason* says why not before.
 
-    message = "%(action)s: may be asked for again at %(moment)s"
+    *reason* ends in what there is to wait for.
+    """
+
+    message = "%(action)s: %(reason)s at %(moment)s"
     code = 429
 
-    def __init__(self, action: str, moment: datetime.datetime) -> None:
-        super().__init__(action=action, moment=f"{moment:%Y-%m-%dT%H:%M:%SZ}")
+    def __init__(
+        self, action: str, moment: datetime.datetime, reason: str = "may be asked for again"
+    ) -> None:
+        super().__init__(action=action, reason=reason, moment=f"{moment:%Y-%m-%dT%H:%M:%SZ}")

@@ -193,7 +193,12 @@ def _check_room(session: tp.Any, instance: sys_uuid.UUID, action: str) -> None:
         (str(instance), statuses.PENDING, IMPORT_SUPPRESSIONS),
     ).fetchone()
     if found["count"] >= OPEN_MAX:
-        raise errors.TooManyRequests(action, utils.moment(found["ends"]))
+        raise errors.TooManyRequests(
+            action,
+            utils.moment(found["ends"]),
+            f"{OPEN_MAX} operations are not done yet: may be asked for again when one is,"
+            " or is given up",
+        )
 
 
 def finish(
