@@ -106,7 +106,7 @@ class EraseAction(routing.Action):
 
     __controller__ = MailInstanceController
     __allow_methods__: tp.ClassVar[list[str]] = [routes.POST]
-    __fields__: tp.ClassVar[tp.Mapping[str, tp.Any]] = {"recipient": fields.Text(1, 320)}
+    __fields__: tp.ClassVar[tp.Mapping[str, tp.Any]] = {"recipient": fields.Mentioned()}
 
 
 class MailInstanceRoute(routing.Route):

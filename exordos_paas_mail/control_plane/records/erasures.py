@@ -13,7 +13,7 @@ import typing as tp
 import uuid as sys_uuid
 
 from exordos_paas_mail import utils
-from exordos_paas_mail.codecs import rules, suppressions
+from exordos_paas_mail.codecs import mentions, rules, suppressions
 from exordos_paas_mail.control_plane.records import locks, notices, suppression_rows
 
 # Events taken out at a time.
@@ -53,15 +53,15 @@ _QUEUE_OF_RECIPIENT: tp.Final = (
     " WHERE lower(r) <> lower(%(recipient)s) ORDER BY place), last_error = ''"
     " WHERE instance = %(instance)s AND (EXISTS (SELECT FROM unnest(recipients) AS r"
     " WHERE lower(r) = lower(%(recipient)s))"
-    " OR strpos(lower(last_error), lower(%(recipient)s)) > 0)",
+    " OR last_error ~* %(named)s)",
     "DELETE FROM mail_queue_items WHERE instance = %(instance)s AND recipients = '{}'"
     " AND recipients_count = 1",
     "UPDATE mail_queue_domains SET last_error = '' WHERE instance = %(instance)s"
-    " AND strpos(lower(last_error), lower(%(recipient)s)) > 0",
+    " AND last_error ~* %(named)s",
     "UPDATE mail_operations SET result = NULL WHERE instance = %(instance)s"
-    " AND strpos(lower(result::text), lower(%(recipient)s)) > 0",
-    "UPDATE mail_operations SET error = '' WHERE instance = %(instance)s"
-    " AND strpos(lower(error), lower(%(recipient)s)) > 0",
+    " AND EXISTS (SELECT FROM jsonb_path_query(result, '$.**') AS each"
+    " WHERE each #>> '{}' ~* %(named)s AND jsonb_typeof(each) = 'string')",
+    "UPDATE mail_operations SET error = '' WHERE instance = %(instance)s AND error ~* %(named)s",
 )
 
 
@@ -139,7 +139,7 @@ def _erase_recipient(session: tp.Any, erasure: Erasure) -> bool:
     notices.erase(session, erasure.instance, tp.cast("str", erasure.recipient))
     about = _delete(session, _EVENTS.format(_RECIPIENT), erasure)
     # The words of a refusal begin with the command's argument.
-    said = "type = 'rejected' AND position(lower(%(recipient)s) IN lower(text)) > 0"
+    said = "type = 'rejected' AND text ~* %(named)s"
     refused = _delete(session, _EVENTS.format(said), erasure)
     touched = [str(row["message"]) for row in about if row["message"] is not None]
     if touched:
@@ -184,5 +184,6 @@ def _values(erasure: Erasure) -> dict[str, tp.Any]:
         "instance": str(erasure.instance),
         "account": erasure.account and str(erasure.account),
         "recipient": erasure.recipient,
+        "named": erasure.recipient and mentions.pattern(erasure.recipient),
         "limit": _ROUND,
     }

@@ -29,6 +29,7 @@ from exordos_paas_mail.codecs import (
     holds,
     limits,
     log_ids,
+    mentions,
     networks,
     node_commands,
     password_hashes,
@@ -294,6 +295,17 @@ class Recipient(_Normalised):
 
     def __init__(self) -> None:
         super().__init__(suppressions.normalise, 320, "bob@elsewhere.example")
+
+
+class Mentioned(Text):
+    """An address as others may have spelled it: with its domain, and with no name beside it."""
+
+    def __init__(self) -> None:
+        super().__init__(1, 320)
+
+    def check(self, value: tp.Any) -> str:
+        """Return *value*; RuleError if it is none, or too long."""
+        return mentions.check(super().check(value))
 
 
 def _spelled_once(values: tp.Sequence[tp.Any], normalise: tp.Callable[[tp.Any], str]) -> list[str]:

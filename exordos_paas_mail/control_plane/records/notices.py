@@ -13,7 +13,7 @@ import typing as tp
 import uuid as sys_uuid
 
 from exordos_paas_mail import utils
-from exordos_paas_mail.codecs import notices
+from exordos_paas_mail.codecs import mentions, notices
 from exordos_paas_mail.control_plane.records import document_marks, locks
 
 if tp.TYPE_CHECKING:
@@ -79,8 +79,9 @@ def erase(session: tp.Any, instance: sys_uuid.UUID, recipient: str) -> None:
     """Take out what names a recipient."""
     found = session.execute(
         "DELETE FROM mail_notices WHERE instance = %s"
-        " AND strpos(lower(data::text), lower(%s)) > 0 RETURNING number",
-        (str(instance), recipient),
+        " AND EXISTS (SELECT FROM jsonb_path_query(data, '$.**') AS each"
+        " WHERE each #>> '{}' ~* %s AND jsonb_typeof(each) = 'string') RETURNING number",
+        (str(instance), mentions.pattern(recipient)),
     ).fetchall()
     _mark(session, instance, (row["number"] for row in found))
 
