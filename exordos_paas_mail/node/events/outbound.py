@@ -3,7 +3,8 @@
 """Whether mail can leave: which servers were tried since one has answered at last.
 
 A network that closes port 25 outward looks like servers that are all away. So it is
-told by all that was tried: one server that answers, whatever it says, and mail can leave.
+told by all that was tried on a port: one server that answers there, whatever it says, and
+mail can leave by it. A smarthost on another port says nothing of port 25.
 """
 
 from __future__ import annotations
@@ -15,9 +16,14 @@ from exordos_paas_mail.codecs import answers, bounded, main_log
 if tp.TYPE_CHECKING:
     import datetime
 
+MX_PORT: tp.Final = 25
+"""Where the servers listen that MX records name."""
+SMARTHOST: tp.Final = 0
+"""In place of its port, which not each line has."""
 TRIED_MAX: tp.Final = 20
 """Servers that are kept: those that were tried last."""
 _WORDS_SIZE_MAX: tp.Final = 200
+_SMARTHOST: tp.Final = "smarthost_"
 # exim's error numbers of what a server has answered to: TLSFAILURE, TLSREQUIRED, AUTHFAIL.
 _AFTER_A_GREETING: tp.Final = frozenset({-37, -38, main_log.LOGIN_REFUSED})
 
@@ -41,16 +47,20 @@ class Outbound:
     """What is new."""
 
     def __init__(self) -> None:
-        self.answered = False
-        """Whether a server has answered; then only those that were tried later are in ``tried``."""
+        self.answered: dict[int, int] = {}
+        """By port, when a server has answered at last, in milliseconds since 1970.
+
+        Of a port only what was tried later is in ``tried``; ``SMARTHOST`` takes out nothing.
+        """
         self.tried: dict[tuple[str, int], Tried] = {}
         """By address and port."""
 
     def add(self, line: main_log.Line) -> None:
         """Take a line of the log."""
-        if _has_answered(line.entry):
-            self.answered = True
-            self.tried.clear()
+        port = _answered(line.entry)
+        if port is not None:
+            self.answered[port] = int(line.at.timestamp() * 1000)
+            self.tried = {key: one for key, one in self.tried.items() if one.port != port}
         elif isinstance(line.entry, main_log.Unreached):
             self._note(line.at, line.entry)
 
@@ -65,13 +75,23 @@ class Outbound:
         self.tried[key] = Tried(bounded.plain(remote.name), *key, attempts, since, now, words)
 
 
-def _has_answered(entry: main_log.Entry) -> bool:
+def _answered(entry: main_log.Entry) -> int | None:
+    """Return the port on which a server has answered, None if none has."""
     if isinstance(entry, main_log.LoginRefused):
-        return True
+        return SMARTHOST
+    if not isinstance(
+        entry, main_log.Delivery | main_log.Deferral | main_log.Failure | main_log.Unreached
+    ):
+        return None
     if isinstance(entry, main_log.Delivery):
-        return entry.remote is not None
-    if isinstance(entry, main_log.Deferral) and entry.errno in _AFTER_A_GREETING:
-        return True
-    if isinstance(entry, main_log.Deferral | main_log.Failure | main_log.Unreached):
-        return entry.remote is not None and answers.answer(entry.words) is not None
-    return False
+        has_answered = entry.remote is not None
+    elif isinstance(entry, main_log.Deferral) and entry.errno in _AFTER_A_GREETING:
+        has_answered = True
+    else:
+        has_answered = entry.remote is not None and answers.answer(entry.words) is not None
+    if not has_answered:
+        return None
+    if entry.remote is not None and entry.remote.port is not None:
+        return entry.remote.port
+    is_smarthosts = getattr(entry, "transport", "").startswith(_SMARTHOST)
+    return SMARTHOST if is_smarthosts else MX_PORT

@@ -73,7 +73,7 @@ CREATE TABLE IF NOT EXISTS deferrals (
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS deferrals_serial ON deferrals (serial);
 """
-# Not of the version, as above. That a server has ever answered is a row without an address.
+# Not of the version, as above. When a server has answered on a port is a row without an address.
 _OUTBOUND = """
 CREATE TABLE IF NOT EXISTS outbound (
     address TEXT NOT NULL,
@@ -277,9 +277,14 @@ class Store:
             self._run("DELETE FROM deferrals WHERE queue_id = ?", (queue_id,))
 
     def _keep_outbound(self, outbound: outbound_.Outbound) -> None:
-        if outbound.answered:
-            self._run("DELETE FROM outbound WHERE address <> ''")
-            self._run("INSERT OR IGNORE INTO outbound VALUES ('', 0, '', 0, 0, 0, '')")
+        for port, at in outbound.answered.items():
+            # Its row, too.
+            self._run("DELETE FROM outbound WHERE port = ?", (port,))
+            self._run(
+                "INSERT INTO outbound (name, address, port, attempts, since, at, words)"
+                " VALUES ('', '', ?, 0, ?, ?, '')",
+                (port, at, at),
+            )
         for one in outbound.tried.values():
             self._run(
                 "INSERT INTO outbound (name, address, port, attempts, since, at, words)"

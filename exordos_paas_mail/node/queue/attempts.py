@@ -8,7 +8,7 @@ import datetime
 import sqlite3
 import typing as tp
 
-from exordos_paas_mail.codecs import queue_reports
+from exordos_paas_mail.codecs import queue_reports, smarthosts
 from exordos_paas_mail.node.events import deferrals, outbound, store
 
 if tp.TYPE_CHECKING:
@@ -60,10 +60,12 @@ class Attempts:
                 changed.add(deferral.queue_id)
         return changed
 
-    def outbound(self) -> tuple[str, str]:
+    def outbound(self, smarthost: smarthosts.Route | None) -> tuple[str, str]:
         """Return whether mail can leave (``queue_reports``), and what was tried where it cannot.
 
-        Empty where nothing is known, or cannot be read now.
+        That is on the ports that mail goes by: that of *smarthost*, and port 25 unless all
+        goes by that one. Where it cannot by one of them, that is what is told. Empty where
+        nothing is known, or cannot be read now.
         """
         if self._db is None:
             return "", ""
@@ -74,8 +76,23 @@ class Attempts:
             ).fetchall()
         except sqlite3.Error:
             return "", ""
+        answered = {row[2]: row[5] for row in rows if not row[1]}
         tried = [outbound.Tried(*row) for row in rows if row[1]]
-        return _judge(tried, has_answered=len(tried) < len(rows))
+        ports = {outbound.MX_PORT} if smarthost is None or smarthost.domains else set()
+        if smarthost is not None:
+            ports.add(smarthost.port)
+            if (at := answered.get(outbound.SMARTHOST)) is not None:
+                answered.setdefault(smarthost.port, at)
+                tried = [one for one in tried if one.port != smarthost.port or one.at > at]
+        told = [
+            _judge([one for one in tried if one.port == port], has_answered=port in answered)
+            for port in sorted(ports)
+        ]
+        blocked = [text for status, text in told if status == queue_reports.OUTBOUND_BLOCKED]
+        if blocked:
+            return queue_reports.OUTBOUND_BLOCKED, "; ".join(blocked)
+        # Where nothing has been tried by one of them, the other's is all that is known.
+        return max(told)
 
     def _rows(self) -> list[tp.Any]:
         inode = self._path.stat().st_ino

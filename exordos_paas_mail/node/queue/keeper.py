@@ -366,7 +366,7 @@ class Keeper:
         if now >= self._next_usage:
             self._next_usage = now + USAGE_PERIOD
             self._used = self._usage.read()
-        outbound, outbound_error = self._attempts.outbound()
+        outbound, outbound_error = self._attempts.outbound(self._smarthost)
         state = dataclasses.replace(
             self._state,
             documents=dict(self._documents.applied),

@@ -8,6 +8,7 @@ import typing as tp
 
 import pytest
 
+from exordos_paas_mail.codecs import smarthosts
 from exordos_paas_mail.node.events import outbound as outbound_
 from exordos_paas_mail.node.events import recorder as recorder_
 from exordos_paas_mail.node.queue import attempts as attempts_
@@ -24,6 +25,7 @@ UNKNOWN = ("", "")
 DELIVERED = (
     f'=> {BOB} F=<a@b.example> R=mx T=remote_smtp S=1279 {MX} C="250 OK" QT=1.148s DT=0.092s'
 )
+WRONG_PASSWORD = "smarthostplain authenticator failed H=smart.example [192.0.2.9] 535 5.7.8 Bad"
 SINCE = "since 2026-09-21T14:13:20Z"
 
 
@@ -38,15 +40,18 @@ class Node:
         self._recorder = recorder_.Recorder(self._log, folder, lambda: 2**40)
         self._attempts = attempts_.Attempts(folder)
 
-    def told(self, *lines: str) -> tuple[str, str]:
-        """Have exim log this; returns what is told of all that it has logged."""
+    def told(self, *lines: str, by: smarthosts.Route | None = None) -> tuple[str, str]:
+        """Have exim log this; returns what is told of all that it has logged.
+
+        *by* is the smarthost that there is then.
+        """
         with self._log.open("a") as log:
             log.writelines(f"2026-09-21 14:13:20.000 [493] {ID} {line}\n" for line in lines)
         while self._recorder.turn():
             pass
         self._recorder._keep()
         self._attempts.read(())
-        return self._attempts.outbound()
+        return self._attempts.outbound(by)
 
     def restart(self) -> None:
         self._recorder.store.close()
@@ -60,7 +65,7 @@ def node(tmp_path: pathlib.Path) -> Node:
 
 
 def test_before_the_first_message_nothing_is_known(node: Node, tmp_path: pathlib.Path) -> None:
-    assert attempts_.Attempts(tmp_path / "none").outbound() == UNKNOWN
+    assert attempts_.Attempts(tmp_path / "none").outbound(None) == UNKNOWN
     assert node.told() == UNKNOWN
 
 
@@ -103,16 +108,54 @@ def test_the_only_server_is_tried_twice(node: Node) -> None:
             f"== {BOB} R=smarthost T=smarthost_starttls defer (-37) {MX}: TLS session: no",
             id="an unknown certificate",
         ),
-        pytest.param(
-            "smarthostplain authenticator failed H=smart.example [192.0.2.9] 535 5.7.8 Bad",
-            id="a wrong password",
-        ),
+        pytest.param(WRONG_PASSWORD, id="a wrong password"),
     ],
 )
-def test_a_server_that_answers_whatever_it_says_has_mail_leave(node: Node, line: str) -> None:
-    assert node.told(unreached(1), unreached(2))[0] == "BLOCKED"
-    assert node.told(line) == OK
+@pytest.mark.parametrize("port", [25, 587])
+def test_a_server_that_answers_whatever_it_says_has_mail_leave(
+    node: Node, line: str, port: int
+) -> None:
+    by = smarthosts.Route(port, frozenset())
+    assert node.told(unreached(1, port=port), unreached(2, port=port), by=by)[0] == "BLOCKED"
+    assert node.told(line.replace(":25", f":{port}"), by=by) == OK
+    assert node.told(by=by) == OK
+
+
+@pytest.mark.parametrize(
+    "line", [DELIVERED.replace(":25", ":587"), WRONG_PASSWORD], ids=["delivered", "a password"]
+)
+def test_a_smarthost_of_some_domains_says_nothing_of_port_25(node: Node, line: str) -> None:
+    by = smarthosts.Route(587, frozenset({"example.org"}))
+    assert node.told(line, by=by) == OK
+    closed = node.told(unreached(1), unreached(2), unreached(3), line, unreached(1), by=by)
+    assert closed == (
+        "BLOCKED",
+        f"no mail server answers: mx1.example.net [192.0.2.1]:25 2 times {SINCE} (Connection"
+        f" timed out), mx2.example.net [192.0.2.2]:25 once {SINCE} (Connection timed out),"
+        f" mx3.example.net [192.0.2.3]:25 once {SINCE} (Connection timed out)",
+    )
+    node.restart()
+    assert node.told(line, by=by) == closed
+    # Where all mail goes by it, nothing leaves by port 25.
+    assert node.told(by=smarthosts.Route(587, frozenset())) == OK
+    assert node.told() == closed
+    assert node.told(DELIVERED, by=by) == OK
+
+
+def test_a_smarthost_that_does_not_answer_is_told_beside_port_25(node: Node) -> None:
+    by = smarthosts.Route(587, frozenset({"example.org"}))
+    tried = [unreached(9, port=587)] * 2
+    by_smarthost = (
+        f"no mail server answers: mx9.example.net [192.0.2.9]:587 2 times {SINCE}"
+        " (Connection timed out)"
+    )
+    assert node.told(DELIVERED, *tried, by=by) == ("BLOCKED", by_smarthost)
+    # Whoever has no smarthost any more has nothing to wait for.
     assert node.told() == OK
+    assert node.told(*map(unreached, (1, 2, 3)), by=by) == (
+        "BLOCKED",
+        f"{node.told()[1]}; {by_smarthost}",
+    )
 
 
 def test_where_a_server_has_answered_a_few_that_are_away_are_no_network(node: Node) -> None:
