@@ -22,6 +22,13 @@ if tp.TYPE_CHECKING:
 # That of an address comes first: it has fewer messages.
 _OF_ADDRESS: tp.Final = "lower(recipient) = lower(%s)"
 _OF_DOMAIN: tp.Final = "recipient_domain = %s"
+# The same of what the queue has of a message: an array of addresses.
+_WAITING: tp.Final = {
+    _OF_ADDRESS: "EXISTS (SELECT FROM unnest(q.recipients) AS r WHERE lower(r) = lower(%s))",
+    _OF_DOMAIN: (
+        "EXISTS (SELECT FROM unnest(q.recipients) AS r WHERE lower(split_part(r, '@', -1)) = %s)"
+    ),
+}
 # How many events are looked at together, as multiples of the page: twice it, as a message
 # has a few, and more where few of their messages are of the page.
 _TOLD: tp.Final = (2, 8, 32)
@@ -83,6 +90,12 @@ class Messages(log_pages.Page):
         """
         if not self._recipients:
             return super().select(session)
+        # The newest of two lists: no list has less of them than the page.
+        found = {row["uuid"]: row for row in [*self._attempted(session), *self._waiting(session)]}
+        return [found[uuid] for uuid in sorted(found, reverse=True)[: self.limit]]
+
+    def _attempted(self, session: tp.Any) -> list[dict[str, tp.Any]]:
+        """Return the first rows of the page that there are events about the recipients of."""
         found: list[dict[str, tp.Any]] = []
         rest: list[_Bound] = []
         for size in (times * self.limit for times in _TOLD):
@@ -95,6 +108,35 @@ class Messages(log_pages.Page):
                 return found
             rest = [("<", told[-1])]
         return found + self._told_at_once(session, self.limit - len(found), rest)
+
+    def _waiting(self, session: tp.Any) -> list[dict[str, tp.Any]]:
+        """Return the first rows of the page that wait for one of the recipients.
+
+        Before its first attempt a message is in no event about a recipient. The queue has a
+        bound, and is read newest first, with a look-up for each message as in ``_looked_up``.
+        """
+        waits = {each: _WAITING[each] for each in sorted(self._recipients)}
+        conditions = [f"({' OR '.join(waits.values())})"]
+        values = [str(self._instance), *map(self._recipients.__getitem__, waits)]
+        if len(waits) > 1:
+            # Of the others there may be events alone.
+            for each, waiting in waits.items():
+                recipient = self._recipients[each]
+                told, of_told = self._telling(each, recipient, [])
+                conditions.append(f"({waiting} OR EXISTS ({told} AND message = q.uuid))")
+                values += [recipient, *of_told]
+        for operator, uuid in self._bounds:
+            conditions.append(f"q.uuid {operator} %s")
+            values.append(uuid)
+        rows = session.execute(
+            f"SELECT {self.columns} FROM (SELECT uuid FROM mail_queue_items q WHERE instance = %s"  # noqa: S608
+            f" AND {' AND '.join(conditions)} ORDER BY uuid DESC OFFSET 0) AS waiting (message),"
+            f" LATERAL (SELECT * FROM {self.table} WHERE uuid = waiting.message"
+            f" AND {self.condition} OFFSET 0) AS {self.table}"
+            " ORDER BY waiting.message DESC LIMIT %s",
+            (*values, *self.values, self.limit),
+        ).fetchall()
+        return [dict(row) for row in rows]
 
     def _told(self, session: tp.Any, bounds: tp.Sequence[_Bound], limit: int) -> list[str]:
         """Return the messages of so many events about the recipient, newest first."""
@@ -173,11 +215,11 @@ class Messages(log_pages.Page):
         self.where("lower(sender) = lower(%s)", address)
 
     def to_recipient(self, address: str) -> None:
-        """Have those that something is known of about *address*."""
+        """Have those that something is known of about *address*, or that wait for it."""
         self._recipients[_OF_ADDRESS] = address
 
     def to_domain(self, domain: str) -> None:
-        """Have those that something is known of about an address of *domain*."""
+        """Have those of which that is so of an address of *domain*."""
         self._recipients[_OF_DOMAIN] = domain.lower()
 
     def with_message_id(self, message_id: str) -> None:

@@ -120,6 +120,53 @@ def test_a_message_tells_when_it_is_tried_next_as_long_as_it_waits(
     assert message["retry_at"] is None
 
 
+def test_a_message_is_found_by_whom_it_waits_for_before_it_is_tried(
+    stage: stages.Stage, queue: queue_rows.Queue
+) -> None:
+    names = {name: sealed.queue_id(n, 90 - n) for n, name in enumerate(("past", "both", "held"))}
+    sealed.Writer(gservice.Node(queue.node)).write(
+        [
+            *sealed.whole(names["past"], "a@example.org"),
+            *sealed.arrival(names["both"], recipients=2),
+            *sealed.delivery(names["both"], "a@example.org"),
+            *sealed.arrival(names["held"]),
+        ]
+    )
+    sealed.take_in()
+    queue.tell(
+        queue_rows.item(names["both"], recipients=("b@Example.net",)),
+        queue_rows.item(names["held"], recipients=("A@example.org",), held=True, attempts=0),
+    )
+    queue_rows.follow()
+    expected = [
+        ("recipient=a@example.ORG", ["held", "both", "past"]),
+        ("recipient=a@example.org&page_limit=1", ["held"]),
+        ("recipient=a@example.org&status=DELIVERED", ["past"]),
+        ("recipient=b@example.net", ["both"]),
+        ("recipient_domain=Example.org", ["held", "both", "past"]),
+        ("recipient_domain=example.net", ["both"]),
+        # Of one there is an event, and the other is waited for.
+        ("recipient_domain=example.net&recipient=a@example.org", ["both"]),
+        ("recipient_domain=example.org&recipient=b@example.net", ["both"]),
+        ("recipient_domain=example.org&recipient=a@example.org", ["held", "both", "past"]),
+        ("recipient=c@example.org", []),
+    ]
+    for filters, found in expected:
+        shown = stage.api.get(f"{stage.path}/messages/?{filters}")
+        assert [each["queue_id"] for each in shown] == [names[name] for name in found], filters
+    answer = stage.api.call("GET", f"{stage.path}/messages/?recipient=a@example.org&page_limit=2")
+    rest = f"recipient=a@example.org&page_marker={answer.headers['X-Pagination-Marker']}"
+    assert [each["queue_id"] for each in stage.api.get(f"{stage.path}/messages/?{rest}")] == [
+        names["past"]
+    ]
+    # Nobody else's.
+    other = stage.api.instance(domain="other.example")
+    assert stage.api.get(f"{other}/messages/?recipient=a@example.org") == []
+    erase = f"{stage.path}/actions/erase/invoke"
+    assert stage.api.call("POST", erase, {"recipient": "a@example.org"}).status_code == 200
+    assert stage.api.get(f"{stage.path}/messages/?recipient=a@example.org") == []
+
+
 def test_messages_in_the_queue_are_found_oldest_first(
     stage: stages.Stage, queue: queue_rows.Queue
 ) -> None:
