@@ -31,6 +31,7 @@ class MailPaaSBuilder(builder.PaaSBuilder):
         self, instance_model: type[paas_models.MailInstance] = paas_models.MailInstance
     ) -> None:
         super().__init__(instance_model)
+        self._models = instance_model
 
     def prepare_iteration(self) -> dict[str, tp.Any]:
         """Begin a pass: look at the instances whose agents fell silent, or are back.
@@ -38,9 +39,7 @@ class MailPaaSBuilder(builder.PaaSBuilder):
         No resource changes when that happens, so nothing else would wake a builder.
         """
         for uuid in heartbeats.changed_instances():
-            instance = self._instance_model.objects.get_one_or_none(
-                filters={"uuid": filters.EQ(uuid)}
-            )
+            instance = self._models.objects.get_one_or_none(filters={"uuid": filters.EQ(uuid)})
             node_set = None if instance is None else instance.actual_node_set()
             if instance is not None and node_set is not None:
                 nodes = instances.nodes_of(node_set)

@@ -45,7 +45,7 @@ class MailAccountController(base.OfInstance):
     @actions.post
     def hold(self, resource: accounts.MailAccount, reason: str = "") -> accounts.MailAccount:
         # The platform asks for the right to read the account only.
-        self._enforce("hold")
+        self.require("hold")
         if not reason:
             raise errors.FieldError("reason", "is required")
         resource.put_on_hold(reason)
@@ -53,7 +53,7 @@ class MailAccountController(base.OfInstance):
 
     @actions.post
     def release(self, resource: accounts.MailAccount, messages: str = "") -> accounts.MailAccount:
-        self._enforce("release")
+        self.require("release")
         if not messages:
             raise errors.FieldError("messages", "is required")
         resource.release(messages)

@@ -10,6 +10,7 @@ import uuid as sys_uuid
 
 import psycopg
 from gcl_iam import exceptions as iam_exceptions
+from gcl_iam import rules as iam_rules
 from gcl_iam.api import controllers as iam_controllers
 from restalchemy.api import constants as api
 from restalchemy.api import controllers
@@ -43,6 +44,21 @@ class Controller(controllers.Controller):
     """PATCH is the update the platform calls PUT; bodies are the plugin's packer's."""
 
     __packer__ = packers.JSONPacker
+
+    # Controllers of gcl_iam have both.
+    __policy_service_name__: str
+    __policy_name__: str
+
+    def require(self, action: str, policy: str | None = None) -> None:
+        """Go on if the request's token may do *action*; else raise what becomes a 403.
+
+        The rule is of *policy*, the controller's own without one. The platform asks for the
+        right to read alone before an action, and for none before methods that are replaced.
+        """
+        contexts.get_context().iam_context.enforcer.enforce(
+            iam_rules.Rule(self.__policy_service_name__, policy or self.__policy_name__, action),
+            do_raise=True,
+        )
 
     def process_result(self, result: tp.Any, *args: tp.Any, **kwargs: tp.Any) -> tp.Any:
         if isinstance(result, PlainText):

@@ -41,8 +41,8 @@ class MailCredentialController(base.OfParent):
         expires_at: datetime.datetime | None = None,
     ) -> credentials.MailCredential:
         # The platform asks for the right to read the credential only.
-        self._enforce("update")
-        self._enforce("create")
+        self.require("update")
+        self.require("create")
         return credentials.rotate(resource, overlap_hours, expires_at)
 
 

@@ -46,13 +46,13 @@ class MailDomainController(base.OfInstance):
     @actions.post
     def rotate(self, resource: domains.MailDomain) -> domains.MailDomain:
         # The platform asks for the right to read the domain only.
-        self._enforce("update")
+        self.require("update")
         dkim_keys.rotate(resource)
         return resource
 
     @actions.post
     def check(self, resource: domains.MailDomain) -> domains.MailDomain:
-        self._enforce("update")
+        self.require("update")
         dns_checks.ask(resource.uuid, resource.instance.uuid)
         return resource
 

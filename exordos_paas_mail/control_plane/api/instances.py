@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import typing as tp
 
-from gcl_iam import rules as iam_rules
 from gcl_iam.api import controllers as iam_controllers
 from restalchemy.api import actions, controllers, routes
 from restalchemy.dm import filters
@@ -89,11 +88,7 @@ class MailInstanceController(
 
     @actions.post
     def erase(self, resource: instances.MailInstance, recipient: str = "") -> tp.Any:
-        # The platform asks for the right to read the instance only.
-        self._enforcer.enforce(
-            iam_rules.Rule(constants.POLICY_SERVICE, constants.MESSAGE_POLICY, "delete"),
-            do_raise=True,
-        )
+        self.require("delete", constants.MESSAGE_POLICY)
         if not recipient:
             raise errors.FieldError("recipient", "is required")
         with utils.transaction() as session:

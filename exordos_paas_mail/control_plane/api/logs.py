@@ -163,7 +163,7 @@ class Log(base.OfParent):
         return self.process_result(self.filter(parent_resource, values))
 
     def filter(self, parent_resource: tp.Any, filters: tp.Any, order_by: tp.Any = None) -> tp.Any:  # noqa: ARG002
-        self._enforce("read")
+        self.require("read")
         limit = filters.pop("page_limit", PAGE_LIMIT_DEFAULT)
         marker = filters.pop("page_marker", None)
         page = self.make_page(parent_resource, limit)
@@ -182,7 +182,7 @@ class Log(base.OfParent):
         return [self.model.restore_from_storage(**row) for row in rows]
 
     def get(self, parent_resource: tp.Any, uuid: sys_uuid.UUID) -> tp.Any:
-        self._enforce("read")
+        self.require("read")
         page = self.make_page(parent_resource, 1)
         page.where("uuid = %s", str(uuid))
         with utils.transaction() as session:

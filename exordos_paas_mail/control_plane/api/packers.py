@@ -47,9 +47,9 @@ class JSONPacker(packers.JSONPackerIncludeNullFields):
             raise errors.ParseBodyError from None
         if not isinstance(body, dict):
             raise errors.ParseBodyError
-        if self._rt is None:
-            # The platform's sign for an action.
-            return _unpack_action(body, self._request.action_fields, self._request.action_optional)
+        action_fields = getattr(self._request, "action_fields", None)
+        if action_fields is not None:
+            return _unpack_action(body, action_fields, self._request.action_optional)
         visibility = self._resource.resolve_visibility(self._request)
         known = {
             field.api_name: (name, field)

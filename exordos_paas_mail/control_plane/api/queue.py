@@ -64,7 +64,7 @@ class QueueItemActions(operating.Operating):
     def _ask(
         self, resource: queues.MailQueueItem, action: node_commands.Action
     ) -> operations.MailOperation:
-        self._enforce(action.value)
+        self.require(action.value)
         wish = operations.Wish(action, queue_ids=(resource.queue_id,))
         return operations.ask(resource.instance, wish)
 

@@ -72,7 +72,7 @@ class QueueActions(operating.Operating):
         until: datetime.datetime | None = None,
         reason: str = "",
     ) -> operations.MailOperation:
-        self._enforce(_SUSPEND)
+        self.require(_SUSPEND)
         for name, value in (
             ("recipient_domain", recipient_domain),
             ("until", until),
@@ -91,7 +91,7 @@ class QueueActions(operating.Operating):
     def queue_resume(
         self, resource: instances.MailInstance, recipient_domain: str = ""
     ) -> operations.MailOperation:
-        self._enforce(_SUSPEND)
+        self.require(_SUSPEND)
         if not recipient_domain:
             raise errors.FieldError("recipient_domain", "is required")
         wish = operations.Wish(_Action.RESUME, domain=recipient_domain)
@@ -104,7 +104,7 @@ class QueueActions(operating.Operating):
         queue_ids: Sequence[str],
         domain: str,
     ) -> operations.MailOperation:
-        self._enforce(action.value)
+        self.require(action.value)
         if queue_ids and domain:
             raise errors.FieldError("recipient_domain", "cannot be given together with queue_ids")
         # All that is in the queue may be tried, never ended.

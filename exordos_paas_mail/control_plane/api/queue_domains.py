@@ -33,7 +33,7 @@ class MailQueueDomainController(base.OfInstance):
 
     @logs.with_parameters(("MailInstanceUuid",), {})
     def filter(self, parent_resource: tp.Any, filters: tp.Any, order_by: tp.Any = None) -> tp.Any:  # noqa: ARG002
-        self._enforce("read")
+        self.require("read")
         with utils.transaction() as session:
             return queues.domains(session, parent_resource.uuid)
 

@@ -161,14 +161,18 @@ class Action(routes.Action):
     # underscore, the method whose answer it is like, if that is not a GET.
     __answer__: tp.ClassVar[str] = ""
 
+    def __init__(self, req: tp.Any) -> None:
+        super().__init__(req)
+        self._request = req
+
     def do(self, resource: tp.Any, **kwargs: tp.Any) -> tp.Any:
-        if self._req.method not in self.__allow_methods__:
-            raise exceptions.UnsupportedHttpMethod(method=self._req.method)
-        packers.refuse_fields(self._req.api_context.params)
-        self._req.action_fields = self.__fields__
-        self._req.action_optional = self.__optional__
+        if self._request.method not in self.__allow_methods__:
+            raise exceptions.UnsupportedHttpMethod(method=self._request.method)
+        packers.refuse_fields(self._request.api_context.params)
+        self._request.action_fields = self.__fields__
+        self._request.action_optional = self.__optional__
         try:
             return super().do(resource, **kwargs)
         except (exceptions.IncorrectActionCall, exceptions.UnsupportedMethod):
             # The platform's message has an object of Python in it.
-            raise exceptions.NotFoundError(path=self._req.path) from None
+            raise exceptions.NotFoundError(path=self._request.path) from None

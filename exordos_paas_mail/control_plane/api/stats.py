@@ -67,7 +67,7 @@ class MailStatController(base.OfInstance):
         },
     )
     def filter(self, parent_resource: tp.Any, filters: tp.Any, order_by: tp.Any = None) -> tp.Any:  # noqa: ARG002
-        self._enforce("read")
+        self.require("read")
         by = filters.pop("by", None)
         step = stats.STEPS[filters.pop("step", _STEP_DEFAULT)]
         since, until = _range(filters, step, STEPS_MAX_BY if by else STEPS_MAX)

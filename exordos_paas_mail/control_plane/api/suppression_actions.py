@@ -74,14 +74,14 @@ class SuppressionActions(operating.Operating):
         reason: str = suppressions_.Reason.MANUAL.value,
         account: sys_uuid.UUID | None = None,
     ) -> operations.MailOperation:
-        self._enforce("create")
+        self.require("create")
         return suppression_imports.ask(resource.uuid, text, reason, account)
 
     @actions.post
     def suppressions_export(
         self, resource: instances.MailInstance, after: sys_uuid.UUID | None = None
     ) -> base.PlainText:
-        self._enforce("read")
+        self.require("read")
         return base.PlainText(suppression_imports.tell(resource.uuid, after))
 
 

@@ -68,7 +68,7 @@ class MailSuppressionController(logs.Log):
         return super().filter(*args, **kwargs)
 
     def create(self, parent_resource: tp.Any, **kwargs: tp.Any) -> tp.Any:
-        self._enforce("create")
+        self.require("create")
         if "address" not in kwargs:
             raise errors.FieldError("address", "is required")
         scope, account = kwargs.pop("scope", None), kwargs.get("account")
@@ -81,7 +81,7 @@ class MailSuppressionController(logs.Log):
         return suppressions.add(parent_resource.uuid, uuid, **kwargs)
 
     def delete(self, parent_resource: tp.Any, uuid: sys_uuid.UUID) -> None:
-        self._enforce("delete")
+        self.require("delete")
         suppressions.remove(parent_resource.uuid, uuid)
 
 

@@ -30,7 +30,7 @@ class _OfOwner(base.OfParent):
         return self.process_result(self.filter(parent_resource, {}))
 
     def _used(self, owner: tp.Any, *bounds: tp.Any) -> list[usage.MailUsage]:
-        self._enforce("read")
+        self.require("read")
         with utils.transaction() as session:
             return usage.of(session, owner.uuid, bounds, utils.now())
 

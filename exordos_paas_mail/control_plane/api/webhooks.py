@@ -43,7 +43,7 @@ class MailWebhookController(base.OfInstance):
         self, resource: webhooks.MailWebhook, overlap_hours: int = webhooks.OVERLAP_HOURS
     ) -> webhooks.MailWebhook:
         # The platform asks for the right to read the webhook only.
-        self._enforce("rotate")
+        self.require("rotate")
         resource.rotate(overlap_hours)
         return resource
 
@@ -55,7 +55,7 @@ class WebhookActions(operating.Operating):
 
     @actions.post
     def test(self, resource: webhooks.MailWebhook) -> operations.MailOperation:
-        self._enforce("test")
+        self.require("test")
         wish = operations.Wish(webhook_config.Action.TEST, webhook=resource.uuid)
         return operations.ask(resource.instance.uuid, wish)
 
@@ -67,7 +67,7 @@ class WebhookActions(operating.Operating):
         # The name is a word of Python's.
         **moments: datetime.datetime,
     ) -> operations.MailOperation:
-        self._enforce("replay")
+        self.require("replay")
         if (since := moments.get("from")) is None:
             raise errors.FieldError("from", "is required")
         until = to or utils.now()
