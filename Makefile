@@ -252,7 +252,7 @@ stand-shell stand-power-cut stand-re-image stand-cut stand-mend: venv
 	@[[ -n "$(NODE)" ]] || { echo "NODE is not set: name a node that make stand-status lists" >&2; exit 1; }
 	@$(BIN)/python -m stand $(@:stand-%=%) $(NODE)
 
-# An installation is named by the environment (CONTRIBUTING.md); without one it is the stand.
+# An installation is named by the environment (docs/functional-tests.md); without one it is the stand.
 .PHONY: functional
 functional: venv ## The end-to-end suite, against the stand or EXORDOS_MAIL_CP_URL
 	@tools/system-packages.sh $(PACKAGES_FUNCTIONAL)

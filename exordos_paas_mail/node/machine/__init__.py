@@ -1,6 +1,9 @@
 # SPDX-FileCopyrightText: 2026 The mailaas authors
 # SPDX-License-Identifier: Apache-2.0
-"""The machine that a node is: the only place in the package with effects on it."""
+"""The machine that a node is: its commands, and the files of exim and of the system.
+
+What daemons keep for themselves is theirs (``node.databases``).
+"""
 
 from __future__ import annotations
 
