@@ -271,7 +271,7 @@ def dmarc_problem(text: str) -> str:
     if not policy:
         return "it has no policy: p= is missing"
     if policy not in _POLICIES:
-        return f"p must be none, quarantine or reject, not {found['p']}"
+        return f"p={found['p']}: p must be none, quarantine or reject"
     return ""
 
 
