@@ -25,8 +25,8 @@ shopt -s inherit_errexit
 # Pattern of the versions | patches for them. A new version goes in here once the
 # relay's tests have passed with it (docs/relay.md, "The patched exim4").
 readonly KNOWN=(
-  '4.96-15+deb12u10|exim_line_ends exim_4.96_address_literal'
-  '4.97-4ubuntu4.*|exim_line_ends'
+  '4.96-15+deb12u10|exim_line_ends exim_shared_authorities exim_4.96_address_literal'
+  '4.97-4ubuntu4.*|exim_line_ends exim_shared_authorities'
 )
 readonly SUFFIX=+mailaas1
 readonly PACKAGE=exim4-daemon-light
@@ -194,6 +194,9 @@ compile() {
   debian/rules override_dh_auto_configure
   # The monitor is another package's, and wants X.
   sed -i '/^EXIM_MONITOR/d' "b-$PACKAGE/Local/Makefile"
+  # Nothing asks NIS here, and each of a message's forks copies the mappings of its libraries,
+  # Kerberos among them.
+  sed -i '/^LOOKUP_NIS=/d; /^LIBS += -lnsl$/d' "b-$PACKAGE/Local/Makefile"
   MAKEFLAGS=-j$(nproc) debian/rules override_dh_auto_build
 }
 

@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import pathlib
 import re
+import ssl
 import subprocess
+import time
 import typing as tp
 
 import pytest
@@ -14,7 +16,7 @@ import pytest
 from exordos_paas_mail.codecs import answers, tls_policies
 from exordos_paas_mail.node import machine
 from exordos_paas_mail.node.parts import tls_policies as part
-from exordos_paas_mail.tests.relay import leaving
+from exordos_paas_mail.tests.relay import leaving, units
 from exordos_paas_mail.tests.relay import relay as relay_
 
 if tp.TYPE_CHECKING:
@@ -234,6 +236,48 @@ def test_a_message_does_not_put_itself_above_its_tenant(
     relay.wait_for_log(r"== a@forged\.signed\.example ")
     relay.wait_until_idle()
     assert internet.received() == []
+
+
+def test_all_transports_verify_by_authorities_that_are_loaded_once(relay: relay_.Relay) -> None:
+    relay.set_tls_policies({"tls.example": "verify"})
+    assert relay.send(recipients=["a@tls.example"])[0] == 250
+    relay.wait_for_log(r"== a@tls\.example .*certificate verification failed")
+    relay.wait_until_idle()
+    # It loads them because there is something to deliver
+    run = subprocess.run(["exim4", "-d+tls", "-qff"], check=True, capture_output=True)
+    said = run.stderr.decode(errors="replace")
+    loaded = re.findall(r"TLS: preloading CA bundle for transport '(\w+)'", said)
+    shared = re.findall(r"TLS: transport '(\w+)' uses the CA bundle of '(\w+)'", said)
+    transports = re.findall(r"^(\w+):\n  driver = smtp$", relay_.CONFIG.read_text(), re.MULTILINE)
+    # Those of the mode dane trust nobody
+    assert loaded == ["remote_smtp", "remote_smtp_dane"]
+    assert sorted([*loaded, *(name for name, _ in shared)]) == sorted(transports)
+    assert {of for _, of in shared} == {"remote_smtp"}
+
+
+@pytest.mark.timeout(240)
+def test_mail_leaves_by_all_modes_when_exim_has_read_its_certificates_anew(
+    relay: relay_.Relay, world: internet_.Internet
+) -> None:
+    listener = relay.units.listeners[465]
+    try:
+        # What is loaded a second time takes the place of what was shared
+        for _ in range(2):
+            certificate = relay.install_certificate().decode()
+            deadline = time.monotonic() + units.PATIENCE
+            while ssl.get_server_certificate(("127.0.0.1", 465)).split() != certificate.split():
+                assert time.monotonic() < deadline, "the certificate is not read"
+                time.sleep(0.1)
+        assert (relay.units.listeners[465], listener.poll()) == (listener, None)
+        for number, mode in enumerate(Mode):
+            relay.set_tls_policies({"*": mode.value})
+            for domain in ("valid.example", "tls.example"):
+                recipient = f"{mode.value}@{domain}"
+                assert relay.send(recipients=[recipient], port=465)[0] == 250
+                leaves = (*OUTCOMES[domain], WAITS)[number] == ENCRYPTED
+                relay.wait_for_log(rf"{'=>' if leaves else '=='} {re.escape(recipient)} ")
+    finally:
+        relay.units.restart()
 
 
 def test_what_the_next_server_need_not_keep_is_not_promised(relay: relay_.Relay) -> None:

@@ -89,8 +89,15 @@ def test_the_newest_version_that_the_patches_were_made_for_is_built(
 @pytest.mark.parametrize(
     ("version", "patches"),
     [
-        ("4.96-15+deb12u10", ["exim_line_ends.patch", "exim_4.96_address_literal.patch"]),
-        ("4.97-4ubuntu4.7", ["exim_line_ends.patch"]),
+        (
+            "4.96-15+deb12u10",
+            [
+                "exim_line_ends.patch",
+                "exim_shared_authorities.patch",
+                "exim_4.96_address_literal.patch",
+            ],
+        ),
+        ("4.97-4ubuntu4.7", ["exim_line_ends.patch", "exim_shared_authorities.patch"]),
     ],
 )
 def test_a_known_version_has_its_patches(version: str, patches: list[str]) -> None:
