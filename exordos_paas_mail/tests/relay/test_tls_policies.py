@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import pathlib
 import re
 import ssl
 import subprocess
@@ -292,19 +291,6 @@ def test_what_the_next_server_need_not_keep_is_not_promised(relay: relay_.Relay)
         )
         assert client.rcpt("a@tls.example")[0] == 503
         assert client.mail(relay_.ALICE)[0] == 250
-
-
-@pytest.mark.parametrize("port", [25, 465, 587])
-def test_a_process_that_listens_reads_authorities_for_few_transports(
-    relay: relay_.Relay, port: int
-) -> None:
-    """There are four such processes: on a small node that is much of its memory."""
-    with relay.connect(port):
-        pid = relay.units.listeners[port].pid
-        rollup = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text()
-    (kilobytes,) = re.findall(r"^Anonymous: +([0-9]+) kB$", rollup, re.MULTILINE)
-    # 8.7 MB, of which 3.7 are those of a transport; for each of all seven it is 27 MB.
-    assert int(kilobytes) < 15 * 1024
 
 
 def test_nothing_leaves_by_a_file_that_was_cut(
