@@ -156,12 +156,16 @@ def test_events_and_pages(
         "a rare recipient_domain": "messages/?recipient_domain=d7.example.org",
         "header_message_id": f"messages/?header_message_id={message['id']}",
         "status": "messages/?status=FAILED",
+        "tag": "messages/?tag=nobodys",
+        "credential": "messages/?credential=nobodys",
         "recipient_domain and status": f"messages/?recipient_domain={COMMON}&status=FAILED",
         "recipient_domain and a common status": (
             f"messages/?recipient_domain={COMMON}&status=DELIVERED"
         ),
         "events of a message": f"messages/{message['uuid']}/events/",
         "events": "events/",
+        "events of a type": "events/?type=failed",
+        "events of a class": "events/?class=mailbox_full",
         "events of a recipient": f"events/?recipient={recipient['recipient']}",
     }
     found = {
@@ -188,6 +192,10 @@ def test_events_and_pages(
         "recipient_domain and a common status",
         "header_message_id",
         "status",
+        "tag",
+        "credential",
+        "events of a type",
+        "events of a class",
     ):
         assert found[name] < PAGE_BOUND, name
     assert found["recipient_domain and status"] < TOGETHER_BOUND * found["status"]

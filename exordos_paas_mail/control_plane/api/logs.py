@@ -3,7 +3,8 @@
 """Lists of what the ingester wrote: filters of their own, and pages that are bounded.
 
 They are too long for the platform's lists, which sort by any field and can be asked
-for whole: each filter here is one that an index answers.
+for whole: each filter here is one that an index answers, but for the statuses and types that
+most rows have.
 """
 
 from __future__ import annotations

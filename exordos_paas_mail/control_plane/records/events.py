@@ -83,7 +83,8 @@ class Events(log_pages.Page):
 
     def of_type(self, kind: str) -> None:
         """Have those of a type."""
-        self.where("type = %s", kind)
+        # In the statement itself: the index of rare types is used where it is known.
+        self.where(f"type = '{TYPES[TYPES.index(kind)]}'")
 
     def of_class(self, reason: str) -> None:
         """Have those of a class of failures and delays."""

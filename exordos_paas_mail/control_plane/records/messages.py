@@ -208,7 +208,7 @@ class Messages(log_pages.Page):
 
     def by_credential(self, prefix: str) -> None:
         """Have those that were sent with a credential."""
-        self.where("credential = %s", prefix)
+        self.where("credential = %s AND credential <> ''", prefix)
 
     def of_sender(self, address: str) -> None:
         """Have those of an envelope sender, whatever its case."""
@@ -239,7 +239,7 @@ class Messages(log_pages.Page):
 
     def with_tag(self, tag: str) -> None:
         """Have those with a tag."""
-        self.where("%s = ANY(tags)", tag)
+        self.where("tags @> ARRAY[%s]::text[] AND tags <> '{}'", tag)
 
     def since(self, moment: datetime.datetime) -> None:
         """Have those accepted at *moment* or later."""

@@ -12,7 +12,7 @@ import pytest
 from exordos_paas_mail import utils
 from exordos_paas_mail.codecs import log_ids
 from exordos_paas_mail.control_plane.events import rows
-from exordos_paas_mail.control_plane.records import messages
+from exordos_paas_mail.control_plane.records import events, messages
 
 # So many that the planner has a reason not to look at all of them.
 MESSAGES = 3_000
@@ -26,6 +26,7 @@ _PLAIN: tp.Final = "SELECT uuid FROM mail_messages m WHERE instance = %s AND {} 
 _ABOUT: tp.Final = "EXISTS (SELECT FROM mail_events WHERE message = m.uuid AND {} = '{}')"
 _COMMON: tp.Final = _ABOUT.format("recipient_domain", "example.org")
 _RARE: tp.Final = _ABOUT.format("recipient_domain", "example.net")
+_Paged: tp.TypeAlias = messages.Messages | events.Events
 # What is asked of a page, and the same in SQL.
 _Ask = tuple[dict[str, str], str]
 TOGETHER: tp.Final[dict[str, _Ask]] = {
@@ -171,6 +172,39 @@ def test_pages_before_a_time_and_after_a_message_begin_there(
     assert _explained(before)[0] == older[:FEW]
 
 
+@pytest.mark.parametrize(
+    ("page", "method", "value"),
+    [
+        (messages.Messages, "with_tag", "rare"),
+        (messages.Messages, "by_credential", "rare"),
+        (events.Events, "of_type", "deferred"),
+        (events.Events, "of_class", "mailbox_full"),
+    ],
+    ids=["tag", "credential", "type", "class"],
+)
+def test_what_few_rows_have_is_read_from_an_index(
+    instance: uuid.UUID, page: type[messages.Messages | events.Events], method: str, value: str
+) -> None:
+    with utils.transaction() as session:
+        session.execute(
+            "UPDATE mail_messages SET tags = CASE status WHEN 'DEFERRED' THEN '{common,rare}'"
+            " ELSE '{common}' END::text[],"
+            " credential = CASE status WHEN 'DEFERRED' THEN 'rare' ELSE 'common' END"
+        )
+        session.execute(
+            "UPDATE mail_events e SET type = 'deferred', reason = 'mailbox_full'"
+            " FROM mail_messages m WHERE m.uuid = message AND status = 'DEFERRED'"
+        )
+        for table in ("mail_messages", "mail_events"):
+            session.execute(f"ANALYZE {table}")
+    asked = page(instance, FEW)
+    getattr(asked, method)(value)
+    found, read = _explained(asked)
+    assert len(found) == FEW
+    # Of both instances, if at all.
+    assert read <= 2 * MESSAGES // 250 * 3, read
+
+
 def _page(instance: uuid.UUID, ask: dict[str, str]) -> messages.Messages:
     """Return a page of the messages of *instance* that *ask* names by method and value."""
     page = messages.Messages(instance, FEW)
@@ -186,7 +220,7 @@ def _plain(instance: uuid.UUID, condition: str) -> list[uuid.UUID]:
     return [row["uuid"] for row in found]
 
 
-def _explained(page: messages.Messages) -> tuple[list[uuid.UUID], int]:
+def _explained(page: _Paged) -> tuple[list[uuid.UUID], int]:
     """Return the uuids of the page, and how many rows of the tables are read for it."""
     with utils.transaction() as session:
         explaining = _Explaining(session)
