@@ -29,6 +29,9 @@ HELD: tp.Final = (
     f"{STATE}/target.json",
     "/etc/exim4/tls/relay-other.pem",
 )
+# The accounts that were told by their shards, where there are so many. Its octets are SQLite's.
+KEPT_ACCOUNTS: tp.Final = f"{STATE}/accounts.sqlite"
+_KEPT: tp.Final = "SELECT domain, sum FROM file UNION ALL SELECT digest, sum FROM shards"
 # What is written anew at each pass of the agent.
 REWRITTEN: tp.Final = (f"{STATE}/mail_meta.json", f"{STATE}/payload.json")
 
@@ -37,6 +40,11 @@ _LOOK: tp.Final = f"""
 look() {{
   stat --format '%n %F %U:%G %a' {" ".join(HELD)} 2>&1
   sha256sum {" ".join(HELD)} 2>&1
+  if [[ -e {KEPT_ACCOUNTS} ]]; then
+    stat --format '%n %F %U:%G %a' {KEPT_ACCOUNTS}
+    python3 -c 'import sqlite3; print(*sqlite3.connect("{KEPT_ACCOUNTS}").execute("{_KEPT}"))' \
+      2>/dev/null
+  fi
   for file in {" ".join(REWRITTEN)}; do
     [[ $(tail --bytes=1 "$file" 2>/dev/null) == "}}" ]] && echo whole
   done

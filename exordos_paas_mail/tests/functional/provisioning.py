@@ -12,6 +12,9 @@ import uuid
 from clients import internet, mail, rest, waiting, zones
 from exordos_paas_mail.tests.functional import submission
 
+if tp.TYPE_CHECKING:
+    from exordos_paas_mail.tests.functional import stand_control
+
 
 def instance_body(project: str, version: rest.Json, label: str) -> rest.Json:
     """Return a body to create an instance of a domain nobody else has."""
@@ -45,6 +48,27 @@ def zone(core: rest.Api, world: internet.Client) -> tp.Iterator[zones.Zone]:
     yield made
     world.withdraw(made.name)
     made.delete()
+
+
+def add_past_the_api(
+    stand: stand_control.Stand, instance: rest.Json, name: str, count: int, password_hash: str
+) -> list[str]:
+    """Give the instance so many accounts, of *name* and a number; returns their names.
+
+    The API would hash a password, and check it, for each.
+    """
+    uuid = instance["uuid"]
+    insert = (
+        "INSERT INTO mail_accounts"  # noqa: S608 - what a test says
+        " (uuid, project_id, instance, username, password_hash, created_at, updated_at)"
+        f" SELECT gen_random_uuid(), project_id, uuid, '{name}' || n, '{password_hash}', now(),"
+        f" now() FROM mail_instances, generate_series(1, {count}) n WHERE uuid = '{uuid}'"
+    )
+    # Its builder is to see it.
+    touch = "UPDATE mail_instances SET updated_at = timezone('utc', clock_timestamp())"
+    statements = f"BEGIN; {insert}; {touch} WHERE uuid = '{uuid}'; COMMIT"
+    stand.query("metapaas-cp", "metapaas", statements)
+    return [f"{name}{number}" for number in range(1, count + 1)]
 
 
 @dataclasses.dataclass
