@@ -11,7 +11,7 @@ import shlex
 import subprocess
 import typing as tp
 
-from clients import exordos
+from clients import exordos, waiting
 
 _ROOT: tp.Final = pathlib.Path(__file__).resolve().parents[3]
 _SECONDS: tp.Final = 120
@@ -45,6 +45,15 @@ class Stand:
         """Return what a shell command prints on a node, as root there; it must succeed."""
         return self._run("shell", node, "sh", "-c", command)
 
+    def shell_when_up(self, node: str, command: str) -> str:
+        """Do as ``shell`` does, once the node is up: its power may just have been cut."""
+        waiting.until(
+            f"{node} is up",
+            lambda: self._ran("shell", node, "true", timeout=_SECONDS).returncode == 0,
+            _SECONDS,
+        )
+        return self.shell(node, command)
+
     @property
     def exordos(self) -> exordos.Exordos:
         """The exordos CLI as the administrator of the stand."""
@@ -66,7 +75,12 @@ class Stand:
         return self.shell(node, f"cd / && runuser -u postgres -- {psql}").splitlines()
 
     def _run(self, *arguments: str, timeout: float = _SECONDS) -> str:
-        ran = subprocess.run(
+        ran = self._ran(*arguments, timeout=timeout)
+        assert ran.returncode == 0, f"{arguments}: {ran.returncode} {ran.stdout}{ran.stderr}"
+        return ran.stdout
+
+    def _ran(self, *arguments: str, timeout: float) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
             [*self.command, *arguments],
             capture_output=True,
             text=True,
@@ -74,5 +88,3 @@ class Stand:
             cwd=_ROOT,
             timeout=timeout,
         )
-        assert ran.returncode == 0, f"{arguments}: {ran.returncode} {ran.stdout}{ran.stderr}"
-        return ran.stdout

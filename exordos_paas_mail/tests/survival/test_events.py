@@ -10,16 +10,14 @@ from __future__ import annotations
 
 import collections
 import os
-import random
 import time
 import typing as tp
-from http import HTTPStatus
 
 import pytest
-import requests
 
 from clients import mail
-from exordos_paas_mail.tests.survival import faults, sending
+from exordos_paas_mail.tests.functional import kills, pages, suffering
+from exordos_paas_mail.tests.survival import sending
 
 if tp.TYPE_CHECKING:
     from clients import internet as internet_client
@@ -35,57 +33,6 @@ SECONDS: tp.Final = 600 + FAULTS * 60 + MESSAGES * 0.5
 
 # An account may send 500 an hour (docs/relay.md); a message that nobody heard of counts, too.
 OF_AN_ACCOUNT: tp.Final = 400
-
-_PAGE: tp.Final = 500
-
-
-def everything(owner: rest.Api, path: str, poll: waiting.Poll) -> tp.Iterator[rest.Json]:
-    """Give all of a list, by pages.
-
-    A request is repeated, as a user does it, where the API is not up yet or has lost its
-    database: it learns so of each of its connections when it uses it (503, 500).
-    """
-    marker: dict[str, tp.Any] = {}
-
-    def look() -> requests.Response | None:
-        try:
-            return owner.call("GET", path, page_limit=_PAGE, **marker)
-        except requests.ConnectionError:
-            return None
-
-    def is_answer(found: requests.Response | None) -> bool:
-        return found is not None and found.status_code < HTTPStatus.INTERNAL_SERVER_ERROR
-
-    while True:
-        answer = poll.until(f"{path} answers", look, is_answer)
-        answer.raise_for_status()
-        page: list[rest.Json] = answer.json()
-        if not page:
-            return
-        yield from page
-        marker["page_marker"] = page[-1]["uuid"]
-
-
-def suffer(
-    clients: sending.Clients, stand: stand_control.Stand, node: str, poll: waiting.Poll
-) -> collections.Counter[str]:
-    """Do what is to happen, evenly over the messages; returns how often what was done."""
-    chance = random.Random(SEED)  # noqa: S311 - an order that can be repeated, no secret
-    kinds = faults.kinds()
-    # Each kind as often as the others, as far as the number allows.
-    order = [name for _ in range(-(-FAULTS // len(kinds))) for name in kinds]
-    chance.shuffle(order)
-    done: collections.Counter[str] = collections.Counter()
-    for number, name in enumerate(order[:FAULTS], 1):
-        due = MESSAGES * number // (FAULTS + 1)
-        poll.until(
-            f"{due} messages are accepted, after {dict(done)}",
-            lambda due=due: len(clients.sent.accepted) >= due,  # type: ignore[misc]
-        )
-        kinds[name](stand, node)
-        done[name] += 1
-    poll.until("all messages are accepted", clients.is_done)
-    return done
 
 
 @pytest.mark.timeout(SECONDS)
@@ -104,11 +51,20 @@ def test_every_accepted_message_is_told_once(
         accounts.wait_login(account)
     clients = sending.Clients(relay, senders, RECIPIENT, MESSAGES)
     with clients.running():
-        done = suffer(clients, stand, instance["ipsv4"][0], poll)
+        happens = kills.of_mail()
+        done = suffering.suffer(
+            happens,
+            suffering.order(happens, FAULTS, SEED),
+            stand,
+            instance["ipsv4"][0],
+            poll,
+            MESSAGES,
+            lambda: len(clients.sent.accepted),
+        )
     accepted = clients.sent.accepted
 
     def status_of_all() -> collections.Counter[str]:
-        messages = everything(owner, f"{path}/messages/", poll)
+        messages = pages.everything(owner, f"{path}/messages/", poll)
         found = {each["queue_id"]: each["status"] for each in messages}
         return collections.Counter(found.get(queue_id, "missing") for queue_id in accepted)
 
@@ -117,7 +73,8 @@ def test_every_accepted_message_is_told_once(
     )
 
     told = collections.Counter(
-        (event["queue_id"], event["type"]) for event in everything(owner, f"{path}/events/", poll)
+        (event["queue_id"], event["type"])
+        for event in pages.everything(owner, f"{path}/events/", poll)
     )
     gaps = sum(count for (_, kind), count in told.items() if kind == "gap")
     wrong = {
