@@ -206,6 +206,12 @@ benchmark-day: venv ## A day of a busy node, MESSAGES (100) an hour: what grows,
 	@tools/system-packages.sh $(PACKAGES_RELAY)
 	@exordos_paas_mail/tests/relay/enter.sh $(BIN)/python -m benchmarks.day $(or $(MESSAGES),100)
 
+# Not in the gate: minutes of both cores.
+.PHONY: benchmark-telling
+benchmark-telling: venv ## What telling of messages costs the relay's throughput; has a bound (root)
+	@tools/system-packages.sh $(PACKAGES_RELAY)
+	@exordos_paas_mail/tests/relay/enter.sh $(BIN)/python -m benchmarks.telling $(ARGUMENTS)
+
 # Not in the gate: it takes half an hour, and has no bound. ARGUMENTS are those of the benchmark.
 .PHONY: benchmark-peers
 benchmark-peers: venv ## The relay beside Postfix, Dovecot and OpenDKIM: rates, CPU, latencies (root)
