@@ -44,7 +44,7 @@ def zone(**instead: str) -> str:
 
 def check(
     internet: internets.Internet, facts: expected.Facts = FACTS
-) -> tuple[checking.Report, dict[str, judging.Verdict]]:
+) -> tuple[checking.Check, dict[str, judging.Verdict]]:
     of_internet = settings.Settings(
         (internet.root.address,), internet.port, (ipaddress.ip_network("127.0.0.0/8"),)
     )
