@@ -165,8 +165,10 @@ def _is_number(value: object) -> bool:
 
 def families(figures: Figures, now: float) -> list[metric_text.Family]:
     """Return the metrics of *figures* as they are *now*, in seconds since 1970."""
-    # A daemon that does not run, or cannot read or keep, is late as one that cannot send.
-    since = min(figures.read_at, figures.oldest_at or figures.read_at)
+    return [*_counters(figures), *_gauges(figures, now)]
+
+
+def _counters(figures: Figures) -> list[metric_text.Family]:
     return [
         _counter(
             figures,
@@ -227,6 +229,13 @@ def families(figures: Figures, now: float) -> list[metric_text.Family]:
             " neither there nor told as ended.",
             {f"{_MESSAGES} {each}": {"what": each} for each in _RECONCILED},
         ),
+    ]
+
+
+def _gauges(figures: Figures, now: float) -> list[metric_text.Family]:
+    # A daemon that does not run, or cannot read or keep, is late as one that cannot send.
+    since = min(figures.read_at, figures.oldest_at or figures.read_at)
+    return [
         metric_text.gauge(
             "mailaas_events_waiting",
             "Events that the control plane does not have yet.",
