@@ -13,7 +13,6 @@ import itertools
 import json
 import logging
 import random
-import traceback
 import typing as tp
 
 import psycopg
@@ -27,7 +26,7 @@ from exordos_paas_mail.control_plane.certificates import core_certificates
 from exordos_paas_mail.control_plane.dns import core_zones, publishing
 from exordos_paas_mail.control_plane.reconcile import core
 from exordos_paas_mail.control_plane.records import locks, tls_orders, tls_pairs
-from exordos_paas_mail.control_plane.runtime import threads
+from exordos_paas_mail.control_plane.runtime import causes, threads
 
 if tp.TYPE_CHECKING:
     import threading
@@ -214,9 +213,7 @@ def _told(error: Exception) -> tuple[str, bool, bool]:
         return f"{error}: {what_to_do}", True, True
     if isinstance(error, core_certificates.NotThereError | rules.RuleError):
         return str(error), True, True
-    # Without the error's words: they may be a key's.
-    (*_, last) = traceback.extract_tb(error.__traceback__)
-    cause = f"{type(error).__name__} in line {last.lineno} of {last.filename}"
+    cause = causes.cause_of(error)
     LOG.error("A certificate cannot be brought further: %s", cause)
     return "the control plane has failed, see its log", True, False
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
-import traceback
 import typing as tp
 
 import psycopg
@@ -28,7 +27,7 @@ from exordos_paas_mail.control_plane.records import (
     nodes,
     tls_facts,
 )
-from exordos_paas_mail.control_plane.runtime import sealing, threads
+from exordos_paas_mail.control_plane.runtime import causes, sealing, threads
 
 if tp.TYPE_CHECKING:
     import threading
@@ -125,9 +124,7 @@ class Writer:
         except (psycopg.OperationalError, psycopg.InterfaceError):
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, no other shard waits for it
-            # Without the error's words: they may be a tenant's.
-            (*_, last) = traceback.extract_tb(error.__traceback__)
-            cause = f"{type(error).__name__} in line {last.lineno} of {last.filename}"
+            cause = causes.cause_of(error)
             LOG.error("A document of %s cannot be made: %s", node.instance, cause)  # noqa: TRY400
             self._failed.add((node.instance, *place))
             return None

@@ -15,7 +15,6 @@ import base64
 import dataclasses
 import datetime
 import logging
-import traceback
 import typing as tp
 import uuid as sys_uuid
 
@@ -34,7 +33,7 @@ from exordos_paas_mail.control_plane.events import (
     taking,
 )
 from exordos_paas_mail.control_plane.records import credential_rows, instance_logs
-from exordos_paas_mail.control_plane.runtime import threads
+from exordos_paas_mail.control_plane.runtime import causes, threads
 
 if tp.TYPE_CHECKING:
     import threading
@@ -162,9 +161,7 @@ class Ingester:
         """Try a batch again for a while, then tell a gap in its place; return whether it did."""
         now = utils.now()
         self._partitions.clear()
-        # Without the error's words: they may be a tenant's.
-        (*_, last) = traceback.extract_tb(error.__traceback__)
-        cause = f"{type(error).__name__} in line {last.lineno} of {last.filename}"
+        cause = causes.cause_of(error)
         if state.waiting_since is None:
             LOG.error("Events of the node %s cannot be taken in: %s", state.node, cause)
             with utils.transaction() as session:

@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import traceback
 import typing as tp
 
 import psycopg
 
 from exordos_paas_mail.codecs import rules, suppression_lists, suppressions
 from exordos_paas_mail.control_plane.records import errors, suppression_imports
-from exordos_paas_mail.control_plane.runtime import threads
+from exordos_paas_mail.control_plane.runtime import causes, threads
 
 if tp.TYPE_CHECKING:
     import threading
@@ -94,9 +93,7 @@ class Importer:
         except errors.FieldError as error:
             suppression_imports.fail(waiting, str(error))
         except Exception as error:  # noqa: BLE001 - whatever it is, no other text waits for it
-            # Without the error's words: they may be a tenant's.
-            (*_, last) = traceback.extract_tb(error.__traceback__)
-            cause = f"{type(error).__name__} in line {last.lineno} of {last.filename}"
+            cause = causes.cause_of(error)
             LOG.error("An import of %s cannot be carried out: %s", waiting.instance, cause)  # noqa: TRY400
             suppression_imports.fail(waiting, FAILED)
         return True

@@ -12,7 +12,6 @@ from __future__ import annotations
 import datetime
 import logging
 import time
-import traceback
 import typing as tp
 
 import psycopg
@@ -21,7 +20,7 @@ from exordos_paas_mail import utils
 from exordos_paas_mail.codecs import queue_reports
 from exordos_paas_mail.control_plane.queue import tables
 from exordos_paas_mail.control_plane.records import command_boxes, locks, nodes, operations, usage
-from exordos_paas_mail.control_plane.runtime import threads
+from exordos_paas_mail.control_plane.runtime import causes, threads
 
 if tp.TYPE_CHECKING:
     import threading
@@ -92,9 +91,7 @@ class Follower:
         except (psycopg.OperationalError, psycopg.InterfaceError):
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, no other row waits for it
-            # Without the error's words: they may be a tenant's.
-            (*_, last) = traceback.extract_tb(error.__traceback__)
-            cause = f"{type(error).__name__} in line {last.lineno} of {last.filename}"
+            cause = causes.cause_of(error)
             LOG.error("A row of a queue cannot be taken over: %s", cause)  # noqa: TRY400
             return True
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 import datetime
 import logging
 import time
-import traceback
 import typing as tp
 
 import psycopg
@@ -26,7 +25,7 @@ from exordos_paas_mail.control_plane.records import (
     webhook_documents,
     webhook_keys,
 )
-from exordos_paas_mail.control_plane.runtime import threads
+from exordos_paas_mail.control_plane.runtime import causes, threads
 from exordos_paas_mail.control_plane.webhooks import tables
 
 if tp.TYPE_CHECKING:
@@ -89,9 +88,7 @@ def _take(uuid: sys_uuid.UUID) -> bool:
     except (psycopg.OperationalError, psycopg.InterfaceError):
         raise
     except Exception as error:  # noqa: BLE001 - whatever it is, no other row waits for it
-        # Without the error's words: they may be a tenant's.
-        (*_, last) = traceback.extract_tb(error.__traceback__)
-        cause = f"{type(error).__name__} in line {last.lineno} of {last.filename}"
+        cause = causes.cause_of(error)
         LOG.error("A report of webhooks cannot be taken over: %s", cause)  # noqa: TRY400
         return True
 
