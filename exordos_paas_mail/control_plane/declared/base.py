@@ -14,7 +14,6 @@ and so the error goes when the manifest is what it was before.
 
 from __future__ import annotations
 
-import logging
 import typing as tp
 import uuid as sys_uuid
 
@@ -23,30 +22,11 @@ from gcl_sdk.agents.universal.services import agent
 from restalchemy.dm import filters, relationships
 from restalchemy.storage import exceptions as storage_exceptions
 
-from exordos_paas_mail import constants
 from exordos_paas_mail.codecs import rules
 from exordos_paas_mail.control_plane.records import errors, fields
+from exordos_paas_mail.control_plane.runtime import log_filters
 
-
-class _NoValues(logging.Filter):
-    """Keeps declared values out of the agent's log.
-
-    The agent logs the whole value of a resource that it failed to create,
-    and an account that comes before its instance fails with its password in it.
-    """
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Return True; the last argument of the record is replaced."""
-        if isinstance(record.args, tuple) and len(record.args) == _CREATION_ARGUMENTS:
-            kind, uuid, _value = record.args
-            if str(kind).startswith(_KINDS):
-                record.args = (kind, uuid, "<not logged>")
-        return True
-
-
-_CREATION_ARGUMENTS: tp.Final = 3
-_KINDS: tp.Final = f"em_{constants.ELEMENT_NAME}_types_{constants.SLUG}_"
-logging.getLogger(agent.__name__).addFilter(_NoValues())
+log_filters.install_for_agent(agent.__name__)
 
 # The key of ``declared`` that holds the fields that are not applied: the name of no field.
 _REFUSED: tp.Final = ""

@@ -32,10 +32,10 @@ _TABLES: tp.Final = (
     *("mail_suppressions", "mail_suppression_history", "mail_suppression_imports"),
     "mail_smarthosts",
 )
-_KINDS: tp.Final = (
-    constants.INSTANCE_NODE_KIND,
-    f"em_{constants.ELEMENT_NAME}_types_{constants.SLUG}_",
-)
+_DECLARED: tp.Final = f"em_{constants.ELEMENT_NAME}_types_{constants.SLUG}_"
+_KINDS: tp.Final = (constants.INSTANCE_NODE_KIND, _DECLARED)
+# Kind, uuid and value of a resource that an agent failed to create.
+_CREATION_ARGUMENTS: tp.Final = 3
 _PATH: tp.Final = f"/types/{constants.SLUG}/"
 _QUERY: tp.Final = re.compile(rf"({re.escape(_PATH)}[^\s?\"]*)\?[^\s\"]*")
 _BODY: tp.Final = re.compile(r"(?<= body=).*\Z", re.DOTALL)
@@ -100,14 +100,36 @@ class NoValues(logging.Filter):
         return True
 
 
+class NoDeclaredValues(logging.Filter):
+    """Keeps declared values out of the log of an agent.
+
+    It logs the whole value of a resource that it failed to create, and an account that comes
+    before its instance fails with its password in it.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return True; the last argument of the record is replaced."""
+        if isinstance(record.args, tuple) and len(record.args) == _CREATION_ARGUMENTS:
+            kind, uuid, _value = record.args
+            if str(kind).startswith(_DECLARED):
+                record.args = (kind, uuid, NOT_LOGGED)
+        return True
+
+
 def install() -> None:
     """Put the filters on the loggers of this process, once."""
-    for logger, wanted in (
-        (logging.getLogger(middleware.__name__), NoBodies),
-        (logging.getLogger(errors_middleware.__name__), NoBodies),
-        (logging.getLogger(sessions.__name__), NoValues),
-    ):
-        # By name: another wheel of this package may have put its own there.
-        present = {type(known).__name__ for known in logger.filters}
-        if wanted.__name__ not in present:
-            logger.addFilter(wanted())
+    _put(middleware.__name__, NoBodies)
+    _put(errors_middleware.__name__, NoBodies)
+    _put(sessions.__name__, NoValues)
+
+
+def install_for_agent(logger: str) -> None:
+    """Put the filter on the *logger* of the agent that applies manifests, once."""
+    _put(logger, NoDeclaredValues)
+
+
+def _put(name: str, wanted: type[logging.Filter]) -> None:
+    logger = logging.getLogger(name)
+    # By name: another wheel of this package may have put its own there.
+    if wanted.__name__ not in {type(known).__name__ for known in logger.filters}:
+        logger.addFilter(wanted())
