@@ -11,7 +11,13 @@ from restalchemy.dm import filters
 
 from exordos_paas_mail import constants
 from exordos_paas_mail.control_plane.api import base, resources, routing
-from exordos_paas_mail.control_plane.records import account_holds, accounts, errors, fields
+from exordos_paas_mail.control_plane.records import (
+    account_holds,
+    accounts,
+    errors,
+    fields,
+    setting_fields,
+)
 
 
 class MailAccountController(base.OfInstance):
@@ -84,7 +90,7 @@ class ReleaseAction(routing.Action):
 
     __controller__ = MailAccountController
     __allow_methods__: tp.ClassVar[list[str]] = [routes.POST]
-    __fields__: tp.ClassVar[tp.Mapping[str, tp.Any]] = {"messages": fields.HoldRelease()}
+    __fields__: tp.ClassVar[tp.Mapping[str, tp.Any]] = {"messages": setting_fields.HoldRelease()}
 
 
 class MailAccountRoute(routing.Route):

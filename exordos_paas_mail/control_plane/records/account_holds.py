@@ -18,12 +18,12 @@ from exordos_paas_mail.codecs import holds, mail_events
 from exordos_paas_mail.control_plane.records import (
     account_logins,
     errors,
-    fields,
     instances,
     notices,
+    setting_fields,
 )
 
-USER, LIMIT, REPUTATION = fields.HOLDERS
+USER, LIMIT, REPUTATION = setting_fields.HOLDERS
 REASON_SIZE_MAX: tp.Final = 200
 # A node that was away for so long, after a release, is not told what to do with what is apart.
 RELEASE_KEPT: tp.Final = datetime.timedelta(days=30)

@@ -7,7 +7,6 @@ from __future__ import annotations
 import typing as tp
 
 from restalchemy.dm import models, properties, relationships, types
-from restalchemy.storage import exceptions as storage_exceptions
 
 from exordos_paas_mail import utils
 from exordos_paas_mail.codecs import crypt_strings, password_hashes, rules
@@ -21,8 +20,10 @@ from exordos_paas_mail.control_plane.records import (
     fields,
     instances,
     notices,
+    of_instance,
     pairs,
     sender_rows,
+    setting_fields,
 )
 
 EITHER: tp.Final = "give either password or password_hash, not both"
@@ -61,7 +62,7 @@ class AccountRecord(base.Record, models.ModelWithProject, base.Stored):
     # None is what the instance's ``sender_policy`` says.
     senders = properties.property(types.AllowNone(fields.Senders()), default=None)
     # How much it may send beside what the instance's say, and what is done beyond a limit.
-    limits = properties.property(fields.Limits(), default=lambda: dict(limits_.NONE))
+    limits = properties.property(setting_fields.Limits(), default=lambda: dict(limits_.NONE))
     on_limit = properties.property(types.Enum(list(limits_.ON_LIMIT)), default=limits_.DEFER)
     # Whether its mail must not leave in clear, whatever the policies of the instance let.
     require_tls = properties.property(fields.Boolean(), default=False)
@@ -88,8 +89,7 @@ class AccountRecord(base.Record, models.ModelWithProject, base.Stored):
     _secret_field: str = "password_hash"  # noqa: S105 - a name
 
     def _check(self) -> None:
-        if self.project_id != self.instance.project_id:
-            raise errors.FieldError("project_id", "must be the project of the instance")
+        of_instance.check_project(self, self.instance)
         self._check_cost(self.instance.ram)
 
     def _check_cost(self, ram: int) -> None:
@@ -115,10 +115,7 @@ class AccountRecord(base.Record, models.ModelWithProject, base.Stored):
         Both stay what they are to the end of the transaction: whoever changes
         them waits for the lock.
         """
-        if not instances.MailInstance.touch(self.instance.uuid, session):
-            raise storage_exceptions.RecordNotFound(
-                model="MailInstance", filters={"uuid": str(self.instance.uuid)}
-            )
+        of_instance.touch(session, self.instance.uuid)
         (row,) = session.execute(
             "SELECT ram, (SELECT count(*) FROM mail_accounts WHERE instance = i.uuid) AS accounts"
             " FROM mail_instances i WHERE uuid = %s",
@@ -189,7 +186,9 @@ class MailAccount(AccountRecord, models.CustomPropertiesMixin):
     """
 
     # A fact to whoever writes the account: actions and machines change it.
-    hold = properties.property(fields.AccountHold(), default=lambda: dict(account_holds.NEVER))
+    hold = properties.property(
+        setting_fields.AccountHold(), default=lambda: dict(account_holds.NEVER)
+    )
 
     __custom_properties__: tp.ClassVar[dict[str, tp.Any]] = {
         "password": types.AllowNone(fields.Password())

@@ -19,6 +19,7 @@ from exordos_paas_mail.control_plane.records import (
     errors,
     fields,
     instances,
+    of_instance,
 )
 
 NEW: tp.Final = "NEW"
@@ -85,12 +86,11 @@ class MailCredential(
         Raises ConflictRecords if the account has as many as it can have. One that has
         expired makes room.
         """
-        if self.project_id != self.account.project_id:
-            raise errors.FieldError("project_id", "must be the project of the instance")
+        of_instance.check_project(self, self.account)
         self._check_end()
         uuid = self.account.instance.uuid
         with utils.transaction(session) as active:
-            hold(active, uuid)
+            of_instance.touch(active, uuid)
             credential_rows.make_room(active, uuid, self.account.uuid, utils.now())
             made = credentials.make()
             self.prefix, self.digest = made.prefix, made.digest
@@ -124,14 +124,6 @@ class MailCredential(
             raise errors.FieldError("expires_at", "must be in the future")
 
 
-def hold(session: tp.Any, instance: tp.Any) -> None:
-    """Touch *instance*, which orders all writes of it; RecordNotFound if it is gone."""
-    if not instances.MailInstance.touch(instance, session):
-        raise storage_exceptions.RecordNotFound(
-            model="MailInstance", filters={"uuid": str(instance)}
-        )
-
-
 def rotate(
     old: MailCredential,
     overlap_hours: int = OVERLAP_HOURS_DEFAULT,
@@ -144,7 +136,7 @@ def rotate(
     """
     now = utils.now()
     with utils.transaction() as session:
-        hold(session, old.instance)
+        of_instance.touch(session, old.instance)
         end = credential_rows.end(
             session, old.uuid, now, now + datetime.timedelta(hours=overlap_hours)
         )

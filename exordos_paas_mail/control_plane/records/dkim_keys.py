@@ -27,6 +27,7 @@ from exordos_paas_mail.control_plane.records import (
     key_rows,
     key_states,
     locks,
+    of_instance,
     primary_domains,
 )
 
@@ -89,8 +90,7 @@ class MailDkimKey(
         Raises ConflictRecords if one of its algorithm is prepared already, and if the
         domain has as many as it can have; RecordNotFound if the domain is gone.
         """
-        if self.project_id != self.domain.project_id:
-            raise errors.FieldError("project_id", "must be the project of the instance")
+        of_instance.check_project(self, self.domain)
         with utils.transaction(session) as active:
             keys = _held_keys(self.domain, active)
             self.selector = _new_selector(keys, self.domain, self.algorithm, active)

@@ -16,10 +16,10 @@ from exordos_paas_mail import utils
 from exordos_paas_mail.control_plane.records import (
     domain_states,
     errors,
-    fields,
     key_states,
     locks,
     publications,
+    setting_fields,
 )
 
 if tp.TYPE_CHECKING:
@@ -139,7 +139,7 @@ def unpublished(session: tp.Any, now: datetime.datetime) -> list[Domain]:
         " LEFT JOIN mail_publications p ON p.domain = f.uuid WHERE CASE WHEN f.dns->>'kind' = %s"
         " THEN p.next_at IS NULL OR NOT p.next_at BETWEEN %s AND %s"
         " OR p.error = '' AND p.digest <> f.facts END",
-        (fields.PUBLISH_IN_CORE, *_waiting(now)),
+        (setting_fields.PUBLISH_IN_CORE, *_waiting(now)),
     ).fetchall()
     return [_domain(row) for row in _details(session, rows)]
 

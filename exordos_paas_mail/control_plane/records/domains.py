@@ -11,7 +11,6 @@ from __future__ import annotations
 import typing as tp
 
 from restalchemy.dm import models, properties, relationships, types
-from restalchemy.storage import exceptions as storage_exceptions
 
 from exordos_paas_mail import constants, utils
 from exordos_paas_mail.codecs import dkim, return_paths, rules
@@ -25,8 +24,10 @@ from exordos_paas_mail.control_plane.records import (
     key_rows,
     locks,
     notices,
+    of_instance,
     primary_domains,
     sender_rows,
+    setting_fields,
 )
 
 if tp.TYPE_CHECKING:
@@ -84,9 +85,11 @@ class MailDomain(base.Record, models.ModelWithProject, base.Stored):
     dns_status = properties.property(
         types.Enum(list(domain_states.DNS_ALL)), default=domain_states.DNS_INCOMPLETE
     )
-    dns = properties.property(fields.Publishing(), default=lambda: {"kind": fields.PUBLISH_NOWHERE})
+    dns = properties.property(
+        setting_fields.Publishing(), default=lambda: {"kind": setting_fields.PUBLISH_NOWHERE}
+    )
     bounce_handling = properties.property(
-        fields.BounceHandling(), default=lambda: dict(bounce_handling.DEFAULT)
+        setting_fields.BounceHandling(), default=lambda: dict(bounce_handling.DEFAULT)
     )
     # The domain of the return paths, as long as DNS leads bounces to the relay.
     return_path = properties.property(types.String(max_length=253), default="")
@@ -109,10 +112,9 @@ class MailDomain(base.Record, models.ModelWithProject, base.Stored):
 
         Raises ConflictRecords if the instance has the domain, or as many as it can have.
         """
-        if self.project_id != self.instance.project_id:
-            raise errors.FieldError("project_id", "must be the project of the instance")
+        of_instance.check_project(self, self.instance)
         with utils.transaction(session) as active:
-            self._lock_instance(active)
+            of_instance.touch(active, self.instance.uuid)
             (row,) = active.execute(
                 "SELECT count(*) AS others FROM mail_domains"
                 " WHERE instance = %s AND NOT is_primary",
@@ -136,10 +138,10 @@ class MailDomain(base.Record, models.ModelWithProject, base.Stored):
             raise errors.ConflictRecords("active", "the primary domain cannot be switched off")
         with utils.transaction(session) as active:
             if self.properties["active"].is_dirty():
-                self._lock_instance(active)
+                of_instance.touch(active, self.instance.uuid)
             if self.properties["bounce_handling"].is_dirty():
                 self._check_bounces()
-                self._lock_instance(active)
+                of_instance.touch(active, self.instance.uuid)
                 if self.bounce_handling["kind"] == bounce_handling.NONE:
                     self.return_path = ""
             if self.properties["dns"].is_dirty():
@@ -170,14 +172,8 @@ class MailDomain(base.Record, models.ModelWithProject, base.Stored):
 
     def _rotate_by_itself(self) -> None:
         """Have keys rotated where a new one gets into DNS by itself."""
-        if self.dns["kind"] == fields.PUBLISH_IN_CORE and not self.dkim_rotation_days:
+        if self.dns["kind"] == setting_fields.PUBLISH_IN_CORE and not self.dkim_rotation_days:
             self.dkim_rotation_days = primary_domains.PUBLISHED_ROTATION_DAYS
-
-    def _lock_instance(self, session: tp.Any) -> None:
-        if not instances.MailInstance.touch(self.instance.uuid, session):
-            raise storage_exceptions.RecordNotFound(
-                model="MailInstance", filters={"uuid": str(self.instance.uuid)}
-            )
 
 
 def observe(

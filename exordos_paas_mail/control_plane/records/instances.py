@@ -26,6 +26,7 @@ from exordos_paas_mail.control_plane.records import (
     primary_domains,
     queues,
     reputations,
+    setting_fields,
     smarthost_choices,
     smarthost_passwords,
     statuses,
@@ -75,22 +76,28 @@ class MailInstance(base.Record, models.ModelWithProject, base.Stored):
         types.Enum(list(senders.DEFAULTS)), default=senders.POLICY_DOMAIN
     )
     # How much all accounts together may send.
-    limits = properties.property(fields.Limits(), default=lambda: dict(limits_.NONE))
+    limits = properties.property(setting_fields.Limits(), default=lambda: dict(limits_.NONE))
     # That of the primary domain, which has it too.
-    dns = properties.property(fields.Publishing(), default=lambda: {"kind": fields.PUBLISH_NOWHERE})
+    dns = properties.property(
+        setting_fields.Publishing(), default=lambda: {"kind": setting_fields.PUBLISH_NOWHERE}
+    )
     # How much of what became of its mail is kept.
-    log = properties.property(fields.InstanceLog(), default=lambda: dict(instance_logs.DEFAULT))
+    log = properties.property(
+        setting_fields.InstanceLog(), default=lambda: dict(instance_logs.DEFAULT)
+    )
     # When it suppresses a recipient by itself.
     suppression = properties.property(
-        fields.SuppressionPolicy(), default=lambda: dict(suppression_policies.DEFAULT)
+        setting_fields.SuppressionPolicy(), default=lambda: dict(suppression_policies.DEFAULT)
     )
     # When an account of it is put on hold for what it sends.
-    reputation = properties.property(fields.Reputation(), default=lambda: dict(reputations.DEFAULT))
+    reputation = properties.property(
+        setting_fields.Reputation(), default=lambda: dict(reputations.DEFAULT)
+    )
     # What it serves TLS with; the private key of it is in ``tls_pairs``.
-    tls = properties.property(fields.Tls(), default=lambda: dict(tls_kinds.DEFAULT))
+    tls = properties.property(setting_fields.Tls(), default=lambda: dict(tls_kinds.DEFAULT))
     # The server that its mail goes by; the password of it is in ``smarthost_passwords``.
     smarthost = properties.property(
-        fields.Smarthost(), default=lambda: dict(smarthost_choices.DEFAULT)
+        setting_fields.Smarthost(), default=lambda: dict(smarthost_choices.DEFAULT)
     )
     status = properties.property(types.Enum(list(statuses.ALL)), default=statuses.NEW)
     error = properties.property(types.String(), default="")
@@ -133,7 +140,7 @@ class MailInstance(base.Record, models.ModelWithProject, base.Stored):
 
         Where Core publishes, its certificate agent can prove the name too.
         """
-        if "tls" not in values and values.get("dns") == {"kind": fields.PUBLISH_IN_CORE}:
+        if "tls" not in values and values.get("dns") == {"kind": setting_fields.PUBLISH_IN_CORE}:
             values["tls"] = dict(tls_kinds.PUBLISHED_DEFAULT)
         super().__init__(**values)
 

@@ -14,7 +14,7 @@ import json
 import typing as tp
 
 from exordos_paas_mail import utils
-from exordos_paas_mail.control_plane.records import fields
+from exordos_paas_mail.control_plane.records import setting_fields
 
 if tp.TYPE_CHECKING:
     import uuid as sys_uuid
@@ -49,7 +49,7 @@ def abandoned(session: tp.Any) -> list[Publication]:
     rows = session.execute(
         f"SELECT {_COLUMNS} FROM mail_publications p WHERE NOT EXISTS"  # noqa: S608
         " (SELECT FROM mail_domains d WHERE d.uuid = p.domain AND d.dns->>'kind' = %s)",
-        (fields.PUBLISH_IN_CORE,),
+        (setting_fields.PUBLISH_IN_CORE,),
     ).fetchall()
     return [_publication(row) for row in rows]
 

@@ -14,7 +14,7 @@ import typing as tp
 import uuid as sys_uuid
 
 from exordos_paas_mail import utils
-from exordos_paas_mail.control_plane.records import domain_states, fields, tls_kinds
+from exordos_paas_mail.control_plane.records import domain_states, setting_fields, tls_kinds
 
 if tp.TYPE_CHECKING:
     from collections.abc import Mapping
@@ -61,7 +61,7 @@ WHERE o.withdrawn_at IS NULL
 # Core would cost all the rest their certificate.
 _DOMAINS: tp.Final = f"""\
 SELECT coalesce(array_agg(d.domain ORDER BY NOT d.is_primary, d.created_at, d.domain)
-    FILTER (WHERE d.dns->>'kind' = '{fields.PUBLISH_IN_CORE}'
+    FILTER (WHERE d.dns->>'kind' = '{setting_fields.PUBLISH_IN_CORE}'
       AND d.dns_status = '{domain_states.DNS_OK}'), '{{}}') AS wanted,
   coalesce(array_agg(d.domain::text), '{{}}') AS allowed
 FROM mail_domains d WHERE d.instance = i.uuid

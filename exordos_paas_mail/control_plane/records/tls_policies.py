@@ -7,11 +7,10 @@ from __future__ import annotations
 import typing as tp
 
 from restalchemy.dm import models, properties, relationships, types
-from restalchemy.storage import exceptions as storage_exceptions
 
 from exordos_paas_mail import utils
 from exordos_paas_mail.codecs import tls_policies
-from exordos_paas_mail.control_plane.records import base, errors, fields, instances
+from exordos_paas_mail.control_plane.records import base, errors, fields, instances, of_instance
 
 
 class MailTlsPolicy(base.Record, models.ModelWithProject, base.Stored):
@@ -34,10 +33,9 @@ class MailTlsPolicy(base.Record, models.ModelWithProject, base.Stored):
 
         Raises ConflictRecords if the instance has as many as it can have.
         """
-        if self.project_id != self.instance.project_id:
-            raise errors.FieldError("project_id", "must be the project of the instance")
+        of_instance.check_project(self, self.instance)
         with utils.transaction(session) as active:
-            self._touch_instance(active)
+            of_instance.touch(active, self.instance.uuid)
             (row,) = active.execute(
                 "SELECT count(*) AS policies FROM mail_tls_policies WHERE instance = %s",
                 (str(self.instance.uuid),),
@@ -54,16 +52,10 @@ class MailTlsPolicy(base.Record, models.ModelWithProject, base.Stored):
         """Write what changed."""
         with utils.transaction(session) as active:
             if self.properties["mode"].is_dirty():
-                self._touch_instance(active)
+                of_instance.touch(active, self.instance.uuid)
             super().update(session=active, force=force)
 
     def delete(self, session: tp.Any = None, **kwargs: tp.Any) -> tp.Any:
         with utils.transaction(session) as active:
             instances.MailInstance.touch(self.instance.uuid, active)
             return super().delete(session=active, **kwargs)
-
-    def _touch_instance(self, session: tp.Any) -> None:
-        if not instances.MailInstance.touch(self.instance.uuid, session):
-            raise storage_exceptions.RecordNotFound(
-                model="MailInstance", filters={"uuid": str(self.instance.uuid)}
-            )

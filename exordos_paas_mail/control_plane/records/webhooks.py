@@ -7,7 +7,6 @@ from __future__ import annotations
 import typing as tp
 
 from restalchemy.dm import models, properties, relationships, types
-from restalchemy.storage import exceptions as storage_exceptions
 from restalchemy.storage.sql import orm
 
 from exordos_paas_mail import utils
@@ -17,8 +16,8 @@ from exordos_paas_mail.control_plane.records import (
     errors,
     fields,
     instances,
-    locks,
     log_pages,
+    of_instance,
     webhook_documents,
     webhook_keys,
 )
@@ -82,10 +81,9 @@ class MailWebhook(base.Record, models.ModelWithProject, models.CustomPropertiesM
 
         Raises ConflictRecords if the instance has as many as it can have.
         """
-        if self.project_id != self.instance.project_id:
-            raise errors.FieldError("project_id", "must be the project of the instance")
+        of_instance.check_project(self, self.instance)
         with utils.transaction(session) as active:
-            self._hold_instance(active)
+            of_instance.hold(active, self.instance.uuid)
             (row,) = active.execute(
                 "SELECT count(*) AS webhooks FROM mail_webhooks WHERE instance = %s",
                 (str(self.instance.uuid),),
@@ -102,7 +100,7 @@ class MailWebhook(base.Record, models.ModelWithProject, models.CustomPropertiesM
     def update(self, session: tp.Any = None, force: bool = False) -> None:  # noqa: FBT001, FBT002
         """Write what changed."""
         with utils.transaction(session) as active:
-            self._hold_instance(active)
+            of_instance.hold(active, self.instance.uuid)
             if any(self.properties[name].is_dirty() for name in ("url", "active")):
                 self._begin_anew()
             super().update(session=active, force=force)
@@ -110,7 +108,7 @@ class MailWebhook(base.Record, models.ModelWithProject, models.CustomPropertiesM
 
     def delete(self, session: tp.Any = None, **kwargs: tp.Any) -> tp.Any:
         with utils.transaction(session) as active:
-            self._hold_instance(active)
+            of_instance.hold(active, self.instance.uuid)
             deleted = super().delete(session=active, **kwargs)
             webhook_documents.mark(active, self.instance.uuid)
             return deleted
@@ -128,7 +126,7 @@ class MailWebhook(base.Record, models.ModelWithProject, models.CustomPropertiesM
         gone.
         """
         with utils.transaction() as session:
-            self._hold_instance(session)
+            of_instance.hold(session, self.instance.uuid)
             held = type(self).objects.get_one(filters={"uuid": self.uuid}, session=session)
             now = utils.now()
             self.secret_key, self.secrets = webhook_keys.add(held.secrets, now, overlap_hours)
@@ -139,12 +137,6 @@ class MailWebhook(base.Record, models.ModelWithProject, models.CustomPropertiesM
         self.revision += 1
         self.status = webhook_reports.Status.ACTIVE.value
         self.failing_since = None
-
-    def _hold_instance(self, session: tp.Any) -> None:
-        if not locks.hold_instance(session, self.instance.uuid):
-            raise storage_exceptions.RecordNotFound(
-                model="MailInstance", filters={"uuid": str(self.instance.uuid)}
-            )
 
 
 class MailWebhookDelivery(models.ModelWithUUID, orm.SQLStorableMixin):
