@@ -92,7 +92,7 @@ candidate() {
     for older in $(offered); do
       known "$older" >/dev/null || continue
       printf '%s\n' "$PACKAGE $version is out, which our patches were not made for: this is $older," \
-        "without what is mended since (docs/relay.md, \"The patched exim4\")." >&2
+        "without what is fixed since (docs/relay.md, \"The patched exim4\")." >&2
       version=$older
       break
     done

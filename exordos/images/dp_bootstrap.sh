@@ -92,7 +92,7 @@ main() {
   runuser --user=Debian-exim -- exordos-mail-sweep-spool
   # A power cut may leave exim's hints unreadable: without its counts nobody can log
   # in, without its retry times mail is tried every minute and never bounces. Nobody
-  # sees a harmed file in time, and a whole one is worth little: counts of an hour,
+  # sees a corrupt file in time, and a whole one is worth little: counts of an hour,
   # and when to try again. Locks stay, for a run by hand beside a running exim.
   runuser --user=Debian-exim -- find /var/spool/exim4 -maxdepth 2 -path '*/db/*' -type f ! -name '*.lockfile' -delete
   # All are ordered after exordos-bootstrap.service, which is this script:

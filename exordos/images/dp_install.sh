@@ -85,7 +85,7 @@ exim_package() {
   grep --quiet --line-regexp --fixed-strings -- "$source" <<<"$offered" ||
     die "${packages[0]##*/} was made from exim4 $source, and this distribution has $newest: see docs/relay.md, \"The patched exim4\""
   [[ $source == "$newest" ]] ||
-    say "${packages[0]##*/} is without what exim4 $newest mends: see docs/relay.md, \"The patched exim4\"" >&2
+    say "${packages[0]##*/} is without what exim4 $newest fixes: see docs/relay.md, \"The patched exim4\"" >&2
   printf '%s\n' "${packages[0]}"
 }
 

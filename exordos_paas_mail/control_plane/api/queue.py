@@ -65,8 +65,8 @@ class QueueItemActions(operating.Operating):
         self, resource: queues.MailQueueItem, action: node_commands.Action
     ) -> operations.MailOperation:
         self.require(action.value)
-        wish = operations.Wish(action, queue_ids=(resource.queue_id,))
-        return operations.ask(resource.instance, wish)
+        request = operations.Request(action, queue_ids=(resource.queue_id,))
+        return operations.ask(resource.instance, request)
 
 
 class RetryAction(operating.OperatingAction):

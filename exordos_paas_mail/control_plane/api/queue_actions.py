@@ -84,8 +84,10 @@ class QueueActions(operating.Operating):
         if until and not now < until <= now + operations.SUSPENSION_MAX:
             days = operations.SUSPENSION_MAX.days
             raise errors.FieldError("until", f"must be in the next {days} days")
-        wish = operations.Wish(_Action.SUSPEND, domain=recipient_domain, until=until, reason=reason)
-        return operations.ask(resource.uuid, wish)
+        request = operations.Request(
+            _Action.SUSPEND, domain=recipient_domain, until=until, reason=reason
+        )
+        return operations.ask(resource.uuid, request)
 
     @actions.post
     def queue_resume(
@@ -94,8 +96,8 @@ class QueueActions(operating.Operating):
         self.require(_SUSPEND)
         if not recipient_domain:
             raise errors.FieldError("recipient_domain", "is required")
-        wish = operations.Wish(_Action.RESUME, domain=recipient_domain)
-        return operations.ask(resource.uuid, wish)
+        request = operations.Request(_Action.RESUME, domain=recipient_domain)
+        return operations.ask(resource.uuid, request)
 
     def _ask(
         self,
@@ -110,8 +112,8 @@ class QueueActions(operating.Operating):
         # All that is in the queue may be tried, never ended.
         if action is not _Action.RETRY and not queue_ids and not domain:
             raise errors.FieldError("queue_ids", "is required, or recipient_domain")
-        wish = operations.Wish(action, queue_ids=queue_ids, domain=domain or None)
-        return operations.ask(resource.uuid, wish)
+        request = operations.Request(action, queue_ids=queue_ids, domain=domain or None)
+        return operations.ask(resource.uuid, request)
 
 
 class RetryAction(operating.OperatingAction):

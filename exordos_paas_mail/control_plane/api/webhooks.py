@@ -56,8 +56,8 @@ class WebhookActions(operating.Operating):
     @actions.post
     def test(self, resource: webhooks.MailWebhook) -> operations.MailOperation:
         self.require("test")
-        wish = operations.Wish(webhook_config.Action.TEST, webhook=resource.uuid)
-        return operations.ask(resource.instance.uuid, wish)
+        request = operations.Request(webhook_config.Action.TEST, webhook=resource.uuid)
+        return operations.ask(resource.instance.uuid, request)
 
     @actions.post
     def replay(
@@ -73,10 +73,10 @@ class WebhookActions(operating.Operating):
         until = to or utils.now()
         if since >= until:
             raise errors.FieldError("from", "must be before to, which is now if it is not given")
-        wish = operations.Wish(
+        request = operations.Request(
             webhook_config.Action.REPLAY, webhook=resource.uuid, since=since, until=until
         )
-        return operations.ask(resource.instance.uuid, wish)
+        return operations.ask(resource.instance.uuid, request)
 
 
 class RotateSecretAction(routing.Action):

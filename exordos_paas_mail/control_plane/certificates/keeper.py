@@ -74,12 +74,12 @@ class Keeper:
         with utils.transaction() as session:
             tls_orders.forget(session, now)
             abandoned = tls_orders.abandoned(session, now)
-            wishes = tls_orders.due(session, now, now + _LONGEST)
+            targets = tls_orders.due(session, now, now + _LONGEST)
         _tell_late(now)
         silences = 0
         steps = itertools.chain(
             ((self._withdraw, order) for order in abandoned),
-            ((self._serve, wish) for wish in wishes),
+            ((self._serve, target) for target in targets),
         )
         for step, of in steps:
             silences = 0 if step(of) else silences + 1  # type: ignore[operator]
@@ -105,12 +105,12 @@ class Keeper:
                 tls_orders.withdraw(session, order, utils.now())
         return has_answered
 
-    def _serve(self, wish: tls_orders.Wish) -> bool:
-        """Bring *wish* further by a step; return whether Core answered."""
-        order = _order_of(wish)
+    def _serve(self, target: tls_orders.Target) -> bool:
+        """Bring *target* further by a step; return whether Core answered."""
+        order = _order_of(target)
         try:
             if order.is_ours and order.asked_at is None:
-                self._ask(wish, order)
+                self._ask(target, order)
             else:
                 self._look(order)
         except (psycopg.OperationalError, psycopg.InterfaceError):
@@ -121,8 +121,8 @@ class Keeper:
             return has_answered
         return True
 
-    def _ask(self, wish: tls_orders.Wish, order: tls_orders.Order) -> None:
-        considered = tuple(dict.fromkeys([wish.hostname, *wish.wanted]))
+    def _ask(self, target: tls_orders.Target, order: tls_orders.Order) -> None:
+        considered = tuple(dict.fromkeys([target.hostname, *target.wanted]))
         with utils.transaction() as session:
             order = tls_orders.name(session, order, (), considered)
             if tls_orders.is_too_many(session, order.project_id, utils.now()):
@@ -130,7 +130,7 @@ class Keeper:
                     "too many certificates were asked for in this project within an hour:"
                     " the next is asked for later"
                 )
-        names = self._names(wish)
+        names = self._names(target)
         with utils.transaction() as session:
             order = tls_orders.name(session, order, names, considered)
         tag = publishing.instance_tag(order.instance)
@@ -143,15 +143,15 @@ class Keeper:
                 if order.reason and tls_orders.is_wanted(session, order):
                     tls_pairs.fail(session, order.instance, "")
 
-    def _names(self, wish: tls_orders.Wish) -> list[str]:
+    def _names(self, target: tls_orders.Target) -> list[str]:
         """Return what the certificate is to name; NotOpenError if the host's zone is not there."""
-        self._zones.enclosing(wish.hostname, wish.project_id)
-        names = [wish.hostname]
-        for domain in wish.wanted[:_LOOKS_MAX]:
+        self._zones.enclosing(target.hostname, target.project_id)
+        names = [target.hostname]
+        for domain in target.wanted[:_LOOKS_MAX]:
             if domain in names or len(json.dumps([*names, domain])) > tls_orders.ROOM:
                 continue
             try:
-                self._zones.enclosing(domain, wish.project_id)
+                self._zones.enclosing(domain, target.project_id)
             except core_zones.NotOpenError:
                 continue
             names.append(domain)
@@ -189,16 +189,16 @@ def service(username: str, password: str, base_url: str) -> Keeper:
     return Keeper(core_certificates.Certificates(client), core_zones.Zones(client))
 
 
-def _order_of(wish: tls_orders.Wish) -> tls_orders.Order:
-    """Return the order of *wish*, a new one where that is asked for and serves no more."""
-    order, now = wish.order, utils.now()
+def _order_of(target: tls_orders.Target) -> tls_orders.Order:
+    """Return the order of *target*, a new one where that is asked for and serves no more."""
+    order, now = target.order, utils.now()
     if order is not None and order.is_ours and order.asked_at is not None:
         is_ending = order.renew_at is not None and order.renew_at <= now
-        if is_ending or not wish.fits:
+        if is_ending or not target.fits:
             order = None
     if order is None:
         with utils.transaction() as session:
-            order = tls_orders.open_order(session, wish, now)
+            order = tls_orders.open_order(session, target, now)
     return order
 
 

@@ -32,7 +32,7 @@ _VARIANTS_MAX: tp.Final = 4
 
 
 @dataclasses.dataclass(frozen=True)
-class Report:
+class Check:
     """What a check found.
 
     *visible* are the selectors of the keys that every server shows, *absent*
@@ -59,7 +59,7 @@ class Report:
 
 async def check(
     facts: expected.Facts, settings: dns_settings.Settings, delegations: asking.Delegations
-) -> Report:
+) -> Check:
     """Return what DNS says of the records of a domain now."""
     return await _Check(facts, asking.Asker(settings, delegations)).report()
 
@@ -69,7 +69,7 @@ class _Check:
         self._facts = facts
         self._asker = asker
 
-    async def report(self) -> Report:
+    async def report(self) -> Check:
         records = expected.records(self._facts)
         # One walk to the domain's zone, which the other questions then begin at.
         await self._asker.everyone(self._facts.domain, "TXT")
@@ -81,7 +81,7 @@ class _Check:
             if record.purpose == expected.DKIM
         }
         heard = {s: v for s, v in keys.items() if not any(a.is_silent for a in v.servers)}
-        report = Report(
+        report = Check(
             judged,
             frozenset(s for s, v in heard.items() if v.status == dns_statuses.OK),
             frozenset(
@@ -93,7 +93,7 @@ class _Check:
         )
         return await self._with_absence(report) if keys else report
 
-    async def _with_absence(self, report: Report) -> Report:
+    async def _with_absence(self, report: Check) -> Check:
         """Return *report* with what is said of a selector that nobody has."""
         said = await self._asker.anyone(expected.dkim_name(_NOBODY, self._facts.domain), "TXT")
         everywhere = answers.texts(said)

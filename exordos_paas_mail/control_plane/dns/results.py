@@ -97,7 +97,7 @@ def _expect(session: tp.Any, domain: dns_checks.Domain, now: datetime.datetime) 
 
 
 def write(
-    session: tp.Any, domain: dns_checks.Domain, report: checking.Report, now: datetime.datetime
+    session: tp.Any, domain: dns_checks.Domain, report: checking.Check, now: datetime.datetime
 ) -> None:
     """Take over *report*; nothing is written of a domain that is gone or has changed meanwhile."""
     if not dns_checks.held(session, domain):

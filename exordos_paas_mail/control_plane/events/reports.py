@@ -35,7 +35,7 @@ _COLUMNS: tp.Final[Mapping[mail_events.Type, str]] = {
 }
 
 
-class Report(tp.NamedTuple):
+class Feedback(tp.NamedTuple):
     """That a recipient will not get a message, or does not want it."""
 
     type: mail_events.Type
@@ -73,7 +73,7 @@ def take(
     events: Iterable[mail_events.Event],
     taken: taking.Taken,
     now: datetime.datetime,
-) -> list[Report]:
+) -> list[Feedback]:
     """Count what *events*, of one batch of *instance*, report; return what is new of it.
 
     That there is no such address is new after a bounce that did not say so; figures
@@ -98,7 +98,7 @@ def take(
 
 def _of_known(
     session: tp.Any, instance: sys_uuid.UUID, values: Iterable[Mapping[str, tp.Any]]
-) -> list[Report]:
+) -> list[Feedback]:
     """Return what is reported of messages that the log has."""
     kinds = {kind.value for kind in _COLUMNS}
     told = [row for row in values if row["type"] in kinds and row.get("message")]
@@ -113,7 +113,7 @@ def _of_known(
             (recipient,) = recipients
         if recipient or kind is _Type.COMPLAINED:
             account = row.get("account")
-            report = Report(
+            report = Feedback(
                 kind,
                 sys_uuid.UUID(row["message"]),
                 datetime.datetime.fromisoformat(row["at"]).replace(tzinfo=datetime.timezone.utc),
@@ -130,13 +130,13 @@ def _of_known(
 
 def _of_others(
     instance: sys_uuid.UUID, events: Iterable[mail_events.Event], now: datetime.datetime
-) -> list[Report]:
+) -> list[Feedback]:
     """Return complaints of messages: the node has verified that there was such a one.
 
     Whose it was is not known where the log does not have it.
     """
     return [
-        Report(
+        Feedback(
             event.type,
             log_ids.message_uuid(instance, event.queue_id),
             min(rows.moment_of(min(event.at, _MILLISECONDS_MAX)), now),
@@ -166,10 +166,10 @@ def _reached(
 
 
 def _new(
-    session: tp.Any, instance: sys_uuid.UUID, found: Iterable[Report]
-) -> tuple[list[Report], list[Report]]:
+    session: tp.Any, instance: sys_uuid.UUID, found: Iterable[Feedback]
+) -> tuple[list[Feedback], list[Feedback]]:
     """Return those of *found* that are the first, and those that are the first hard ones."""
-    each: dict[sys_uuid.UUID, Report] = {}
+    each: dict[sys_uuid.UUID, Feedback] = {}
     for report in found:
         known = each.setdefault(report.key, report)
         if report.is_hard and not known.is_hard:
@@ -189,7 +189,7 @@ def _new(
 
 
 def _keep(
-    session: tp.Any, instance: sys_uuid.UUID, new: Iterable[Report], now: datetime.datetime
+    session: tp.Any, instance: sys_uuid.UUID, new: Iterable[Feedback], now: datetime.datetime
 ) -> None:
     values = [
         {

@@ -82,7 +82,7 @@ def take(
 def _take_complaints(
     session: tp.Any,
     instance: sys_uuid.UUID,
-    reported: Iterable[reports.Report],
+    reported: Iterable[reports.Feedback],
     now: datetime.datetime,
 ) -> None:
     """Suppress who has complained of a message, until a user says otherwise."""
@@ -133,7 +133,7 @@ def _failures(
     return failures
 
 
-def _add_reported(reported: Iterable[reports.Report], failures: dict[str, _Failure]) -> None:
+def _add_reported(reported: Iterable[reports.Feedback], failures: dict[str, _Failure]) -> None:
     """Add what servers reported later, of messages that they had taken for that recipient."""
     for report in reported:
         if report.type is _Type.BOUNCED and report.reason in answers.OF_ADDRESS:

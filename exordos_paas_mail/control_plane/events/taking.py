@@ -61,7 +61,7 @@ class Taken:
     """All that happened, what is left out too."""
     uses: Collection[credential_rows.Use] = ()
     """The last use of each credential."""
-    reported: Collection[reports.Report] = ()
+    reported: Collection[reports.Feedback] = ()
     """What is new of what other servers report."""
     settled: Collection[sys_uuid.UUID] = ()
     """Messages that are not kept, because they went well."""

@@ -24,12 +24,12 @@ FIRST: tp.Final = 60.0
 PERIOD: tp.Final = 3600.0
 
 
-def mend_all() -> None:
-    """Mend the digests that are wrong, an instance at a time."""
+def repair_all() -> None:
+    """Repair the digests that are wrong, an instance at a time."""
     for instance in account_shards.wrong():
-        mended = account_shards.mend(instance)
-        if mended:
-            LOG.warning("%s: %d digests of accounts were wrong, mended", instance, mended)
+        repaired = account_shards.repair(instance)
+        if repaired:
+            LOG.warning("%s: %d digests of accounts were wrong, repaired", instance, repaired)
 
 
 class Keeper:
@@ -44,5 +44,5 @@ class Keeper:
 
     def _turn(self) -> None:
         if time.monotonic() >= self._next:
-            mend_all()
+            repair_all()
             self._next = time.monotonic() + PERIOD

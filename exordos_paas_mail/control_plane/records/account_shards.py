@@ -4,7 +4,7 @@
 
 Triggers keep their digests in the transaction of each write (migration
 ``0034-account-shards``). What these cannot see, a table that was restored without them or
-a row that somebody removed, is mended here.
+a row that somebody removed, is repaired here.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def lines(
     return found
 
 
-def mend(instance: sys_uuid.UUID) -> int:
+def repair(instance: sys_uuid.UUID) -> int:
     """Have the table say of *instance* what its accounts are; return how many rows were wrong."""
     with utils.transaction() as session:
         # Who writes an account holds this lock until it is in, and its digest with it.

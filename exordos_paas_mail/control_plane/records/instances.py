@@ -53,7 +53,7 @@ class MailInstance(base.Record, models.ModelWithProject, base.Stored):
 
     ``status error ipsv4 dkim_public_key dkim_selector`` are facts: the builders
     write them, by column and without a change of ``updated_at``, which is the
-    time of the last wish (a change by a user, of the instance or an account).
+    time of the last change by a user, of the instance or an account.
     """
 
     __tablename__ = "mail_instances"
@@ -146,7 +146,7 @@ class MailInstance(base.Record, models.ModelWithProject, base.Stored):
 
     @classmethod
     def touch(cls, uuid: tp.Any, session: tp.Any = None) -> bool:
-        """Mark the instance as wished anew, so that the builders look at it.
+        """Mark the instance as changed by a user, so that the builders look at it.
 
         Writes ``updated_at`` alone and locks the row to the end of the
         transaction. Returns whether the instance is there.

@@ -95,7 +95,7 @@ class Operations(log_pages.Page):
 
 
 @dataclasses.dataclass(frozen=True)
-class Wish:
+class Request:
     """What is asked for: of messages, of a recipient domain, of all there is, or for a webhook."""
 
     action: node_commands.Action | webhook_config.Action
@@ -112,8 +112,8 @@ class Wish:
         return f"{WEBHOOK if self.webhook else ''}{self.action.value}"
 
 
-def ask(instance: sys_uuid.UUID, wish: Wish) -> MailOperation:
-    """Have the node of *instance* do what is wished; return the operation.
+def ask(instance: sys_uuid.UUID, request: Request) -> MailOperation:
+    """Have the node of *instance* do what is asked; return the operation.
 
     Raises TooManyRequests if OPEN_MAX of them are not done yet, and RecordNotFound if
     the instance is gone.
@@ -123,21 +123,24 @@ def ask(instance: sys_uuid.UUID, wish: Wish) -> MailOperation:
     with utils.transaction() as session:
         if not locks.hold_instance(session, instance):
             raise errors.RecordNotFound(instance)
-        _check_room(session, instance, wish.name)
+        _check_room(session, instance, request.name)
         session.execute(
             "INSERT INTO mail_operations (uuid, instance, action, queue_ids, recipient_domain,"
             " until, reason, webhook, from_at, to_at, created_at, expires_at)"
             " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
             (
-                *(str(uuid), str(instance), wish.name, list(wish.queue_ids)),
-                *(wish.domain, None if wish.webhook else utils.optional_timestamp(wish.until)),
-                *(wish.reason, wish.webhook and str(wish.webhook)),
-                utils.optional_timestamp(wish.since),
-                utils.optional_timestamp(wish.until) if wish.webhook else None,
+                *(str(uuid), str(instance), request.name, list(request.queue_ids)),
+                *(
+                    request.domain,
+                    None if request.webhook else utils.optional_timestamp(request.until),
+                ),
+                *(request.reason, request.webhook and str(request.webhook)),
+                utils.optional_timestamp(request.since),
+                utils.optional_timestamp(request.until) if request.webhook else None,
                 *(utils.timestamp(now), utils.timestamp(now + PATIENCE)),
             ),
         )
-        if wish.webhook:
+        if request.webhook:
             webhook_documents.mark(session, instance)
         else:
             command_boxes.write(session, instance)

@@ -98,7 +98,7 @@ class Order:
 
 
 @dataclasses.dataclass(frozen=True)
-class Wish:
+class Target:
     """An instance that is to serve a certificate of Core's, and the order of it, if any."""
 
     instance: sys_uuid.UUID
@@ -120,13 +120,13 @@ class Wish:
         return {self.hostname, *self.wanted} <= considered <= {self.hostname, *self.allowed}
 
 
-def due(session: tp.Any, now: datetime.datetime, latest: datetime.datetime) -> list[Wish]:
+def due(session: tp.Any, now: datetime.datetime, latest: datetime.datetime) -> list[Target]:
     """Return the instances about whose certificate Core is to be asked, the longest due first.
 
     Nothing is put off beyond *latest*: what is was so by a clock that has been set back.
     """
     rows = session.execute(
-        f"SELECT i.uuid AS of, i.project_id AS project, i.name, {_SOURCE} AS wish,"  # noqa: S608
+        f"SELECT i.uuid AS of, i.project_id AS project, i.name, {_SOURCE} AS wanted_source,"  # noqa: S608
         " coalesce(i.hostname, i.domain) AS hostname, d.wanted, d.allowed,"
         f" o.next_at, o.digest <> md5(p.chain) OR o.source <> p.source AS is_undone, {_COLUMNS}"
         " FROM mail_instances i"
@@ -138,22 +138,22 @@ def due(session: tp.Any, now: datetime.datetime, latest: datetime.datetime) -> l
     ).fetchall()
     found = []
     for row in rows:
-        wish = _wish(row)
-        is_undone = wish.order is not None and wish.order.is_taken and row["is_undone"]
+        target = _target(row)
+        is_undone = target.order is not None and target.order.is_taken and row["is_undone"]
         is_due = row["next_at"] is None or not now < utils.moment(row["next_at"]) <= latest
-        if not wish.fits or is_undone or is_due:
-            found.append(wish)
+        if not target.fits or is_undone or is_due:
+            found.append(target)
     return found
 
 
-def open_order(session: tp.Any, wish: Wish, now: datetime.datetime) -> Order:
-    """Make an order for *wish*, of which Core is told nothing yet.
+def open_order(session: tp.Any, target: Target, now: datetime.datetime) -> Order:
+    """Make an order for *target*, of which Core is told nothing yet.
 
     It is the newest of the instance, also where the clock has been set back.
     """
     uuid = sys_uuid.uuid4()
-    is_theirs = wish.source != tls_kinds.ACME
-    certificate = sys_uuid.UUID(wish.source.partition(":")[2]) if is_theirs else uuid
+    is_theirs = target.source != tls_kinds.ACME
+    certificate = sys_uuid.UUID(target.source.partition(":")[2]) if is_theirs else uuid
     session.execute(
         "INSERT INTO mail_tls_orders (uuid, instance, project_id, source, certificate,"
         " created_at, since, next_at) SELECT %(uuid)s, %(instance)s, %(project)s, %(source)s,"
@@ -162,15 +162,15 @@ def open_order(session: tp.Any, wish: Wish, now: datetime.datetime) -> Order:
         " %(now)s, %(now)s FROM mail_tls_orders WHERE instance = %(instance)s",
         {
             "uuid": str(uuid),
-            "instance": str(wish.instance),
-            "project": str(wish.project_id),
-            "source": wish.source,
+            "instance": str(target.instance),
+            "project": str(target.project_id),
+            "source": target.source,
             "certificate": str(certificate),
             "now": utils.timestamp(now),
         },
     )
     return Order(
-        *(uuid, wish.instance, wish.project_id, wish.source, certificate, (), (), now),
+        *(uuid, target.instance, target.project_id, target.source, certificate, (), (), now),
         asked_at=None,
         digest="",
         renew_at=None,
@@ -316,12 +316,12 @@ def _update(session: tp.Any, order: Order, columns: Mapping[str, tp.Any]) -> Non
     utils.update_columns(session, "mail_tls_orders", {"uuid": str(order.uuid)}, columns)
 
 
-def _wish(row: Mapping[str, tp.Any]) -> Wish:
-    return Wish(
+def _target(row: Mapping[str, tp.Any]) -> Target:
+    return Target(
         instance=row["of"],
         project_id=row["project"],
         name=row["name"],
-        source=row["wish"],
+        source=row["wanted_source"],
         hostname=row["hostname"],
         wanted=tuple(row["wanted"]),
         allowed=tuple(row["allowed"]),

@@ -65,9 +65,9 @@ def reference(instance: instances.MailInstance, reported: codec.Digests | None) 
     # What was read of the accounts counts, whatever was read of their digests before it.
     digests = {n: codec.digest(pairs) for n, pairs in told.items()}
     if any(digest != known.digests[n] for n, digest in digests.items()):
-        mended = account_shards.mend(instance.uuid)
-        if mended:
-            LOG.warning("%s: %d digests of accounts were wrong, mended", instance.uuid, mended)
+        repaired = account_shards.repair(instance.uuid)
+        if repaired:
+            LOG.warning("%s: %d digests of accounts were wrong, repaired", instance.uuid, repaired)
     wanted = [digests.get(n, known.digests[n]) for n in range(codec.COUNT)]
     lines = {n: pairs for n, pairs in told.items() if digests[n] != reported[n]}
     return Reference(codec.render(wanted), codec.render_lines(lines))

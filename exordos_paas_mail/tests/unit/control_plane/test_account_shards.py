@@ -361,13 +361,13 @@ def test_digests_that_are_lost_take_no_account_off_a_node(
         assert holder.text == before
     assert is_settled(holder)
     assert_kept(stage)
-    assert "digests of accounts were wrong, mended" in caplog.text
+    assert "digests of accounts were wrong, repaired" in caplog.text
 
 
 def test_the_keeper_mends_what_is_wrong_and_nothing_else(stage: stages.Stage) -> None:
     fill(stage, 50)
     before = gservice.row_versions()
-    shard_keeper.mend_all()
+    shard_keeper.repair_all()
     assert gservice.row_versions() == before
     lost = shard("user1")
     execute("DELETE FROM mail_account_shards WHERE shard = %s", lost)
@@ -376,7 +376,7 @@ def test_the_keeper_mends_what_is_wrong_and_nothing_else(stage: stages.Stage) ->
         "INSERT INTO mail_account_shards SELECT uuid, n, 1::bit(128), 7 FROM mail_instances,"
         " generate_series(0, 255) n ON CONFLICT DO NOTHING"
     )
-    shard_keeper.mend_all()
+    shard_keeper.repair_all()
     assert_kept(stage)
 
 

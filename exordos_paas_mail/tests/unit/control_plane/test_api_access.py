@@ -195,7 +195,7 @@ class World:
             tables.replace_items(session, instance, queue_reports.shard_of(queue), [told])
         self.message = f"{self.instance}/messages/{log_ids.message_uuid(instance, queue)}"
         self.queue_item = f"{self.instance}/queue/{log_ids.message_uuid(instance, queue)}"
-        asked = operations.ask(instance, operations.Wish(node_commands.Action.RETRY))
+        asked = operations.ask(instance, operations.Request(node_commands.Action.RETRY))
         self.operation = f"{self.instance}/operations/{asked.uuid}"
         self.event = taken.events[0]["uuid"]
         webhook = api.post(f"{self.instance}/webhooks/", _WEBHOOK)["uuid"]

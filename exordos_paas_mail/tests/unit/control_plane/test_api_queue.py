@@ -309,7 +309,7 @@ def test_a_node_that_is_silent_tells_nothing_of_its_queue(
     messages, oldest, reported = stage.shown(*SUMMARY)
     assert (messages, oldest) == (0, None)
     assert reported > before[3]
-    # It is no wish of a user's.
+    # No user has asked for it.
     assert stage.shown("updated_at") == before[:1]
 
 

@@ -651,7 +651,7 @@ def test_so_many_imports_wait_and_no_node_is_told_of_them(world: World) -> None:
     assert operations.open_instances() == []
     query("UPDATE mail_operations SET expires_at = now() - interval '1 day'")
     operations.tend(instance)
-    operations.ask(instance, operations.Wish(node_commands.Action.RETRY))
+    operations.ask(instance, operations.Request(node_commands.Action.RETRY))
     told = [command.action for command in queue_rows.Queue(world.node).commands()]
     assert told == [node_commands.Action.RETRY]
     assert {world.api.get(path)["status"] for path in paths} == {"PENDING"}

@@ -80,7 +80,7 @@ def test_the_newest_version_that_the_patches_were_made_for_is_built(
 
     said = (
         f"exim4-daemon-light {offered[0]} is out, which our patches were not made for: this is"
-        f' {built},\nwithout what is mended since (docs/relay.md, "The patched exim4").\n'
+        f' {built},\nwithout what is fixed since (docs/relay.md, "The patched exim4").\n'
     )
     assert (done.returncode, done.stdout) == (0, f"{built}\n")
     assert done.stderr == ("" if offered[0] == built else said)
