@@ -289,6 +289,12 @@ test-survival: venv ## Mail and its events, and writes of accounts, through faul
 	$(BIN)/pytest -s -p exordos_paas_mail.tests.functional.conftest \
 	  exordos_paas_mail/tests/survival$(if $(ONLY),/test_$(ONLY).py)
 
+# Not in the gate: the figures of one run. SESSIONS and AT_ONCE are others than 200 and 4.
+.PHONY: test-small-node
+test-small-node: venv ## A node of 512 MB with 200 sessions at once, and its memory by unit (root)
+	@tools/system-packages.sh $(PACKAGES_IMAGE)
+	@$(BIN)/pytest -qs exordos_paas_mail/tests/small_node
+
 .PHONY: client-table
 client-table: export MAILAAS_WRITE_CLIENT_TABLE := 1
 client-table: test-clients ## docs/clients.md, from a run of test-clients

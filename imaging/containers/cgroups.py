@@ -96,6 +96,24 @@ def memory_used(name: str) -> int:
     return total * 1024
 
 
+def memory_peak(name: str) -> int:
+    """Return the most memory, in bytes, that group *name* had since it was made.
+
+    With what the kernel keeps of files for it, which it gives back where it is needed.
+    """
+    if legacy := _memory(name):
+        return int((legacy / "memory.max_usage_in_bytes").read_text())
+    return int((unified() / name / "memory.peak").read_text())
+
+
+def memory_kills(name: str) -> int:
+    """Return how many processes of group *name* the kernel has ended for want of memory."""
+    legacy = _memory(name)
+    file = legacy / "memory.oom_control" if legacy else unified() / name / "memory.events"
+    (found,) = (line for line in file.read_text().splitlines() if line.startswith("oom_kill "))
+    return int(found.split()[1])
+
+
 def kill(name: str) -> None:
     """End every process of group *name* at once, as a power cut would."""
     group = unified() / name

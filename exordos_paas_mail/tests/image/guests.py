@@ -95,7 +95,8 @@ def set_account(guest: Guest, others: tp.Mapping[str, str] | None = None) -> dic
     return tp.cast("dict[str, tp.Any]", json.loads(said))
 
 
-def _trusting() -> ssl.SSLContext:
+def trusting() -> ssl.SSLContext:
+    """Return a client's context that takes any certificate."""
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -106,10 +107,10 @@ def session(guest: Guest, port: int) -> smtplib.SMTP:
     """Return an encrypted session on *port* that is not logged in."""
     if port == 465:
         return smtplib.SMTP_SSL(
-            guest.host, guest.ports[port], context=_trusting(), timeout=_SMTP_SECONDS
+            guest.host, guest.ports[port], context=trusting(), timeout=_SMTP_SECONDS
         )
     client = smtplib.SMTP(guest.host, guest.ports[port], timeout=_SMTP_SECONDS)
-    client.starttls(context=_trusting())
+    client.starttls(context=trusting())
     return client
 
 
