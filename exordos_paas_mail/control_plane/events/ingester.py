@@ -53,6 +53,7 @@ _LEVELS: tp.Final = {
     instance_logs.FAILURES: "the log of all instances is nearly full: failures alone are kept",
     instance_logs.NONE: "the log of all instances is full: nothing but figures is kept",
 }
+_BEYOND: tp.Final = "; this instance has more than its share of it"
 _UNUSABLE: tp.Final = "a batch of events could not be stored"
 
 
@@ -81,14 +82,17 @@ class Ingester:
     def keep(self) -> None:
         """Take out of the log what is not to be in it any more."""
         self._tell_account_events()
-        level = self._keeper.level
+        before = self._keeper.levels
         if self._keeper.run_once():
             self._partitions.clear()
-        if self._keeper.level != level:
-            text = _LEVELS[self._keeper.level]
+        after = self._keeper.levels
+        if after != before:
             with utils.transaction() as session:
                 found = streams.instances(session)
             for uuid in found:
+                if after.of(uuid) == before.of(uuid):
+                    continue
+                text = _LEVELS[after.of(uuid)] + (_BEYOND if uuid in after.beyond else "")
                 with utils.transaction() as session:
                     last = rows.lock(session)
                     instance = streams.hold_instance(session, uuid)
@@ -205,7 +209,9 @@ class Ingester:
             last = rows.lock(session)
             if streams.find(session, state.node, state.stream) != state:
                 return
-            instance = streams.hold_instance(session, state.instance, self._keeper.level)
+            instance = streams.hold_instance(
+                session, state.instance, self._keeper.levels.of(state.instance)
+            )
             if instance is not None:
                 taken = taking.take(session, instance, events, last, now)
                 self.write(session, taken)
@@ -266,7 +272,9 @@ class Ingester:
         LOG.warning(
             "Batches %d to %d of the node %s are missing", state.next_seq, first - 1, state.node
         )
-        instance = streams.hold_instance(session, state.instance, self._keeper.level)
+        instance = streams.hold_instance(
+            session, state.instance, self._keeper.levels.of(state.instance)
+        )
         if instance is not None:
             self.write(session, taking.take(session, instance, [_gap(_MISSING)], last, now))
         streams.advance(session, state, first)

@@ -15,8 +15,15 @@ from psycopg import errors as pg_errors
 from psycopg import sql
 
 from exordos_paas_mail import utils
-from exordos_paas_mail.control_plane.events import reports, reputation, rows, stats, suppressing
-from exordos_paas_mail.control_plane.records import erasures, instance_logs, notices
+from exordos_paas_mail.control_plane.events import (
+    reports,
+    reputation,
+    rows,
+    shares,
+    stats,
+    suppressing,
+)
+from exordos_paas_mail.control_plane.records import erasures, notices
 
 if tp.TYPE_CHECKING:
     import datetime
@@ -30,8 +37,6 @@ PERIOD: tp.Final = 600.0
 FIGURES_PERIOD: tp.Final = 60.0
 # Octets of the log of all instances, with its indexes: the disk is the whole control plane's.
 SIZE_MAX: tp.Final = 3 * 2**30
-# Above this part of SIZE_MAX the log of all instances is kept at a lower level.
-STEPS: tp.Final = ((0.8, instance_logs.FAILURES), (0.95, instance_logs.NONE))
 _ROUND: tp.Final = 5_000
 
 
@@ -41,7 +46,7 @@ class Keeper:
     def __init__(self) -> None:
         self._next = 0.0
         self._next_figures = 0.0
-        self.level = instance_logs.ALL
+        self.levels = shares.Levels()
 
     def run_once(self) -> bool:
         """Carry out erasures, and now and then retention; return whether partitions went."""
@@ -130,13 +135,13 @@ class Keeper:
                     ).rowcount
 
     def _measure(self) -> None:
-        """Keep less of everything while the log of all is too large."""
+        """Keep less while the log of all is too large, of who has most of it first."""
         with utils.transaction() as session:
             size = rows.size(session)
-        level = instance_logs.ALL
-        for part, step in STEPS:
-            if size > part * SIZE_MAX:
-                level = step
-        if level != self.level:
-            LOG.warning("The log of all instances has %d MB: %s is kept", size // 2**20, level)
-        self.level = level
+            levels = shares.judge(session, size, SIZE_MAX)
+        if levels != self.levels:
+            LOG.warning(
+                "The log of all instances has %d MB: %s is kept, and of %d with most of it %s",
+                *(size // 2**20, levels.others, len(levels.beyond), levels.of_beyond),
+            )
+        self.levels = levels

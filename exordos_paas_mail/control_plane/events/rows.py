@@ -91,6 +91,17 @@ def size(session: tp.Any) -> int:
     return int(found[0]["size"])
 
 
+def counts(session: tp.Any) -> dict[sys_uuid.UUID, int]:
+    """Return how many rows of the log are of each instance."""
+    found = session.execute(
+        "SELECT instance, sum(count)::bigint AS count FROM ("
+        " SELECT instance, count(*) AS count FROM mail_events GROUP BY instance UNION ALL"
+        " SELECT instance, count(*) FROM mail_messages GROUP BY instance"
+        ") each GROUP BY instance"
+    ).fetchall()
+    return {row["instance"]: row["count"] for row in found}
+
+
 def first_uuid(moment: datetime.datetime) -> str:
     """Return the lowest uuid of *moment*, as a parameter of a statement."""
     return str(log_ids.first_of(_milliseconds(moment)))

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import secrets
 import typing as tp
 
@@ -19,7 +20,6 @@ from exordos_paas_mail.control_plane.records import (
 )
 
 if tp.TYPE_CHECKING:
-    import datetime
     import uuid as sys_uuid
     from collections.abc import Collection, Iterable
 
@@ -93,7 +93,7 @@ class _Taking:
         self,
         session: tp.Any,
         instance: Instance,
-        accounts: dict[str, sys_uuid.UUID],
+        accounts: dict[str, account_logins.Account],
         uuids: dict[str, sys_uuid.UUID],
         now: datetime.datetime,
     ) -> None:
@@ -142,7 +142,7 @@ class _Taking:
     def _uses(self, events: Iterable[mail_events.Event]) -> list[credential_rows.Use]:
         uses: dict[tuple[str, str], credential_rows.Use] = {}
         for event in events:
-            account = self._accounts.get(event.account)
+            account = self._whose(event)
             if account is None or not credentials.is_prefix(event.credential):
                 continue
             at = min(self._at(event), self._now)
@@ -166,7 +166,7 @@ class _Taking:
         uuid = self._uuids.get(event.queue_id)
         if uuid is None or uuid in self._known or not self._is_of_now(uuid):
             return
-        account = self._accounts.get(event.account)
+        account = self._whose(event)
         if event.account and account is None:
             return
         if event.about:
@@ -183,11 +183,16 @@ class _Taking:
         if event.queue_id:
             message = self._known.get(self._uuids.get(event.queue_id, _NOBODY))
             return None if message is None else message.account
-        return self._accounts.get(event.account)
+        return self._whose(event)
+
+    def _whose(self, event: mail_events.Event) -> sys_uuid.UUID | None:
+        """Return the account that had the login of *event* then; None if it is no more."""
+        account = self._accounts.get(event.account)
+        return account.uuid if account and account.had_it(event.at) else None
 
     def _row(self, event: mail_events.Event) -> dict[str, tp.Any] | None:
         """Return the row of *event* without its uuid; None if it is to be left out."""
-        account = self._accounts.get(event.account)
+        account = self._whose(event)
         if event.account and account is None:
             return None
         at = self._at(event)
@@ -235,7 +240,7 @@ class _Taking:
             "enhanced_code": event.enhanced,
             "text": event.text,
             "reason": event.reason,
-            "delay_ms": event.queued,
+            "delay_ms": event.queued or (_delay(message, at) if message and has_attempt else 0),
             "about": event.about,
         }
         kept = {name: value for name, value in columns.items() if value}
@@ -252,6 +257,11 @@ class _Taking:
 
     def _bounds(self) -> tuple[datetime.datetime, datetime.datetime]:
         return self._now - instance_logs.RETENTION_DAYS_MAX * rows.DAY, self._now + rows.SKEW_MAX
+
+
+def _delay(message: folding.Message, at: datetime.datetime) -> int:
+    """Return the milliseconds from the arrival of *message* to an attempt; exim logs no others."""
+    return max((at - message.accepted_at) // datetime.timedelta(milliseconds=1), 0)
 
 
 _NOBODY: tp.Final = log_ids.of_order(0)

@@ -77,7 +77,7 @@ def replace_items(
             "instance": str(instance),
             "shard": shard,
             "queue_id": item.queue_id,
-            "account": str(accounts[item.account]) if item.account in accounts else None,
+            "account": _account(accounts.get(item.account), item.arrived_at),
             "sender": item.sender,
             "recipients": list(item.recipients),
             "recipients_count": item.recipients_count,
@@ -94,6 +94,11 @@ def replace_items(
         for item in items
     ]
     _insert(session, "mail_queue_items", values)
+
+
+def _account(account: account_logins.Account | None, arrived_at: int) -> str | None:
+    """Return the account that has the login of a message, if it had it when that arrived."""
+    return str(account.uuid) if account and account.had_it(arrived_at) else None
 
 
 def replace_domains(session: tp.Any, instance: sys_uuid.UUID, state: queue_reports.State) -> None:

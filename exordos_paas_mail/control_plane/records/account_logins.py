@@ -6,14 +6,36 @@ from __future__ import annotations
 
 import typing as tp
 
+from exordos_paas_mail import utils
+
 if tp.TYPE_CHECKING:
     import uuid as sys_uuid
     from collections.abc import Collection
 
+# Milliseconds that a node's clock may be late. One that is later still costs an account the
+# events of its first moments; with more, it had more of those of a deleted namesake.
+_SKEW_MAX: tp.Final = 10_000
+
+
+class Account(tp.NamedTuple):
+    """Who has a login now."""
+
+    uuid: sys_uuid.UUID
+    created_at: int
+    """In milliseconds since 1970."""
+
+    def had_it(self, at: int) -> bool:
+        """Return whether the login was this account's at a time by the node's clock.
+
+        *at* is in milliseconds since 1970. Before, the login was nobody's, or that of an account
+        which is deleted.
+        """
+        return at >= self.created_at - _SKEW_MAX
+
 
 def find(
     session: tp.Any, instance: sys_uuid.UUID, domain: str, logins: Collection[str]
-) -> dict[str, sys_uuid.UUID]:
+) -> dict[str, Account]:
     """Return the accounts of *logins* that are there, and stay until the transaction ends.
 
     They are those of *instance*, whose domain is *domain*.
@@ -26,11 +48,15 @@ def find(
     if not usernames:
         return {}
     found = session.execute(
-        "SELECT uuid, username FROM mail_accounts WHERE instance = %s AND username = ANY(%s)"
-        " ORDER BY username FOR KEY SHARE",
+        "SELECT uuid, username, created_at FROM mail_accounts"
+        " WHERE instance = %s AND username = ANY(%s) ORDER BY username FOR KEY SHARE",
         (str(instance), list(usernames)),
     ).fetchall()
-    return {login: row["uuid"] for row in found for login in usernames[row["username"]]}
+    accounts = {
+        row["username"]: Account(row["uuid"], utils.milliseconds(row["created_at"]))
+        for row in found
+    }
+    return {login: account for name, account in accounts.items() for login in usernames[name]}
 
 
 def of_account(session: tp.Any, instance: sys_uuid.UUID, account: sys_uuid.UUID) -> str | None:

@@ -47,7 +47,9 @@ def take(
     ).fetchall()
     logins = by_login.keys() - {limits.INSTANCE_KEY}
     accounts = account_logins.find(session, instance, held["domain"], logins)
-    owners: dict[str, sys_uuid.UUID] = {**accounts, limits.INSTANCE_KEY: instance}
+    # A limit counts by the login: what a deleted namesake has used of it is used.
+    owners = {login: account.uuid for login, account in accounts.items()}
+    owners[limits.INSTANCE_KEY] = instance
     values = [
         {
             "owner": str(owner),

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import random
 import threading
@@ -271,6 +272,33 @@ def test_events_of_nobody_are_left_out(writer: sealed.Writer) -> None:
     ]
 
 
+def test_what_a_deleted_namesake_did_is_not_the_new_accounts(
+    stage: stages.Stage, writer: sealed.Writer
+) -> None:
+    (old,) = stage.api.get(f"{stage.path}/accounts/")
+    known, late, new, slow = (sealed.queue_id(number) for number in range(4))
+    writer.write(sealed.arrival(known))
+    sealed.take_in()
+    stage.api.delete(f"{stage.path}/accounts/{old['uuid']}")
+    stage.api.account(stage.path)
+    ago = {late: 3_600_000, slow: 5_000}
+    events = [each for queue in (late, new, slow) for each in sealed.whole(queue)]
+    writer.write(
+        [
+            *(dataclasses.replace(each, at=each.at - ago.get(each.queue_id, 0)) for each in events),
+            sealed.event(Type.REJECTED, account=sealed.LOGIN, at=sealed.now() - 3_600_000),
+            *sealed.delivery(known),
+        ]
+    )
+    sealed.take_in()
+    (account,) = stage.api.get(f"{stage.path}/accounts/")
+    found = query("SELECT queue_id, account::text FROM mail_messages ORDER BY queue_id")
+    assert sorted(found) == sorted([(new, account["uuid"]), (slow, account["uuid"])])
+    assert kinds().count("rejected") == 0
+    figures = query("SELECT count(*) FROM mail_events WHERE account = %s", account["uuid"])
+    assert figures == [(8,)]
+
+
 def test_mail_for_the_role_addresses_and_reports_are_messages_too(writer: sealed.Writer) -> None:
     role, sent, report, stray = (sealed.queue_id(number) for number in range(4))
     writer.write(
@@ -366,6 +394,21 @@ def test_attempts_are_counted_over_batches(writer: sealed.Writer) -> None:
         (4,),
     ]
     assert messages() == {queue: ("DELIVERED", 1)}
+
+
+def test_an_attempt_tells_how_long_its_message_has_been_there(writer: sealed.Writer) -> None:
+    queue, at = sealed.queue_id(1), sealed.now()
+    come = [dataclasses.replace(each, at=at) for each in sealed.arrival(queue)]
+    attempts = [
+        sealed.event(kind, queue, recipient="a@example.org", at=at + delay)
+        for kind, delay in ((Type.DEFERRED, 1_500), (Type.FAILED, 90_000), (Type.DEFERRED, -5))
+    ]
+    writer.write([*come, *attempts])
+    sealed.take_in()
+    assert query("SELECT type, delay_ms FROM mail_events ORDER BY uuid") == [
+        *(("submitted", None), ("accepted", None)),
+        *(("deferred", 1_500), ("failed", 90_000), ("deferred", None)),
+    ]
 
 
 def test_numbers_of_events_only_grow_whatever_the_clock_does(writer: sealed.Writer) -> None:

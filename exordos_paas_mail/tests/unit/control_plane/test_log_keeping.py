@@ -5,12 +5,13 @@
 from __future__ import annotations
 
 import typing as tp
+import uuid as sys_uuid
 
 import pytest
 from restalchemy.storage.sql import engines
 
 from exordos_paas_mail.codecs import mail_events, mentions
-from exordos_paas_mail.control_plane.events import ingester, keeping
+from exordos_paas_mail.control_plane.events import ingester, keeping, rows, shares
 from exordos_paas_mail.control_plane.records import erasures
 from exordos_paas_mail.tests.unit.control_plane import api_client, sealed
 from exordos_paas_mail.tests.unit.control_plane import stage as stages
@@ -286,3 +287,62 @@ def test_a_log_that_is_too_large_is_kept_at_a_lower_level_and_says_so(
         "there is room again in the log of all instances",
     ]
     assert counts() == (2, 10)
+
+
+ONE, TWO, THREE = (sys_uuid.UUID(int=number) for number in range(3))
+
+
+@pytest.mark.parametrize(
+    ("sizes", "share"),
+    [
+        ({}, float("inf")),
+        ({ONE: 10.0}, float("inf")),
+        ({ONE: 11.0}, 10.0),
+        ({ONE: 9.0, TWO: 2.0}, 8.0),
+        ({ONE: 9.0, TWO: 9.0, THREE: 2.0}, 4.0),
+        ({ONE: 5.0, TWO: 5.0}, float("inf")),
+    ],
+)
+def test_a_share_is_what_those_leave_who_have_less(
+    sizes: dict[sys_uuid.UUID, float], share: float
+) -> None:
+    assert shares.share(sizes, 10.0) == share
+
+
+def test_who_has_most_of_the_log_keeps_less_first(
+    stage: stages.Stage, writer: sealed.Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = sealed.Writer(stages.Stage(stage.api, stage.core, stage.services).serving())
+    for number in range(9):
+        writer.write(sealed.whole(sealed.queue_id(number)))
+    role = [sealed.event(Type.ACCEPTED, sealed.queue_id(20), sender="a@b.example", size=1)]
+    other.write(role)
+    taking = ingester.Ingester()
+    taking.run_once()
+    # The database may write to its files meanwhile.
+    monkeypatch.setattr(rows, "size", lambda _: 1000)
+    levels = []
+    for part in (0.7, 0.85, 0.93, 0.97, 1.1):
+        monkeypatch.setattr(keeping, "SIZE_MAX", int(1000 / part))
+        keeper = keeping.Keeper()
+        keeper.run_once()
+        uuids = query("SELECT instance FROM mail_event_streams WHERE node = %s", str(writer.node))
+        (small,) = query("SELECT instance FROM mail_event_streams WHERE node = %s", str(other.node))
+        levels.append((keeper.levels.of(uuids[0][0]), keeper.levels.of(small[0])))
+    assert levels == [
+        *(("all", "all"), ("failures", "all"), ("none", "all")),
+        *(("none", "failures"), ("none", "none")),
+    ]
+    monkeypatch.setattr(keeping, "SIZE_MAX", int(1000 / 0.85))
+    taking.keep()
+    told = query("SELECT text FROM mail_events WHERE type = 'gap'")
+    assert told == [
+        (
+            "the log of all instances is nearly full: failures alone are kept; this instance has"
+            " more than its share of it",
+        )
+    ]
+    before = counts()
+    writer.write(sealed.whole(sealed.queue_id(30)))
+    taking.run_once()
+    assert counts() == before

@@ -209,6 +209,19 @@ def test_a_row_of_no_node_is_kept_for_a_while(stage: stages.Stage, minutes: int)
     assert query("SELECT * FROM ua_actual_resources WHERE uuid = %s", str(uuid)) == []
 
 
+def test_what_a_deleted_namesake_has_left_is_not_the_new_accounts(
+    stage: stages.Stage, queue: queue_rows.Queue
+) -> None:
+    (old,) = stage.api.get(f"{stage.path}/accounts/")
+    stage.api.delete(f"{stage.path}/accounts/{old['uuid']}")
+    account = stage.api.account(stage.path).rpartition("/")[2]
+    now = utils.milliseconds(utils.now())
+    queue.tell(queue_rows.item(ONE, arrived_at=now - 60_000), queue_rows.item(TWO, arrived_at=now))
+    queue_rows.follow()
+    found = query("SELECT queue_id, account::text FROM mail_queue_items")
+    assert sorted(found) == [(ONE, None), (TWO, account)]
+
+
 def test_another_node_begins_anew(stage: stages.Stage, queue: queue_rows.Queue) -> None:
     queue.put(SHARD, CONTENT, revision=2**50)
     queue_rows.follow()
