@@ -36,6 +36,8 @@ _MESSAGE_ID_SIZE_MAX: tp.Final = 500
 # An address of IPv6, with an IPv4 one in it.
 _CLIENT_SIZE_MAX: tp.Final = 45
 _CODE_MAX: tp.Final = 999
+# The name of a class of answers, also one of a later release.
+_REASON_SIZE_MAX: tp.Final = 100
 
 
 @dataclasses.dataclass(frozen=True)
@@ -278,6 +280,7 @@ def _bounded(event: mail_events.Event) -> mail_events.Event:
         code=min(event.code, _CODE_MAX),
         credential=event.credential if credentials.is_prefix(event.credential) else "",
         client=event.client[:_CLIENT_SIZE_MAX],
+        reason=event.reason[:_REASON_SIZE_MAX],
     )
 
 

@@ -9,6 +9,7 @@ import logging
 import typing as tp
 
 import pytest
+from restalchemy.storage.sql import engines
 
 from exordos_paas_mail import utils
 from exordos_paas_mail.codecs import credentials, crypt_strings, mail_events
@@ -303,6 +304,9 @@ def test_an_image_without_credentials_is_told_if_there_are_any(stage: stages.Sta
 def test_events_say_when_and_from_where_a_credential_was_used(stage: stages.Stage) -> None:
     api, node = stage.api, stage.serving()
     account = api.account(stage.path, "printer")
+    # It sends from before the test on.
+    with engines.engine_factory.get_engine().session_manager() as session:
+        session.execute("UPDATE mail_accounts SET created_at = created_at - interval '1 day'")
     path, made = make(api, account)
     writer = sealed.Writer(node)
 

@@ -453,6 +453,8 @@ def test_the_longest_fields_fit(writer: sealed.Writer) -> None:
                 code=2**53,
                 queued=2**53,
                 text="\N{REPLACEMENT CHARACTER}",
+                # Nothing that an index could store in fewer octets.
+                reason="".join(chr(0x20000 + n * n * 7919 % 40_009) for n in range(1024)),
             ),
         ]
     )
