@@ -25,7 +25,9 @@ PASSWD: tp.Final = faults.HELD[0]
 SETTLED: tp.Final = 5.0
 SECONDS: tp.Final = 60
 FAULTS: tp.Final = {
-    "cut short": f"truncate --size=-20 {faults.KEPT_ACCOUNTS}",
+    "overwritten at its beginning": (
+        f"dd if=/dev/zero of={faults.KEPT_ACCOUNTS} bs=100 count=1 conv=notrunc status=none"
+    ),
     "removed": f"rm {faults.KEPT_ACCOUNTS}",
     # Both copies: the control plane is the only one who knows.
     "removed with the account file, the agent killed": (
