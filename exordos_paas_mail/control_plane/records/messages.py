@@ -90,8 +90,12 @@ class Messages(log_pages.Page):
         """
         if not self._recipients:
             return super().select(session)
-        # The newest of two lists: no list has less of them than the page.
-        found = {row["uuid"]: row for row in [*self._attempted(session), *self._waiting(session)]}
+        # The newest of two lists: no list has less of them than the page, and what is older than
+        # all of a full one is not on it.
+        attempted = self._attempted(session)
+        is_full = len(attempted) == self.limit
+        newer: list[_Bound] = [(">", str(attempted[-1]["uuid"]))] if is_full else []
+        found = {row["uuid"]: row for row in [*attempted, *self._waiting(session, newer)]}
         return [found[uuid] for uuid in sorted(found, reverse=True)[: self.limit]]
 
     def _attempted(self, session: tp.Any) -> list[dict[str, tp.Any]]:
@@ -109,8 +113,8 @@ class Messages(log_pages.Page):
             rest = [("<", told[-1])]
         return found + self._told_at_once(session, self.limit - len(found), rest)
 
-    def _waiting(self, session: tp.Any) -> list[dict[str, tp.Any]]:
-        """Return the first rows of the page that wait for one of the recipients.
+    def _waiting(self, session: tp.Any, bounds: tp.Sequence[_Bound]) -> list[dict[str, tp.Any]]:
+        """Return the first rows of the page within *bounds* that wait for one of the recipients.
 
         Before its first attempt a message is in no event about a recipient. The queue has a
         bound, and is read newest first, with a look-up for each message as in ``_looked_up``.
@@ -125,7 +129,7 @@ class Messages(log_pages.Page):
                 told, of_told = self._telling(each, recipient, [])
                 conditions.append(f"({waiting} OR EXISTS ({told} AND message = q.uuid))")
                 values += [recipient, *of_told]
-        for operator, uuid in self._bounds:
+        for operator, uuid in [*self._bounds, *bounds]:
             conditions.append(f"q.uuid {operator} %s")
             values.append(uuid)
         rows = session.execute(

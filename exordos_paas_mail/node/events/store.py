@@ -296,7 +296,7 @@ class Store:
         if outbound.tried:
             self._run(
                 "DELETE FROM outbound WHERE address <> '' AND (address, port) NOT IN (SELECT"
-                " address, port FROM outbound ORDER BY at DESC LIMIT ?)",
+                " address, port FROM outbound WHERE address <> '' ORDER BY at DESC LIMIT ?)",
                 (outbound_.TRIED_MAX,),
             )
 

@@ -77,6 +77,9 @@ class Attempts:
         except sqlite3.Error:
             return "", ""
         answered = {row[2]: row[5] for row in rows if not row[1]}
+        if answered.get(outbound.SMARTHOST) == 0:
+            # What the release before has kept: on which port it was is not known.
+            answered.setdefault(outbound.MX_PORT, 0)
         tried = [outbound.Tried(*row) for row in rows if row[1]]
         ports = {outbound.MX_PORT} if smarthost is None or smarthost.domains else set()
         if smarthost is not None:

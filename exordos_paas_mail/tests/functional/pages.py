@@ -31,11 +31,11 @@ def everything(owner: rest.Api, path: str, poll: waiting.Poll) -> tp.Iterator[re
             return None
 
     def is_answer(found: requests.Response | None) -> bool:
-        return found is not None and found.status_code not in {
-            HTTPStatus.UNAUTHORIZED,
-            HTTPStatus.INTERNAL_SERVER_ERROR,
-            HTTPStatus.SERVICE_UNAVAILABLE,
-        }
+        return (
+            found is not None
+            and found.status_code < HTTPStatus.INTERNAL_SERVER_ERROR
+            and found.status_code != HTTPStatus.UNAUTHORIZED
+        )
 
     while True:
         answer = poll.until(f"{path} answers", look, is_answer)

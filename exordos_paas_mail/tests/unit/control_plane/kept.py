@@ -75,6 +75,9 @@ class Kept:
                         copy.write(rows)
         stage = stages.Stage(api, core, gservice.GService(core, work_dir), self._path)
         stage.node = self._node
+        if self._node is not None:
+            # Its last sign of life is as old as what is kept.
+            self._node.beat()
         return stage
 
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import typing as tp
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from exordos_paas_mail.codecs import smarthosts
 from exordos_paas_mail.node.events import outbound as outbound_
 from exordos_paas_mail.node.events import recorder as recorder_
+from exordos_paas_mail.node.events import store
 from exordos_paas_mail.node.queue import attempts as attempts_
 
 if tp.TYPE_CHECKING:
@@ -183,3 +185,14 @@ def test_other_lines_say_nothing_of_it(node: Node) -> None:
         )
         == UNKNOWN
     )
+
+
+def test_a_server_that_answered_the_release_before_counts_for_each_port(
+    node: Node, tmp_path: pathlib.Path
+) -> None:
+    assert node.told(unreached(1)) == UNKNOWN
+    with sqlite3.connect(tmp_path / store.FILE_NAME) as db:
+        db.execute("DELETE FROM outbound")
+        db.execute("INSERT INTO outbound VALUES ('', 0, '', 0, 0, 0, '')")
+    assert node.told(unreached(1), unreached(1)) == OK
+    assert node.told(unreached(2), unreached(3))[0] == "BLOCKED"
