@@ -64,10 +64,7 @@ class Sender:
             lambda: [
                 each
                 for kind in ("deferred", "delivered")
-                for each in self.owner.list(
-                    f"{self.path}/events/", type=kind, recipient=self.recipient
-                )
-                if each["queue_id"] == queue_id
+                for each in self.owner.list(f"{self.path}/events/", type=kind, queue_id=queue_id)
             ],
         )
 

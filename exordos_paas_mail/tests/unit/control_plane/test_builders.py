@@ -190,8 +190,11 @@ def test_a_change_of_an_account_costs_core_and_its_builder_nothing(stage: stages
         return changed
 
     passed_on = infra()
+    asked = len(stage.core.requests)
     account = stage.api.account(stage.path)
     stage.services.infra_pass()
+    stage.services.core_pass()
+    assert [each for each in stage.core.requests[asked:] if each[0] != "GET"] == []
     # Noted, and no more: whoever passes on an instance writes the time of that.
     assert (infra().tracked_at, infra().updated_at) == (changed_at(), passed_on.updated_at)
     stage.services.paas_pass()
