@@ -226,7 +226,7 @@ def measure_logged(relay: relay_.Relay) -> list[tuple[float, float]]:
     )
     assert count == 1
     pairs = []
-    for number in range(LINE_ROUNDS):
+    for number in range(SERIES_MAX * LINE_ROUNDS):
         found = {}
         for text in (configuration, bare) if number % 2 else (bare, configuration):
             relay_.install(relay_.CONFIG, text)
@@ -236,6 +236,9 @@ def measure_logged(relay: relay_.Relay) -> list[tuple[float, float]]:
             ]
             found[text] = statistics.median(turns)
         pairs.append((found[configuration], found[bare]))
+        is_series_over = (number + 1) % LINE_ROUNDS == 0
+        if is_series_over and median_ratio(pairs) <= LINE_RATIO_MAX:
+            break
     relay.units.restart_listener(465)
     return pairs
 
