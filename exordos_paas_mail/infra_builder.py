@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The mailaas authors
 # SPDX-License-Identifier: Apache-2.0
-"""Keeps the node set, the files on its nodes and the nodes' keys as an instance wishes them."""
+"""Keeps the node set, the files on its nodes and the nodes' keys that an instance asks for."""
 
 from __future__ import annotations
 
@@ -57,27 +57,27 @@ class MailInfraBuilder(builder.CoreInfraBuilder):
         self, instance: infra_models.MailInstance, infra: builder.InfraCollection
     ) -> tp.Collection[ua_models.TargetResourceKindAwareMixin]:
         """Return what Core should hold for *instance*, and take over what it holds."""
-        wished = actual = None
+        target = actual = None
         configured = set()
         for pair in infra.infra_objects:
             if isinstance(pair.target, sdk_models.NodeSet):
-                wished, actual = pair
+                target, actual = pair
             else:
                 configured.add(pair.target.target.node)
 
-        if wished is None:
+        if target is None:
             instance.status = statuses.IN_PROGRESS
             return (instance.node_set(self._project_id),)
 
-        wished.cores = instance.cpu
-        wished.ram = instance.ram
+        target.cores = instance.cpu
+        target.ram = instance.ram
         # Core re-images the root disk of a node whose image changed, and
         # keeps the data disk (exordos_core.compute.builders.pool).
-        wished.disk_spec = instance.disk_spec()
+        target.disk_spec = instance.disk_spec()
 
         if actual is None:
             instance.status = status.infra_status(None)
-            return (wished,)
+            return (target,)
 
         instance.status = status.infra_status(actual.status)
         nodes = instances.nodes_of(actual)
@@ -93,7 +93,7 @@ class MailInfraBuilder(builder.CoreInfraBuilder):
             type(instance).touch(instance.uuid)
         keys = node_keys.digests(nodes)
         configs = (instance.config(n, keys.get(n, ""), self._project_id) for n in nodes)
-        return (wished, *configs)
+        return (target, *configs)
 
     def pre_delete_instance_resource(self, resource: ua_models.TargetResource) -> None:
         """Delete the keys of the instance's nodes."""
