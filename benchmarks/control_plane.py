@@ -102,7 +102,8 @@ def test_one_account_of_ten_thousand(
     )
     assert change + report < BOUND
     assert (change + report) * 2 < walked
-    assert statistics.median(settled) * 5 < change
+    # Not beside a change, which costs little more than the pass itself.
+    assert statistics.median(settled) * 50 < walked
 
 
 def test_a_hash_costs_what_was_chosen() -> None:
