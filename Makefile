@@ -280,8 +280,8 @@ test-peers: venv ## Mail by Debian's Postfix with Cyrus SASL as the tenant's sma
 	@set -a; . .stand/env; set +a; \
 	$(BIN)/pytest -p exordos_paas_mail.tests.functional.conftest exordos_paas_mail/tests/peers
 
-# Not in the gate: an hour. ONLY=accounts, events, kept_accounts or latency is one of them, and has its numbers in
-# the environment (docs/functional-tests.md).
+# Not in the gate: hours. ONLY=accounts, events, together, kept_accounts or latency is one of them, and has its
+# numbers in the environment (docs/functional-tests.md).
 .PHONY: test-survival
 test-survival: venv ## Mail and its events, and writes of accounts, through faults at random, on the stand (root)
 	@$(MAKE) --no-print-directory stand

@@ -9,12 +9,10 @@ whether one that was cut off, or answered by a 5xx, was done. It asks the API.
 from __future__ import annotations
 
 import collections
-import contextlib
 import dataclasses
 import functools
 import hashlib
 import random
-import threading
 import time
 import typing as tp
 import uuid as sys_uuid
@@ -23,7 +21,11 @@ from http import HTTPStatus
 import requests
 from passlib import hash as passlib_hash
 
+from exordos_paas_mail.tests.functional import paced
+
 if tp.TYPE_CHECKING:
+    import threading
+
     from clients import rest
     from exordos_paas_mail.tests.functional import stand_control
 
@@ -67,15 +69,13 @@ class Written:
     """Requests that were sent again, by what their answer was."""
     found_done: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
     """Writes that had been done by a request which nobody answered, or a 5xx did."""
-    wrong: list[str] = dataclasses.field(default_factory=list)
-    """Answers that no client can make anything of."""
 
 
 class WrongAnswerError(Exception):
     """The API says what it should not."""
 
 
-class Writers:
+class Writers(paced.Clients):
     """Clients that write accounts of *domain* at *path* until *count* writes are done.
 
     The names of all accounts begin with *name*. Each client has accounts of its own, so that
@@ -91,10 +91,8 @@ class Writers:
         count: int,
         seed: int,
     ) -> None:
+        super().__init__(count, _CLIENTS)
         self.written = Written()
-        self._count = self._allowed = count
-        self._lock = threading.Lock()
-        self._end = threading.Event()
         self._writers = [
             _Writer(
                 make_api(),
@@ -107,25 +105,6 @@ class Writers:
             )
             for number in range(_CLIENTS)
         ]
-        self._threads = [
-            threading.Thread(target=self._run, args=(writer,)) for writer in self._writers
-        ]
-
-    @contextlib.contextmanager
-    def running(self) -> tp.Iterator[None]:
-        """Have them write while the block runs."""
-        for thread in self._threads:
-            thread.start()
-        try:
-            yield
-        finally:
-            self._end.set()
-            for thread in self._threads:
-                thread.join()
-
-    def allow(self, count: int) -> None:
-        """Have them wait once so many writes are done."""
-        self._allowed = count
 
     def remove_all(self) -> None:
         """Delete what was made and is left."""
@@ -133,23 +112,15 @@ class Writers:
             writer.remove_all()
 
     def done(self) -> int:
-        """Return how many writes are done; fails where the API has said what it should not."""
-        assert self.written.wrong == []
         return self.written.done
 
-    def _is_over(self) -> bool:
-        return self.written.done >= self._count or bool(self.written.wrong)
-
-    def _run(self, writer: _Writer) -> None:
-        while not self._end.is_set() and not self._is_over():
-            if self.written.done >= self._allowed:
-                self._end.wait(_PAUSE)
-                continue
+    def _run(self, number: int) -> None:
+        while self._has_more():
             try:
-                writer.write()
+                self._writers[number].write()
             except WrongAnswerError as error:
                 with self._lock:
-                    self.written.wrong.append(str(error))
+                    self.wrong.append(str(error))
                 return
             with self._lock:
                 self.written.done += 1
@@ -333,6 +304,25 @@ class _Writer:
 
 def _wrong(what: str, answer: Answer) -> WrongAnswerError:
     return WrongAnswerError(f"{what}: {answer.status_code} {answer.text}")
+
+
+def listed_otherwise(
+    listed: tp.Iterable[rest.Json], written: Written, others: tp.Container[str]
+) -> list[str]:
+    """Return the names of accounts that the API lists otherwise than they were *written*.
+
+    *others* are names that nobody has written.
+    """
+    found = {
+        each["username"]: (each["uuid"], each["active"], each["senders"])
+        for each in listed
+        if each["username"] not in others
+    }
+    expected = {
+        name: (each.uuid, each.active, each.senders) for name, each in written.accounts.items()
+    }
+    names = sorted(found.keys() | expected.keys())
+    return [name for name in names if found.get(name) != expected.get(name)]
 
 
 @dataclasses.dataclass

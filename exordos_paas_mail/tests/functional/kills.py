@@ -34,7 +34,7 @@ _ON_THE_CONTROL_PLANE: tp.Final = (
 _ON_CORE: tp.Final = ("ec-user-api", "ec-orch-api", "ec-status-api", "ec-gservice")
 # systemd does not start it anew, as Debian has it: an operator does (docs/operations.md).
 _DATABASE: tp.Final = (
-    "unit=$(systemctl list-units --plain --no-legend 'postgresql@*' | cut -d' ' -f1);"
+    "unit=postgresql@$(cd /etc/postgresql && echo */main | tr / -);"
     " pid=$(systemctl show --value --property=MainPID $unit);"
     " [ $pid -gt 0 ] && kill -KILL $pid; sleep 2; systemctl start $unit"
 )
@@ -57,7 +57,7 @@ def of_mail() -> dict[str, Kill]:
         **{f"{unit} killed": _on_node(_die(unit)) for unit in _ON_THE_NODE},
         "every process of exim killed": _on_node(_EVERY_PROCESS_OF_EXIM),
         **_control_plane(),
-        "power cut": _cut_power,
+        "power of the node cut": _cut_power,
     }
 
 

@@ -1,18 +1,34 @@
 # SPDX-FileCopyrightText: 2026 The mailaas authors
 # SPDX-License-Identifier: Apache-2.0
-"""Faults at random while clients go on, in an order that can be repeated."""
+"""Faults one after the other while clients go on."""
 
 from __future__ import annotations
 
 import collections
+import dataclasses
+import fractions
+import math
 import random
 import typing as tp
 
 if tp.TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping, Sequence
 
     from clients import waiting
-    from exordos_paas_mail.tests.functional import kills, stand_control
+    from exordos_paas_mail.tests.functional import kills, paced, stand_control
+
+
+@dataclasses.dataclass
+class Suffered:
+    """What has happened, and how often."""
+
+    happened: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
+    at_work: int = 0
+    """How many of them were over before any client had to wait for its next share."""
+
+    def __str__(self) -> str:
+        lines = (f"\n  {count} x {name}" for name, count in sorted(self.happened.items()))
+        return f"{self.happened.total()} faults, {self.at_work} met all at work{''.join(lines)}"
 
 
 def order(kinds: tp.Iterable[str], count: int, seed: int) -> list[str]:
@@ -26,30 +42,39 @@ def order(kinds: tp.Iterable[str], count: int, seed: int) -> list[str]:
 
 def suffer(
     kinds: Mapping[str, kills.Kill],
-    names: list[str],
+    names: Sequence[str],
     stand: stand_control.Stand,
     node: str,
     poll: waiting.Poll,
-    count: int,
-    done: Callable[[], int],
-    allow: Callable[[int], object] = lambda _: None,
-) -> collections.Counter[str]:
-    """Do what is to happen, evenly over *count*, of which *done* tells how many are over.
+    clients: Sequence[paced.Clients],
+) -> Suffered:
+    """Do what is to happen, in its order, and return once *clients* have done all they have to.
 
-    *allow* is told how many there may be before the next but one happens, so that none of it
-    comes too late. Returns how often what was done, once all of *count* are over.
+    What they do is shared out evenly between the faults. At each a client still has more than
+    half a share to do, and none is further ahead of the slowest: none comes too late.
     """
-    dues = [count * number // (len(names) + 1) for number in range(1, len(names) + 1)]
-    happened: collections.Counter[str] = collections.Counter()
-    for name, due, next_due in zip(names, dues, [*dues[1:], count], strict=True):
-        allow(next_due)
-        poll.until(
-            f"{due} are done, after {dict(happened)}",
-            done,
-            lambda found, due=due: found >= due,  # type: ignore[misc]
-        )
+    share = fractions.Fraction(1, len(names) + 1)
+    suffered = Suffered()
+
+    def wait_for(part: fractions.Fraction) -> None:
+        def look() -> fractions.Fraction:
+            slowest = min(fractions.Fraction(each.done(), each.count) for each in clients)
+            assert [each.wrong for each in clients] == [[] for _ in clients]
+            _allow(clients, slowest + share / 2)
+            return slowest
+
+        poll.until(f"{part} is done, after {suffered}", look, lambda found: found >= part)
+
+    for number, name in enumerate(names, 1):
+        wait_for(number * share)
+        _allow(clients, (number + 1) * share)
         kinds[name](stand, node)
-        happened[name] += 1
-    allow(count)
-    poll.until(f"all are done, after {dict(happened)}", done, lambda found: found >= count)
-    return happened
+        suffered.happened[name] += 1
+        suffered.at_work += all(each.is_at_work() for each in clients)
+    wait_for(fractions.Fraction(1))
+    return suffered
+
+
+def _allow(clients: Sequence[paced.Clients], part: fractions.Fraction) -> None:
+    for each in clients:
+        each.allow(math.ceil(each.count * part))

@@ -4,16 +4,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import email.policy
 import itertools
 import smtplib
-import threading
 import time
 import typing as tp
 
-from exordos_paas_mail.tests.functional import submission
+from exordos_paas_mail.tests.functional import paced, submission
 
 if tp.TYPE_CHECKING:
     from exordos_paas_mail.tests.functional import provisioning
@@ -35,7 +33,7 @@ class Sent:
     refused: list[str] = dataclasses.field(default_factory=list)
 
 
-class Clients:
+class Clients(paced.Clients):
     """Clients who send messages to *recipient* until *count* are accepted.
 
     They take turns with *accounts*, none of which may send as much as all together.
@@ -48,37 +46,22 @@ class Clients:
         recipient: str,
         count: int,
     ) -> None:
+        super().__init__(count, _CLIENTS)
         self.sent = Sent()
         self._relay, self._recipient = relay, recipient
         self._accounts = itertools.cycle(accounts)
-        self._count = count
-        self._lock = threading.Lock()
-        self._end = threading.Event()
-        self._threads = [threading.Thread(target=self._run) for _ in range(_CLIENTS)]
 
-    @contextlib.contextmanager
-    def running(self) -> tp.Iterator[None]:
-        """Have them send while the block runs."""
-        for thread in self._threads:
-            thread.start()
-        try:
-            yield
-        finally:
-            self._end.set()
-            for thread in self._threads:
-                thread.join()
+    def done(self) -> int:
+        return len(self.sent.accepted)
 
-    def is_done(self) -> bool:
-        return len(self.sent.accepted) >= self._count
-
-    def _run(self) -> None:
-        while not self._end.is_set() and not self.is_done():
+    def _run(self, _: int) -> None:
+        while self._has_more():
             with self._lock:
                 account = next(self._accounts)
             try:
                 with self._relay.logged_in(account.address, account.password) as client:
                     for _ in range(_A_SESSION):
-                        if self._end.is_set() or self.is_done():
+                        if not self._has_more():
                             break
                         self._send(client, account.address)
             # What smtplib and ssl raise is an OSError; a login may be put off.

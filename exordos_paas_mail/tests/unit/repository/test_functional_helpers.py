@@ -8,12 +8,13 @@ import os
 import pathlib
 import subprocess
 import sys
+import typing as tp
 
 import pytest
 
 from clients import iam, waiting
 from clients.tests import fake_cli, fake_core
-from exordos_paas_mail.tests.functional import prepare_env, settings
+from exordos_paas_mail.tests.functional import paced, prepare_env, settings, suffering
 
 MINIMAL = {
     "EXORDOS_ENDPOINT": "http://core/api/core/",
@@ -148,3 +149,35 @@ def test_preparing_names_the_options_it_needs(
     monkeypatch.delenv("EXORDOS_PASSWORD", raising=False)
     assert prepare_env.main([]) == 2
     assert capsys.readouterr().err == "missing: --endpoint, --password\n"
+
+
+class Counting(paced.Clients):
+    """A client that is as fast as it is allowed to be."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__(count, 1)
+        self._done = 0
+
+    def done(self) -> int:
+        return self._done
+
+    def _run(self, _: int) -> None:
+        while self._has_more():
+            self._done += 1
+
+
+def test_clients_have_a_share_of_their_work_to_do_at_each_fault_and_no_more() -> None:
+    clients = [Counting(30), Counting(300)]
+    found: list[tuple[int, ...]] = []
+
+    def fault(*_: tp.Any) -> None:
+        waiting.until("all wait", lambda: not any(each.is_at_work() for each in clients), 60)
+        found.append(tuple(each.done() for each in clients))
+
+    nothing = tp.cast("tp.Any", None)
+    with clients[0].running(), clients[1].running():
+        suffered = suffering.suffer(
+            {"a": fault, "b": fault}, ["a", "b"], nothing, "", waiting.Poll(60, 0.01), clients
+        )
+    assert found == [(20, 200), (30, 300)]
+    assert (suffered.happened, suffered.at_work) == ({"a": 1, "b": 1}, 0)
