@@ -94,10 +94,18 @@ def test_the_newest_version_that_the_patches_were_made_for_is_built(
             [
                 "exim_line_ends.patch",
                 "exim_shared_authorities.patch",
+                "exim_dns_failures.patch",
                 "exim_4.96_address_literal.patch",
             ],
         ),
-        ("4.97-4ubuntu4.7", ["exim_line_ends.patch", "exim_shared_authorities.patch"]),
+        (
+            "4.97-4ubuntu4.7",
+            [
+                "exim_line_ends.patch",
+                "exim_shared_authorities.patch",
+                "exim_dns_failures.patch",
+            ],
+        ),
     ],
 )
 def test_a_known_version_has_its_patches(version: str, patches: list[str]) -> None:
