@@ -84,7 +84,7 @@ def _uuid(text: str) -> sys_uuid.UUID:
     try:
         return sys_uuid.UUID(text)
     except ValueError:
-        raise rules.RuleError("account must be the uuid of an account") from None
+        raise rules.RuleError("account must be the UUID of an account") from None
 
 
 def _moment(text: str) -> datetime.datetime:

@@ -9,13 +9,13 @@ its deliveries inherit it; the relay's own has exordos/images/exim_dns_failures.
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+import typing as tp
 
 from exordos_paas_mail.tests.relay import internet as internet_
 from exordos_paas_mail.tests.relay import relay as relay_
 from exordos_paas_mail.tests.relay import units
 
-if TYPE_CHECKING:
+if tp.TYPE_CHECKING:
     import pytest
 
 ALICE = relay_.ALICE
