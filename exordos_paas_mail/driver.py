@@ -82,6 +82,8 @@ class MailInstanceNode(meta.MetaDataPlaneModel):
     smarthost = properties.property(ra_types.Boolean(), default=True)
     # That this image keeps to what recipients' domains publish by MTA-STS, and takes the mode.
     mta_sts = properties.property(ra_types.Boolean(), default=True)
+    # That this image writes no account file before it has all lines of its first one.
+    gathers_accounts = properties.property(ra_types.Boolean(), default=True)
     # That there is a sign of life, and after how many seconds again: only a node whose
     # report has this can fall silent.
     heartbeat = properties.property(ra_types.Float(), default=constants.HEARTBEAT_PERIOD)
@@ -300,7 +302,9 @@ class MailInstanceNode(meta.MetaDataPlaneModel):
         except _FAILURES as error:
             errors.append(str(error))
         self.error = "; ".join(errors)[:_ERROR_SIZE_MAX]
-        if waiting:
+        # Nobody can log in before all are there.
+        is_gathering = self._is_told_by_reference() and self._references.is_gathering
+        if waiting or (is_gathering and not errors):
             self.status = _Status.IN_PROGRESS.value
         else:
             self.status = (_Status.ERROR if errors else _Status.ACTIVE).value

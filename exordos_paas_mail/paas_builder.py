@@ -213,8 +213,11 @@ def _as_they_are(
     """
     instance.properties["updated_at"].set_value_force(utils.EPOCH)
     for target, actual in paas_collection.paas_objects:
-        if target.passwd_shards is not None:
-            told = targets.reference(instance, _reported_digests(actual))
+        digests = _reported_digests(actual)
+        # An image that does not gather would have some of the accounts alone.
+        has_some = digests != account_shards.NONE or (actual and actual.gathers_accounts)
+        if target.passwd_shards is not None and has_some:
+            told = targets.reference(instance, digests)
             target.passwd_shards, target.passwd_lines = told
     return tuple(paas_collection.targets())
 
@@ -228,13 +231,18 @@ def _accounts(
 
     *reported* are the fields of its last report, *known* that report and its target.
     """
-    if reported is not None and "passwd_shards" in reported and known is not None:
+    told = None
+    if reported is None:
+        told = targets.first_reference(instance)
+    elif "passwd_shards" in reported and known is not None:
         digests = _reported_digests(known.actual)
+        gathers = known.actual is not None and known.actual.gathers_accounts
         # A node that was told all goes on so until it has all.
         is_ready = digests is not None or known.target.passwd_shards is not None
-        if (is_ready or _has_all(known)) and targets.is_worth_it(instance, digests):
-            told = targets.reference(instance, digests)
-            return {"passwd_shards": told.shards, "passwd_lines": told.lines}
+        if is_ready or _has_all(known):
+            told = targets.worthwhile_reference(instance, digests, gathers=gathers)
+    if told is not None:
+        return {"passwd_shards": told.shards, "passwd_lines": told.lines}
     if reported is not None and targets.ACCOUNTS not in reported:
         return {}
     return targets.texts(None, instance, without=targets.PARTS.keys() - {targets.ACCOUNTS})

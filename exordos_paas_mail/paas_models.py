@@ -54,6 +54,8 @@ class MailInstanceNode(
     smarthost = properties.property(types.Boolean(), default=False)
     # Whether its image keeps to what recipients' domains publish by MTA-STS.
     mta_sts = properties.property(types.Boolean(), default=False)
+    # Whether its image can be told its first accounts in pieces.
+    gathers_accounts = properties.property(types.Boolean(), default=False)
     # See ``codecs.dkim_values``.
     dkim_keys = properties.property(types.String(), default="")
 

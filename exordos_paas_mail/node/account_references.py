@@ -31,13 +31,17 @@ class References:
         self._known: tuple[str, account_shards.Reading] | None = None
         # The lines of the shards that were told last, where they are the known file's.
         self._told: dict[int, list[account_shards.Pair]] = {}
+        # What was told of a domain of which there is no account yet.
+        self._gathered: tuple[str, account_shards.Reading] | None = None
 
     def text(self, domain: str, shards: str, lines: str) -> str | None:
         """Return the account file that a target asks for, as far as its lines are there.
 
-        None where none of them is: no file has a client try again, an empty one
-        has it give up. Raises ValueError, without a secret in it, for what is no
-        target, and OSError or MachineError when the machine refuses.
+        None where the machine has no account yet and not all lines have come: no file
+        has a client try again, one without its account has it give up. What has come
+        is remembered, and told by ``report``, until the others have. Raises ValueError,
+        without a secret in it, for what is no target, and OSError or MachineError when
+        the machine refuses.
         """
         wanted = account_shards.parse(shards)
         told = account_shards.parse_lines(lines)
@@ -47,6 +51,9 @@ class References:
         base, other = (held, None) if told_last is None else (told_last, held)
         if other is not None and other.text == base.text:
             other = None
+        is_first = not _has_account(base, domain)
+        if is_first and self._gathered is not None and self._gathered[0] == domain:
+            base = self._gathered[1]
         merged = account_shards.merge(base, domain, wanted, told, other, self._kept_pairs(base))
         self._known = (domain, merged)
         self._told = {
@@ -54,7 +61,16 @@ class References:
             for shard, pairs in told.items()
             if account_shards.digest(pairs) == merged.digests[shard]
         }
-        return merged.text if merged.text or wanted == account_shards.NONE else None
+        is_gathering = is_first and wanted != account_shards.NONE
+        self._gathered = (domain, merged) if is_gathering else None
+        if merged.digests != wanted and (is_first or not merged.text):
+            return None
+        return merged.text
+
+    @property
+    def is_gathering(self) -> bool:
+        """Whether what ``report`` told last is still to become the account file."""
+        return self._gathered is not None
 
     def accounts(self) -> kept.Accounts:
         """Return what ``text`` returned last, to be kept."""
@@ -71,9 +87,15 @@ class References:
         return kept.Accounts(reading, find)
 
     def report(self, domain: str) -> str:
-        """Return what the file has, as ``SHARDS`` tells it."""
+        """Return what the file has, or will have with lines to come, as ``SHARDS`` tells it."""
         reading = self._read(_plain(self._part.read()), domain)
         remarks = [] if reading.is_sound else ["a line is none of an account, or out of order"]
+        if self._gathered is not None and self._gathered[0] == domain:
+            gathered = self._gathered[1]
+            if gathered.text and reading.digests == gathered.digests:
+                self._gathered = None
+            else:
+                reading, remarks = gathered, ["not written yet"]
         return account_shards.render(reading.digests, remarks)
 
     def _kept_reading(
@@ -120,6 +142,13 @@ class References:
         if index is not None and self._kept.accounts.is_of(text, index):
             return account_shards.Reading(text, index.digests, is_sound=True)
         return account_shards.read(text, domain)
+
+
+def _has_account(reading: account_shards.Reading, domain: str) -> bool:
+    if reading.is_sound:
+        return bool(reading.text)
+    every = range(account_shards.COUNT)
+    return any(account_shards.pairs(reading.text, domain, every).values())
 
 
 def _plain(text: str) -> str:

@@ -47,7 +47,8 @@ MTA_STS: tp.Final = "mta_sts"
 
 # The part that is told by reference from so many accounts on, see ``account_shards``.
 ACCOUNTS: tp.Final = "passwd"
-is_worth_it = account_shards.is_worth_it
+first_reference = account_shards.first
+worthwhile_reference = account_shards.worthwhile
 reference = account_shards.reference
 
 

@@ -22,8 +22,8 @@ LOG = logging.getLogger(__name__)
 
 ACCOUNTS_MIN: tp.Final = 1_000
 """Accounts of an instance from which on its node is told them by reference."""
-# Of shards that a node lacks, in one target: the loop of gservice serves all plugins, and what
-# is left comes with the next report. One shard is told, however long.
+# Of accounts in one target: the loop of gservice serves all plugins, and what is left comes with
+# the next report. One shard is told, however long.
 LINES_MAX: tp.Final = 20_000
 
 
@@ -36,19 +36,34 @@ class Reference(tp.NamedTuple):
     """The lines of shards that the node lacks."""
 
 
-def is_worth_it(instance: instances.MailInstance, reported: codec.Digests | None) -> bool:
-    """Return whether a node that has reported these digests is to be told by reference.
+def first(instance: instances.MailInstance) -> Reference | None:
+    """Return what ``reference`` does for a node that has reported nothing, None for a text.
+
+    What its image can do is not known yet. Where one target does not tell all accounts, it
+    is asked which lines it lacks, and reports that or that it knows no references.
+    """
+    known = _known(instance)
+    return _reference(instance, known, None) if sum(known.accounts) > LINES_MAX else None
+
+
+def worthwhile(
+    instance: instances.MailInstance, reported: codec.Digests | None, *, gathers: bool
+) -> Reference | None:
+    """Return what ``reference`` does, None for a node that is to be told a text.
 
     It has the whole file at once where there are few accounts, or where it has none of
     them: a client that comes meanwhile is not to be told for good that there is no such
-    account.
+    account. One that *gathers* lines until it has all gets only as many at once as are
+    told in one target.
     """
-    with utils.transaction() as session:
-        known = account_shards.known(session, instance.uuid)
-    return sum(known.accounts) >= ACCOUNTS_MIN and (
+    known = _known(instance)
+    count = sum(known.accounts)
+    is_worth_it = count >= ACCOUNTS_MIN and (
         reported is None
+        or (gathers and count > LINES_MAX)
         or any(known.accounts[n] and known.digests[n] == reported[n] for n in range(codec.COUNT))
     )
+    return _reference(instance, known, reported) if is_worth_it else None
 
 
 def reference(instance: instances.MailInstance, reported: codec.Digests | None) -> Reference:
@@ -56,11 +71,21 @@ def reference(instance: instances.MailInstance, reported: codec.Digests | None) 
 
     One that has reported none is told no line: it tells what it has.
     """
+    return _reference(instance, _known(instance), reported)
+
+
+def _known(instance: instances.MailInstance) -> account_shards.Known:
     with utils.transaction() as session:
-        known = account_shards.known(session, instance.uuid)
-        if reported is None:
-            return Reference(codec.render(known.digests), "")
-        lacking = [n for n in range(codec.COUNT) if known.digests[n] != reported[n]]
+        return account_shards.known(session, instance.uuid)
+
+
+def _reference(
+    instance: instances.MailInstance, known: account_shards.Known, reported: codec.Digests | None
+) -> Reference:
+    if reported is None:
+        return Reference(codec.render(known.digests), "")
+    lacking = [n for n in range(codec.COUNT) if known.digests[n] != reported[n]]
+    with utils.transaction() as session:
         told = account_shards.lines(session, instance.uuid, _some(lacking, known.accounts))
     # What was read of the accounts counts, whatever was read of their digests before it.
     digests = {n: codec.digest(pairs) for n, pairs in told.items()}

@@ -147,6 +147,7 @@ class Node:
             "hostname": self.target()["domain"],
             "heartbeat": constants.HEARTBEAT_PERIOD,
             "mta_sts": True,
+            "gathers_accounts": True,
         }
         facts = {name: fact for name, fact in known_facts.items() if name not in lacking}
         unsaid = {"passwd_lines", *lacking}

@@ -348,6 +348,50 @@ def test_a_node_that_has_none_is_told_all_at_once(stage: stages.Stage, holder: H
     assert is_settled(holder)
 
 
+def test_a_new_node_is_told_a_long_file_in_pieces(
+    stage: stages.Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(references, "LINES_MAX", 100)
+    fill(stage)
+    holder = Holder(stage.serving())
+    # What stage.serving() reports is what it was told: it has nothing so far.
+    assert (holder.lines, "passwd" in holder.node.target()) == ({}, False)
+    holder.say(account_shards.NONE)
+    turns = 0
+    while holder.text != passwd.render(accounts(stage).items(), DOMAIN):
+        stage.services.paas_pass()
+        assert "passwd" not in holder.node.target()
+        assert 0 < sum(map(len, holder.lines.values())) <= 100
+        holder.turn()
+        turns += 1
+        assert turns < 30
+    stage.services.paas_pass()
+    assert turns > 10
+    assert is_settled(holder)
+
+
+@pytest.mark.parametrize("fact", [{"lacking": ["gathers_accounts"]}, {"gathers_accounts": False}])
+def test_a_node_that_cannot_gather_is_told_a_long_file_at_once(
+    stage: stages.Stage, holder: Holder, monkeypatch: pytest.MonkeyPatch, fact: dict[str, tp.Any]
+) -> None:
+    monkeypatch.setattr(references, "LINES_MAX", 100)
+    holder.text = ""
+    holder.turn(**fact)
+    stage.services.paas_pass()
+    assert holder.node.target()["passwd"].count("\n") == MANY
+
+
+def test_an_image_without_references_is_told_a_long_file_at_once(
+    stage: stages.Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(references, "LINES_MAX", 100)
+    fill(stage)
+    node = stage.serving()
+    node.report(lacking=["passwd_shards", "gathers_accounts"])
+    stage.services.paas_pass()
+    assert node.target()["passwd"].count("\n") == MANY
+
+
 def test_digests_that_are_lost_take_no_account_off_a_node(
     stage: stages.Stage, holder: Holder, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -400,6 +444,17 @@ def test_lines_come_in_as_many_targets_as_they_need(
     stage.services.paas_pass()
     assert turns > 5
     assert is_settled(holder)
+
+
+@pytest.mark.parametrize("gathers", [True, False])
+def test_a_node_that_lost_all_is_told_some_alone_if_it_gathers(
+    stage: stages.Stage, holder: Holder, *, gathers: bool
+) -> None:
+    execute("DELETE FROM ua_actual_resources WHERE uuid = %s AND kind = 'node_set'", stage.uuid)
+    holder.text = ""
+    holder.turn(gathers_accounts=gathers)
+    stage.services.paas_pass()
+    assert sum(map(len, holder.lines.values())) == (MANY if gathers else 0)
 
 
 @pytest.mark.parametrize("node_set", ["incomplete", "unknown"])

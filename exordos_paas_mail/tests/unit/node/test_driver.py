@@ -57,6 +57,7 @@ def test_the_first_target_is_written_reloaded_and_reported_with_all_facts(
         "dkim_keys": "",
         "tls": "",
         "smarthost": True,
+        "gathers_accounts": True,
         "mta_sts": True,
     }
     assert (stage.fact["status"], stage.settled) == ("ACTIVE", True)

@@ -165,6 +165,107 @@ def test_a_node_that_lost_all_has_no_account_file_rather_than_an_empty_one(
     assert_settled(referred, FEW)
 
 
+@pytest.fixture
+def empty(stage: agent_stage.Stage) -> agent_stage.Stage:
+    """Return a node that has no account, and was told one of FEW."""
+    stage.fake.configured(DOMAIN)
+    agent_stage.refer(stage, FEW)
+    assert stage.turn() == []
+    assert_gathering(stage)
+    agent_stage.refer(stage, FEW, "user1")
+    assert stage.turn() == []
+    assert_gathering(stage, "user1")
+    return stage
+
+
+def assert_gathering(stage: agent_stage.Stage, *gathered: str) -> None:
+    said = {name: FEW[name] for name in gathered}
+    assert account_shards.parse(stage.value["passwd_shards"]) == account_shards.parse(digests(said))
+    assert (stage.value["status"], stage.value["error"]) == ("IN_PROGRESS", "")
+    assert (stage.file.exists(), stage.settled) == (False, False)
+
+
+def test_first_accounts_are_gathered_before_there_is_a_file(empty: agent_stage.Stage) -> None:
+    before = fake_node.signatures(empty.fake)
+    assert empty.turn() == []
+    assert fake_node.signatures(empty.fake) == before
+    assert_gathering(empty, "user1")
+    agent_stage.refer(empty, FEW, "user2", "user3")
+    assert empty.turn() == []
+    assert_gathering(empty, "user1", "user2", "user3")
+    agent_stage.refer(empty, FEW, "user0", "user4")
+    assert empty.turn() == [RELOAD]
+    assert_settled(empty, FEW)
+
+
+def test_an_account_that_changes_while_they_are_gathered_is_gathered_anew(
+    empty: agent_stage.Stage,
+) -> None:
+    after = {**FEW, "user1": OTHER}
+    agent_stage.refer(empty, after, *(FEW.keys() - {"user1"}))
+    assert empty.turn() == []
+    assert_gathering(empty, *FEW)
+    agent_stage.refer(empty, after, "user1")
+    assert empty.turn() == [RELOAD]
+    assert_settled(empty, after)
+
+
+def test_a_node_that_restarts_while_it_gathers_begins_again(empty: agent_stage.Stage) -> None:
+    empty.boot()
+    agent_stage.refer(empty, FEW, "user2")
+    assert empty.turn() == []
+    assert_gathering(empty, "user2")
+    agent_stage.refer(empty, FEW, *(FEW.keys() - {"user2"}))
+    assert empty.turn() == [RELOAD]
+    assert_settled(empty, FEW)
+
+
+def test_what_was_gathered_is_written_when_the_disk_takes_it(
+    empty: agent_stage.Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        fake_node.full_root_disk(patch)
+        agent_stage.refer(empty, FEW, *FEW)
+        empty.turn()
+        assert (empty.value["status"], empty.settled) == ("ERROR", False)
+    assert not empty.file.exists()
+    agent_stage.refer(empty, FEW)
+    assert empty.turn() == [RELOAD]
+    assert_settled(empty, FEW)
+
+
+@pytest.mark.parametrize("held", ["# mine\n", "user1@other.example:$6$salt$one\n", ""])
+def test_a_file_without_any_of_the_accounts_stays_until_all_are_there(
+    stage: agent_stage.Stage, held: str
+) -> None:
+    stage.fake.configured(DOMAIN)
+    stage.want("")
+    stage.turn()
+    stage.fake.path(constants.KEPT_TARGET_FILE).unlink()
+    stage.file.write_text(held)
+    agent_stage.refer(stage, FEW, "user1")
+    stage.turn()
+    assert (stage.file.read_text(), stage.settled) == (held, False)
+    agent_stage.refer(stage, FEW, *(FEW.keys() - {"user1"}))
+    assert stage.turn() == [RELOAD]
+    assert_settled(stage, FEW)
+
+
+def test_no_account_is_awaited_where_there_is_none(empty: agent_stage.Stage) -> None:
+    agent_stage.refer(empty, {}, *FEW)
+    assert empty.turn() == [RELOAD]
+    assert_settled(empty, {})
+
+
+def test_a_text_that_comes_while_they_are_gathered_is_written(empty: agent_stage.Stage) -> None:
+    empty.want(file(FEW))
+    assert empty.turn() == [RELOAD]
+    assert shown(empty) == (file(FEW), None, True)
+    agent_stage.refer(empty, FEW)
+    assert empty.turn() == []
+    assert_settled(empty, FEW)
+
+
 def test_accounts_are_taken_away_by_lines_alone(referred: agent_stage.Stage) -> None:
     agent_stage.refer(referred, {})
     referred.turn()
