@@ -35,6 +35,8 @@ LOG = logging.getLogger(__name__)
 PERIOD: tp.Final = 600.0
 # And between two writes of the figures that instances tell.
 FIGURES_PERIOD: tp.Final = 60.0
+# Erasures between two looks at what has come.
+ERASURES_MAX: tp.Final = 10
 # Octets of the log of all instances, with its indexes: the disk is the whole control plane's.
 SIZE_MAX: tp.Final = 3 * 2**30
 _ROUND: tp.Final = 5_000
@@ -52,7 +54,7 @@ class Keeper:
         """Carry out erasures, and now and then retention; return whether partitions went."""
         with utils.transaction() as session:
             asked = erasures.find_all(session)
-        for erasure in asked:
+        for erasure in asked[:ERASURES_MAX]:
             self._erase(erasure)
         if time.monotonic() >= self._next_figures:
             self._next_figures = time.monotonic() + FIGURES_PERIOD

@@ -14,7 +14,7 @@ import uuid as sys_uuid
 
 from exordos_paas_mail import utils
 from exordos_paas_mail.codecs import mentions, rules, suppressions
-from exordos_paas_mail.control_plane.records import locks, notices, suppression_rows
+from exordos_paas_mail.control_plane.records import locks, narrowing, notices, suppression_rows
 
 # Events taken out at a time.
 _ROUND: tp.Final = 2_000
@@ -47,14 +47,29 @@ _QUEUE_OF_ACCOUNT: tp.Final = (
     "UPDATE mail_queue_items SET account = NULL"
     " WHERE instance = %(instance)s AND account = %(account)s",
 )
+_NAMING: tp.Final = narrowing.where_found(
+    "array_to_string(array_append(recipients, last_error), ' ')",
+    "EXISTS (SELECT FROM unnest(recipients) AS r WHERE lower(r) = lower(%(recipient)s))"
+    " OR last_error ~* %(named)s",
+    "%(found)s",
+)
+_QUEUE_NAMING: tp.Final = (
+    f"SELECT uuid FROM mail_queue_items WHERE instance = %(instance)s AND {_NAMING}"  # noqa: S608
+)
+# The words of a refusal begin with the command's argument.
+_REFUSAL: tp.Final = "type = 'rejected' AND " + narrowing.where_found(
+    "text", "text ~* %(named)s", "%(found)s"
+)
+_REFUSALS: tp.Final = (
+    f"SELECT uuid FROM mail_events WHERE instance = %(instance)s AND {_REFUSAL}"  # noqa: S608
+    " LIMIT %(limit)s"
+)
 _QUEUE_OF_RECIPIENT: tp.Final = (
-    "UPDATE mail_queue_items SET recipients = ARRAY(SELECT r FROM"
+    "UPDATE mail_queue_items SET recipients = ARRAY(SELECT r FROM"  # noqa: S608 - constants
     " unnest(recipients) WITH ORDINALITY AS each(r, place)"
     " WHERE lower(r) <> lower(%(recipient)s) ORDER BY place), last_error = ''"
-    " WHERE instance = %(instance)s AND (EXISTS (SELECT FROM unnest(recipients) AS r"
-    " WHERE lower(r) = lower(%(recipient)s))"
-    " OR last_error ~* %(named)s)",
-    "DELETE FROM mail_queue_items WHERE instance = %(instance)s AND recipients = '{}'"
+    f" WHERE uuid = ANY(%(queue)s::uuid[]) AND {_NAMING}",
+    "DELETE FROM mail_queue_items WHERE uuid = ANY(%(queue)s::uuid[]) AND recipients = '{}'"
     " AND recipients_count = 1",
     "UPDATE mail_queue_domains SET last_error = '' WHERE instance = %(instance)s"
     " AND last_error ~* %(named)s",
@@ -104,10 +119,16 @@ def find_all(session: tp.Any) -> list[Erasure]:
 
 def carry_out(session: tp.Any, erasure: Erasure) -> bool:
     """Take out some of it; return whether nothing of it is left."""
+    naming: dict[str, list[str]] = {}
+    if erasure.recipient is not None:
+        # Before the instance is held: requests that write it wait, and others for these.
+        for name, statement in (("queue", _QUEUE_NAMING), ("refusals", _REFUSALS)):
+            rows = session.execute(statement, _values(erasure)).fetchall()
+            naming[name] = [str(row["uuid"]) for row in rows]
     # It may be gone by now: what is left of it is taken out all the same.
     locks.hold_instance(session, erasure.instance)
     if erasure.recipient is not None:
-        return _erase_recipient(session, erasure)
+        return _erase_recipient(session, erasure, naming)
     condition = "true" if erasure.account is None else "account = %(account)s"
     left = False
     # What an account has sent stays in the figures, under a uuid that names nobody.
@@ -133,18 +154,19 @@ def forget(session: tp.Any, erasure: Erasure) -> None:
     session.execute("DELETE FROM mail_erasures WHERE uuid = %s", (str(erasure.uuid),))
 
 
-def _erase_recipient(session: tp.Any, erasure: Erasure) -> bool:
-    _execute(session, _QUEUE_OF_RECIPIENT, erasure)
+def _erase_recipient(
+    session: tp.Any, erasure: Erasure, naming: tp.Mapping[str, tp.Sequence[str]]
+) -> bool:
+    """Take out what is about a recipient; *naming* are rows whose words may name it."""
+    _execute(session, _QUEUE_OF_RECIPIENT, erasure, queue=naming["queue"])
     _erase_suppression(session, erasure)
     notices.erase(session, erasure.instance, tp.cast("str", erasure.recipient))
     about = _delete(session, _EVENTS.format(_RECIPIENT), erasure)
-    # The words of a refusal begin with the command's argument.
-    said = "type = 'rejected' AND text ~* %(named)s"
-    refused = _delete(session, _EVENTS.format(said), erasure)
+    session.execute("DELETE FROM mail_events WHERE uuid = ANY(%s::uuid[])", (naming["refusals"],))
     touched = [str(row["message"]) for row in about if row["message"] is not None]
     if touched:
         _forget_messages(session, touched)
-    return _ROUND not in {len(about), len(refused)}
+    return _ROUND not in {len(about), len(naming["refusals"])}
 
 
 def _erase_suppression(session: tp.Any, erasure: Erasure) -> None:
@@ -170,9 +192,11 @@ def _forget_messages(session: tp.Any, uuids: list[str]) -> None:
     )
 
 
-def _execute(session: tp.Any, statements: tp.Iterable[str], erasure: Erasure) -> None:
+def _execute(
+    session: tp.Any, statements: tp.Iterable[str], erasure: Erasure, **values: tp.Any
+) -> None:
     for statement in statements:
-        session.execute(statement, _values(erasure))
+        session.execute(statement, {**_values(erasure), **values})
 
 
 def _delete(session: tp.Any, statement: str, erasure: Erasure) -> list[tp.Mapping[str, tp.Any]]:
@@ -185,5 +209,6 @@ def _values(erasure: Erasure) -> dict[str, tp.Any]:
         "account": erasure.account and str(erasure.account),
         "recipient": erasure.recipient,
         "named": erasure.recipient and mentions.pattern(erasure.recipient),
+        "found": erasure.recipient and narrowing.found(erasure.recipient),
         "limit": _ROUND,
     }

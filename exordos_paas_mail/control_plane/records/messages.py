@@ -4,13 +4,19 @@
 
 from __future__ import annotations
 
+import itertools
 import typing as tp
 
 from restalchemy.dm import models, properties, types
 from restalchemy.storage.sql import orm
 
 from exordos_paas_mail.codecs import log_ids
-from exordos_paas_mail.control_plane.records import fields, log_pages, message_statuses
+from exordos_paas_mail.control_plane.records import (
+    fields,
+    log_pages,
+    message_statuses,
+    narrowing,
+)
 
 if tp.TYPE_CHECKING:
     import datetime
@@ -24,10 +30,14 @@ _OF_ADDRESS: tp.Final = "lower(recipient) = lower(%s)"
 _OF_DOMAIN: tp.Final = "recipient_domain = %s"
 # The same of what the queue has of a message: an array of addresses.
 _WAITING: tp.Final = {
-    _OF_ADDRESS: "EXISTS (SELECT FROM unnest(q.recipients) AS r WHERE lower(r) = lower(%s))",
-    _OF_DOMAIN: (
-        "EXISTS (SELECT FROM unnest(q.recipients) AS r WHERE lower(split_part(r, '@', -1)) = %s)"
-    ),
+    each: narrowing.where_found(
+        "array_to_string(q.recipients, ' ')",
+        f"EXISTS (SELECT FROM unnest(q.recipients) AS r WHERE {condition})",
+    )
+    for each, condition in (
+        (_OF_ADDRESS, "lower(r) = lower(%s)"),
+        (_OF_DOMAIN, "lower(split_part(r, '@', -1)) = %s"),
+    )
 }
 # How many events are looked at together, as multiples of the page: twice it, as a message
 # has a few, and more where few of their messages are of the page.
@@ -121,14 +131,18 @@ class Messages(log_pages.Page):
         """
         waits = {each: _WAITING[each] for each in sorted(self._recipients)}
         conditions = [f"({' OR '.join(waits.values())})"]
-        values = [str(self._instance), *map(self._recipients.__getitem__, waits)]
+        words = {
+            each: (narrowing.found(self._recipients[each]), self._recipients[each])
+            for each in waits
+        }
+        values = [str(self._instance), *itertools.chain.from_iterable(words.values())]
         if len(waits) > 1:
             # Of the others there may be events alone.
             for each, waiting in waits.items():
                 recipient = self._recipients[each]
                 told, of_told = self._telling(each, recipient, [])
                 conditions.append(f"({waiting} OR EXISTS ({told} AND message = q.uuid))")
-                values += [recipient, *of_told]
+                values += [*words[each], *of_told]
         for operator, uuid in [*self._bounds, *bounds]:
             conditions.append(f"q.uuid {operator} %s")
             values.append(uuid)

@@ -11,7 +11,7 @@ from restalchemy.storage.sql import orm
 
 from exordos_paas_mail import utils
 from exordos_paas_mail.codecs import log_ids, queue_reports
-from exordos_paas_mail.control_plane.records import fields, log_pages
+from exordos_paas_mail.control_plane.records import fields, log_pages, narrowing
 
 if tp.TYPE_CHECKING:
     import uuid as sys_uuid
@@ -23,7 +23,10 @@ SUMMARY: tp.Final = ("queue_messages", "queue_oldest_at", "queue_reported_at")
 OUTBOUND: tp.Final = ("outbound", "outbound_error")
 UNKNOWN: tp.Final = "UNKNOWN"
 OUTBOUND_ALL: tp.Final = (UNKNOWN, queue_reports.OUTBOUND_OK, queue_reports.OUTBOUND_BLOCKED)
-_RECIPIENT: tp.Final = "EXISTS (SELECT FROM unnest(recipients) AS r WHERE lower({}) = lower(%s))"
+_RECIPIENT: tp.Final = narrowing.where_found(
+    "array_to_string(recipients, ' ')",
+    "EXISTS (SELECT FROM unnest(recipients) AS r WHERE lower({}) = lower(%s))",
+)
 _NUMBER: tp.Final = types.Integer()
 _TEXT: tp.Final = types.AllowNone(types.String())
 
@@ -74,11 +77,12 @@ class QueueItems(log_pages.Page):
 
     def to_recipient(self, address: str) -> None:
         """Have those that wait for an address, whatever its case."""
-        self.where(_RECIPIENT.format("r"), address)
+        self.where(_RECIPIENT.format("r"), narrowing.found(address), address)
 
     def to_domain(self, domain: str) -> None:
         """Have those that wait for an address of *domain*."""
-        self.where(_RECIPIENT.format("split_part(r, '@', -1)"), domain)
+        of = _RECIPIENT.format("split_part(r, '@', -1)")
+        self.where(of, narrowing.found(domain), domain)
 
     def with_queue_id(self, queue_id: str) -> None:
         """Have the one with a queue id."""

@@ -164,6 +164,7 @@ def test_a_message_is_found_by_whom_it_waits_for_before_it_is_tried(
     assert stage.api.get(f"{other}/messages/?recipient=a@example.org") == []
     erase = f"{stage.path}/actions/erase/invoke"
     assert stage.api.call("POST", erase, {"recipient": "a@example.org"}).status_code == 200
+    sealed.take_in()
     assert stage.api.get(f"{stage.path}/messages/?recipient=a@example.org") == []
 
 
@@ -529,6 +530,7 @@ def test_what_is_known_of_a_recipient_is_erased_from_the_queue(
     queue_rows.follow()
     erase = f"{stage.path}/actions/erase/invoke"
     assert stage.api.call("POST", erase, {"recipient": "gone@EXAMPLE.org"}).status_code == 200
+    sealed.take_in()
     found = stage.api.get(f"{stage.path}/queue/")
     assert [(each["queue_id"], each["recipients"], each["last_error"]) for each in found] == [
         (shared, ["z@example.org", "a@example.org"], ""),

@@ -126,11 +126,11 @@ def test_what_is_known_of_a_recipient_is_erased(stage: stages.Stage, writer: sea
     action = f"{stage.path}/actions/erase/invoke"
     answer = stage.api.call("POST", action, {"recipient": "gone@EXAMPLE.org"})
     assert (answer.status_code, answer.json["uuid"]) == (200, stage.uuid)
+    sealed.take_in()
     found = query("SELECT queue_id FROM mail_messages ORDER BY queue_id")
     assert found == [(shared,), (other,)]
     assert "gone@" not in str(query("SELECT * FROM mail_events")).lower().replace("be.gone@", "")
     assert counts() == (2, 3 + 4 + 2)
-    sealed.take_in()
     assert query("SELECT * FROM mail_erasures") == []
 
 
@@ -185,9 +185,35 @@ def test_more_than_a_round_is_erased_in_the_end(
     writer.write([e for n in range(7) for e in sealed.whole(sealed.queue_id(n))])
     sealed.take_in()
     stage.api.call("POST", f"{stage.path}/actions/erase/invoke", {"recipient": "a@example.org"})
-    assert counts() == (5, 20)
+    # Whoever asks does not wait for any of it.
+    assert counts() == (7, 28)
     sealed.take_in()
     assert counts() == (0, 0)
+
+
+def test_erasures_are_carried_out_some_at_a_time(
+    stage: stages.Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeping, "ERASURES_MAX", 2)
+    for number in range(3):
+        body = {"recipient": f"a{number}@example.org"}
+        stage.api.call("POST", f"{stage.path}/actions/erase/invoke", body)
+    keeper = keeping.Keeper()
+    for left in (["a2@example.org"], []):
+        keeper.run_once()
+        assert query("SELECT recipient FROM mail_erasures") == [(each,) for each in left]
+
+
+@pytest.mark.parametrize(("address", "left"), [("Bob@Example.org", 1), ("BÖB@example.org", 0)])
+def test_who_is_erased_is_found_in_whatever_case(
+    stage: stages.Stage, writer: sealed.Writer, address: str, left: int
+) -> None:
+    said = ("<BOB@example.ORG>: no", "<BÖB@example.ORG>: no")
+    writer.write([sealed.event(Type.REJECTED, command="RCPT", text=text) for text in said])
+    sealed.take_in()
+    stage.api.call("POST", f"{stage.path}/actions/erase/invoke", {"recipient": address})
+    sealed.take_in()
+    assert query("SELECT text FROM mail_events") == [(said[left],)]
 
 
 def test_an_erasure_says_whom(api: api_client.Client) -> None:

@@ -444,6 +444,7 @@ def test_whoever_is_erased_leaves_a_users_wish_alone(world: World) -> None:
     world.api.call(
         "POST", f"{world.stage.path}/actions/erase/invoke", {"recipient": "BOB@elsewhere.example"}
     )
+    sealed.take_in()
     (shown,) = world.api.get(world.path)
     assert (shown["account"], shown["detail"], shown["origin"]) == (world.account, "", "USER")
     ((entry,),) = world.told().values()
