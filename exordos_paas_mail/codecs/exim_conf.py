@@ -24,6 +24,7 @@ from exordos_paas_mail.codecs import (
     holds,
     limits,
     mta_sts,
+    proc_files,
     return_paths,
     senders,
     tls_policies,
@@ -43,6 +44,14 @@ INDEX_TIE_KEY: tp.Final = "passwd"
 _SENDS: tp.Final = (
     rf"\N^{domain_table.SEND}:(?:.* )?[a-z0-9-]+/{dkim.RSA}/{domain_table.SIGN}(?: |\z)\N"
 )
+
+
+RESERVE: tp.Final = 64 * 2**20
+"""Octets of memory that have to be available for a message to be delivered as it is accepted.
+
+A delivery takes a few hundred kilobytes (docs/measurements.md), and how many there are at a time
+is up to other servers. Beyond it exordos-mail-queue delivers, a few at a time.
+"""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -126,6 +135,9 @@ def render(settings: Settings) -> str:
     return _template().render(
         {**dataclasses.asdict(settings), "hostname": hostname},
         index_tie_key=INDEX_TIE_KEY,
+        memory_file="/proc/meminfo",
+        memory_pattern=proc_files.AVAILABLE_PATTERN,
+        memory_reserve=RESERVE // 1024,
         credential_pattern=credentials.PATTERN,
         credential_start=credentials.START,
         spellings=_spellings(settings.domain),

@@ -5,12 +5,18 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import typing as tp
 
 # TCP_LISTEN of include/net/tcp_states.h.
 _LISTEN = "0A"
 # Stopped by a signal or a debugger, dead, or dead and not yet waited for.
 _NOT_RUNNING = frozenset("tTXxZ")
+
+
+# How proc_meminfo(5) tells of what may be asked for without another's being taken; exim reads the
+# same (templates/exim4/acl/hold.j2).
+AVAILABLE_PATTERN: tp.Final = r"MemAvailable: +(\d+) kB"
 
 
 class Process(tp.NamedTuple):
@@ -30,6 +36,17 @@ def parse_process(text: str) -> Process:
     if not parenthesis or len(fields) < 20:  # noqa: PLR2004 - the 22nd field, the third is the first here
         raise ValueError("not the status of a process")
     return Process(fields[19], runs=fields[0] not in _NOT_RUNNING)
+
+
+def parse_available(text: str) -> int:
+    """Return the octets of memory that may be asked for, of /proc/meminfo.
+
+    ValueError for another text.
+    """
+    found = re.search(AVAILABLE_PATTERN, text)
+    if found is None:
+        raise ValueError("not what the kernel tells of memory")
+    return int(found[1]) * 1024
 
 
 def parse_listening(text: str) -> set[int]:

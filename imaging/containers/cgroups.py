@@ -106,6 +106,22 @@ def memory_peak(name: str) -> int:
     return int((unified() / name / "memory.peak").read_text())
 
 
+def memory_available(name: str) -> int:
+    """Return how many bytes more group *name*, which is limited, may ask for.
+
+    What the kernel keeps of files for it counts as free: it gives that back where it is needed.
+    """
+    if legacy := _memory(name):
+        limit, used = legacy / "memory.limit_in_bytes", legacy / "memory.usage_in_bytes"
+        prefix = "total_"
+    else:
+        group = unified() / name
+        limit, used, prefix = group / "memory.max", group / "memory.current", ""
+    told = dict(line.split() for line in (used.parent / "memory.stat").read_text().splitlines())
+    kept = sum(int(told[f"{prefix}{kind}_file"]) for kind in ("active", "inactive"))
+    return int(limit.read_text()) - int(used.read_text()) + kept
+
+
 def memory_kills(name: str) -> int:
     """Return how many processes of group *name* the kernel has ended for want of memory."""
     legacy = _memory(name)

@@ -273,6 +273,11 @@ class Files:
         stat_file = self.read(f"/proc/{number}/stat")
         return None if stat_file is None else proc_files.parse_process(stat_file.decode("latin-1"))
 
+    def has_memory(self, octets: int) -> bool:
+        """Return whether so much memory may be asked for, or that is not known."""
+        told = self.read("/proc/meminfo")
+        return told is None or proc_files.parse_available(told.decode("ascii")) >= octets
+
     def has_ipv6_loopback(self) -> bool:
         """Return whether somebody may listen on ::1."""
         table = self.read("/proc/net/if_inet6") or b""

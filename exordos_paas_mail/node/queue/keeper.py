@@ -10,7 +10,14 @@ import time
 import typing as tp
 
 from exordos_paas_mail import constants
-from exordos_paas_mail.codecs import bounded, mta_sts, queue_reports, retry_hints, tls_policies
+from exordos_paas_mail.codecs import (
+    bounded,
+    exim_conf,
+    mta_sts,
+    queue_reports,
+    retry_hints,
+    tls_policies,
+)
 from exordos_paas_mail.node import machine, status_api
 from exordos_paas_mail.node.documents import holder as holder_
 from exordos_paas_mail.node.machine import watched
@@ -82,7 +89,7 @@ class Keeper:
         )
         self._documents = holder_.Holder(api, directory, self._forget_hints)
         self._scheduled = directory / pathlib.PurePath(constants.QUEUE_SCHEDULED_FILE).name
-        self._scheduler = scheduler_.Scheduler(node.begin_due_delivery)
+        self._scheduler = scheduler_.Scheduler(node.begin_due_delivery, self._has_room)
         self._servers: dict[str, tuple[str, str]] = {}
         self._open: set[uuid.UUID] = set()
         self._tried: set[str] = set()
@@ -173,6 +180,10 @@ class Keeper:
         if tried := self._scheduler.turn():
             self._tried |= tried
             self._next_look = min(self._next_look, time.monotonic() + SETTLING_TIME)
+
+    def _has_room(self) -> bool:
+        """Return whether deliveries may be begun beside those that accepted messages begin."""
+        return self._node.has_memory(exim_conf.RESERVE)
 
     def _ask(self) -> None:
         """Speak to the control plane: fetch commands, and tell what is due."""

@@ -29,6 +29,8 @@ ROUND_MAX: tp.Final = 512
 """Messages of one server between two looks at the times."""
 PROCESSES_MAX: tp.Final = 16
 """Deliveries at a time. Most of them wait for a server."""
+SCARCE_MAX: tp.Final = 2
+"""Deliveries at a time while there is no room for more: what waits goes on."""
 OF_SERVER_MAX: tp.Final = 4
 """Deliveries to one server at a time: it must not hold up mail to all others."""
 AGAIN: tp.Final = 60.0
@@ -63,12 +65,19 @@ class _Server:
 class Scheduler:
     """Messages by when they are due. *begin* has exim try some, one after the other.
 
+    *has_room* says whether the machine has memory for more than a few deliveries.
+
     Times of the clock are seconds since 1970, and those of *at* of ``time.monotonic``,
     which a clock that is set does not move.
     """
 
-    def __init__(self, begin: Callable[[Sequence[str]], machine.Delivery]) -> None:
+    def __init__(
+        self,
+        begin: Callable[[Sequence[str]], machine.Delivery],
+        has_room: Callable[[], bool] = lambda: True,
+    ) -> None:
         self._begin = begin
+        self._has_room = has_room
         self._messages: dict[str, Due] = {}
         self._begun: dict[str, float] = {}
         self._servers: dict[str, _Server] = {}
@@ -159,14 +168,14 @@ class Scheduler:
 
     def _fill(self) -> None:
         """Begin what waits, in turns: a delivery of each server before a second of one."""
-        room = PROCESSES_MAX - sum(len(server.running) for server in self._servers.values())
-        while room > 0:
-            open_ = [server for server in self._servers.values() if server.waiting]
-            if not open_:
+        running = sum(len(server.running) for server in self._servers.values())
+        while open_ := [server for server in self._servers.values() if server.waiting]:
+            # Looked at each time: what was begun a moment ago has its memory by now, or soon.
+            if running >= PROCESSES_MAX or (running >= SCARCE_MAX and not self._has_room()):
                 return
             server = min(open_, key=lambda one: len(one.running))
             server.running.append(self._begin(server.waiting.pop(0)))
-            room -= 1
+            running += 1
 
 
 def _is_busy(server: _Server) -> bool:

@@ -45,6 +45,8 @@ _SECONDS: tp.Final = 240
 AT_ONCE: tp.Final = int(os.environ.get("AT_ONCE") or 4)
 _DOMAIN: tp.Final = "small.example"
 _HOOKS: tp.Final = "hooks.other.example"
+# What the machine tells of its own memory is no node's: it is told of the node's there.
+_MEMORY: tp.Final = "/proc/meminfo"
 _TEXT: tp.Final = "A line of the size that lines of mail have, about.\r\n" * 200
 # What an installation has, and the exchanger's address in a private network.
 _FILES: tp.Final = {constants.RELAY_ENV_FILE: "RELAY_ALLOW_PRIVATE_MX=yes\n"}
@@ -71,22 +73,44 @@ class Memory:
         self.total = max(self.total, sum(found.values()))
         return found
 
-    @contextlib.contextmanager
-    def watched(self) -> Iterator[None]:
-        """Look again and again while the block runs."""
-        ended = threading.Event()
 
-        def watch() -> None:
-            while not ended.wait(1):
-                self.look()
+@contextlib.contextmanager
+def repeated(look: tp.Callable[[], object], pause: float) -> Iterator[None]:
+    """Look again and again while the block runs, *pause* seconds after each time."""
+    ended = threading.Event()
 
-        with concurrent.futures.ThreadPoolExecutor(1) as pool:
-            watching = pool.submit(watch)
-            try:
-                yield
-            finally:
-                ended.set()
-            watching.result()
+    def watch() -> None:
+        while not ended.wait(pause):
+            look()
+
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        watching = pool.submit(watch)
+        try:
+            yield
+        finally:
+            ended.set()
+        watching.result()
+
+
+@contextlib.contextmanager
+def told_of_memory(node: nodes.Node) -> Iterator[None]:
+    """Have *node* be told of its memory by its kernel, as a machine of its own is."""
+    data = node.spec.data
+    assert data is not None
+    told = pathlib.Path(data, "meminfo")
+
+    def tell() -> None:
+        available = cgroups.memory_available(node.group) // 1024
+        text = f"MemTotal:       {RAM * 1024:8} kB\nMemAvailable:   {available:8} kB\n"
+        # At once, and of one length: it is read meanwhile.
+        with told.open("r+b") as file:
+            os.pwrite(file.fileno(), text.encode(), 0)
+
+    told.touch()
+    tell()
+    node.exec("mount", "--bind", "/persist/meminfo", _MEMORY)
+    with repeated(tell, 0.05):
+        yield
 
 
 @pytest.fixture
@@ -188,7 +212,8 @@ def test_a_node_of_512_mb_takes_200_sessions_at_once(
     logged_in: dict[str, int] = {}
     try:
         with (
-            memory.watched(),
+            told_of_memory(container.node),
+            repeated(memory.look, 1),
             contextlib.ExitStack() as stack,
             concurrent.futures.ThreadPoolExecutor(SESSIONS) as pool,
         ):

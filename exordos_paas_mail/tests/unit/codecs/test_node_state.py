@@ -49,6 +49,15 @@ def test_this_process_runs_and_is_another_than_the_first_one() -> None:
     assert proc_files.parse_process(mine).started != proc_files.parse_process(first).started
 
 
+def test_some_of_this_machines_memory_is_available() -> None:
+    told = pathlib.Path("/proc/meminfo").read_text()
+
+    assert 2**20 < proc_files.parse_available(told) < 2**50
+    assert proc_files.parse_available("MemFree: 1 kB\nMemAvailable:    2 kB\n") == 2048
+    with pytest.raises(ValueError, match="of memory"):
+        proc_files.parse_available("MemFree: 1 kB\n")
+
+
 @pytest.mark.parametrize("text", ["", "1 (init", "1 (init) S 0"])
 def test_half_a_process_is_none(text: str) -> None:
     with pytest.raises(ValueError, match="not the status"):

@@ -32,7 +32,8 @@ class Stage:
 
     def __init__(self) -> None:
         self.begun: list[_Delivery] = []
-        self.scheduler = scheduler_.Scheduler(self._begin)
+        self.has_room = True
+        self.scheduler = scheduler_.Scheduler(self._begin, lambda: self.has_room)
         self.at = 1000.0
 
     def _begin(self, queue_ids: Sequence[str]) -> machine.Delivery:
@@ -175,6 +176,21 @@ def test_no_more_is_under_way_than_may_be(stage: Stage) -> None:
     assert len({name.split("-")[0] for one in stage.begun for name in one.queue_ids}) == 16
 
     stage.begun[0].over = True
+    stage.scheduler.turn()
+    assert len(stage.begun) == scheduler_.PROCESSES_MAX + 1
+
+
+def test_where_memory_is_scarce_a_few_go_at_a_time(stage: Stage) -> None:
+    for number in range(50):
+        stage.put(*names(10, f"s{number}-"), server=f"mx{number}.example")
+    stage.has_room = False
+    stage.start()
+    assert len(stage.begun) == scheduler_.SCARCE_MAX
+
+    stage.begun[0].over = True
+    stage.scheduler.turn()
+    assert len(stage.begun) == scheduler_.SCARCE_MAX + 1
+    stage.has_room = True
     stage.scheduler.turn()
     assert len(stage.begun) == scheduler_.PROCESSES_MAX + 1
 
