@@ -8,36 +8,22 @@ One node is well, one is ill in every way, and one has told nothing for an hour.
 from __future__ import annotations
 
 import contextlib
-import json
-import pathlib
 import subprocess
 import time
 import typing as tp
 
 import pytest
-import yaml
 from prometheus_client import parser
 
+from clients import observability, prometheus
 from exordos_paas_mail import constants
 from exordos_paas_mail.codecs import resolver_status
-from exordos_paas_mail.tests.metrics import nodes, prometheus
+from exordos_paas_mail.tests.metrics import nodes
 from exordos_paas_mail.tests.unit.node import authority
 
 if tp.TYPE_CHECKING:
     from collections.abc import Iterator
 
-ROOT = pathlib.Path(__file__).parents[3]
-RULES = ROOT / "exordos/observability/alerts.yaml"
-DASHBOARD = json.loads((ROOT / "exordos/observability/dashboard.json").read_text())
-ALERTS = {
-    rule["alert"]: rule
-    for group in yaml.safe_load(RULES.read_text())["groups"]
-    for rule in group["rules"]
-}
-PANELS = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
-QUERIES = [
-    (panel["title"], target["expr"]) for panel in PANELS for target in panel.get("targets", [])
-]
 LABELS = {"exordos_mail_instance", "exordos_project"}
 OWN_LABELS = {
     "source",
@@ -69,14 +55,7 @@ class Site(tp.NamedTuple):
 
     def ask(self, query: str) -> list[tuple[dict[str, str], float]]:
         """Ask a query of the dashboard, for all instances."""
-        for name, value in {
-            "$__rate_interval": "1m",
-            "$__range": "1h",
-            "$project": ".*",
-            "$instance": ".*",
-        }.items():
-            query = query.replace(name, value)
-        return self.prometheus.query(query)
+        return self.prometheus.query(observability.filled_in(query))
 
 
 def fall_ill(node: nodes.Node) -> None:
@@ -110,7 +89,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             node.instance: stack.enter_context(prometheus.node_exporter(node.metrics))
             for node in (well, ill, silent)
         }
-        found = stack.enter_context(prometheus.prometheus(folder, RULES, targets))
+        found = stack.enter_context(prometheus.prometheus(folder, observability.RULES, targets))
         found.wait_for("count(mailaas_build_info) == 3")
         well.tell(*[nodes.ACCEPTED] * 100, *[nodes.DELIVERED] * 100, nodes.DEFERRED)
         fall_ill(ill)
@@ -133,14 +112,14 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 def test_the_rules_are_sound(site: Site) -> None:
     checked = subprocess.run(
-        ["promtool", "check", "rules", "--lint=all", "--lint-fatal", str(RULES)],
+        ["promtool", "check", "rules", "--lint=all", "--lint-fatal", str(observability.RULES)],
         capture_output=True,
         text=True,
         check=False,
     )
     assert (checked.returncode, checked.stderr) == (0, "")
     health = site.prometheus.rules()
-    assert health.keys() == ALERTS.keys()
+    assert health.keys() == observability.ALERTS.keys()
     assert set(health.values()) <= {"ok", "unknown"}
 
 
@@ -176,9 +155,9 @@ def test_a_series_has_the_labels_of_its_node_and_small_sets_besides(site: Site) 
     assert not [value for labels, _ in series for value in labels.values() if "@" in value]
 
 
-@pytest.mark.parametrize("name", ALERTS)
+@pytest.mark.parametrize("name", observability.ALERTS)
 def test_an_alert_is_for_a_node_that_is_ill_and_for_no_other(site: Site, name: str) -> None:
-    found = site.prometheus.query(ALERTS[name]["expr"])
+    found = site.prometheus.query(observability.ALERTS[name]["expr"])
     instances = {labels["exordos_mail_instance"] for labels, _ in found}
     # Of a node that is silent its last words hold.
     expected = site.silent if name in OLD else site.ill
@@ -186,13 +165,15 @@ def test_an_alert_is_for_a_node_that_is_ill_and_for_no_other(site: Site, name: s
     assert site.well.instance not in instances
 
 
-@pytest.mark.parametrize(("title", "query"), QUERIES)
+@pytest.mark.parametrize(("title", "query"), observability.QUERIES)
 def test_a_panel_shows_something(site: Site, title: str, query: str) -> None:
     assert site.ask(query) != []
 
 
 def test_the_lists_of_the_dashboard_are_of_series_that_are_there(site: Site) -> None:
-    variables = {each["name"]: each["query"] for each in DASHBOARD["templating"]["list"]}
+    variables = {
+        each["name"]: each["query"] for each in observability.DASHBOARD["templating"]["list"]
+    }
     assert variables.keys() == {"datasource", "project", "instance"}
     for name, label in (("project", "exordos_project"), ("instance", "exordos_mail_instance")):
         series, _, asked = variables[name].removeprefix("label_values(").rpartition(", ")

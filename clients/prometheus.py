@@ -8,30 +8,40 @@ import contextlib
 import json
 import re
 import subprocess
-import time
 import typing as tp
 
 import requests
+
+from clients import waiting
 
 if tp.TYPE_CHECKING:
     import pathlib
     from collections.abc import Iterator, Mapping
 
-PATIENCE: tp.Final = 30.0
+_SECONDS: tp.Final = 60
 # Both say so once the port is open; the port that is asked for is 0.
 _LISTENS = re.compile(r'"Listening on".* address=\S*:(\d+)')
 
 
+class PrometheusError(RuntimeError):
+    """A program has ended, or a question is none; the message says what it said."""
+
+
 class Prometheus:
-    """A Prometheus at *url*."""
+    """A Prometheus; every method raises PrometheusError and requests.RequestException."""
 
     def __init__(self, url: str) -> None:
+        """*url* is the root of its interface, http://host:port."""
         self._url = url
+        self._session = requests.Session()
+        # It is on this machine: no proxy of the network it sits in is asked.
+        self._session.trust_env = False
 
     def query(self, expression: str) -> list[tuple[dict[str, str], float]]:
         """Return the series that *expression* gives now: their labels and values."""
         data = self._get("query", {"query": expression})
-        assert data["resultType"] == "vector", expression
+        if data["resultType"] != "vector":
+            raise PrometheusError(f"{expression} gives a {data['resultType']}")
         return [(found["metric"], float(found["value"][1])) for found in data["result"]]
 
     def rules(self) -> dict[str, str]:
@@ -41,27 +51,27 @@ class Prometheus:
 
     def wait_until_ready(self) -> None:
         """Wait until it answers queries; it listens before it has read its store."""
-        deadline = time.monotonic() + PATIENCE
-        while not requests.get(f"{self._url}/-/ready", timeout=PATIENCE).ok:
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+        ready = f"{self._url}/-/ready"
+        waiting.until("Prometheus", lambda: self._session.get(ready, timeout=_SECONDS).ok, _SECONDS)
 
     def wait_for(self, expression: str) -> None:
-        """Wait until *expression* gives a series."""
-        deadline = time.monotonic() + PATIENCE
-        while not self.query(expression):
-            assert time.monotonic() < deadline, f"{expression} gives nothing"
-            time.sleep(0.1)
+        """Wait until *expression* gives a series; raises TimeoutError."""
+        waiting.until(expression, lambda: self.query(expression), _SECONDS)
 
     def _get(self, what: str, parameters: Mapping[str, str]) -> tp.Any:
-        answer = requests.get(f"{self._url}/api/v1/{what}", parameters, timeout=PATIENCE).json()
-        assert answer["status"] == "success", (parameters, answer)
+        url = f"{self._url}/api/v1/{what}"
+        answer = self._session.get(url, params=parameters, timeout=_SECONDS).json()
+        if answer["status"] != "success":
+            raise PrometheusError(f"{parameters}: {answer['error']}")
         return answer["data"]
 
 
 @contextlib.contextmanager
 def node_exporter(directory: pathlib.Path) -> Iterator[int]:
-    """Run a node exporter that reads the metrics in *directory*; yields its port."""
+    """Run a node exporter that reads the metrics in *directory*; yields its port.
+
+    Its log is beside the directory. Raises PrometheusError and TimeoutError.
+    """
     with _running(
         "prometheus-node-exporter",
         "--collector.disable-defaults",
@@ -77,7 +87,10 @@ def node_exporter(directory: pathlib.Path) -> Iterator[int]:
 def prometheus(
     folder: pathlib.Path, rules: pathlib.Path, targets: Mapping[str, int]
 ) -> Iterator[Prometheus]:
-    """Run a Prometheus that asks *targets*, ports by name, each second."""
+    """Run a Prometheus that asks *targets*, ports by name, each second, and has *rules*.
+
+    What it has and says is in *folder*. Raises PrometheusError and TimeoutError.
+    """
     configuration = {
         "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
         "rule_files": [str(rules)],
@@ -109,12 +122,14 @@ def prometheus(
 def _running(*command: str, said: pathlib.Path) -> Iterator[int]:
     """Run a program that writes to *said*; yields its port once it listens."""
     with said.open("w") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
+
+        def listens() -> re.Match[str] | None:
+            found = _LISTENS.search(said.read_text())
+            if found is None and process.poll() is not None:
+                raise PrometheusError(f"{command[0]} has ended: {said.read_text()}")
+            return found
+
         try:
-            deadline = time.monotonic() + PATIENCE
-            while not (match := _LISTENS.search(said.read_text())):
-                assert process.poll() is None, said.read_text()
-                assert time.monotonic() < deadline, said.read_text()
-                time.sleep(0.05)
-            yield int(match[1])
+            yield int(waiting.until(command[0], listens, _SECONDS, pause=0.05)[1])
         finally:
             process.kill()
