@@ -10,7 +10,7 @@ from restalchemy.dm import models, properties, types
 from restalchemy.storage.sql import orm
 
 from exordos_paas_mail.codecs import answers, log_ids, mail_events
-from exordos_paas_mail.control_plane.records import log_pages
+from exordos_paas_mail.control_plane.records import fields, log_pages
 
 if tp.TYPE_CHECKING:
     import datetime
@@ -21,6 +21,14 @@ CLASSES: tp.Final = tuple(each.value for each in answers.Class)
 OTHER: tp.Final = answers.Class.OTHER.value
 _TEXT: tp.Final = types.AllowNone(types.String())
 _NUMBER: tp.Final = types.AllowNone(types.Integer())
+_WITH_NEXT_ATTEMPT: tp.Final = (
+    "mail_events.*,"
+    " CASE WHEN type = 'deferred' THEN ("
+    "SELECT q.retry_at FROM mail_queue_items q WHERE q.uuid = mail_events.message"
+    " AND NOT EXISTS (SELECT FROM mail_events AS later WHERE later.message = mail_events.message"
+    " AND later.recipient = mail_events.recipient AND later.uuid > mail_events.uuid)"
+    ") END AS retry_at"
+)
 
 
 class MailEvent(models.ModelWithUUID, orm.SQLStorableMixin):
@@ -54,6 +62,8 @@ class MailEvent(models.ModelWithUUID, orm.SQLStorableMixin):
     text = properties.property(_TEXT, default=None)
     reason = properties.property(_TEXT, default=None)
     delay_ms = properties.property(_NUMBER, default=None)
+    # No column: of the last attempt for a recipient, what the queue has of its message.
+    retry_at = properties.property(fields.Moment(), default=None)
     about = properties.property(_TEXT, default=None)
     count = properties.property(types.Integer(), default=1)
 
@@ -62,7 +72,7 @@ class Events(log_pages.Page):
     """A page of the events of an instance, in the order in which they came here."""
 
     def __init__(self, instance: sys_uuid.UUID, limit: int) -> None:
-        super().__init__(MailEvent.__tablename__, limit)
+        super().__init__(MailEvent.__tablename__, limit, columns=_WITH_NEXT_ATTEMPT)
         self._instance = instance
         self.where("instance = %s", str(instance))
 

@@ -11,7 +11,7 @@ import uuid as sys_uuid
 import pytest
 from restalchemy.storage.sql import engines
 
-from exordos_paas_mail.codecs import node_commands, queue_reports
+from exordos_paas_mail.codecs import mail_events, node_commands, queue_reports
 from exordos_paas_mail.control_plane.records import operations
 from exordos_paas_mail.tests.unit.control_plane import api_client, gservice, queue_rows, sealed
 from exordos_paas_mail.tests.unit.control_plane import stage as stages
@@ -118,6 +118,35 @@ def test_a_message_tells_when_it_is_tried_next_as_long_as_it_waits(
     queue_rows.follow()
     (message,) = stage.api.get(f"{stage.path}/messages/")
     assert message["retry_at"] is None
+
+
+def test_the_last_attempt_tells_when_the_next_one_is(
+    stage: stages.Stage, queue: queue_rows.Queue
+) -> None:
+    told = queue_rows.item(sealed.queue_id(1, 60))
+    writer = sealed.Writer(gservice.Node(queue.node))
+    attempts = [
+        sealed.event(kind, told.queue_id, recipient=recipient, reason="network")
+        for kind, recipient in (
+            (mail_events.Type.DEFERRED, "a@example.org"),
+            (mail_events.Type.DEFERRED, "b@example.org"),
+            (mail_events.Type.DEFERRED, "a@example.org"),
+            (mail_events.Type.DELIVERED, "b@example.org"),
+        )
+    ]
+    writer.write([*sealed.arrival(told.queue_id), *attempts])
+    sealed.take_in()
+    queue.tell(told)
+    queue_rows.follow()
+    (message,) = stage.api.get(f"{stage.path}/messages/")
+    for path in (f"{stage.path}/events/", f"{stage.path}/messages/{message['uuid']}/events/"):
+        shown = stage.api.get(path)
+        last = [each["retry_at"] for each in shown[-len(attempts) :]]
+        assert last == [None, None, moment(told.retry_at), None]
+        assert stage.api.get(f"{path}{shown[-2]['uuid']}") == shown[-2]
+    queue.put(queue_reports.shard_of(told.queue_id), queue_reports.render_items([]))
+    queue_rows.follow()
+    assert {each["retry_at"] for each in stage.api.get(f"{stage.path}/events/")} == {None}
 
 
 def test_a_message_is_found_by_whom_it_waits_for_before_it_is_tried(
