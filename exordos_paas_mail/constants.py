@@ -132,10 +132,8 @@ EXIM_GROUP: tp.Final = "Debian-exim"
 EXIM_UNIT: tp.Final = "exim4"
 EXIM_PORTS: tp.Final = (25, 465, 587)
 # The queue runner, and one accepting process a port.
-EXIM_PROCESS_UNITS: tp.Final = (
-    "exim4-queue.service",
-    *(f"exim4@{port}.service" for port in EXIM_PORTS),
-)
+EXIM_LISTENER_UNITS: tp.Final = tuple(f"exim4@{port}.service" for port in EXIM_PORTS)
+EXIM_PROCESS_UNITS: tp.Final = ("exim4-queue.service", *EXIM_LISTENER_UNITS)
 # How the last configuration ended; on the root disk, a new image starts afresh.
 CONFIGURE_STATE_FILE: tp.Final = "/var/lib/exordos/mail_configure.json"
 AGENT_STATE_DIR: tp.Final = "/var/lib/exordos/exordos_paas_mail"

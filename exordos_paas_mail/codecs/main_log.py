@@ -298,7 +298,10 @@ _PATH = rf"(?:{_ADDRESS})?"
 
 _ID = r"[0-9A-Za-z]{6}-[0-9A-Za-z]{6}(?:[0-9A-Za-z]{5})?-[0-9A-Za-z]{2}(?:[0-9A-Za-z]{2})?"
 _IP = r"[0-9a-fA-F.:]{2,45}"
-_DURATION = r"(?:\d+\.\d{3}s|(?:\d+[wdhms])+)"
+# Fractions are of what is less than five seconds. What is less than nothing, because the clock was
+# set back, is as well, and counts from 2^32 (string_timediff); 4.96 writes six digits of that.
+_FRACTIONS_MAX = 5
+_DURATION = r"(?:\d+\.\d{3}s|(?:\d+[wdhms])+|\d{6})"
 # Of a resumed session exim writes `TLS1.3:(AES_256_GCM:256*`.
 _CIPHER = r"[A-Za-z0-9_.:+()-]+"
 _NAME = r"[A-Za-z0-9_]+"
@@ -452,9 +455,10 @@ def _time(local: str, zone: str) -> datetime.datetime:
 
 
 def _seconds(duration: str) -> float:
-    """Return a duration of string_timesince or readconf_printtime in seconds."""
+    """Return a duration of string_timesince or readconf_printtime in seconds, 0 for none."""
     if "." in duration:
-        return float(duration[:-1])
+        seconds = float(duration[:-1])
+        return seconds if seconds < _FRACTIONS_MAX else 0.0
     return float(sum(int(n) * _UNITS[unit] for n, unit in re.findall(r"(\d+)([wdhms])", duration)))
 
 

@@ -114,6 +114,8 @@ class Health:
         self._queue_failure = ""
         self.queue: queue_list.Queue | None = None
         """The queue as ``read`` listed it last; None while it could not."""
+        self.started_ahead: tuple[float, ...] = ()
+        """``Unit.ahead`` of what accepts mail, as far as it is known."""
 
     def domain(self) -> str:
         """Return the domain the relay is configured for, empty when it is not."""
@@ -232,6 +234,11 @@ class Health:
         lost = self._lost()
         if not lost:
             self._seen_running_at = now
+            self.started_ahead = tuple(
+                unit.ahead
+                for unit in units
+                if unit.ahead is not None and unit.name in constants.EXIM_LISTENER_UNITS
+            )
         return lost
 
     def _lost(self) -> str:

@@ -31,6 +31,8 @@ _REPORT_FILE = f"{constants.AGENT_STATE_DIR}/{constants.AGENT_REPORT_FILE}"
 # Of a queue of 100,000 messages the first look takes a minute, next to much else.
 _UNSCHEDULED_TIME = 180.0
 _QUEUE_RUN_PERIOD = 60.0
+# What systemd tells when a process started is told to the second.
+_CLOCK_SET_MIN = 3.0
 _FAILURES = (ValueError, OSError, machine.MachineError)
 
 
@@ -60,7 +62,7 @@ class Keeper:
     def turn(self) -> list[str]:
         """Repair what is not as it was told; returns what was done or could not be, in words."""
         steps = (
-            *(self._keep_parts, self._keep_relay, self._keep_queue),
+            *(self._keep_parts, self._keep_relay, self._keep_clock, self._keep_queue),
             *(self._keep_report, self._tell_metrics),
         )
         return [line for step in steps for line in self._try(step)]
@@ -101,6 +103,20 @@ class Keeper:
         self._condition = condition
         self._health.repair(condition)
         return [condition.error] if condition.error else []
+
+    def _keep_clock(self) -> list[str]:
+        """Have what accepts mail be started anew when the clock was set; sessions go on.
+
+        It reads the clock when it starts, and names messages by how long ago that was (exim.c,
+        exim_gettime): they would be of the time that the clock was in.
+        """
+        ahead = time.time() - time.monotonic()
+        if all(abs(ahead - one) < _CLOCK_SET_MIN for one in self._health.started_ahead):
+            return []
+        # Whatever comes of it, once: until systemd is asked again, and tells when they started.
+        self._health.started_ahead = ()
+        self._node.reload_relay()
+        return ["the clock was set: what accepts mail reads it anew"]
 
     def _keep_queue(self) -> list[str]:
         """Have exim try the whole queue, each minute, while nobody has what is due be tried."""

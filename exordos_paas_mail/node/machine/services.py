@@ -19,6 +19,10 @@ if tp.TYPE_CHECKING:
 # systemctl waits for the jobs it starts; exim stalls for 30 s on a name server
 # that does not answer.
 _COMMAND_TIMEOUT = 90.0
+_SHOWN = (
+    *("Id", "ActiveState", "MainPID"),
+    *("ExecMainStartTimestamp", "ExecMainStartTimestampMonotonic"),
+)
 # Of a command, in an error: it may name many messages.
 _WORDS_MAX = 16
 
@@ -31,6 +35,11 @@ class Unit(tp.NamedTuple):
     """ActiveState, systemctl(1)."""
     process: int
     """The number of its main process, 0 when there is none."""
+    ahead: float | None = None
+    """By how many seconds the clock was ahead of ``time.monotonic`` when that process started.
+
+    None where it is not known. To a second.
+    """
 
     @property
     def runs(self) -> bool:
@@ -106,7 +115,8 @@ class Services:
     def relay_units(self) -> list[Unit]:
         """Return what systemd says of the units that exim's processes are in."""
         shown = self._run(
-            "systemctl", "show", "--property=Id,ActiveState,MainPID", *constants.EXIM_PROCESS_UNITS
+            *("systemctl", "show", f"--property={','.join(_SHOWN)}", "--timestamp=unix"),
+            *constants.EXIM_PROCESS_UNITS,
         )
         units = [_properties(unit) for unit in shown.split("\n\n")]
         return [
@@ -114,6 +124,7 @@ class Services:
                 unit.get("Id", "exim4"),
                 unit.get("ActiveState", "unknown"),
                 int(unit.get("MainPID", "0")),
+                _ahead(unit),
             )
             for unit in units
         ]
@@ -225,6 +236,15 @@ class Services:
             said = " ".join((done.stderr or done.stdout).split())
             raise errors.MachineError(f"{words}: exit status {done.returncode}: {said[-400:]}")
         return done.stdout
+
+
+def _ahead(unit: Mapping[str, str]) -> float | None:
+    """Return what ``Unit.ahead`` is, of the properties that systemd shows."""
+    at = unit.get("ExecMainStartTimestamp", "").removeprefix("@")
+    monotonic = unit.get("ExecMainStartTimestampMonotonic", "")
+    if not (at.isdecimal() and monotonic.isdecimal()):
+        return None
+    return int(at) - int(monotonic) / 1e6
 
 
 def _source(queue: str) -> tuple[str, ...]:

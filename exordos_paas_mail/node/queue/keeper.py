@@ -352,7 +352,9 @@ class Keeper:
             return set()
         self._next_hints = time.monotonic() + HINTS_PERIOD
         signature = self._node.signature(_RETRY_HINTS)
-        if signature == self._hints_seen:
+        # Nothing writes times anew while all of it waits for them.
+        are_ahead = max(self._hints.values(), default=0) > clock + RETRY_MAX
+        if signature == self._hints_seen and not are_ahead:
             return set()
         begun = time.monotonic()
         try:

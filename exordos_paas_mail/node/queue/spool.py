@@ -156,7 +156,8 @@ class Spool:
             headers, journals = _files(name)
         except FileNotFoundError:
             stamp, headers, journals = -1, {}, {}
-        directory.young = {one for one in headers if now - log_ids.arrived(one) < YOUNG}
+        # Either way: an id from before the clock was set back is not young until then.
+        directory.young = {one for one in headers if abs(now - log_ids.arrived(one)) < YOUNG}
         changed = directory.stamps.keys() - headers.keys()
         for queue_id in changed:
             del directory.stamps[queue_id]
@@ -173,7 +174,7 @@ class Spool:
             else:
                 directory.messages[queue_id] = message
                 directory.stamps[queue_id] = stamps
-        settled = now * 1e9 - stamp > _SETTLING_TIME
+        settled = abs(now * 1e9 - stamp) > _SETTLING_TIME
         directory.changed_at = stamp if settled and not directory.young and not journals else -1
         return changed
 

@@ -9,12 +9,15 @@ import contextlib
 import socket
 import ssl
 import threading
+import time
 import typing as tp
+from unittest import mock
 
 import pytest
 
 from clients import waiting
 from exordos_paas_mail import constants
+from exordos_paas_mail.node import machine
 from exordos_paas_mail.tests.image import guests
 from imaging import commands
 
@@ -93,6 +96,22 @@ def relay(container: containers.Container) -> containers.Container:
     guests.deliver_mail_env(container)
     guests.set_account(container)
     return container
+
+
+def test_systemd_tells_by_how_much_the_clock_was_ahead_when_exim_started(
+    relay: containers.Container,
+) -> None:
+    def run(*command: str) -> str:
+        return relay.run(*command)
+
+    with mock.patch.object(machine.Machine, "_run", staticmethod(run)):
+        units = machine.Machine().relay_units()
+    # A container has this machine's clocks.
+    ahead = time.time() - time.monotonic()
+    assert [(one.name, one.runs) for one in units] == [
+        (name, True) for name in constants.EXIM_PROCESS_UNITS
+    ]
+    assert [one.ahead for one in units] == [pytest.approx(ahead, abs=2.0)] * len(units)
 
 
 def test_no_client_is_refused_by_a_reload_or_a_restart(relay: containers.Container) -> None:

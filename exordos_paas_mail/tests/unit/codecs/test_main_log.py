@@ -63,6 +63,26 @@ def test_times_are_in_utc(zone: str, hour: int) -> None:
     assert (line.at.hour, line.at.utcoffset()) == (hour, datetime.timedelta(0))
 
 
+@pytest.mark.parametrize(
+    ("queued", "seconds"),
+    [
+        ("4.999s", 4.999),
+        ("5s", 5.0),
+        ("1w2d3m", 777_780.0),
+        # Less than nothing, of 4.96 and of newer releases
+        ("429479", 0.0),
+        ("4294794496.123s", 0.0),
+    ],
+)
+def test_a_delivery_is_read_however_long_it_took(queued: str, seconds: float) -> None:
+    done = f"=> bob@example.net F=<{ALICE}> R=mx T=remote_smtp S=1279 {MX_FIELD} QT={queued}"
+    line = main_log.parse(f"{AT} [493] {ID} {done} DT={queued}")
+    assert line is not None
+    assert isinstance(line.entry, main_log.Delivery)
+    assert line.entry.queued == seconds
+    assert main_log.parse(f"{AT} [493] {ID} Completed QT={queued}") is not None
+
+
 # What a client or another server can have written, with what would be taken for a field.
 _FIELDS = [
     "x@example.org routing defer (-1): ",

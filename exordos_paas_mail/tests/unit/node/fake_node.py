@@ -41,7 +41,7 @@ def another_pair(domain: str) -> bytes:
 
 
 _QUESTIONS = (
-    "systemctl show --property=Id,ActiveState,MainPID exim4-queue.service ",
+    "systemctl show --property=Id,ActiveState,MainPID,",
     "exim4 -bpr",
 )
 
@@ -156,6 +156,19 @@ class FakeNode:
         for pid in range(FIRST_PID, FIRST_PID + len(constants.EXIM_PROCESS_UNITS)):
             self.process(pid)
         self.listen(*constants.EXIM_PORTS)
+
+    def relay_started(self, ahead: float) -> None:
+        """Have systemd say that exim's processes started when the clock was so far ahead.
+
+        That is of ``time.monotonic``, which was 5000 seconds then.
+        """
+        shown = f"""
+            ExecMainStartTimestamp=@{ahead + 5000:.0f}
+            ExecMainStartTimestampMonotonic=5000000000
+            """
+        path = self.directory / "relay"
+        blocks = path.read_text().split("\n\n")
+        path.write_text("\n\n".join(one.rstrip() + textwrap.dedent(shown) for one in blocks))
 
     def relay_says(self, **states: str) -> None:
         """Have systemd say so, whatever the processes are."""

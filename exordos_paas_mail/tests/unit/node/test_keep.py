@@ -306,3 +306,42 @@ def test_the_queue_is_run_each_minute_while_nobody_sees_to_it(
     # Nor is a time that is still to come a sign that anybody does.
     clock.pass_(60, set_by=-2 * 86_400)
     assert runs() == 1
+
+
+def test_what_accepts_mail_reads_a_clock_anew_that_was_set(
+    settled: agent_stage.Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = _Clock(monkeypatch)
+    settled.fake.relay_started(time.time() - time.monotonic())
+    keeper = keep.Keeper(settled.fake.machine)
+    said = ["the clock was set: what accepts mail reads it anew"]
+
+    assert (keeper.turn(), settled.fake.calls()) == ([], [])
+    # As a server of the network has it be corrected.
+    clock.pass_(2, set_by=-1)
+    assert (keeper.turn(), settled.fake.calls()) == ([], [])
+    for days in (2, -2):
+        clock.pass_(2, set_by=days * 86_400)
+        settled.fake.relay_says()
+        settled.fake.relay_started(time.time() - time.monotonic())
+        assert (keeper.turn(), settled.fake.calls()) == (said, [RELOAD])
+        assert (keeper.turn(), settled.fake.calls()) == ([], [])
+        clock.pass_(61)
+        assert (keeper.turn(), settled.fake.calls()) == ([], [])
+
+
+def test_a_clock_that_was_set_before_anybody_kept_the_node_was_set(
+    settled: agent_stage.Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = _Clock(monkeypatch)
+    settled.fake.relay_started(time.time() - time.monotonic() - 3600)
+    keeper = keep.Keeper(settled.fake.machine)
+
+    keeper.turn()
+    assert settled.fake.calls() == [RELOAD]
+    # What the reload has not changed is tried again when systemd is asked again.
+    keeper.turn()
+    assert settled.fake.calls() == []
+    clock.pass_(61)
+    keeper.turn()
+    assert settled.fake.calls() == [RELOAD]

@@ -102,6 +102,20 @@ def test_a_young_message_is_counted_and_not_read(stage: Stage) -> None:
     assert stage.spool.young == set()
 
 
+def test_a_clock_that_was_set_back_hides_no_message_and_has_no_look_cost_more(
+    stage: Stage,
+) -> None:
+    stage.write(NAME, "b@elsewhere.example")
+    stage.now = ARRIVED - 2 * 86_400.0
+    at = int((stage.now + 86_400) * 1e9)
+    os.utime(stage.folder, ns=(at, at))
+    assert stage.look() == ({NAME}, {NAME})
+    assert stage.spool.young == set()
+    with mock.patch.object(spool_, "_files", wraps=spool_._files) as files:
+        stage.look()
+    assert str(stage.folder) not in [call.args[0] for call in files.call_args_list]
+
+
 def test_what_cannot_be_read_is_a_message_all_the_same(stage: Stage) -> None:
     stage.write(NAME, "b@elsewhere.example")
     (stage.folder / f"{NAME}-H").write_text("half")
