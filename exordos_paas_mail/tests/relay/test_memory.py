@@ -19,7 +19,7 @@ from exordos_paas_mail.node import machine, status_api
 from exordos_paas_mail.node.queue import keeper as keeper_
 from exordos_paas_mail.node.queue import spool as spool_
 from exordos_paas_mail.tests.relay import relay as relay_
-from exordos_paas_mail.tests.relay import units
+from exordos_paas_mail.tests.relay import signatures, units
 
 if tp.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -105,3 +105,5 @@ def test_a_message_waits_for_the_queue_where_memory_is_scarce_and_no_other_does(
             keeper.turn()
         time.sleep(0.1)
     relay.wait_for_queue(0)
+    # Of the one process by libcrypto, of the other by GnuTLS: see exim_rsa_signatures.patch.
+    assert [signatures.verify(relay, one.data) for one in internet.received()] == 5 * [True]
