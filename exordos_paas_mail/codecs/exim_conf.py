@@ -46,11 +46,13 @@ _SENDS: tp.Final = (
 )
 
 
-RESERVE: tp.Final = 64 * 2**20
+RESERVE: tp.Final = 128 * 2**20
 """Octets of memory that have to be available for a message to be delivered as it is accepted.
 
 A delivery takes a few hundred kilobytes (docs/measurements.md), and how many there are at a time
-is up to other servers. Beyond it exordos-mail-queue delivers, a few at a time.
+is up to other servers. Beyond it exordos-mail-queue delivers, a few at a time. Half of it is of the
+programs that run, whose pages count as available: without them a machine does nothing else than
+read them again.
 """
 
 
