@@ -142,6 +142,11 @@ test-trust: venv ## How clients are told to trust the relay's own certificate, a
 benchmark-rest: venv ## What lists of accounts cost the API, beside the platform's plain way; has bounds
 	@$(BIN)/pytest -qs --timeout 1200 --show-capture=no -p exordos_paas_mail.tests.unit.control_plane.conftest benchmarks/rest.py
 
+# Not in the gate: it takes minutes. EVENTS=100000 is a shorter log.
+.PHONY: benchmark-holding
+benchmark-holding: venv ## How long one request holds the API, with a full log, queue and list of suppressions
+	@$(BIN)/pytest -qs --timeout 3600 --show-capture=no -p exordos_paas_mail.tests.unit.control_plane.conftest benchmarks/holding.py
+
 # By -m: by its path, the folder of a program is searched first, and benchmarks/dns.py found for dnspython.
 .PHONY: benchmark-agent
 benchmark-agent: venv ## What a settled pass of a node's agent costs, 10,000 and 100,000 accounts; has bounds
