@@ -112,6 +112,7 @@ make_network() {
     ip -n internet addr add 203.0.113.32/24 dev wire
     ip -n internet addr add 203.0.113.33/24 dev wire
     ip -n internet addr add 203.0.113.34/24 dev wire
+    ip -n internet addr add 203.0.113.35/24 dev wire
     ip -n internet addr add 10.80.0.25/24 dev wire
     ip -n internet addr add 2001:db8::25/64 dev wire nodad
     ip -n internet link set lo up

@@ -21,6 +21,7 @@ import typing as tp
 
 import dns.flags
 import dns.message
+import dns.name
 import dns.rcode
 import dns.rdatatype
 import dns.rrset
@@ -45,6 +46,7 @@ WRONG_NAME_ADDRESS = "203.0.113.31"
 EXPIRED_ADDRESS = "203.0.113.32"
 OLD_TLS_ADDRESS = "203.0.113.33"
 REFUSING_TLS_ADDRESS = "203.0.113.34"
+BY_NAME_ADDRESS = "203.0.113.35"
 # Nobody's
 GONE_ADDRESS = "203.0.113.99"
 # Somebody's who never answers, as behind a firewall that drops what it gets
@@ -76,6 +78,13 @@ ZONE: dict[tuple[str, str], list[str]] = {
     ("mx.tls.example", "A"): [TLS_ADDRESS],
     ("broken-tls.example", "MX"): ["10 mx.broken-tls.example."],
     ("mx.broken-tls.example", "A"): [BROKEN_TLS_ADDRESS],
+    # What shows its certificate to who asks for its name only; one name is an alias.
+    ("by-name.example", "MX"): ["10 mx.by-name.example."],
+    ("mx.by-name.example", "A"): [BY_NAME_ADDRESS],
+    ("alias.example", "MX"): ["10 mx.alias.example."],
+    ("also-alias.example", "MX"): ["10 mx.alias.example."],
+    ("mx.alias.example", "CNAME"): ["edge.alias.example."],
+    ("edge.alias.example", "A"): [BY_NAME_ADDRESS],
     ("null.example", "MX"): ["0 ."],
     ("hanging.example", "MX"): ["10 mx.hanging.example."],
     ("mx.hanging.example", "A"): [HANGING_ADDRESS],
@@ -119,6 +128,7 @@ ZONE: dict[tuple[str, str], list[str]] = {
 A domain that starts with "silent." gets SERVFAIL; what is below signed.example
 has been validated, says the server to clients that understand it (RFC 4035 3.2.3).
 """
+_SHOWN_BY_NAME = ("mx.by-name.example", "mx.alias.example")
 FAILING: set[str] = set()
 """Names that get SERVFAIL whatever ZONE says, for the time of a test."""
 
@@ -131,11 +141,17 @@ def answer(data: bytes) -> bytes:
     kind = dns.rdatatype.to_text(question.rdtype)
     response = dns.message.make_response(query)
     response.flags |= dns.flags.RA | dns.flags.AA
-    records = ZONE.get((name, kind))
+    alias = ZONE.get((name, "CNAME"), []) if kind != "CNAME" else []
+    records = ZONE.get((alias[0].rstrip(".") if alias else name, kind))
     if name.startswith("silent.") or name in FAILING:
         response.set_rcode(dns.rcode.SERVFAIL)
-    elif records:
-        response.answer.append(dns.rrset.from_text(question.name, 60, "IN", kind, *records))
+    elif records or alias:
+        owner = question.name
+        if alias:
+            response.answer.append(dns.rrset.from_text(owner, 60, "IN", "CNAME", *alias))
+            owner = dns.name.from_text(alias[0])
+        if records:
+            response.answer.append(dns.rrset.from_text(owner, 60, "IN", kind, *records))
     elif not any(known == name for known, _ in list(ZONE)):
         response.set_rcode(dns.rcode.NXDOMAIN)
     if re.search(r"(^|\.)signed\.example$", name) and query.ednsflags & dns.flags.DO:
@@ -244,9 +260,12 @@ class Internet:
             EXPIRED_ADDRESS: self._issue("mx.expired.example", ends=-issuing.DAY / 2),
             OLD_TLS_ADDRESS: self._issue("mx.old-tls.example"),
             REFUSING_TLS_ADDRESS: self._issue("mx.refusing-tls.example"),
+            BY_NAME_ADDRESS: self._issue("another.example"),
         }
         for address, pem in issued.items():
             (folder.with_name(f"{address}.pem")).write_text(pem)
+        for name in _SHOWN_BY_NAME:
+            (folder.with_name(f"{name}.pem")).write_text(self._issue(name))
         # One server speaks what no one should any more.
         quiet = "-Wignore:ssl.TLSVersion:DeprecationWarning"
         server = [sys.executable, quiet, "-m", __spec__.name, str(folder), str(certificate)]
@@ -337,6 +356,14 @@ def _serve_mx(folder: pathlib.Path, certificate: pathlib.Path) -> None:
     }
     for address, context in issued.items():
         serve(address, context)
+    by_name = _context(folder.with_name(f"{BY_NAME_ADDRESS}.pem"))
+    named = {name: _context(folder.with_name(f"{name}.pem")) for name in _SHOWN_BY_NAME}
+
+    def choose(session: ssl.SSLObject | ssl.SSLSocket, name: str | None, _: tp.Any) -> None:
+        session.context = named.get(name or "", by_name)
+
+    by_name.sni_callback = choose
+    serve(BY_NAME_ADDRESS, by_name)
     old = _context(folder.with_name(f"{OLD_TLS_ADDRESS}.pem"))
     old.minimum_version = old.maximum_version = ssl.TLSVersion.TLSv1
     old.set_ciphers("ALL:@SECLEVEL=0")

@@ -27,11 +27,15 @@ from exordos_paas_mail.tests.relay import internet, units
 NAME: tp.Final = "smart.example"
 PRIVATE_NAME: tp.Final = "smart.private.example"
 OTHER_NAME: tp.Final = "other.example"
+# Its provider's name for it is another, which its certificate has not
+ALIAS: tp.Final = "mail.smart.example"
+ALIAS_OF: tp.Final = "edge.provider.example"
 ADDRESS: tp.Final = "203.0.113.40"
 PRIVATE_ADDRESS: tp.Final = "10.80.0.40"
 # Without TLS, and where nobody listens
 BARE_NAME: tp.Final = "bare.example"
 BARE_ADDRESS: tp.Final = "203.0.113.41"
+_CERTIFIED: tp.Final = (NAME, PRIVATE_NAME, BARE_NAME, ALIAS)
 USERNAME: tp.Final = "tenant@smart.example"
 PASSWORD: tp.Final = "of the smarthost"
 
@@ -43,6 +47,8 @@ _ZONE: tp.Final = {
     (PRIVATE_NAME, "A"): [PRIVATE_ADDRESS],
     # What the certificate does not name
     (OTHER_NAME, "A"): [ADDRESS],
+    (ALIAS, "CNAME"): [f"{ALIAS_OF}."],
+    (ALIAS_OF, "A"): [ADDRESS],
     (BARE_NAME, "A"): [BARE_ADDRESS],
     ("sub.utf8.example", "MX"): ["10 mx.public.example."],
     ("here.smart.example", "A"): ["203.0.113.1"],
@@ -71,8 +77,11 @@ class Server:
         (folder / "got").mkdir(parents=True)
         self.ask(USERNAME, PASSWORD)
         authority = issuing.Authority("Smarthost")
-        issued = authority.issue(NAME, PRIVATE_NAME, BARE_NAME)
+        # Shown to who asks for one of its names, and to nobody else
+        issued = authority.issue(*_CERTIFIED)
         (folder / "pair.pem").write_text(issued.key + issued.chain)
+        issued = authority.issue(ALIAS_OF)
+        (folder / "other.pem").write_text(issued.key + issued.chain)
         self._trusted = _TRUSTED.read_bytes() if _TRUSTED.exists() else None
         _TRUSTED.parent.mkdir(parents=True, exist_ok=True)
         _TRUSTED.write_bytes((self._trusted or b"") + authority.root.encode())
@@ -101,6 +110,24 @@ class Server:
             yield
         finally:
             self._process = self._started()
+
+    @contextlib.contextmanager
+    def paused(self) -> tp.Iterator[tp.Callable[[], None]]:
+        """Answer no EHLO over TLS while the block runs; gives what waits for one."""
+        pause, begun = self.folder / "pause", self.folder / "begun"
+        pause.touch()
+
+        def wait() -> None:
+            deadline = time.monotonic() + units.PATIENCE
+            while not begun.exists():
+                assert time.monotonic() < deadline
+                time.sleep(0.02)
+
+        try:
+            yield wait
+        finally:
+            pause.unlink()
+            begun.unlink(missing_ok=True)
 
     def ask(self, username: str, password: str, mechanisms: str = "PLAIN LOGIN") -> None:
         """Let who logs in so send, and nobody else, by *mechanisms* of AUTH."""
@@ -242,6 +269,13 @@ class _Session(smtp.SMTP):
         kwargs["auth_exclude_mechanism"] = {"PLAIN", "LOGIN"} - set(mechanisms.split())
         super().__init__(_Take(folder, port), hostname=NAME, authenticator=self._is_asked, **kwargs)
 
+    async def smtp_EHLO(self, hostname: str) -> None:  # noqa: N802
+        if self.session is not None and self.session.ssl is not None:
+            while (self._folder / "pause").exists():
+                (self._folder / "begun").touch()
+                await asyncio.sleep(0.05)
+        await super().smtp_EHLO(hostname)
+
     def _asked(self) -> list[str]:
         return tp.cast("list[str]", json.loads((self._folder / "asked").read_text()))
 
@@ -263,8 +297,16 @@ class _Session(smtp.SMTP):
 
 def _serve(folder: pathlib.Path) -> None:
     loop = asyncio.new_event_loop()
+    named = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    named.load_cert_chain(folder / "pair.pem")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / "pair.pem")
+    context.load_cert_chain(folder / "other.pem")
+
+    def choose(session: ssl.SSLObject | ssl.SSLSocket, name: str | None, _: tp.Any) -> None:
+        if name in _CERTIFIED:
+            session.context = named
+
+    context.sni_callback = choose
 
     def serve(address: str, port: int, tls: str) -> None:
         def session() -> smtp.SMTP:

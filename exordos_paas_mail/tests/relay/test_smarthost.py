@@ -113,6 +113,29 @@ def test_a_private_network_of_the_tenants_may_have_the_smarthost(
     server.wait_for(1)
 
 
+def test_a_smarthost_may_be_an_alias_of_another_name(
+    relay: relay_.Relay, server: smarthost.Server, told: smarthost.Told
+) -> None:
+    told.tell(host=smarthost.ALIAS, password="another")
+    name = submit(relay)
+    assert "defer (-42)" in wait_for_delay(relay, name)
+    assert set(server.tried()) == {(smarthost.USERNAME, "another")}
+    told.tell(host=smarthost.ALIAS)
+    relay.try_due(name)
+    server.wait_for(1)
+
+
+def test_the_password_of_the_next_smarthost_is_not_told_to_the_one_before(
+    relay: relay_.Relay, server: smarthost.Server, told: smarthost.Told
+) -> None:
+    with server.paused() as wait_for_session:
+        submit(relay)
+        wait_for_session()
+        told.tell(host=smarthost.ALIAS, password="of the next")
+    relay.wait_until_idle()
+    assert set(server.tried()) <= {(smarthost.USERNAME, smarthost.PASSWORD)}
+
+
 def test_only_mail_of_the_domains_that_are_named_goes_by_the_smarthost(
     relay: relay_.Relay,
     internet: internet_.Internet,

@@ -38,6 +38,8 @@ OUTCOMES = {
     "expired.example": (ENCRYPTED, ENCRYPTED, ENCRYPTED, WAITS, WAITS),
     "valid.example": (ENCRYPTED, ENCRYPTED, ENCRYPTED, ENCRYPTED, WAITS),
     "keyless.signed.example": (ENCRYPTED, ENCRYPTED, ENCRYPTED, ENCRYPTED, WAITS),
+    "by-name.example": (ENCRYPTED, ENCRYPTED, ENCRYPTED, ENCRYPTED, WAITS),
+    "alias.example": (ENCRYPTED, ENCRYPTED, ENCRYPTED, ENCRYPTED, WAITS),
     "signed.example": (ENCRYPTED, ENCRYPTED, ENCRYPTED, ENCRYPTED, ENCRYPTED),
     "forged.signed.example": (WAITS, ENCRYPTED, WAITS, WAITS, WAITS),
     "unsigned.example": (ENCRYPTED, ENCRYPTED, ENCRYPTED, WAITS, WAITS),
@@ -118,6 +120,16 @@ def test_a_server_is_put_off_only_for_mail_that_asks_for_more(
         assert relay.send(recipients=[f"b@{domains[mode]}"])[0] == 250
         internet.wait_for(1)
     relay.wait_until_idle()
+
+
+def test_one_connection_for_two_domains_asks_for_the_name_of_their_mx_record(
+    relay: relay_.Relay, world: internet_.Internet
+) -> None:
+    relay.set_tls_policies({"*": "verify"})
+    recipients = ["a@alias.example", "a@also-alias.example"]
+    assert relay.send(recipients=recipients)[0] == 250
+    (got,) = world.wait_for(1)
+    assert (sorted(got.recipients), got.tls) == (recipients, True)
 
 
 def test_mail_that_waited_for_a_policy_leaves_when_it_is_another(
