@@ -167,6 +167,9 @@ class State:
     """Whether mail can leave, ``OK`` or ``BLOCKED``; empty while that is not known."""
     outbound_error: str = ""
     """What was tried where it cannot."""
+    outbound_unknown: bool = False
+    """Nothing is known of it now, whatever was told before: an image that says nothing, or cannot
+    read it, leaves what was told."""
 
 
 def row_uuid(node: sys_uuid.UUID, shard: Shard) -> sys_uuid.UUID:
@@ -270,6 +273,7 @@ def parse_state(data: bytes) -> State:
         usage=tuple(_usage(value) for value in fields.list("usage", USAGE_MAX)),
         outbound=outbound,
         outbound_error=fields.text("outbound_error", OUTBOUND_SIZE_MAX),
+        outbound_unknown=fields.flag("outbound_unknown"),
     )
 
 

@@ -50,6 +50,7 @@ class Smarthost(tp.NamedTuple):
 class Route(tp.NamedTuple):
     """What of a table says which mail goes by the smarthost."""
 
+    host: str
     port: int
     domains: frozenset[str]
     """Lower-cased A-labels; all where there are none."""
@@ -132,7 +133,7 @@ def route(table: bytes) -> Route | None:
     if port is None:
         return None
     names = (key.removeprefix(_DOMAIN) for key in found if key.startswith(_DOMAIN))
-    return Route(port, frozenset(names))
+    return Route(found.get("host", ""), port, frozenset(names))
 
 
 def _escaped(word: str) -> str:

@@ -10,7 +10,7 @@ import typing as tp
 
 from exordos_paas_mail import utils
 from exordos_paas_mail.codecs import log_ids
-from exordos_paas_mail.control_plane.records import account_logins, events, locks
+from exordos_paas_mail.control_plane.records import account_logins, events, locks, queues
 
 if tp.TYPE_CHECKING:
     import uuid as sys_uuid
@@ -148,9 +148,9 @@ def tell(
 
 
 def _tell_outbound(session: tp.Any, instance: sys_uuid.UUID, state: queue_reports.State) -> None:
-    """Write whether mail can leave; what is not known, or not told by an image, is as it was."""
-    if state.outbound:
-        told = (state.outbound, state.outbound_error)
+    """Write whether mail can leave; what is not told, by an older image, is as it was."""
+    if state.outbound or state.outbound_unknown:
+        told = (state.outbound or queues.UNKNOWN, state.outbound_error)
         session.execute(
             "UPDATE mail_instances SET outbound = %s, outbound_error = %s WHERE uuid = %s"
             " AND (outbound, outbound_error) IS DISTINCT FROM (%s, %s)",

@@ -4,7 +4,7 @@
 
 A network that closes port 25 outward looks like servers that are all away. So it is
 told by all that was tried on a port: one server that answers there, whatever it says, and
-mail can leave by it. A smarthost on another port says nothing of port 25.
+mail can leave by it. A smarthost says nothing of port 25, though it listen there.
 """
 
 from __future__ import annotations
@@ -50,8 +50,11 @@ class Outbound:
         self.answered: dict[int, int] = {}
         """By port, when a server has answered at last, in milliseconds since 1970.
 
-        Of a port only what was tried later is in ``tried``; ``SMARTHOST`` takes out nothing.
+        Of a port only what was tried later is in ``tried``; ``SMARTHOST`` takes out what has the
+        name that the smarthost answered by.
         """
+        self.smarthosts_name = ""
+        """That the smarthost has answered by at last; empty where it has not."""
         self.tried: dict[tuple[str, int], Tried] = {}
         """By address and port."""
 
@@ -60,7 +63,14 @@ class Outbound:
         port = _answered(line.entry)
         if port is not None:
             self.answered[port] = int(line.at.timestamp() * 1000)
-            self.tried = {key: one for key, one in self.tried.items() if one.port != port}
+            name = ""
+            if port == SMARTHOST and (remote := getattr(line.entry, "remote", None)) is not None:
+                self.smarthosts_name = name = bounded.plain(remote.name)
+            self.tried = {
+                key: one
+                for key, one in self.tried.items()
+                if one.port != port and (not name or one.name != name)
+            }
         elif isinstance(line.entry, main_log.Unreached):
             self._note(line.at, line.entry)
 
@@ -91,7 +101,8 @@ def _answered(entry: main_log.Entry) -> int | None:
         has_answered = entry.remote is not None and answers.answer(entry.words) is not None
     if not has_answered:
         return None
+    if getattr(entry, "transport", "").startswith(_SMARTHOST):
+        return SMARTHOST
     if entry.remote is not None and entry.remote.port is not None:
         return entry.remote.port
-    is_smarthosts = getattr(entry, "transport", "").startswith(_SMARTHOST)
-    return SMARTHOST if is_smarthosts else MX_PORT
+    return MX_PORT

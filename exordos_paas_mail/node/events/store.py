@@ -73,7 +73,8 @@ CREATE TABLE IF NOT EXISTS deferrals (
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS deferrals_serial ON deferrals (serial);
 """
-# Not of the version, as above. When a server has answered on a port is a row without an address.
+# Not of the version, as above. When a server has answered on a port is a row without an address;
+# that of the smarthost has its name.
 _OUTBOUND = """
 CREATE TABLE IF NOT EXISTS outbound (
     address TEXT NOT NULL,
@@ -278,12 +279,16 @@ class Store:
 
     def _keep_outbound(self, outbound: outbound_.Outbound) -> None:
         for port, at in outbound.answered.items():
-            # Its row, too.
-            self._run("DELETE FROM outbound WHERE port = ?", (port,))
+            name = outbound.smarthosts_name if port == outbound_.SMARTHOST else ""
+            self._run(
+                "DELETE FROM outbound WHERE address <> '' AND (port = ? OR name = ?)", (port, name)
+            )
             self._run(
                 "INSERT INTO outbound (name, address, port, attempts, since, at, words)"
-                " VALUES ('', '', ?, 0, ?, ?, '')",
-                (port, at, at),
+                " VALUES (?, '', ?, 0, ?, ?, '') ON CONFLICT (address, port) DO UPDATE SET"
+                " name = iif(excluded.name = '', name, excluded.name),"
+                " since = excluded.since, at = excluded.at",
+                (name, port, at, at),
             )
         for one in outbound.tried.values():
             self._run(

@@ -18,6 +18,9 @@ if tp.TYPE_CHECKING:
 # Servers that do not answer, one after the other, where others have answered before: of any
 # that are away there are rarely so many.
 _MANY: tp.Final = 3
+# Or fewer, for an hour (in milliseconds) and by so many attempts: exim makes one each 5 minutes.
+_LONG: tp.Final = 60 * 60 * 1000
+_OFTEN: tp.Final = 6
 _NAMED_MAX: tp.Final = 4
 Of = tp.Mapping[str, deferrals.Deferral]
 """What is known of a message, by recipient."""
@@ -60,37 +63,54 @@ class Attempts:
                 changed.add(deferral.queue_id)
         return changed
 
-    def outbound(self, smarthost: smarthosts.Route | None) -> tuple[str, str]:
+    def outbound(self, smarthost: smarthosts.Route | None) -> tuple[str, str] | None:
         """Return whether mail can leave (``queue_reports``), and what was tried where it cannot.
 
-        That is on the ports that mail goes by: that of *smarthost*, and port 25 unless all
-        goes by that one. Where it cannot by one of them, that is what is told. Empty where
-        nothing is known, or cannot be read now.
+        That is by MX records, unless all goes by *smarthost*, and by that one. Where it cannot by
+        one of them, that is what is told. Empty where nothing is known, None where it cannot be
+        read now.
         """
         if self._db is None:
-            return "", ""
+            return None
         try:
             rows = self._db.execute(
                 "SELECT name, address, port, attempts, since, at, words FROM outbound"
                 " ORDER BY attempts DESC, address, port"
             ).fetchall()
         except sqlite3.Error:
-            return "", ""
+            return None
+        names = {row[2]: row[0] for row in rows if not row[1]}
         answered = {row[2]: row[5] for row in rows if not row[1]}
         if answered.get(outbound.SMARTHOST) == 0:
             # What the release before has kept: on which port it was is not known.
             answered.setdefault(outbound.MX_PORT, 0)
         tried = [outbound.Tried(*row) for row in rows if row[1]]
-        ports = {outbound.MX_PORT} if smarthost is None or smarthost.domains else set()
+        by_smarthost: list[outbound.Tried] = []
+        # On its port
+        is_alone = smarthost is not None and not (
+            smarthost.port == outbound.MX_PORT and smarthost.domains
+        )
+        if smarthost is not None and is_alone:
+            by_smarthost = [one for one in tried if one.port == smarthost.port]
+            if (at := answered.get(smarthost.port)) is not None:
+                # Lines that name no transport, and what the release before has kept.
+                answered[outbound.SMARTHOST] = max(at, answered.get(outbound.SMARTHOST, at))
+        elif smarthost is not None:
+            # Beside servers of MX records on the same port. Of an alias exim logs the other name.
+            of_smarthost = {smarthost.host, names.get(outbound.SMARTHOST)}
+            by_smarthost = [
+                one for one in tried if one.port == smarthost.port and one.name in of_smarthost
+            ]
+        told = []
+        if smarthost is None or smarthost.domains:
+            by_mx = [
+                one for one in tried if one.port == outbound.MX_PORT and one not in by_smarthost
+            ]
+            told.append(_judge(by_mx, has_answered=outbound.MX_PORT in answered))
         if smarthost is not None:
-            ports.add(smarthost.port)
-            if (at := answered.get(outbound.SMARTHOST)) is not None:
-                answered.setdefault(smarthost.port, at)
-                tried = [one for one in tried if one.port != smarthost.port or one.at > at]
-        told = [
-            _judge([one for one in tried if one.port == port], has_answered=port in answered)
-            for port in sorted(ports)
-        ]
+            at = answered.get(outbound.SMARTHOST)
+            since = [one for one in by_smarthost if at is None or one.at > at]
+            told.append(_judge(since, has_answered=at is not None))
         blocked = [text for status, text in told if status == queue_reports.OUTBOUND_BLOCKED]
         if blocked:
             return queue_reports.OUTBOUND_BLOCKED, "; ".join(blocked)
@@ -122,12 +142,24 @@ def _judge(tried: list[outbound.Tried], *, has_answered: bool) -> tuple[str, str
     is_enough = len(tried) >= (_MANY if has_answered else 2)
     # Where none ever has, the second attempt at the only one is enough.
     is_enough = is_enough or (not has_answered and any(one.attempts > 1 for one in tried))
+    what = "no mail server answers"
+    if not is_enough and has_answered and _is_long(tried):
+        # It may be those servers: mail to any other would tell.
+        is_enough, what = True, "no mail server has answered for an hour, and mail is for no others"
     if not is_enough:
         return (queue_reports.OUTBOUND_OK if has_answered else ""), ""
     named = ", ".join(map(_named, tried[:_NAMED_MAX]))
     more = len(tried) - _NAMED_MAX
     others = f", and {more} more" if more > 0 else ""
-    return queue_reports.OUTBOUND_BLOCKED, f"no mail server answers: {named}{others}"
+    return queue_reports.OUTBOUND_BLOCKED, f"{what}: {named}{others}"
+
+
+def _is_long(tried: list[outbound.Tried]) -> bool:
+    """Return whether nothing has answered again and again, for so long that no upgrade takes."""
+    attempts = sum(one.attempts for one in tried)
+    if attempts < _OFTEN:
+        return False
+    return max(one.at for one in tried) - min(one.since for one in tried) >= _LONG
 
 
 def _named(one: outbound.Tried) -> str:

@@ -379,13 +379,15 @@ class Keeper:
         if now >= self._next_usage:
             self._next_usage = now + USAGE_PERIOD
             self._used = self._usage.read()
-        outbound, outbound_error = self._attempts.outbound(self._smarthost)
+        told_outbound = self._attempts.outbound(self._smarthost)
+        outbound, outbound_error = told_outbound or ("", "")
         state = dataclasses.replace(
             self._state,
             documents=dict(self._documents.applied),
             usage=self._used,
             outbound=outbound,
             outbound_error=bounded.plain(outbound_error, queue_reports.OUTBOUND_SIZE_MAX),
+            outbound_unknown=told_outbound == ("", ""),
         )
         state = _bounded(state, self._journal.results(self._open))
         told = queue_reports.render_state(state)

@@ -91,6 +91,8 @@ def test_whether_mail_can_leave_is_told_and_the_status_does_not_follow_it(
     why = "no mail server answers: mx.example [192.0.2.1]:25"
     assert told(outbound="BLOCKED", outbound_error=why) == ("ACTIVE", "BLOCKED", why)
     assert told() == ("ACTIVE", "BLOCKED", why)
+    # All goes by another way than before, by which nothing was tried yet.
+    assert told(outbound_unknown=True) == ("ACTIVE", "UNKNOWN", "")
     assert told(outbound="OK") == ("ACTIVE", "OK", "")
 
 

@@ -106,7 +106,7 @@ def test_a_time_of_a_smarthost_is_of_the_mail_that_goes_by_it() -> None:
     hints = {"T:mx.example:192.0.2.1:587/0.0.0.0": 30, "T:mx.example/0.0.0.0": 40}
     policies = tls_policies.File({"one.example": Mode.VERIFY}, frozenset())
     for names, at in ((frozenset(), 30), (frozenset({"one.example"}), 30), ({"two.example"}, 40)):
-        route = smarthosts.Route(587, frozenset(names))
+        route = smarthosts.Route("smart.example", 587, frozenset(names))
         waits = listing_.waits(message(BOB), known, hints, {}, ways=Ways(policies), smarthost=route)
         assert waits.due_at == at
         put_off = [
