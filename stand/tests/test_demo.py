@@ -9,6 +9,7 @@ import re
 import shlex
 import socketserver
 import ssl
+import subprocess
 import threading
 import typing as tp
 
@@ -61,7 +62,7 @@ def test_the_commands_shown_can_be_pasted_as_they_are() -> None:
         *("--from", "alice@demo.example", "--to", "bob@example.net"),
     ]
     server = ["swaks", "--server", "10.77.0.20", "--port"]
-    verified = ["--tls-verify", "--tls-ca-path", "$SSL_CERT_FILE"]
+    verified = ["--tls-verify", "$NAMED", "--tls-ca-path", "$SSL_CERT_FILE"]
     assert lines("swaks") == [
         [*server, "587", "--tls", *verified, *account],
         [*server, "465", "--tls-on-connect", *verified, *account],
@@ -78,7 +79,7 @@ def test_the_commands_shown_can_be_pasted_as_they_are() -> None:
         *("--mail-from", "alice@demo.example", "--mail-rcpt", "bob@example.net"),
         *("--upload-file", "-"),
     ]
-    assert lines("export") == [
+    assert lines("export")[:3] == [
         ["export", "TOKEN=TOKEN"],
         ["export", "INSTANCE=http://10.77.0.9:8080/v1/types/mail/instances/UUID"],
         ["export", "SSL_CERT_FILE=/stand/roots.pem"],
@@ -89,6 +90,23 @@ def test_the_commands_shown_can_be_pasted_as_they_are() -> None:
         '{"username": "carol", "password": "carol-account-secret"}',
         "http://10.77.0.1:8053/messages?recipient=bob@example.net",
     ]
+
+
+@pytest.mark.parametrize(
+    ("version", "options"),
+    [("20201014.0", ""), ("20240103.0", "--tls-verify-target demo.example")],
+)
+def test_swaks_is_told_the_name_where_it_knows_how(
+    tmp_path: pathlib.Path, version: str, options: str
+) -> None:
+    swaks = tmp_path / "swaks"
+    swaks.write_text(f"#!/bin/sh\necho 'swaks version {version}'\n")
+    swaks.chmod(0o755)
+    (line,) = (each for each in demo._report(VALUES).splitlines() if "export NAMED" in each)
+    script = f'{line}\nprintf %s "$NAMED"'
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    shown = subprocess.run(["sh", "-c", script], env=environment, check=True, capture_output=True)
+    assert shown.stdout.decode() == options
 
 
 @pytest.mark.parametrize("port", [587, 465])
