@@ -7,10 +7,11 @@ from __future__ import annotations
 import abc
 import contextlib
 import threading
+import time
 import typing as tp
 
 # Of a client that has done what is allowed, in seconds.
-_PAUSE: tp.Final = 0.3
+_PAUSE: tp.Final = 0.05
 
 
 class Clients(abc.ABC):
@@ -18,7 +19,8 @@ class Clients(abc.ABC):
 
     def __init__(self, count: int, clients: int) -> None:
         self.count = count
-        self._allowed = 0
+        # From how much, to how much, from when on, in how many seconds.
+        self._pace = (0, 0, 0.0, 0.0)
         self.wrong: list[str] = []
         """What has stopped a client, and the others with it."""
         self._lock = threading.Lock()
@@ -39,13 +41,14 @@ class Clients(abc.ABC):
             for thread in self._threads:
                 thread.join()
 
-    def allow(self, count: int) -> None:
-        """Have them wait once so much is done."""
-        self._allowed = count
+    def allow(self, count: int, seconds: float = 0) -> None:
+        """Have them wait once so much is done, which they come to evenly in so many seconds."""
+        self._pace = (self.done(), count, time.monotonic(), seconds)
 
     def is_at_work(self) -> bool:
-        """Return whether less is done than is allowed."""
-        return self.done() < self._allowed
+        """Return whether less is done than is allowed in the end."""
+        _, count, _, _ = self._pace
+        return self.done() < count
 
     @abc.abstractmethod
     def done(self) -> int:
@@ -58,7 +61,14 @@ class Clients(abc.ABC):
     def _has_more(self) -> bool:
         """Wait until more is allowed; return whether there is more to do."""
         while not (self._end.is_set() or self.wrong) and self.done() < self.count:
-            if self.is_at_work():
+            if self.done() < self._allowed_now():
                 return True
             self._end.wait(_PAUSE)
         return False
+
+    def _allowed_now(self) -> float:
+        before, count, begun, seconds = self._pace
+        passed = time.monotonic() - begun
+        if passed >= seconds:
+            return count
+        return before + (count - before) * passed / seconds

@@ -24,7 +24,7 @@ class Suffered:
 
     happened: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
     at_work: int = 0
-    """How many of them were over before any client had to wait for its next share."""
+    """How many of them were over before any client was through with its share."""
 
     def __str__(self) -> str:
         lines = (f"\n  {count} x {name}" for name, count in sorted(self.happened.items()))
@@ -47,11 +47,12 @@ def suffer(
     node: str,
     poll: waiting.Poll,
     clients: Sequence[paced.Clients],
+    seconds: float = 0,
 ) -> Suffered:
     """Do what is to happen, in its order, and return once *clients* have done all they have to.
 
-    What they do is shared out evenly between the faults. At each a client still has more than
-    half a share to do, and none is further ahead of the slowest: none comes too late.
+    What they do is shared out evenly between the faults. At each, a client has half a share
+    still to do, in no less than *seconds*. None is further than half a share ahead of the slowest.
     """
     share = fractions.Fraction(1, len(names) + 1)
     suffered = Suffered()
@@ -67,7 +68,7 @@ def suffer(
 
     for number, name in enumerate(names, 1):
         wait_for(number * share)
-        _allow(clients, (number + 1) * share)
+        _allow(clients, (number + 1) * share, seconds)
         kinds[name](stand, node)
         suffered.happened[name] += 1
         suffered.at_work += all(each.is_at_work() for each in clients)
@@ -75,6 +76,6 @@ def suffer(
     return suffered
 
 
-def _allow(clients: Sequence[paced.Clients], part: fractions.Fraction) -> None:
+def _allow(clients: Sequence[paced.Clients], part: fractions.Fraction, seconds: float = 0) -> None:
     for each in clients:
-        each.allow(math.ceil(each.count * part))
+        each.allow(math.ceil(each.count * part), seconds)

@@ -25,6 +25,9 @@ if tp.TYPE_CHECKING:
     from clients import internet as internet_client
     from exordos_paas_mail.tests.functional import stand_control, suffering
 
+# In so many seconds at least clients do what is theirs at a fault: the stand's shell takes some.
+PACE: tp.Final = 10
+
 # An account may send 500 an hour (docs/relay.md); a message that nobody heard of counts, too.
 _OF_AN_ACCOUNT: tp.Final = 400
 _RECIPIENT: tp.Final = "survivor@example.net"

@@ -46,7 +46,9 @@ def test_every_write_that_was_answered_is_there(
     names = suffering.order(happens, FAULTS, SEED)
     begun = time.monotonic()
     with writers.running():
-        suffered = suffering.suffer(happens, names, stand, instance["ipsv4"][0], poll, [writers])
+        suffered = suffering.suffer(
+            happens, names, stand, instance["ipsv4"][0], poll, [writers], runs.PACE
+        )
     seconds = time.monotonic() - begun
     figures, wrong = written.end(writers)
     runs.tell(SEED, seconds, suffered, figures)

@@ -45,7 +45,9 @@ def test_every_accepted_message_is_told_once(
     names = suffering.order(happens, FAULTS, SEED)
     begun = time.monotonic()
     with clients.running():
-        suffered = suffering.suffer(happens, names, stand, instance["ipsv4"][0], poll, [clients])
+        suffered = suffering.suffer(
+            happens, names, stand, instance["ipsv4"][0], poll, [clients], runs.PACE
+        )
     seconds = time.monotonic() - begun
     figures, wrong = messages.end(clients)
     runs.tell(SEED, seconds, suffered, figures)

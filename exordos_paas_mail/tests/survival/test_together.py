@@ -53,7 +53,7 @@ def test_no_message_and_no_write_is_lost(
     begun = time.monotonic()
     with clients.running(), writers.running():
         suffered = suffering.suffer(
-            happens, names, stand, instance["ipsv4"][0], poll, [clients, writers]
+            happens, names, stand, instance["ipsv4"][0], poll, [clients, writers], runs.PACE
         )
     seconds = time.monotonic() - begun
     of_mail, wrong_mail = messages.end(clients)

@@ -177,7 +177,7 @@ def test_clients_have_a_share_of_their_work_to_do_at_each_fault_and_no_more() ->
     nothing = tp.cast("tp.Any", None)
     with clients[0].running(), clients[1].running():
         suffered = suffering.suffer(
-            {"a": fault, "b": fault}, ["a", "b"], nothing, "", waiting.Poll(60, 0.01), clients
+            {"a": fault, "b": fault}, ["a", "b"], nothing, "", waiting.Poll(60, 0.01), clients, 0.1
         )
     assert found == [(20, 200), (30, 300)]
     assert (suffered.happened, suffered.at_work) == ({"a": 1, "b": 1}, 0)
