@@ -26,9 +26,9 @@ PACKAGES_TRUST := curl git-email libauthen-sasl-perl libio-socket-ssl-perl libma
 PACKAGES_DEMO := curl libnet-ssleay-perl swaks
 # named-checkzone is bind9-utils'.
 PACKAGES_TEST := bind9-utils curl jq openssl patch
-# named-checkzone again.
-PACKAGES_FUNCTIONAL := bind9-utils
 PACKAGES_METRICS := prometheus prometheus-node-exporter
+# named-checkzone again.
+PACKAGES_FUNCTIONAL := bind9-utils $(PACKAGES_METRICS)
 PACKAGES_STAND := iproute2 mmdebstrap pebble rsync systemd-container util-linux zstd
 PACKAGES_DISK := $(PACKAGES_STAND) e2fsprogs fdisk
 # The tests of what drives a virtual machine make its disk and its key; QEMU's place a program takes.
