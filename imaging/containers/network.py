@@ -88,6 +88,10 @@ def ensure(site: sites.Site) -> None:
     """Make the site's bridge and routes, where they are missing."""
     if not (_LINKS / site.bridge).exists():
         commands.run("ip", "link", "add", site.bridge, "type", "bridge")
+    # One that nobody has set is the lowest of its cables', and another with the next machine: who
+    # has asked for this machine's before sends to nobody for half a minute.
+    own = (_LINKS / site.bridge / "address").read_text().strip()
+    commands.run("ip", "link", "set", site.bridge, "address", own)
     commands.run("ip", "address", "replace", str(site.address), "dev", site.bridge)
     commands.run("ip", "link", "set", site.bridge, "up")
     for subnet in site.networks:
