@@ -109,6 +109,12 @@ def told_of_memory(node: nodes.Node) -> Iterator[None]:
     told.touch()
     tell()
     node.exec("mount", "--bind", "/persist/meminfo", _MEMORY)
+    # Units have views of the file system of their own, from when they were started.
+    node.exec("systemctl", "restart", "exim4.service", "exordos-mail-queue.service")
+    for unit in ("exim4@587.service", "exordos-mail-queue.service"):
+        pid = node.exec("systemctl", "show", "--value", "--property=MainPID", unit).stdout.strip()
+        seen = node.exec("nsenter", f"--target={pid}", "--mount", "cat", _MEMORY).stdout
+        assert seen.startswith(f"MemTotal:       {RAM * 1024:8} kB\n")
     with repeated(tell, 0.05):
         yield
 
