@@ -25,11 +25,12 @@ from exordos_paas_mail.codecs import tls_pairs as pairs
 from exordos_paas_mail.control_plane.certificates import core_certificates
 from exordos_paas_mail.control_plane.dns import core_zones, publishing
 from exordos_paas_mail.control_plane.reconcile import core
-from exordos_paas_mail.control_plane.records import locks, tls_orders, tls_pairs
+from exordos_paas_mail.control_plane.records import locks, tls_left_out, tls_orders, tls_pairs
 from exordos_paas_mail.control_plane.runtime import causes, threads
 
 if tp.TYPE_CHECKING:
     import threading
+    import uuid as sys_uuid
 
 LOG = logging.getLogger(__name__)
 
@@ -56,6 +57,10 @@ _LOOKS_MAX: tp.Final = 2 * tls_orders.NAMES_MAX
 _BAD_REQUEST: tp.Final = 400
 
 
+class _NotPublicError(core_zones.NotOpenError):
+    """Core does not serve the zone to the internet; the text says so."""
+
+
 class Keeper:
     """What the thread of the certificates does."""
 
@@ -71,15 +76,18 @@ class Keeper:
     def run_once(self) -> None:
         """Withdraw what nobody serves any more, and ask Core about what is due."""
         now = utils.now()
+        tls_left_out.give_up(now)
         with utils.transaction() as session:
             tls_orders.forget(session, now)
             abandoned = tls_orders.abandoned(session, now)
             targets = tls_orders.due(session, now, now + _LONGEST)
+            spares = tls_left_out.spares(session, now, now + _LONGEST)
         _tell_late(now)
         silences = 0
         steps = itertools.chain(
             ((self._withdraw, order) for order in abandoned),
             ((self._serve, target) for target in targets),
+            ((self._renew, order) for order in spares),
         )
         for step, of in steps:
             silences = 0 if step(of) else silences + 1  # type: ignore[operator]
@@ -108,11 +116,18 @@ class Keeper:
     def _serve(self, target: tls_orders.Target) -> bool:
         """Bring *target* further by a step; return whether Core answered."""
         order = _order_of(target)
+        if order.is_ours and order.asked_at is None:
+            return self._try(order, lambda: self._ask(target, order))
+        return self._try(order, lambda: self._look(order))
+
+    def _renew(self, order: tls_orders.Order) -> bool:
+        """Take over what Core has renewed of *order*; return whether Core answered."""
+        return self._try(order, lambda: self._look(order, is_spare=True))
+
+    def _try(self, order: tls_orders.Order, step: tp.Callable[[], None]) -> bool:
+        """Make a *step* with *order*; return whether Core answered."""
         try:
-            if order.is_ours and order.asked_at is None:
-                self._ask(target, order)
-            else:
-                self._look(order)
+            step()
         except (psycopg.OperationalError, psycopg.InterfaceError):
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, no other instance waits for it
@@ -130,7 +145,7 @@ class Keeper:
                     "too many certificates were asked for in this project within an hour:"
                     " the next is asked for later"
                 )
-        names = self._names(target)
+        names = self._names(target, order.left_out)
         with utils.transaction() as session:
             order = tls_orders.name(session, order, names, considered)
         tag = publishing.instance_tag(order.instance)
@@ -143,15 +158,15 @@ class Keeper:
                 if order.reason and tls_orders.is_wanted(session, order):
                     tls_pairs.fail(session, order.instance, "")
 
-    def _names(self, target: tls_orders.Target) -> list[str]:
-        """Return what the certificate is to name; NotOpenError if the host's zone is not there."""
-        self._zones.enclosing(target.hostname, target.project_id)
+    def _names(self, target: tls_orders.Target, left_out: tp.Sequence[str]) -> list[str]:
+        """Return what the certificate is to name; NotOpenError if none can be had for the host."""
+        self._find(target.hostname, target.project_id)
         names = [target.hostname]
         for domain in target.wanted[:_LOOKS_MAX]:
-            if domain in names or len(json.dumps([*names, domain])) > tls_orders.ROOM:
+            if domain in {*names, *left_out} or len(json.dumps([*names, domain])) > tls_orders.ROOM:
                 continue
             try:
-                self._zones.enclosing(domain, target.project_id)
+                self._find(domain, target.project_id)
             except core_zones.NotOpenError:
                 continue
             names.append(domain)
@@ -159,7 +174,15 @@ class Keeper:
                 break
         return names
 
-    def _look(self, order: tls_orders.Order) -> None:
+    def _find(self, name: str, project: sys_uuid.UUID) -> None:
+        """Raise NotOpenError unless the authority can find what Core shows it at *name*."""
+        zone = self._zones.enclosing(name, project)
+        if not zone.is_public:
+            raise _NotPublicError(
+                f"the zone {zone.name} in Core DNS is not public, and no authority finds it"
+            )
+
+    def _look(self, order: tls_orders.Order, *, is_spare: bool = False) -> None:
         try:
             found = self._certificates.read(order.certificate, order.project_id)
         except core_certificates.NotThereError:
@@ -175,9 +198,17 @@ class Keeper:
         with utils.transaction() as session:
             if not locks.hold_instance(session, order.instance):
                 return
-            if not tls_orders.is_wanted(session, order):
+            if not (
+                tls_left_out.is_spare(session, order, utils.now())
+                if is_spare
+                else tls_orders.is_wanted(session, order)
+            ):
                 return
-            tls_pairs.put(session, order.instance, found.chain, found.key, order.source)
+            # What is wrong with the newer order is told already.
+            error = None if is_spare else tls_left_out.text(order.left_out)
+            tls_pairs.put(
+                *(session, order.instance, found.chain, found.key, order.source), error=error
+            )
             ends = pairs.served(found.chain).expires_at
             if tls_orders.take(session, order, ends, utils.now(), _later(_SERVED)):
                 LOG.info("The certificate %s is to be served", order.certificate)
@@ -192,13 +223,12 @@ def service(username: str, password: str, base_url: str) -> Keeper:
 def _order_of(target: tls_orders.Target) -> tls_orders.Order:
     """Return the order of *target*, a new one where that is asked for and serves no more."""
     order, now = target.order, utils.now()
+    left_out: tuple[str, ...] | None = () if order is None else None
     if order is not None and order.is_ours and order.asked_at is not None:
-        is_ending = order.renew_at is not None and order.renew_at <= now
-        if is_ending or not target.fits:
-            order = None
-    if order is None:
+        left_out = tls_left_out.kept_out(target, now)
+    if order is None or left_out is not None:
         with utils.transaction() as session:
-            order = tls_orders.open_order(session, target, now)
+            order = tls_orders.open_order(session, target, now, left_out or ())
     return order
 
 
@@ -208,6 +238,9 @@ def _told(error: Exception) -> tuple[str, bool, bool]:
         return "Core does not answer", False, False
     if isinstance(error, bazooka_exceptions.BaseHTTPException):
         return f"Core refuses with {error.code}", True, error.code == _BAD_REQUEST
+    if isinstance(error, _NotPublicError):
+        what_to_do = 'give it the tag "public" and delegate it, or choose another kind of tls'
+        return f"{error}: {what_to_do}", True, True
     if isinstance(error, core_zones.NotOpenError):
         what_to_do = "make it there and delegate it, or choose another kind of tls"
         return f"{error}: {what_to_do}", True, True

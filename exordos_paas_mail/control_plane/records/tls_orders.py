@@ -26,23 +26,24 @@ PATIENCE: tp.Final = datetime.timedelta(minutes=30)
 """So long Core may take until the instance tells that something is wrong."""
 AHEAD: tp.Final = datetime.timedelta(days=31)
 """So long before its end a certificate is asked for anew."""
+_RETRY: tp.Final = datetime.timedelta(days=1)
 # A certificate of a few days is not asked for anew all the time.
 _PART: tp.Final = 0.7
 # The authority's limits are those of all projects together.
 _OF_PROJECT_MAX: tp.Final = 30
 _LIMIT_PERIOD: tp.Final = datetime.timedelta(hours=1)
 
-_COLUMNS: tp.Final = (
+COLUMNS: tp.Final = (
     "o.uuid, o.instance, o.project_id, o.source, o.certificate, o.names, o.considered,"
-    " o.since, o.asked_at, o.digest, o.renew_at, o.tries, o.reason"
+    " o.since, o.asked_at, o.digest, o.renew_at, o.tries, o.reason, o.left_out, o.retry_at"
 )
 _SOURCE: tp.Final = (
     f"CASE i.tls->>'kind' WHEN '{tls_kinds.CORE}'"
     f" THEN '{tls_kinds.CORE}:' || (i.tls->>'certificate') ELSE i.tls->>'kind' END"
 )
-_NEWEST: tp.Final = (
+NEWEST: tp.Final = (
     "SELECT n.uuid FROM mail_tls_orders n WHERE n.instance = i.uuid AND n.withdrawn_at IS NULL"  # noqa: S608
-    f" AND n.source = {_SOURCE} ORDER BY n.created_at DESC, n.uuid LIMIT 1"
+    f" AND NOT n.is_given_up AND n.source = {_SOURCE} ORDER BY n.created_at DESC, n.uuid LIMIT 1"
 )
 # A user may have found the relay's certificate at Core, and serve it as one of his own.
 _ABANDONED: tp.Final = f"""\
@@ -50,7 +51,7 @@ mail_tls_orders o
 LEFT JOIN mail_instances i ON i.uuid = o.instance AND i.project_id = o.project_id
 LEFT JOIN mail_tls_pairs p ON p.instance = i.uuid
 WHERE o.withdrawn_at IS NULL
-  AND (i.uuid IS NULL OR o.uuid IS DISTINCT FROM ({_NEWEST})
+  AND (i.uuid IS NULL OR o.uuid IS DISTINCT FROM ({NEWEST})
     AND (o.digest = '' OR o.digest <> md5(i.tls_certificate)
       AND o.digest IS DISTINCT FROM md5(p.chain)))
   AND (o.source <> '{tls_kinds.ACME}' OR NOT EXISTS (
@@ -85,6 +86,9 @@ class Order:
     renew_at: datetime.datetime | None
     tries: int
     reason: str
+    left_out: tuple[str, ...]
+    """What it does not name although it should (``tls_left_out``)."""
+    retry_at: datetime.datetime | None
 
     @property
     def is_taken(self) -> bool:
@@ -128,10 +132,10 @@ def due(session: tp.Any, now: datetime.datetime, latest: datetime.datetime) -> l
     rows = session.execute(
         f"SELECT i.uuid AS of, i.project_id AS project, i.name, {_SOURCE} AS wanted_source,"  # noqa: S608
         " coalesce(i.hostname, i.domain) AS hostname, d.wanted, d.allowed,"
-        f" o.next_at, o.digest <> md5(p.chain) OR o.source <> p.source AS is_undone, {_COLUMNS}"
+        f" o.next_at, o.digest <> md5(p.chain) OR o.source <> p.source AS is_undone, {COLUMNS}"
         " FROM mail_instances i"
         f" CROSS JOIN LATERAL ({_DOMAINS}) d"
-        f" LEFT JOIN mail_tls_orders o ON o.uuid = ({_NEWEST})"
+        f" LEFT JOIN mail_tls_orders o ON o.uuid = ({NEWEST})"
         " LEFT JOIN mail_tls_pairs p ON p.instance = i.uuid"
         " WHERE i.tls->>'kind' IN (%s, %s) ORDER BY o.next_at NULLS FIRST",
         (tls_kinds.CORE, tls_kinds.ACME),
@@ -146,8 +150,10 @@ def due(session: tp.Any, now: datetime.datetime, latest: datetime.datetime) -> l
     return found
 
 
-def open_order(session: tp.Any, target: Target, now: datetime.datetime) -> Order:
-    """Make an order for *target*, of which Core is told nothing yet.
+def open_order(
+    session: tp.Any, target: Target | Order, now: datetime.datetime, left_out: tp.Sequence[str] = ()
+) -> Order:
+    """Make an order for *target*, of which Core is told nothing yet, and which names no *left_out*.
 
     It is the newest of the instance, also where the clock has been set back.
     """
@@ -156,8 +162,8 @@ def open_order(session: tp.Any, target: Target, now: datetime.datetime) -> Order
     certificate = sys_uuid.UUID(target.source.partition(":")[2]) if is_theirs else uuid
     session.execute(
         "INSERT INTO mail_tls_orders (uuid, instance, project_id, source, certificate,"
-        " created_at, since, next_at) SELECT %(uuid)s, %(instance)s, %(project)s, %(source)s,"
-        " %(certificate)s,"
+        " left_out, created_at, since, next_at) SELECT %(uuid)s, %(instance)s, %(project)s,"
+        " %(source)s, %(certificate)s, %(left_out)s,"
         " greatest(%(now)s::timestamp, max(created_at) + interval '1 microsecond'),"
         " %(now)s, %(now)s FROM mail_tls_orders WHERE instance = %(instance)s",
         {
@@ -166,6 +172,7 @@ def open_order(session: tp.Any, target: Target, now: datetime.datetime) -> Order
             "project": str(target.project_id),
             "source": target.source,
             "certificate": str(certificate),
+            "left_out": list(left_out),
             "now": utils.timestamp(now),
         },
     )
@@ -176,6 +183,8 @@ def open_order(session: tp.Any, target: Target, now: datetime.datetime) -> Order
         renew_at=None,
         tries=0,
         reason="",
+        left_out=tuple(left_out),
+        retry_at=None,
     )
 
 
@@ -183,16 +192,16 @@ def name(
     session: tp.Any, order: Order, names: tp.Sequence[str], considered: tp.Sequence[str]
 ) -> Order:
     """Keep what Core is to be asked for; *considered* are the names that this is of."""
-    _update(session, order, {"names": list(names), "considered": list(considered)})
+    update(session, order.uuid, {"names": list(names), "considered": list(considered)})
     return dataclasses.replace(order, names=tuple(names), considered=tuple(considered))
 
 
 def ask(session: tp.Any, order: Order, now: datetime.datetime, later: datetime.datetime) -> None:
     """Keep that Core was asked; it has ``PATIENCE`` from now on."""
     at = utils.timestamp(now)
-    _update(
+    update(
         session,
-        order,
+        order.uuid,
         {
             "asked_at": at,
             "since": at,
@@ -238,19 +247,26 @@ def take(
     if is_new:
         ahead = min(AHEAD, _PART * (expires_at - now))
         columns |= {"digest": row["digest"], "renew_at": utils.timestamp(expires_at - ahead)}
-    _update(session, order, columns)
+        if order.left_out:
+            columns["retry_at"] = utils.timestamp(retry_at(order.left_out, now))
+    update(session, order.uuid, columns)
     return is_new
+
+
+def retry_at(left_out: tp.Sequence[str], now: datetime.datetime) -> datetime.datetime:
+    """Return when the first of *left_out* is asked for, so that each of them is once a day."""
+    return now + _RETRY / len(left_out)
 
 
 def put_off(session: tp.Any, order: Order, reason: str, later: datetime.datetime) -> None:
     """Keep why there is nothing to take over, and when Core is asked again."""
     columns = {"reason": reason, "next_at": utils.timestamp(later), "tries": order.tries + 1}
-    _update(session, order, columns)
+    update(session, order.uuid, columns)
 
 
 def wait(session: tp.Any, order: Order, reason: str, later: datetime.datetime) -> None:
     """Keep how far Core is with it, and when it is asked again."""
-    _update(session, order, {"reason": reason, "next_at": utils.timestamp(later), "tries": 0})
+    update(session, order.uuid, {"reason": reason, "next_at": utils.timestamp(later), "tries": 0})
 
 
 def late(session: tp.Any, now: datetime.datetime) -> list[Order]:
@@ -258,20 +274,20 @@ def late(session: tp.Any, now: datetime.datetime) -> list[Order]:
     rows = session.execute(
         f"UPDATE mail_tls_orders o SET is_late = TRUE FROM mail_instances i"  # noqa: S608
         " WHERE i.uuid = o.instance AND o.digest = '' AND NOT o.is_late AND o.since <= %s"
-        f" AND o.uuid = ({_NEWEST}) RETURNING {_COLUMNS}",
+        f" AND o.uuid = ({NEWEST}) RETURNING {COLUMNS}",
         (utils.timestamp(now - PATIENCE),),
     ).fetchall()
-    return [_order(row) for row in rows]
+    return [order_of(row) for row in rows]
 
 
 def abandoned(session: tp.Any, now: datetime.datetime) -> list[Order]:
     """Return the orders that no instance asks for, or serves what came of, any more."""
     rows = session.execute(
-        f"SELECT {_COLUMNS} FROM {_ABANDONED}"  # noqa: S608
+        f"SELECT {COLUMNS} FROM {_ABANDONED}"  # noqa: S608
         " AND (o.withdraw_at IS NULL OR o.withdraw_at <= %s)",
         (utils.timestamp(now),),
     ).fetchall()
-    return [_order(row) for row in rows]
+    return [order_of(row) for row in rows]
 
 
 def is_abandoned(session: tp.Any, order: Order) -> bool:
@@ -285,12 +301,12 @@ def is_abandoned(session: tp.Any, order: Order) -> bool:
 
 def withdraw(session: tp.Any, order: Order, now: datetime.datetime) -> None:
     """Keep that Core has nothing of an order any more; it counts for a while."""
-    _update(session, order, {"withdrawn_at": utils.timestamp(now)})
+    update(session, order.uuid, {"withdrawn_at": utils.timestamp(now)})
 
 
 def withdraw_later(session: tp.Any, order: Order, later: datetime.datetime) -> None:
     """Keep when Core is told again that an order is withdrawn."""
-    _update(session, order, {"withdraw_at": utils.timestamp(later), "tries": order.tries + 1})
+    update(session, order.uuid, {"withdraw_at": utils.timestamp(later), "tries": order.tries + 1})
 
 
 def forget(session: tp.Any, now: datetime.datetime) -> None:
@@ -306,14 +322,15 @@ def is_wanted(session: tp.Any, order: Order) -> bool:
     """Return whether the instance still asks for what *order* is for; the caller holds it."""
     return bool(
         session.execute(
-            f"SELECT FROM mail_instances i WHERE i.uuid = %s AND ({_NEWEST}) = %s",
+            f"SELECT FROM mail_instances i WHERE i.uuid = %s AND ({NEWEST}) = %s",
             (str(order.instance), str(order.uuid)),
         ).fetchall()
     )
 
 
-def _update(session: tp.Any, order: Order, columns: Mapping[str, tp.Any]) -> None:
-    utils.update_columns(session, "mail_tls_orders", {"uuid": str(order.uuid)}, columns)
+def update(session: tp.Any, order: sys_uuid.UUID, columns: Mapping[str, tp.Any]) -> None:
+    """Write *columns* of an order."""
+    utils.update_columns(session, "mail_tls_orders", {"uuid": str(order)}, columns)
 
 
 def _target(row: Mapping[str, tp.Any]) -> Target:
@@ -325,11 +342,12 @@ def _target(row: Mapping[str, tp.Any]) -> Target:
         hostname=row["hostname"],
         wanted=tuple(row["wanted"]),
         allowed=tuple(row["allowed"]),
-        order=None if row["uuid"] is None else _order(row),
+        order=None if row["uuid"] is None else order_of(row),
     )
 
 
-def _order(row: Mapping[str, tp.Any]) -> Order:
+def order_of(row: Mapping[str, tp.Any]) -> Order:
+    """Return the order of the ``COLUMNS`` of *row*."""
     return Order(
         uuid=row["uuid"],
         instance=row["instance"],
@@ -344,4 +362,6 @@ def _order(row: Mapping[str, tp.Any]) -> Order:
         renew_at=utils.moment(row["renew_at"]),
         tries=row["tries"],
         reason=row["reason"],
+        left_out=tuple(row["left_out"]),
+        retry_at=utils.moment(row["retry_at"]),
     )

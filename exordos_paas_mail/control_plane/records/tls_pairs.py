@@ -19,9 +19,18 @@ if tp.TYPE_CHECKING:
     import uuid as sys_uuid
 
 
-def put(session: tp.Any, instance: sys_uuid.UUID, chain: str, key: str, source: str) -> None:
+def put(  # noqa: PLR0913 - a pair is two
+    session: tp.Any,
+    instance: sys_uuid.UUID,
+    chain: str,
+    key: str,
+    source: str,
+    *,
+    error: str | None = "",
+) -> None:
     """Have the node of *instance* serve a pair; *source* is ``tls_kinds.source`` of its choice.
 
+    *error* is what is wrong although there is one, None where that is noted already.
     RuleError says why it may not, OSError that the key cannot be kept: then all stays as it was.
     """
     pair = pairs.check(chain, key, _hostname(session, instance), utils.now())
@@ -42,7 +51,10 @@ def put(session: tp.Any, instance: sys_uuid.UUID, chain: str, key: str, source: 
             ),
         )
         mark(session, instance)
-    fail(session, instance, "")
+    if error is None:
+        tls_facts.settle(session, instance, utils.now())
+    else:
+        fail(session, instance, error)
 
 
 def drop(session: tp.Any, instance: sys_uuid.UUID) -> None:

@@ -51,14 +51,44 @@ class Desk:
         with utils.transaction() as session:
             session.execute(
                 "UPDATE mail_tls_orders SET next_at = now() AT TIME ZONE 'UTC', since = since - %s,"
-                " asked_at = asked_at - %s, renew_at = renew_at - %s, withdraw_at = NULL",
-                (gone, gone, gone),
+                " asked_at = asked_at - %s, renew_at = renew_at - %s, retry_at = retry_at - %s,"
+                " withdraw_at = NULL",
+                (gone, gone, gone, gone),
             )
 
     def issue(self, uuid: str, *names: str, **more: tp.Any) -> issuing.Issued:
         issued = CA.issue(*(names or self.core.certificates[uuid]["domains"]), **more)
         self.core.issue(uuid, issued.chain, issued.key)
         return issued
+
+    def domains(self) -> dict[str, str]:
+        """Return the names of what Core has, or is to issue, and its uuid."""
+        return {" ".join(each["domains"]): uuid for uuid, each in self.core.certificates.items()}
+
+    def publish(self, instance: str, *names: str) -> None:
+        """Have *names* be domains of *instance* that Core publishes and others find."""
+        for name in names:
+            self.api.domain(instance, name, dns={"kind": "core"})
+        with utils.transaction() as session:
+            session.execute(
+                "UPDATE mail_domains SET dns_status = 'OK' WHERE domain = ANY (%s)", ([*names],)
+            )
+
+    def settle(self, instance: str, uuid: str) -> None:
+        """Have Core issue *uuid*, and the node serve it, until nothing is to be done."""
+        self.issue(uuid, ends=90 * issuing.DAY)
+        self.hurry()
+        self.pass_()
+        self.serve(instance)
+        self.pass_()
+
+    def ends(self, days: float) -> None:
+        """Have what is served end in so many *days*."""
+        with utils.transaction() as session:
+            session.execute(
+                "UPDATE mail_instances SET tls_expires_at = now() AT TIME ZONE 'UTC' + %s",
+                (datetime.timedelta(days=days),),
+            )
 
     def only(self) -> str:
         (uuid,) = self.core.certificates
@@ -330,6 +360,158 @@ def test_domains_that_core_publishes_and_others_find_are_named_too(desk: Desk) -
     assert desk.pass_() == ["POST"]
     (last,) = desk.core.certificates.keys() - {new}
     assert desk.core.certificates[last]["domains"] == [HOSTNAME]
+
+
+def left_out(*names: str) -> str:
+    return (
+        f"Core has issued no certificate that names {', '.join(names)} too, and they are left out."
+        " Each is asked for once more a day: is its zone in Core DNS public, do its NS records in"
+        " the zone above lead to Core's name servers, and does no CAA record forbid the authority?"
+    )
+
+
+@pytest.fixture
+def domains(desk: Desk) -> tuple[str, str]:
+    """Return two names in a zone that an authority may find."""
+    desk.core.add_zone("example.org", desk.api.project_id, "public")
+    return "a.example.org", "b.example.org"
+
+
+def test_a_domain_that_none_is_issued_for_keeps_none_from_the_hostname(
+    desk: Desk, domains: tuple[str, str]
+) -> None:
+    a, b = domains
+    instance = desk.api.instance(tls=ACME)
+    desk.publish(instance, a, b)
+    assert (desk.pass_(), [*desk.domains()]) == (["POST"], [f"{HOSTNAME} {a} {b}"])
+    desk.hurry(minutes=29)
+    assert desk.pass_() == ["GET"]
+    desk.hurry(minutes=1)
+    # What was asked for in vain is withdrawn, and the hostname asked for alone.
+    desk.pass_()
+    assert ([*desk.domains()], desk.facts(instance)) == ([HOSTNAME], ("PENDING", ""))
+    desk.settle(instance, desk.only())
+    assert desk.facts(instance) == ("ACTIVE", left_out(a, b))
+    desk.hurry(hours=11)
+    assert desk.pass_() == ["GET"]
+    # Each of them once a day, and by itself.
+    desk.hurry(hours=1)
+    desk.pass_()
+    assert [*desk.domains()] == [HOSTNAME, f"{HOSTNAME} {a}"]
+    desk.hurry(minutes=30)
+    desk.pass_()
+    assert ([*desk.domains()], desk.facts(instance)) == ([HOSTNAME], ("ACTIVE", left_out(b, a)))
+    desk.hurry(hours=12)
+    desk.pass_()
+    desk.settle(instance, desk.domains()[f"{HOSTNAME} {b}"])
+    assert [*desk.domains()] == [f"{HOSTNAME} {b}"]
+    assert desk.facts(instance) == ("ACTIVE", left_out(a))
+    desk.hurry(hours=24)
+    desk.pass_()
+    desk.settle(instance, desk.domains()[f"{HOSTNAME} {a} {b}"])
+    assert [*desk.domains()] == [f"{HOSTNAME} {a} {b}"]
+    assert desk.facts(instance) == ("ACTIVE", "")
+    desk.hurry(days=1)
+    assert desk.pass_() == ["GET"]
+
+
+def test_a_new_domain_that_none_is_issued_for_takes_nothing_of_what_is_served(
+    desk: Desk, domains: tuple[str, str]
+) -> None:
+    a, b = domains
+    instance, _ = desk.served(ends=90 * issuing.DAY)
+    desk.publish(instance, a)
+    desk.pass_()
+    desk.settle(instance, desk.domains()[f"{HOSTNAME} {a}"])
+    desk.publish(instance, b)
+    desk.pass_()
+    assert [*desk.domains()] == [f"{HOSTNAME} {a}", f"{HOSTNAME} {a} {b}"]
+    desk.hurry(minutes=30)
+    desk.pass_()
+    assert [*desk.domains()] == [f"{HOSTNAME} {a}"]
+    assert desk.facts(instance) == ("ACTIVE", left_out(b))
+    # One more look changes nothing, and tells nothing.
+    desk.hurry()
+    assert (desk.pass_(), desk.facts(instance)) == (["GET"], ("ACTIVE", left_out(b)))
+    # A domain that goes is no name of the next, nor is what was left out.
+    (domain,) = (
+        each["uuid"] for each in desk.api.get(f"{instance}/domains/") if each["domain"] == a
+    )
+    desk.api.delete(f"{instance}/domains/{domain}")
+    desk.pass_()
+    assert [*desk.domains()] == [f"{HOSTNAME} {a}", HOSTNAME]
+
+
+@pytest.mark.parametrize("renewed", [True, False], ids=["by Core", "by nobody"])
+def test_a_renewal_goes_without_a_domain_when_half_of_its_time_is_over(
+    desk: Desk, domains: tuple[str, str], *, renewed: bool
+) -> None:
+    a, _ = domains
+    instance = desk.api.instance(tls=ACME)
+    desk.publish(instance, a)
+    desk.pass_()
+    old = desk.only()
+    desk.settle(instance, old)
+    desk.hurry(days=59.5)
+    desk.ends(31)
+    desk.pass_()
+    assert [each["domains"] for each in desk.core.certificates.values()] == [[HOSTNAME, a]] * 2
+    desk.hurry(days=14)
+    # What is served is looked at meanwhile, and taken over where Core has renewed it.
+    if renewed:
+        issued = desk.issue(old)
+    assert desk.pass_() == ["GET"] * 2
+    desk.serve(instance)
+    status, said = desk.facts(instance)
+    assert (status, said[:37]) == ("ACTIVE", "Core has not issued a certificate for")
+    if renewed:
+        assert desk.told(instance) == (issued.chain, issued.key)
+        desk.pass_()
+        assert (desk.only(), desk.facts(instance)) == (old, ("ACTIVE", ""))
+        return
+    desk.ends(15)
+    desk.hurry(days=2)
+    desk.pass_()
+    assert [*desk.domains()] == [f"{HOSTNAME} {a}", HOSTNAME]
+    desk.settle(instance, desk.domains()[HOSTNAME])
+    assert ([*desk.domains()], desk.facts(instance)) == ([HOSTNAME], ("ACTIVE", left_out(a)))
+
+
+def test_a_certificate_of_the_hostname_before_takes_nobodys_place(
+    desk: Desk, domains: tuple[str, str]
+) -> None:
+    a, _ = domains
+    instance, _ = desk.served()
+    desk.publish(instance, a)
+    desk.api.patch(instance, {"hostname": "smtp.example.com"})
+    desk.pass_()
+    desk.hurry(minutes=30)
+    desk.pass_()
+    assert [*desk.domains()] == [HOSTNAME, "smtp.example.com"]
+    desk.settle(instance, desk.domains()["smtp.example.com"])
+    assert [*desk.domains()] == ["smtp.example.com"]
+    assert desk.facts(instance) == ("ACTIVE", left_out(a))
+
+
+def test_nothing_is_asked_for_in_a_zone_that_no_authority_finds(
+    desk: Desk, domains: tuple[str, str]
+) -> None:
+    desk.core.zones.clear()
+    desk.core.add_zone("example.com", desk.api.project_id)
+    instance = desk.api.instance(tls=ACME)
+    assert desk.pass_() == []
+    assert desk.facts(instance) == (
+        "ERROR",
+        "the zone example.com in Core DNS is not public, and no authority finds it: give it the"
+        ' tag "public" and delegate it, or choose another kind of tls',
+    )
+    desk.core.zones.clear()
+    desk.core.add_zone("example.com", desk.api.project_id, "public")
+    desk.core.add_zone("example.org", desk.api.project_id)
+    desk.publish(instance, *domains)
+    desk.hurry()
+    assert (desk.pass_(), desk.facts(instance)) == (["POST"], ("PENDING", ""))
+    assert [*desk.domains()] == [HOSTNAME]
 
 
 def test_a_name_is_asked_for_in_the_zone_of_ones_own_project_alone(desk: Desk) -> None:
