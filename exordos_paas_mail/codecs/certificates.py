@@ -146,6 +146,22 @@ class Served(tp.NamedTuple):
         return found
 
 
+class Period(tp.NamedTuple):
+    """From when to when one of ours need not be made anew."""
+
+    begins: datetime.datetime
+    renew_at: datetime.datetime
+
+
+def period(chain: bytes | None) -> Period | None:
+    """Return the period of the first certificate of *chain*, PEM; None unless it is one of ours."""
+    try:
+        certificate = None if chain is None else _load_certificate(chain)
+    except ValueError:
+        return None
+    return None if certificate is None or not _is_ours(certificate) else _period(certificate)
+
+
 def served(chain: bytes) -> Served:
     """Return what clients find in the first certificate of *chain*, PEM.
 
@@ -181,9 +197,12 @@ def _is_fit(
         _belongs(certificate, key)
         and _names(certificate) == list(names)
         and not set(addresses) - _addresses(certificate)
-        and certificate.not_valid_before_utc <= now
-        and certificate.not_valid_after_utc - now >= _RENEW_BEFORE
+        and _period(certificate).begins <= now <= _period(certificate).renew_at
     )
+
+
+def _period(certificate: x509.Certificate) -> Period:
+    return Period(certificate.not_valid_before_utc, certificate.not_valid_after_utc - _RENEW_BEFORE)
 
 
 def _load_key(pem: bytes) -> PrivateKey | None:

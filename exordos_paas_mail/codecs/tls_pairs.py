@@ -101,8 +101,16 @@ def check_key(text: str) -> str:
     )
 
 
-def check(chain: str, key: str, hostname: str, now: datetime.datetime) -> Pair:
+def check(
+    chain: str,
+    key: str,
+    hostname: str,
+    now: datetime.datetime,
+    early: datetime.timedelta = datetime.timedelta(),
+) -> Pair:
     """Return the pair that a relay called *hostname* may serve at *now*, in its one spelling.
+
+    It may be *early* by so much: the clock of whoever asks may be late.
 
     The chain is put into its order, from the server's certificate on. RuleError says what
     is wrong with it: the key is another's, a certificate between is missing or does not
@@ -112,7 +120,7 @@ def check(chain: str, key: str, hostname: str, now: datetime.datetime) -> Pair:
     certificates = _certificates(check_chain(chain))
     path = _path(certificates, private_key)
     for number, certificate in enumerate(path, start=1):
-        _check_one(certificate, number, now)
+        _check_one(certificate, number, now, early)
     _check_use(path[0])
     if not names(path[0]).covers(hostname):
         raise rules.RuleError(
@@ -277,13 +285,18 @@ def _is_issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bo
     return True
 
 
-def _check_one(certificate: x509.Certificate, number: int, now: datetime.datetime) -> None:
+def _check_one(
+    certificate: x509.Certificate,
+    number: int,
+    now: datetime.datetime,
+    early: datetime.timedelta,
+) -> None:
     """Refuse what no client takes, also of a certificate between; *number* is its place."""
     which = "certificate" if number == 1 else f"certificate {number} of the chain"
     if certificate.not_valid_after_utc <= now:
         end = f"{certificate.not_valid_after_utc:%Y-%m-%dT%H:%M:%SZ}"
         raise rules.RuleError(f"{which} has expired at {end}: renew it")
-    if certificate.not_valid_before_utc > now:
+    if certificate.not_valid_before_utc > now + early:
         begin = f"{certificate.not_valid_before_utc:%Y-%m-%dT%H:%M:%SZ}"
         raise rules.RuleError(f"{which} is not valid before {begin}: give it then")
     if not _is_served(certificate.public_key()):

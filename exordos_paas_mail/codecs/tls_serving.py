@@ -4,12 +4,13 @@
 
 from __future__ import annotations
 
+import datetime
 import typing as tp
 
 from exordos_paas_mail.codecs import rules, tls_pairs, tls_reports
 
-if tp.TYPE_CHECKING:
-    import datetime
+EARLY: tp.Final = datetime.timedelta(minutes=5)
+"""So much a pair may be early: the authority's clock may be ahead of the relay's."""
 
 
 class Own(tp.NamedTuple):
@@ -49,7 +50,7 @@ def plan(
     if bundle == served:
         return Serving(bundle, bundle)
     try:
-        pair = tls_pairs.check(told.chain, told.key, hostname, now)
+        pair = tls_pairs.check(told.chain, told.key, hostname, now, EARLY)
     except rules.RuleError as error:
         return Serving(*own, str(error))
     bundle = (pair.key + pair.chain).encode()

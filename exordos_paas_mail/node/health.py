@@ -5,12 +5,13 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import time
 import typing as tp
 
 from exordos_paas_mail import constants
 from exordos_paas_mail.codecs import configure_state, dkim, queue_list
-from exordos_paas_mail.node import machine, pace, relay_files
+from exordos_paas_mail.node import machine, pace, relay_files, timely_pairs
 from exordos_paas_mail.node.machine import watched
 
 if tp.TYPE_CHECKING:
@@ -105,6 +106,7 @@ class Health:
             for name in constants.RELAY_FILES
         ]
         self._told = watched.Watched(node, constants.TLS_TOLD_FILE, configure_state.fingerprint)
+        self._timely = timely_pairs.TimelyPairs(node)
         self._pace = pace.Pace()
         self._seen_running_at: float | None = None
         self._processes: dict[int, str] = {}
@@ -172,8 +174,9 @@ class Health:
         """Return what configure has to do although nothing need be wrong, empty for nothing.
 
         exim runs with other files than there are: a certificate was renewed, or
-        somebody has edited exim4.conf. Or nobody knows what it runs with,
-        because a run of configure ended half-way or what it left is lost.
+        somebody has edited exim4.conf. Or the time has come for a certificate. Or
+        nobody knows what it runs with, because a run of configure ended
+        half-way or what it left is lost.
         """
         _, state = self._state.read()
         if state is None or not state.finished:
@@ -187,6 +190,9 @@ class Health:
         )
         if state.running != found:
             return f"exim does not run with {found}"
+        now = datetime.datetime.now(datetime.timezone.utc)
+        if outdated := self._timely.outdated(state.hostname, now):
+            return outdated
         return "; ".join(
             filter(None, (relay_files.fault(self._node, name) for name in relay_files.FILES))
         )

@@ -47,9 +47,12 @@ class ServedPair:
         _, own = self._own.read()
         _, own_other = self._own_other.read()
         seen = _Seen(told, served, other, own, own_other, hostname)
-        if self._seen is None or self._seen[0] != seen:
-            self._seen = (seen, _fact(seen))
-        return self._seen[1]
+        if self._seen is not None and self._seen[0] == seen:
+            return self._seen[1]
+        fact, is_refused = _fact(seen)
+        # What is refused now may be served later: the time is part of the reason.
+        self._seen = None if is_refused else (seen, fact)
+        return fact
 
 
 def _as_it_is(content: bytes | None) -> bytes | None:
@@ -73,17 +76,19 @@ def _is_own(seen: _Seen) -> bool:
     )
 
 
-def _fact(seen: _Seen) -> str:
+def _fact(seen: _Seen) -> tuple[str, bool]:
+    """Return the fact, and whether what was told is refused."""
     if seen.served is None or seen.other is None or not seen.hostname:
-        return ""
+        return "", False
     now = datetime.datetime.now(datetime.timezone.utc)
     try:
         if seen.told is not None and seen.told.pair is None and not _is_own(seen):
             # configure is to put its own in the place of what it was told before.
-            return ""
+            return "", False
         pair = None if seen.told is None else seen.told.pair
         served = tls_serving.Own(seen.served, seen.other)
-        return tls_reports.render(tls_serving.report(pair, served, seen.hostname, now))
+        report = tls_serving.report(pair, served, seen.hostname, now)
     except ValueError:
         # configure makes it anew.
-        return ""
+        return "", False
+    return tls_reports.render(report), bool(report.refused)

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import datetime
 import typing as tp
 
 import pytest
@@ -20,8 +21,9 @@ from exordos_paas_mail.codecs import (
     tls_document,
     tls_pairs,
     tls_reports,
+    tls_serving,
 )
-from exordos_paas_mail.node import served_pair
+from exordos_paas_mail.node import health, relay_plan, served_pair, timely_pairs
 from exordos_paas_mail.node.commands import configure
 from exordos_paas_mail.tests.unit.node import authority, fake_node
 
@@ -602,6 +604,59 @@ def test_a_pair_that_is_told_and_cannot_be_served_is_reported(
     report = reported(relay)
     assert (report.is_told, report.refused[: len(said)]) == (False, said)
     assert pair.key.splitlines()[1] not in report.refused
+
+
+def test_a_pair_that_begins_later_is_served_then(
+    relay: fake_node.FakeNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pair = issuing.Authority().issue(DOMAIN, begins=datetime.timedelta(hours=1))
+    tell(relay, pair)
+    facts = served_pair.ServedPair(relay.machine)
+    assert run(relay) == 0
+    refused = tls_reports.parse(facts.fact(DOMAIN))
+    assert (refused.is_told, refused.refused[:28]) == (False, "certificate is not valid bef")
+    look, settled = health.Health(relay.machine), health.Condition(configured=True)
+    relay.calls()
+    look.repair(settled)
+    assert relay.calls() == []
+    # An hour goes by, or the clock is set right.
+    monkeypatch.setattr(tls_serving, "EARLY", datetime.timedelta(hours=2))
+    assert tls_reports.parse(facts.fact(DOMAIN)) == refused._replace(refused="")
+    look.repair(settled)
+    assert f"systemctl --no-block start {constants.CONFIGURE_UNIT}" in relay.calls()
+    assert run(relay) == 0
+    assert tls_reports.parse(facts.fact(DOMAIN)) == tls_reports.Report(pair.chain, is_told=True)
+    pairs = timely_pairs.TimelyPairs(relay.machine)
+    assert pairs.outdated(DOMAIN, issuing.now() + 3000 * issuing.DAY) == ""
+
+
+def test_a_pair_of_an_authority_whose_clock_is_ahead_by_minutes_is_served_at_once(
+    relay: fake_node.FakeNode,
+) -> None:
+    pair = issuing.Authority().issue(DOMAIN, begins=datetime.timedelta(minutes=4))
+    tell(relay, pair)
+    assert run(relay) == 0
+    assert reported(relay) == tls_reports.Report(pair.chain, is_told=True)
+
+
+@pytest.mark.parametrize(
+    ("days", "said"),
+    [
+        pytest.param(3619, "", id="in time"),
+        pytest.param(3621, "the relay's own certificate is to be made anew", id="near its end"),
+        pytest.param(-8, "the relay's own certificate is to be made anew", id="set back"),
+    ],
+)
+def test_the_relays_own_certificate_is_made_anew_in_time(
+    relay: fake_node.FakeNode, days: int, said: str
+) -> None:
+    at = issuing.now() + days * issuing.DAY
+    assert timely_pairs.TimelyPairs(relay.machine).outdated(DOMAIN, at) == said
+    before = relay_plan.plan(relay.machine, issuing.now())
+    then = relay_plan.plan(relay.machine, at)
+    assert (
+        (before.tls_chain != then.tls_chain) == (before.tls_other != then.tls_other) == bool(said)
+    )
 
 
 def test_what_is_served_goes_on_being_served_when_the_relay_gets_another_name(
