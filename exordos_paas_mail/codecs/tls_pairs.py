@@ -112,13 +112,14 @@ def check(
 
     It may be *early* by so much: the clock of whoever asks may be late.
 
-    The chain is put into its order, from the server's certificate on. RuleError says what
+    The chain is put into its order, from the server's certificate on, without what clients
+    need not be told. RuleError says what
     is wrong with it: the key is another's, a certificate between is missing or does not
     fit, it does not name *hostname*, has ended or has not begun, or clients refuse it.
     """
     private_key = _load_key(key)
     certificates = _certificates(check_chain(chain))
-    path = _path(certificates, private_key)
+    path = _path(certificates, private_key, now + early)
     for number, certificate in enumerate(path, start=1):
         _check_one(certificate, number, now, early)
     _check_use(path[0])
@@ -179,12 +180,13 @@ def names(certificate: x509.Certificate) -> Names:
 
 def _blocks(text: str) -> list[tuple[str, str]]:
     r"""Return the labels and bodies of PEM; RuleError if line ends are spelled ``\n``."""
-    if "\\n" in text:
+    blocks = [(match["label"], match["body"]) for match in _BLOCK.finditer(text)]
+    if any("\\n" in body for _, body in blocks):
         raise rules.RuleError(
             "certificate and private_key must have line ends: there is a backslash and an n"
             " in their place, which was escaped twice"
         )
-    return [(match["label"], match["body"]) for match in _BLOCK.finditer(text)]
+    return blocks
 
 
 def _armoured(label: str, body: str) -> bytes:
@@ -247,34 +249,64 @@ def _is_served(key: object) -> bool:
     return isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, _CURVES)
 
 
-def _path(certificates: tp.Sequence[x509.Certificate], key: Key) -> list[x509.Certificate]:
-    """Return *certificates* in their order, from that of *key* on."""
+def _path(
+    certificates: tp.Sequence[x509.Certificate], key: Key, now: datetime.datetime
+) -> list[x509.Certificate]:
+    """Return those of *certificates* that are served, in their order, from that of *key* on.
+
+    What is a second way from there, as a root beside a certificate of its key that another
+    authority has issued, is left out: a client needs one, and finds the rest by itself. So is
+    an issuer that has ended, or has not begun, after a whole one.
+    """
     left = list(dict.fromkeys(certificates))
     own = [certificate for certificate in left if certificate.public_key() == key.public_key()]
     if not own:
         raise rules.RuleError(
             "private_key belongs to another certificate: give the key that this one was issued for"
         )
-    path = own[:1]
-    left.remove(path[0])
+    path = [min(own, key=lambda each: not _is_valid(each, now))]
     while not _is_issued_by(path[-1], path[-1]):
-        issuer = next((each for each in left if _is_issued_by(path[-1], each)), None)
-        if issuer is None:
+        issuers = [each for each in left if each not in path and _is_issued_by(path[-1], each)]
+        if not issuers:
+            break
+        # Those who trust its root alone do so also with one more before it.
+        issuer = min(
+            issuers, key=lambda each: (not _is_valid(each, now), _is_issued_by(each, each))
+        )
+        if len(path) > 1 and not _is_valid(issuer, now):
             break
         path.append(issuer)
-        left.remove(issuer)
-    if left:
-        place = certificates.index(left[0]) + 1
-        raise rules.RuleError(
-            f"certificate has a block that is not of its chain, block {place}: a certificate"
-            " between is missing, or this one is another's. Leave it out, or give what is missing"
-        )
+    _check_rest(certificates, [*own, *path])
     if len(path) == 1 and not _is_issued_by(path[0], path[0]):
         raise rules.RuleError(
             "certificate lacks its issuer's, without which clients cannot verify it: append the"
             " intermediate certificates (the file is often called fullchain.pem or ca-bundle)"
         )
     return path
+
+
+def _check_rest(
+    certificates: tp.Sequence[x509.Certificate], known: tp.Sequence[x509.Certificate]
+) -> None:
+    """Refuse what no way leads to from *known*, those of the chain or of its key."""
+    reached = list(dict.fromkeys(known))
+    for certificate in reached:
+        reached += [
+            each
+            for each in dict.fromkeys(certificates)
+            if each not in reached and _is_issued_by(certificate, each)
+        ]
+    for place, certificate in enumerate(certificates, start=1):
+        if certificate not in reached:
+            raise rules.RuleError(
+                f"certificate has a block that is not of its chain, block {place}: a certificate"
+                " between is missing, or this one is another's. Leave it out, or give what is"
+                " missing"
+            )
+
+
+def _is_valid(certificate: x509.Certificate, now: datetime.datetime) -> bool:
+    return certificate.not_valid_before_utc <= now < certificate.not_valid_after_utc
 
 
 def _is_issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:

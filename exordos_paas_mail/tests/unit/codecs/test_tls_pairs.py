@@ -15,6 +15,9 @@ from cryptography.x509 import oid
 from clients import issuing
 from exordos_paas_mail.codecs import rules, tls_document, tls_pairs, tls_reports
 
+if tp.TYPE_CHECKING:
+    import datetime
+
 HOSTNAME = "smtp.example.com"
 CA = issuing.Authority()
 RSA = rsa.generate_private_key(65537, 2048)
@@ -76,7 +79,7 @@ def test_what_openssl_writes_before_a_key_is_passed_over() -> None:
     [
         lambda text: text.replace("\n", "\r\n"),
         lambda text: "".join(f"    {line}  \n" for line in text.splitlines()),
-        lambda text: f"Bag Attributes\n  friendlyName: relay\n\n{text}\n\n",
+        lambda text: f"Bag Attributes\n  friendlyName: C:\\new\n\n{text}\n\n",
         lambda text: text.replace("\n", "\n\n"),
         lambda text: text.strip(),
     ],
@@ -92,6 +95,71 @@ def test_a_chain_is_put_in_order_and_may_have_its_root() -> None:
     backwards = CA.root + CA.intermediate + GIVEN.leaf
     assert check(backwards, GIVEN.key).chain == GIVEN.leaf + CA.intermediate + CA.root
     assert check(GIVEN.leaf + GIVEN.chain, GIVEN.key).chain == GIVEN.chain
+
+
+def _issuers() -> tuple[issuing.Authority, dict[str, str]]:
+    """Return an authority, and its root, that of another's, and a sibling that has ended."""
+    keys = [ec.generate_private_key(ec.SECP256R1()) for _ in range(2)]
+    names = [issuing._name(name) for name in ("Root X1", "Root X3")]
+
+    def issue(by: int, of: int = 0, ends: datetime.timedelta = 800 * DAY) -> str:
+        return issuing._pem(
+            issuing._sign(
+                *(names[of], keys[of].public_key(), names[by], keys[by]),
+                is_ca=True,
+                begins=-900 * DAY,
+                ends=ends,
+            )
+        )
+
+    # What is called its intermediate is issued by the root that both have the key of.
+    authority = issuing.Authority("R3")
+    authority.intermediate = issuing._pem(
+        issuing._sign(
+            *(authority._name, authority._key.public_key(), names[0], keys[0]),
+            is_ca=True,
+            ends=800 * DAY,
+        )
+    )
+    blocks = {
+        "root": issue(0),
+        "cross": issue(1),
+        "ended cross": issue(1, ends=-DAY),
+        "other root": issue(1, of=1),
+        "ended root": issue(1, of=1, ends=-DAY),
+    }
+    return authority, blocks
+
+
+@pytest.mark.parametrize(
+    ("given", "served"),
+    [
+        pytest.param(["cross"], ["cross"], id="cross-signed"),
+        pytest.param(["cross", "root"], ["cross"], id="and its root"),
+        pytest.param(["root", "cross"], ["cross"], id="the root first"),
+        pytest.param(["cross", "other root", "root"], ["cross", "other root"], id="both roots"),
+        pytest.param(["ended cross"], [], id="ended"),
+        pytest.param(["ended cross", "root"], ["root"], id="ended, and its root"),
+        pytest.param(["ended cross", "other root"], [], id="ended, and its issuer"),
+        pytest.param(["cross", "ended root"], ["cross"], id="of a root that has ended"),
+    ],
+)
+def test_what_clients_need_not_be_told_is_left_out(given: list[str], served: list[str]) -> None:
+    authority, blocks = _issuers()
+    pair = authority.issue(HOSTNAME)
+    for chain in (
+        pair.chain + "".join(blocks[each] for each in given),
+        "".join(blocks[each] for each in reversed(given)) + pair.chain,
+    ):
+        taken = check(chain, pair.key)
+        assert taken.chain == pair.chain + "".join(blocks[each] for each in served)
+        assert check(*taken) == taken
+
+
+def test_of_two_certificates_of_a_key_the_one_that_has_not_ended_is_served() -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    ended, renewed = (CA.issue(HOSTNAME, key=key, ends=days * DAY) for days in (-0.5, 90))
+    assert check(ended.leaf + renewed.chain, renewed.key).chain == renewed.chain
 
 
 def test_a_certificate_may_be_its_own_authority() -> None:
