@@ -22,8 +22,6 @@ from exordos_paas_mail.codecs import rules
 CHAIN_SIZE_MAX: tp.Final = 32 * 1024
 """Characters of a chain, PEM."""
 KEY_SIZE_MAX: tp.Final = 16 * 1024
-EXPIRING: tp.Final = datetime.timedelta(days=30)
-"""So long before its end a certificate is to be replaced."""
 
 _CERTIFICATES_MAX: tp.Final = 10
 _CERTIFICATE: tp.Final = "CERTIFICATE"
@@ -138,6 +136,8 @@ class Served(tp.NamedTuple):
     """Of the first certificate, as openssl x509 prints it."""
     names: tuple[str, ...]
     """What that may be asked for, addresses last."""
+    begins_at: datetime.datetime
+    """When the first certificate begins."""
     expires_at: datetime.datetime
     """When the first of all its certificates ends."""
 
@@ -157,6 +157,7 @@ def served(chain: str) -> Served:
     return Served(
         first.fingerprint(hashes.SHA256()).hex(":").upper(),
         tuple(dict.fromkeys([*names(first).dns, *names(first).addresses])),
+        first.not_valid_before_utc,
         min(certificate.not_valid_after_utc for certificate in certificates),
     )
 

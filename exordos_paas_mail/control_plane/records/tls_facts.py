@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import datetime
 import typing as tp
 
 from exordos_paas_mail import utils
@@ -12,7 +13,6 @@ from exordos_paas_mail.control_plane.records import notices, tls_kinds
 from exordos_paas_mail.control_plane.runtime import sealing
 
 if tp.TYPE_CHECKING:
-    import datetime
     import uuid as sys_uuid
     from collections.abc import Mapping
 
@@ -23,6 +23,17 @@ ACTIVE: tp.Final = "ACTIVE"
 EXPIRING: tp.Final = "EXPIRING"
 ERROR: tp.Final = "ERROR"
 STATUSES: tp.Final = (PENDING, ACTIVE, EXPIRING, ERROR)
+# So long before its end a certificate is EXPIRING: somebody has to act, or who renews it by
+# himself is late. That are this control plane, 31 days ahead (``tls_orders``), Core, 14, and
+# the node, 30.
+_EXPIRING: tp.Final = {
+    tls_kinds.MANUAL: datetime.timedelta(days=30),
+    tls_kinds.ACME: datetime.timedelta(days=30),
+    tls_kinds.CORE: datetime.timedelta(days=13),
+    tls_kinds.SELF_SIGNED: datetime.timedelta(days=29),
+}
+# And no more than so much of its life, which is less than ``tls_orders`` renews it ahead.
+_PART: tp.Final = 0.6
 # What webhooks hear when a certificate becomes that.
 _NOTICES: tp.Final = {
     ACTIVE: "certificate.active",
@@ -124,11 +135,14 @@ def settle_ended(now: datetime.datetime) -> None:
     """Settle the instances whose certificate has come near its end, or has ended."""
     with utils.transaction() as session:
         found = session.execute(
-            "SELECT uuid FROM mail_instances WHERE (tls_status = %s AND tls_expires_at <= %s)"
-            " OR (tls_status IN (%s, %s) AND tls_expires_at <= %s)",
+            "SELECT i.uuid FROM mail_instances i"
+            " JOIN unnest(%s::text[], %s::timestamp[]) e (kind, until) ON e.kind = i.tls->>'kind'"
+            " WHERE (i.tls_status = %s AND i.tls_expires_at <= e.until)"
+            " OR (i.tls_status IN (%s, %s) AND i.tls_expires_at <= %s)",
             (
-                *(ACTIVE, utils.timestamp(now + tls_pairs.EXPIRING)),
-                *(ACTIVE, EXPIRING, utils.timestamp(now)),
+                [*_EXPIRING],
+                [utils.timestamp(now + ahead) for ahead in _EXPIRING.values()],
+                *(ACTIVE, ACTIVE, EXPIRING, utils.timestamp(now)),
             ),
         ).fetchall()
     for row in found:
@@ -195,7 +209,7 @@ def _is_made_anew(row: Mapping[str, tp.Any]) -> bool:
 
 def _judge_end(row: Mapping[str, tp.Any], now: datetime.datetime, error: str) -> tuple[str, str]:
     ends = utils.moment(row["tls_expires_at"])
-    if ends is None or ends > now + tls_pairs.EXPIRING:
+    if ends is None or not _is_expiring(row, ends, now):
         return ACTIVE, error
     what_to_do = ""
     if row["tls"]["kind"] == tls_kinds.MANUAL:
@@ -204,3 +218,13 @@ def _judge_end(row: Mapping[str, tp.Any], now: datetime.datetime, error: str) ->
     if ends <= now:
         return ERROR, error or f"the certificate has expired at {end}{what_to_do}"
     return EXPIRING, error or f"the certificate expires at {end}{what_to_do}"
+
+
+def _is_expiring(
+    row: Mapping[str, tp.Any], ends: datetime.datetime, now: datetime.datetime
+) -> bool:
+    ahead = _EXPIRING[row["tls"]["kind"]]
+    if ends > now + ahead or not row["tls_certificate"]:
+        return ends <= now
+    life = ends - tls_pairs.served(row["tls_certificate"]).begins_at
+    return ends <= now + max(min(ahead, _PART * life), datetime.timedelta())

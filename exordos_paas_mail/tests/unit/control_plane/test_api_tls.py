@@ -404,13 +404,13 @@ def test_the_status_follows_what_the_node_serves(api: api_client.Client) -> None
 
 
 def test_a_certificate_that_comes_to_its_end_says_so(api: api_client.Client) -> None:
-    pair = CA.issue(HOSTNAME, ends=40 * issuing.DAY)
+    pair = CA.issue(HOSTNAME, ends=60 * issuing.DAY)
     instance = api.instance(tls=manual(pair))
     report(instance, pair.chain)
     for days, status, said in (
-        (9, "ACTIVE", ""),
-        (11, "EXPIRING", "the certificate expires at "),
-        (41, "ERROR", "the certificate has expired at "),
+        (29, "ACTIVE", ""),
+        (31, "EXPIRING", "the certificate expires at "),
+        (61, "ERROR", "the certificate has expired at "),
     ):
         tls_facts.settle_ended(utils.now() + datetime.timedelta(days=days))
         found = facts(api, instance)
@@ -420,6 +420,34 @@ def test_a_certificate_that_comes_to_its_end_says_so(api: api_client.Client) -> 
     api.patch(instance, {"tls": manual(renewed)})
     report(instance, renewed.chain)
     assert facts(api, instance) == ("ACTIVE", "")
+
+
+@pytest.mark.parametrize(
+    ("kind", "life", "ahead"),
+    [
+        pytest.param("acme", 90, 30, id="acme"),
+        pytest.param("acme", 45, 27, id="acme, of six weeks"),
+        pytest.param("acme", 6, 3.6, id="acme, of some days"),
+        pytest.param("core", 90, 13, id="core"),
+        pytest.param("core", 10, 6, id="core, of some days"),
+        pytest.param("manual", 90, 30, id="manual"),
+        pytest.param("manual", 10, 6, id="manual, of some days"),
+        pytest.param("self_signed", 3650, 29, id="self-signed"),
+    ],
+)
+def test_it_says_so_once_whoever_renews_it_is_late(kind: str, life: float, ahead: float) -> None:
+    now = utils.now()
+    pair = CA.issue(HOSTNAME, begins=datetime.timedelta(), ends=life * issuing.DAY)
+    row = {
+        "tls": {"kind": kind},
+        "tls_certificate": pair.chain,
+        "tls_expires_at": now + life * issuing.DAY,
+    }
+    told = [
+        tls_facts._judge_end(row, now + (life - ahead) * issuing.DAY + late, "")[0]
+        for late in (-datetime.timedelta(hours=1), datetime.timedelta(hours=1))
+    ]
+    assert told == ["ACTIVE", "EXPIRING"]
 
 
 def test_what_was_served_is_served_until_core_has_issued(api: api_client.Client) -> None:
