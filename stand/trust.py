@@ -60,16 +60,25 @@ def ensure(site: sites.Site) -> bool:
     interface = ipaddress.IPv4Interface((address(site), site.subnet.prefixlen))
     commands.run("ip", "address", "replace", str(interface), "dev", site.bridge)
     internet.Client(outside.url(site)).publish(NAME, "A", str(address(site)))
-    files = identity.ensure(_directory(site), NAME)
+    identity.ensure(_directory(site), NAME)
     is_new = process(site).ensure()
-    root = answering.wait(
+    own = root(site)
+    known = roots(site).read_text() if roots(site).exists() else host.MACHINE_CA_BUNDLE.read_text()
+    if own not in known:
+        # Certificates of the roots before it are still served.
+        roots(site).write_text(f"{known}{own}")
+    return is_new
+
+
+def root(site: sites.Site) -> str:
+    """Return the root of all that the authority issues, as PEM; it is another at each start.
+
+    Waits for the authority to answer; raises TimeoutError.
+    """
+    files = identity.ensure(_directory(site), NAME)
+    return answering.wait(
         "the authority", f"https://{_MANAGEMENT}/roots/0", verify=str(files.root)
     ).text
-    known = roots(site).read_text() if roots(site).exists() else host.MACHINE_CA_BUNDLE.read_text()
-    if root not in known:
-        # Certificates of the roots before it are still served.
-        roots(site).write_text(f"{known}{root}")
-    return is_new
 
 
 def core_files(site: sites.Site) -> dict[str, str]:

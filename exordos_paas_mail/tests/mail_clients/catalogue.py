@@ -26,7 +26,7 @@ class Client:
 
     *name* is what people call it. *command* sends one message: its settings are
     SERVER, PORT, LOGIN, PASSWORD, RECIPIENT and SUBJECT in the environment, the
-    text is on the standard input.
+    text is on the standard input. One that does not verify takes any certificate.
     """
 
     name: str
@@ -34,17 +34,20 @@ class Client:
     source: str
     registry: str = "Debian"
     ports: tuple[int, ...] = BOTH
+    verifies: bool = True
 
 
 @dataclasses.dataclass(frozen=True)
 class Satellite:
     """A mail transport agent that hands all mail of its machine to the relay.
 
-    *packages* are installed for it; the first is its own.
+    *packages* are installed for it; the first is its own. One that does not verify takes
+    any certificate.
     """
 
     name: str
     packages: tuple[str, ...]
+    verifies: bool = True
 
 
 PROGRAMS_HOME: tp.Final = "/srv/programs"
@@ -80,7 +83,7 @@ LIBRARIES: tp.Final = (
     Client("PHPMailer", ("php", f"{PROGRAMS_HOME}/send.php"), "libphp-phpmailer"),
     Client("Python smtplib", _python("with_smtplib"), "python3"),
     Client("Ruby mail", ("ruby", f"{PROGRAMS_HOME}/send.rb"), "ruby-mail"),
-    Client("yagmail", _python("with_yagmail"), "yagmail", "PyPI"),
+    Client("yagmail", _python("with_yagmail"), "yagmail", "PyPI", verifies=False),
 )
 PLATFORM: tp.Final = (
     # Its classes speak STARTTLS only.
@@ -94,7 +97,7 @@ PLATFORM: tp.Final = (
     Client("Prometheus Alertmanager", _shell("alertmanager"), "prometheus-alertmanager"),
 )
 SATELLITES: tp.Final = (
-    Satellite("dma", ("dma",)),
+    Satellite("dma", ("dma",), verifies=False),
     Satellite("exim4", ("exim4-daemon-light",)),
     Satellite("msmtp-mta", ("msmtp-mta",)),
     Satellite("nullmailer", ("nullmailer",)),

@@ -13,7 +13,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import pathlib
-import ssl
 import typing as tp
 import uuid
 
@@ -29,7 +28,12 @@ _HOME: tp.Final = pathlib.Path(__file__).parent
 SCRIPTS: tp.Final = _HOME / "layers"
 # The stand's nodes get addresses from below.
 _FIRST_ADDRESS: tp.Final = 1000
-_CERTIFICATE: tp.Final = "/usr/local/share/ca-certificates/relay.crt"
+# Where the distribution has the roots of public authorities, and which of them are trusted.
+_ROOTS: tp.Final = "/usr/share/ca-certificates"
+_ROOT: tp.Final = "mozilla/Stand.crt"
+_TRUSTED: tp.Final = "/etc/ca-certificates.conf"
+STORE: tp.Final = "/etc/ssl/certs"
+_STORE_BEFORE: tp.Final = "/srv/certs-before"
 _SECONDS: tp.Final = 60
 
 
@@ -88,6 +92,23 @@ class Machine:
         done = self.node.exec("env", *variables, *command, stdin=stdin, timeout=_SECONDS)
         return done.stdout
 
+    def run_untrusting(
+        self, *command: str, stdin: str = "", environment: tp.Mapping[str, str] | None = None
+    ) -> str:
+        """Do as ``run`` does, for a command that does not find the authority's root."""
+        script = f'mount --bind {_STORE_BEFORE} {STORE} && exec "$@"'
+        untrusting = ("unshare", "--mount", "sh", "-c", script, "sh", *command)
+        return self.run(*untrusting, stdin=stdin, environment=environment)
+
+    @contextlib.contextmanager
+    def untrusting(self) -> Iterator[None]:
+        """Have the whole machine not find the authority's root for as long as it is open."""
+        self.run("mount", "--bind", _STORE_BEFORE, STORE)
+        try:
+            yield
+        finally:
+            self.run("umount", "--lazy", STORE)
+
     def write(self, path: str, text: str) -> None:
         """Write a file, for everybody to read."""
         self.run("install", "-D", "-m", "644", "/dev/stdin", path, stdin=text)
@@ -111,14 +132,13 @@ def _pairs(text: str, separator: str) -> dict[str, str]:
     return {name.partition(":")[0]: version for name, _, version in found}
 
 
-def relay_certificate(address: str) -> str:
-    """Return the certificate that the relay at *address* shows, as PEM."""
-    return ssl.get_server_certificate((address, catalogue.TLS), timeout=_SECONDS)
-
-
 @contextlib.contextmanager
-def booted(top: images.Layer, number: int, domain: str, certificate: str) -> Iterator[Machine]:
-    """Give the machine *number* of the run, booted, that trusts *certificate*."""
+def booted(top: images.Layer, number: int, domain: str, root: str) -> Iterator[Machine]:
+    """Give the machine *number* of the run, booted; *root* is among its public authorities'.
+
+    A public root is in the store of each client by itself. Those of the run have no store but the
+    distribution's, or one that update-ca-certificates makes of it (Java's).
+    """
     site = settings.SITE
     name = f"web1.{domain}"
     address = site.subnet[_FIRST_ADDRESS + number]
@@ -126,7 +146,7 @@ def booted(top: images.Layer, number: int, domain: str, certificate: str) -> Ite
         "/etc/hostname": "web1\n",
         "/etc/hosts": f"127.0.0.1 localhost\n{address} {name} web1\n",
         "/etc/mailname": f"{name}\n",
-        _CERTIFICATE: certificate,
+        f"{_ROOTS}/{_ROOT}": root,
     }
     spec = nodes.Spec(
         name,
@@ -141,6 +161,8 @@ def booted(top: images.Layer, number: int, domain: str, certificate: str) -> Ite
         node.up(spec)
         node.wait_booted()
         machine = Machine(node)
+        machine.run("cp", "--archive", STORE, _STORE_BEFORE)
+        machine.run("tee", "--append", _TRUSTED, stdin=f"{_ROOT}\n")
         machine.run("update-ca-certificates")
         yield machine
     finally:

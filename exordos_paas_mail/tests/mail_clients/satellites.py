@@ -43,6 +43,12 @@ END
 echo "$LOGIN" >/etc/nullmailer/allmailfrom
 """
 _SCRIPTS: tp.Final = {"dma": _DMA, "nullmailer": _NULLMAILER}
+# What prints why an agent keeps a message, and the words for a certificate that it does not trust.
+_REASONS: tp.Final = {
+    "exim4": (("cat", "/var/log/exim4/mainlog"), "certificate verification failed"),
+    "nullmailer": (("journalctl", "--unit=nullmailer"), "certificate is untrusted"),
+    "Postfix": (("postqueue", "-p"), "Server certificate not"),
+}
 
 
 def set_up(machine: machines.Machine, name: str, order: arrivals.Order) -> None:
@@ -65,3 +71,9 @@ def set_up(machine: machines.Machine, name: str, order: arrivals.Order) -> None:
     else:
         script = _SCRIPTS[name]
     machine.run("bash", "-euo", "pipefail", "-c", script, environment=environment)
+
+
+def keeps_for_its_certificate(machine: machines.Machine, name: str) -> bool:
+    """Return whether the agent says that it keeps a message because of a certificate."""
+    command, words = _REASONS[name]
+    return words in machine.run(*command)

@@ -16,8 +16,9 @@ def test_the_table_is_that_of_a_run_in_which_all_passed() -> None:
     for client in (*catalogue.COMMAND_LINE, *catalogue.LIBRARIES, *catalogue.PLATFORM):
         for port in client.ports:
             results.add(client.name, port)
+        results.add(client.name, table.VERIFIES)
     for satellite in catalogue.SATELLITES:
-        for what in (*catalogue.BOTH, "cron"):
+        for what in (*catalogue.BOTH, "cron", table.VERIFIES):
             results.add(satellite.name, what)
 
     assert _without_versions(written) == _without_versions(table.render(results))
@@ -26,7 +27,7 @@ def test_the_table_is_that_of_a_run_in_which_all_passed() -> None:
 def test_a_client_that_did_not_pass_is_not_in_the_table_as_one_that_did() -> None:
     results = table.Results({"curl": "7.88.1"}, {("curl", "587")})
 
-    assert "| curl | `curl`, Debian | 7.88.1 | yes |  |\n" in table.render(results)
+    assert "| curl | `curl`, Debian | 7.88.1 | yes |  |  |\n" in table.render(results)
 
 
 def _without_versions(text: str) -> list[str]:
