@@ -80,6 +80,8 @@ class MailInstanceNode(meta.MetaDataPlaneModel):
     tls = properties.property(ra_types.String(), default="")
     # That this image sends by a smarthost, where there is one.
     smarthost = properties.property(ra_types.Boolean(), default=True)
+    # That it takes all names below a domain for one.
+    smarthost_below = properties.property(ra_types.Boolean(), default=True)
     # That this image keeps to what recipients' domains publish by MTA-STS, and takes the mode.
     mta_sts = properties.property(ra_types.Boolean(), default=True)
     # That this image writes no account file before it has all lines of its first one.

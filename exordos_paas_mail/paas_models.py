@@ -52,6 +52,8 @@ class MailInstanceNode(
     tls = properties.property(types.String(), default="")
     # Whether its image sends by a smarthost.
     smarthost = properties.property(types.Boolean(), default=False)
+    # Whether it takes all names below a domain for one.
+    smarthost_below = properties.property(types.Boolean(), default=False)
     # Whether its image keeps to what recipients' domains publish by MTA-STS.
     mta_sts = properties.property(types.Boolean(), default=False)
     # Whether its image can be told its first accounts in pieces.

@@ -27,6 +27,7 @@ from exordos_paas_mail.codecs import (
     proc_files,
     return_paths,
     senders,
+    smarthosts,
     tls_policies,
 )
 
@@ -167,6 +168,8 @@ def render(settings: Settings) -> str:
         tls_interfaces=" ; ".join(tls_policies.INTERFACES),
         tls_exact=tls_policies.EXACT,
         tls_below=tls_policies.BELOW,
+        smarthost_below=smarthosts.BELOW,
+        smarthost_is_below=smarthosts.IS_BELOW,
         tls_all=tls_policies.ALL,
         sts=mta_sts,
         sts_settings=mta_sts.render_settings(

@@ -33,6 +33,14 @@ _IMPLICIT_PORT: tp.Final = 465
 # Of a table: all domains, and what a single one has before it.
 _ALL: tp.Final = "all"
 _DOMAIN: tp.Final = "@"
+# What names below one have before it, as in the file of TLS policies, and what is said of them:
+# the other keys of a table are found like the name of a domain of one label.
+BELOW: tp.Final = tls_policies.BELOW
+IS_BELOW: tp.Final = "below"
+_BELOW_SHOWN: tp.Final = "*."
+# In place of names that the release before does not take, where it would take none for all
+# (RFC 6761 6.4).
+_NOWHERE: tp.Final = "smarthost.invalid"
 
 
 class Smarthost(tp.NamedTuple):
@@ -44,7 +52,8 @@ class Smarthost(tp.NamedTuple):
     username: str
     password: str
     domains: tuple[str, ...] = ()
-    """The recipients' domains whose mail goes there; all where there are none."""
+    """The recipients' domains whose mail goes there, ``*.domain`` for all below one; all where
+    there are none."""
 
 
 class Route(tp.NamedTuple):
@@ -53,11 +62,18 @@ class Route(tp.NamedTuple):
     host: str
     port: int
     domains: frozenset[str]
-    """Lower-cased A-labels; all where there are none."""
+    """Lower-cased A-labels, as a ``Smarthost`` has them; all where there are none."""
 
     def takes(self, domain: str) -> bool:
         """Return whether mail to *domain* goes by it."""
-        return not self.domains or domain in self.domains
+        if not self.domains or domain in self.domains:
+            return True
+        above = domain.partition(".")[2]
+        while above:
+            if f"{_BELOW_SHOWN}{above}" in self.domains:
+                return True
+            above = above.partition(".")[2]
+        return False
 
 
 def default_tls(port: int) -> str:
@@ -75,7 +91,12 @@ def check_secret(name: str, value: object, size: int) -> str:
 
 def render(smarthost: Smarthost | None) -> bytes:
     """Return the document of *smarthost* as JSON; ``parse`` is the inverse."""
-    told = None if smarthost is None else smarthost._asdict()
+    told = None
+    if smarthost is not None:
+        # The release before reads the domains, and these are what it knows.
+        exact = [name for name in smarthost.domains if not name.startswith(_BELOW_SHOWN)]
+        known = exact or ([_NOWHERE] if smarthost.domains else [])
+        told = {**smarthost._asdict(), "domains": known, "names": smarthost.domains}
     return bounded.dump({"version": _VERSION, "smarthost": told})
 
 
@@ -93,10 +114,11 @@ def parse(content: bytes) -> Smarthost | None:
         tls=fields.text("tls"),
         username=fields.text("username", USERNAME_SIZE_MAX),
         password=fields.text("password", PASSWORD_SIZE_MAX),
-        domains=fields.texts("domains", DOMAINS_MAX),
+        domains=fields.texts("names" if "names" in value["smarthost"] else "domains", DOMAINS_MAX),
     )
+    names = (name.removeprefix(_BELOW_SHOWN) for name in found.domains)
     if (
-        not all(map(domains.is_host_name, (found.host, *found.domains)))
+        not all(map(domains.is_host_name, (found.host, *names)))
         or found.port not in PORTS
         or found.tls not in TLS
         or not (found.username and found.password)
@@ -120,8 +142,13 @@ def table(smarthost: Smarthost | None) -> bytes:
     # Of three the first two are one: none can follow the NUL before it.
     if not any(word.startswith("^") for word in words):
         lines["plain"] = _base64("".join(f"^{_escaped(word)}" for word in words))
-    names = [f"{_DOMAIN}{name}" for name in smarthost.domains] or [_ALL]
-    lines |= dict.fromkeys(names, "yes")
+    for name in smarthost.domains:
+        if name.startswith(_BELOW_SHOWN):
+            lines[BELOW + name.removeprefix(_BELOW_SHOWN)] = IS_BELOW
+        else:
+            lines[_DOMAIN + name] = "yes"
+    if not smarthost.domains:
+        lines[_ALL] = "yes"
     return "".join(f"{key}: {value}\n" for key, value in lines.items()).encode("ascii")
 
 
@@ -132,8 +159,9 @@ def route(table: bytes) -> Route | None:
     port = next((one for one in PORTS if str(one) == found.get("port")), None)
     if port is None:
         return None
-    names = (key.removeprefix(_DOMAIN) for key in found if key.startswith(_DOMAIN))
-    return Route(found.get("host", ""), port, frozenset(names))
+    exact = {key.removeprefix(_DOMAIN) for key in found if key.startswith(_DOMAIN)}
+    below = {_BELOW_SHOWN + key.removeprefix(BELOW) for key in found if key.startswith(BELOW)}
+    return Route(found.get("host", ""), port, frozenset(exact | below))
 
 
 def _escaped(word: str) -> str:

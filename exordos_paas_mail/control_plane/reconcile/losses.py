@@ -137,6 +137,19 @@ def _smarthost(session: tp.Any, instance: sys_uuid.UUID) -> str:
     return "send its mail by its smarthost" if row["needed"] else ""
 
 
+def _smarthost_below(session: tp.Any, instance: sys_uuid.UUID) -> str:
+    (row,) = session.execute(
+        "SELECT EXISTS (SELECT FROM mail_instances WHERE uuid = %s"
+        " AND jsonb_path_exists(smarthost, '$.domains[*] ? (@ starts with \"*.\")')) AS needed",
+        (str(instance),),
+    ).fetchall()
+    return (
+        'take "*.domain" among the domains of its smarthost, and sends that mail by MX records'
+        if row["needed"]
+        else ""
+    )
+
+
 # By the field of a part, see ``targets``, or of a fact: what an image without it
 # cannot do for an instance, empty if the instance does not need it.
 LOSSES: tp.Final[Mapping[str, Callable[[tp.Any, sys_uuid.UUID], str]]] = types.MappingProxyType(
@@ -153,6 +166,7 @@ LOSSES: tp.Final[Mapping[str, Callable[[tp.Any, sys_uuid.UUID], str]]] = types.M
         "tls_policies": _tls_policies,
         "mta_sts": _mta_sts,
         "smarthost": _smarthost,
+        "smarthost_below": _smarthost_below,
     }
 )
 

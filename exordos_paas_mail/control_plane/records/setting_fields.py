@@ -295,7 +295,10 @@ class Smarthost(types.Dict):
                 },
                 "domains": {
                     "type": "array",
-                    "items": {"type": "string"},
+                    "items": {
+                        "type": "string",
+                        "description": "a domain, *.domain for all names below it, or * alone",
+                    },
                     "maxItems": smarthosts.DOMAINS_MAX,
                 },
             },

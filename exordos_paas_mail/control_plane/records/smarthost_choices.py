@@ -7,7 +7,10 @@ from __future__ import annotations
 import types
 import typing as tp
 
-from exordos_paas_mail.codecs import domains, rules, smarthosts
+from exordos_paas_mail.codecs import domains, rules, smarthosts, tls_policies
+
+if tp.TYPE_CHECKING:
+    from collections.abc import Callable
 
 NONE: tp.Final = "none"
 HOST: tp.Final = "host"
@@ -49,7 +52,7 @@ def check(value: tp.Any) -> Choice:
         raise rules.RuleError(f"tls must be one of {', '.join(smarthosts.TLS)}")
     choice = Choice(
         kind=kind,
-        host=_name("host", value.get("host")),
+        host=_named("host", value.get("host"), domains.normalise),
         port=port,
         tls=tls,
         username=smarthosts.check_secret(
@@ -75,9 +78,9 @@ def taken(value: dict[str, tp.Any]) -> Choice:
     return choice
 
 
-def _name(field: str, value: tp.Any) -> str:
+def _named(field: str, value: tp.Any, normalise: Callable[[tp.Any], str]) -> str:
     try:
-        return domains.normalise(value)
+        return normalise(value)
     except rules.RuleError as error:
         raise rules.RuleError(f"{field} {error}") from None
 
@@ -89,6 +92,13 @@ def _domains(value: tp.Any) -> list[str]:
         raise rules.RuleError(
             f"domains must be null, or a list of at most {smarthosts.DOMAINS_MAX} domains"
         )
+    if value == [tls_policies.ALL]:
+        return []
+    if tls_policies.ALL in value:
+        raise rules.RuleError(f'"{tls_policies.ALL}" in domains must be alone')
     return list(
-        dict.fromkeys(_name(f"entry {n} of domains", each) for n, each in enumerate(value, 1))
+        dict.fromkeys(
+            _named(f"entry {n} of domains", each, tls_policies.normalise)
+            for n, each in enumerate(value, 1)
+        )
     )

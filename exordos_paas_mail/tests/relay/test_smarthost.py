@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import pathlib
 import smtplib
+import subprocess
 import time
 import typing as tp
 
@@ -156,6 +157,28 @@ def test_only_mail_of_the_domains_that_are_named_goes_by_the_smarthost(
     assert len(server.wait_for(2)) == 2
     relay.wait_until_idle()
     assert len(internet.received()) == 1
+
+
+def test_mail_for_names_below_a_domain_goes_by_the_smarthost(
+    relay: relay_.Relay,
+    internet: internet_.Internet,
+    server: smarthost.Server,
+    told: smarthost.Told,
+) -> None:
+    told.tell(domains=("*.utf8.example", "no-mail.example"))
+    recipients = ["a@deep.sub.Utf8.example", "a@sub.utf8.example", "a@no-mail.example"]
+    submit(relay, "a@utf8.example", *recipients)
+    (got,) = server.wait_for(1)
+    (received,) = internet.wait_for(1)
+    assert (sorted(got.recipients), received.recipients) == (
+        sorted(recipients),
+        ["a@utf8.example"],
+    )
+    # Words of the table are domains of one label, too.
+    for word in ("host", "tls", "port"):
+        command = ["exim4", "-bt", f"a@below.{word}"]
+        shown = subprocess.run(command, check=False, capture_output=True, text=True)
+        assert "smarthost" not in shown.stdout
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,9 @@ SMARTHOSTS = strategies.builds(
     tls=strategies.sampled_from(smarthosts.TLS),
     username=PRINTABLE,
     password=PRINTABLE,
-    domains=strategies.lists(strategies.sampled_from(["a.example", "b.example"])).map(tuple),
+    domains=strategies.lists(
+        strategies.sampled_from(["a.example", "b.example", "*.b.example", "*.c.b.example"])
+    ).map(tuple),
 )
 
 
@@ -79,6 +81,25 @@ def test_a_table_says_which_mail_goes_there(told: smarthosts.Smarthost) -> None:
     assert route.port == told.port
     for domain in ("a.example", "b.example", "sub.a.example"):
         assert route.takes(domain) is (not told.domains or domain in told.domains)
+    by_star = bool({"*.b.example", "*.c.b.example"} & {*told.domains})
+    assert route.takes("x.c.b.example") is (not told.domains or by_star)
+    assert route.takes("c.b.example") is (not told.domains or "*.b.example" in told.domains)
+
+
+def test_the_release_before_is_told_the_domains_that_it_knows_and_never_all_for_others() -> None:
+    def known(*names: str) -> list[str]:
+        document = json.loads(smarthosts.render(GIVEN._replace(domains=names)))
+        return tp.cast("list[str]", document["smarthost"]["domains"])
+
+    assert known() == []
+    assert known("a.example", "*.b.example") == ["a.example"]
+    assert known("*.b.example") == ["smarthost.invalid"]
+    # What a control plane of that release says.
+    document = json.loads(smarthosts.render(GIVEN._replace(domains=("a.example",))))
+    del document["smarthost"]["names"]
+    told = smarthosts.parse(json.dumps(document).encode())
+    assert told is not None
+    assert told.domains == ("a.example",)
 
 
 @pytest.mark.parametrize("table", [b"", b"port", b"port: 2525\nall: yes\n", b"\xff: \n"])
@@ -91,8 +112,8 @@ def test_what_names_no_server_is_no_route(table: bytes) -> None:
     [
         *(("host", ""), ("host", "192.0.2.1"), ("host", "UP.example"), ("host", "a b.example")),
         *(("port", 2525), ("port", "587"), ("tls", "none"), ("username", ""), ("password", "")),
-        *(("password", "a\nb"), ("password", "x" * 1025), ("domains", ["*"]), ("domains", "a.b")),
-        ("domains", ["a.example"] * 201),
+        *(("password", "a\nb"), ("password", "x" * 1025), ("names", ["*"]), ("names", "a.b")),
+        *(("names", ["a.example"] * 201), ("names", ["*.*.example"]), ("names", ["*."])),
     ],
 )
 def test_what_is_no_smarthost_is_refused_without_a_word_of_it(field: str, value: tp.Any) -> None:

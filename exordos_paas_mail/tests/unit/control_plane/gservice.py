@@ -148,6 +148,7 @@ class Node:
             "heartbeat": constants.HEARTBEAT_PERIOD,
             "mta_sts": True,
             "gathers_accounts": True,
+            "smarthost_below": True,
         }
         facts = {name: fact for name, fact in known_facts.items() if name not in lacking}
         unsaid = {"passwd_lines", *lacking}

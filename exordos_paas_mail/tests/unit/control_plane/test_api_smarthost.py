@@ -66,6 +66,12 @@ def marks(instance: str) -> int | None:
         pytest.param({"port": 25, "tls": "implicit"}, {"port": 25, "tls": "implicit"}, id="25"),
         pytest.param({"host": "M\xdcller.Example"}, {"host": "xn--mller-kva.example"}, id="IDN"),
         pytest.param({"domains": None}, {}, id="all domains"),
+        pytest.param({"domains": ["*"]}, {}, id="all domains, by a star"),
+        pytest.param(
+            {"domains": ["*.A.example", "a.example", "*.a.example"]},
+            {"domains": ["*.a.example", "a.example"]},
+            id="names below a domain",
+        ),
         pytest.param(
             {"domains": ["A.example", "a.example", "m\xfcller.example"]},
             {"domains": ["a.example", "xn--mller-kva.example"]},
@@ -157,8 +163,10 @@ ROUND = "the host of smarthost must not be the name of this relay: its mail woul
         ({**GIVEN, "password": None}, "password must be a text of 1 to 1024 printable"),
         ({**GIVEN, "domains": "a.example"}, "domains must be null, or a list of at most 200"),
         ({**GIVEN, "domains": ["a.example"] * 201}, "domains must be null, or a list"),
-        ({**GIVEN, "domains": ["a.example", "*"]}, "entry 2 of domains must be a DNS name"),
-        ({**GIVEN, "domains": [None]}, "entry 1 of domains must be a DNS name"),
+        ({**GIVEN, "domains": ["a.example", "*"]}, '"*" in domains must be alone'),
+        ({**GIVEN, "domains": ["a.example", "*.com"]}, "entry 2 of domains must be a DNS name"),
+        ({**GIVEN, "domains": ["a.*.example"]}, "entry 1 of domains must be a DNS name"),
+        ({**GIVEN, "domains": [None]}, "entry 1 of domains must be"),
     ],
 )
 @pytest.mark.parametrize("method", ["POST", "PATCH"])

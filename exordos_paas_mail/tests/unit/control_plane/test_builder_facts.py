@@ -293,8 +293,26 @@ def test_an_image_that_knows_no_mta_sts_is_told_another_mode_and_who_asks_for_it
 
 def test_each_part_says_what_its_absence_costs() -> None:
     # A host name comes by mail.env and a certificate by a document; the node reports both, and
-    # that it knows a mode of TLS policies.
-    assert losses.LOSSES.keys() == {"hostname", "tls", "smarthost", "mta_sts", *targets.PARTS}
+    # that it knows a mode of TLS policies, and names below a domain of a smarthost's.
+    others = {"hostname", "tls", "smarthost", "smarthost_below", "mta_sts"}
+    assert losses.LOSSES.keys() == {*others, *targets.PARTS}
+
+
+def test_an_image_whose_smarthost_takes_no_names_below_a_domain_is_told_where_there_are_some(
+    stage: stages.Stage,
+) -> None:
+    said = (
+        'the node\'s image is older than this control plane and cannot take "*.domain" among the'
+        " domains of its smarthost, and sends that mail by MX records: set the instance's version"
+        " again to get the image it has now"
+    )
+    smarthost = {"kind": "host", "host": "smart.example", "username": "u", "password": "secret"}
+    node = stage.serving()
+    for domains, error in ((["a.example"], ""), (["a.example", "*.a.example"], said), (None, "")):
+        stage.api.patch(stage.path, {"smarthost": {**smarthost, "domains": domains}})
+        node.report(lacking={"smarthost_below"}, smarthost=True, dkim_public_key=stages.DKIM)
+        stage.services.tick(2)
+        assert stage.shown("error") == (error,)
 
 
 def test_an_image_that_knows_no_host_names_is_told_where_one_is_asked_for(

@@ -681,6 +681,27 @@ def test_the_release_before_finds_no_policy_that_it_cannot_read(empty: Database)
         empty.execute("DELETE FROM mail_tls_policies")
 
 
+def test_the_release_before_finds_no_names_below_a_domain_of_a_smarthosts(empty: Database) -> None:
+    empty.apply()
+    make_account(empty)
+    told = "SELECT smarthost->'domains' FROM mail_instances"
+    before = {
+        '["a.example", "*.b.example"]': ["a.example"],
+        '["*.b.example"]': ["smarthost.invalid"],
+        '["a.example"]': ["a.example"],
+        "[]": [],
+    }
+    for domains, left in before.items():
+        chosen = f'{{"kind": "host", "domains": {domains}}}'
+        empty.execute(f"UPDATE mail_instances SET smarthost = '{chosen}'")  # noqa: S608
+        empty.roll_back("0041-smarthost-below.py")
+        assert empty.execute(told) == [(left,)]
+        empty.apply()
+    empty.execute('UPDATE mail_instances SET smarthost = \'{"kind": "none"}\'')
+    empty.roll_back("0041-smarthost-below.py")
+    assert empty.execute(told) == [(None,)]
+
+
 def test_events_get_their_tls_policy_beside_who_writes_them(empty: Database) -> None:
     """The release before takes in events, and then changes the account that they are of."""
     empty.apply("0034-account-shards.py")

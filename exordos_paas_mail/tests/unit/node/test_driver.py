@@ -58,6 +58,7 @@ def test_the_first_target_is_written_reloaded_and_reported_with_all_facts(
         "tls": "",
         "smarthost": True,
         "gathers_accounts": True,
+        "smarthost_below": True,
         "mta_sts": True,
     }
     assert (stage.fact["status"], stage.settled) == ("ACTIVE", True)
