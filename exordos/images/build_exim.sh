@@ -25,16 +25,16 @@ shopt -s inherit_errexit
 # Pattern of the versions | patches for them. A new version goes in here once the
 # relay's tests have passed with it (docs/relay.md, "The patched exim4").
 readonly KNOWN=(
-  '4.96-15+deb12u10|exim_line_ends exim_shared_authorities exim_dns_failures exim_rsa_signatures exim_4.96_address_literal'
-  '4.97-4ubuntu4.*|exim_line_ends exim_shared_authorities exim_dns_failures exim_rsa_signatures'
+  '4.96-15+deb12u10|exim_line_ends exim_shared_authorities exim_dns_failures exim_4.96_address_literal exim_4.96_regex_memory'
+  '4.97-4ubuntu4.*|exim_line_ends exim_shared_authorities exim_dns_failures'
 )
 readonly SUFFIX=+mailaas1
 readonly PACKAGE=exim4-daemon-light
 # The distribution's Build-Depends without those of the other packages it makes
-# (heavy, monitor, documentation), and libcrypto's for exim_rsa_signatures.patch.
+# (heavy, monitor, documentation).
 readonly BUILD_PACKAGES=(
   debhelper dpkg-dev gcc libc6-dev libdb5.3-dev libgnutls28-dev libidn-dev libidn2-dev
-  libident-dev libnsl-dev libpcre2-dev libssl-dev make patch po-debconf
+  libident-dev libnsl-dev libpcre2-dev make patch po-debconf
 )
 
 die() {
@@ -200,8 +200,6 @@ compile() {
   if grep -E '^LOOKUP_NIS=|-lnsl' "b-$PACKAGE/Local/Makefile"; then
     die "This exim4 asks for NIS in lines that are not known (compile in build_exim.sh). Nothing was built."
   fi
-  # What makes signatures (exim_rsa_signatures.patch)
-  printf 'EXTRALIBS_EXIM += -lcrypto\n' >>"b-$PACKAGE/Local/Makefile"
   MAKEFLAGS=-j$(nproc) debian/rules override_dh_auto_build
 }
 

@@ -95,8 +95,8 @@ def test_the_newest_version_that_the_patches_were_made_for_is_built(
                 "exim_line_ends.patch",
                 "exim_shared_authorities.patch",
                 "exim_dns_failures.patch",
-                "exim_rsa_signatures.patch",
                 "exim_4.96_address_literal.patch",
+                "exim_4.96_regex_memory.patch",
             ],
         ),
         (
@@ -105,7 +105,6 @@ def test_the_newest_version_that_the_patches_were_made_for_is_built(
                 "exim_line_ends.patch",
                 "exim_shared_authorities.patch",
                 "exim_dns_failures.patch",
-                "exim_rsa_signatures.patch",
             ],
         ),
     ],
