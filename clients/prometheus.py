@@ -8,6 +8,7 @@ import contextlib
 import json
 import re
 import subprocess
+import time
 import typing as tp
 
 import requests
@@ -38,8 +39,20 @@ class Prometheus:
         self._session.trust_env = False
 
     def query(self, expression: str) -> list[tuple[dict[str, str], float]]:
-        """Return the series that *expression* gives now: their labels and values."""
-        data = self._get("query", {"query": expression})
+        """Return the series that *expression* gives now: their labels and values.
+
+        Raises TimeoutError when some target does not answer for a minute: all that it told
+        is gone as soon as it is late once, and back with its next answer.
+        """
+
+        def look() -> tp.Any:
+            now = str(time.time())
+            data = self._get("query", {"query": expression, "time": now})
+            # Asked after it, of the same moment: no series had gone by then.
+            late = self._get("query", {"query": "up == 0", "time": now})["result"]
+            return None if late else data
+
+        data = waiting.until(expression, look, _SECONDS)
         if data["resultType"] != "vector":
             raise PrometheusError(f"{expression} gives a {data['resultType']}")
         return [(found["metric"], float(found["value"][1])) for found in data["result"]]
