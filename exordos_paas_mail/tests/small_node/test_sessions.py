@@ -92,31 +92,28 @@ def repeated(look: tp.Callable[[], object], pause: float) -> Iterator[None]:
         watching.result()
 
 
-@contextlib.contextmanager
-def told_of_memory(node: nodes.Node) -> Iterator[None]:
-    """Have *node* be told of its memory by its kernel, as a machine of its own is."""
-    data = node.spec.data
-    assert data is not None
-    told = pathlib.Path(data, "meminfo")
+def data_disk(node: nodes.Node) -> pathlib.Path:
+    return node.site.volumes / str(node.uuid)
 
-    def tell() -> None:
-        available = cgroups.memory_available(node.group) // 1024
-        text = f"MemTotal:       {RAM * 1024:8} kB\nMemAvailable:   {available:8} kB\n"
+
+class Told:
+    """What a node is told of memory: its own, as by the kernel of a machine of its own."""
+
+    def __init__(self, path: pathlib.Path) -> None:
+        self.path = path
+        path.write_text(f"MemTotal:       {RAM * 1024:8} kB\nMemAvailable:   {RAM * 1024:8} kB\n")
+
+    def files(self) -> dict[str, str]:
+        """Return what has the units read it: the container's /proc is not that of each of them."""
+        drop_in = f"[Service]\nBindReadOnlyPaths=/persist/{self.path.name}:{_MEMORY}\n"
+        units = ("exim4@.service", "exordos-mail-queue.service")
+        return {f"/etc/systemd/system/{unit}.d/memory.conf": drop_in for unit in units}
+
+    def renew(self, node: nodes.Node) -> None:
+        line = f"MemAvailable:   {cgroups.memory_available(node.group) // 1024:8} kB\n"
         # At once, and of one length: it is read meanwhile.
-        with told.open("r+b") as file:
-            os.pwrite(file.fileno(), text.encode(), 0)
-
-    told.touch()
-    tell()
-    node.exec("mount", "--bind", "/persist/meminfo", _MEMORY)
-    # Units have views of the file system of their own, from when they were started.
-    node.exec("systemctl", "restart", "exim4.service", "exordos-mail-queue.service")
-    for unit in ("exim4@587.service", "exordos-mail-queue.service"):
-        pid = node.exec("systemctl", "show", "--value", "--property=MainPID", unit).stdout.strip()
-        seen = node.exec("nsenter", f"--target={pid}", "--mount", "cat", _MEMORY).stdout
-        assert seen.startswith(f"MemTotal:       {RAM * 1024:8} kB\n")
-    with repeated(tell, 0.05):
-        yield
+        with self.path.open("r+b") as file:
+            os.pwrite(file.fileno(), line.encode(), len(line))
 
 
 @pytest.fixture
@@ -132,23 +129,34 @@ def internet(tmp_path: pathlib.Path) -> Iterator[tuple[sites.Site, internet_clie
 
 
 @pytest.fixture
+def node(internet: tuple[sites.Site, internet_client.Client]) -> nodes.Node:
+    return nodes.Node(internet[0], uuid.uuid4())
+
+
+@pytest.fixture
+def told(node: nodes.Node) -> Told:
+    disk = data_disk(node)
+    disk.mkdir(parents=True)
+    return Told(disk / "meminfo")
+
+
+@pytest.fixture
 def container(
-    internet: tuple[sites.Site, internet_client.Client],
+    internet: tuple[sites.Site, internet_client.Client], node: nodes.Node, told: Told
 ) -> Iterator[containers.Container]:
     """Return a node that has an account and a webhook, and a resolver that validates."""
     site, client = internet
     layers = tuple(map(str, images.ensure(images.MAIL)))
-    node = nodes.Node(site, uuid.uuid4())
     node.up(
         nodes.Spec(
             "mailaas-dp-small",
             f"{_ADDRESS}/24",
             layers,
             key=machines.agent_key(),
-            data=str(site.volumes / str(node.uuid)),
+            data=str(data_disk(node)),
             memory=RAM,
             resolver=outside.resolver(site),
-            files={**_FILES, **outside.trusting(site, layers)},
+            files={**_FILES, **told.files(), **outside.trusting(site, layers)},
         )
     )
     node.wait_booted()
@@ -203,9 +211,15 @@ def session(number: int) -> smtplib.SMTP:
 
 @pytest.mark.timeout(1800)
 def test_a_node_of_512_mb_takes_200_sessions_at_once(
-    container: containers.Container, internet: tuple[sites.Site, internet_client.Client]
+    container: containers.Container,
+    internet: tuple[sites.Site, internet_client.Client],
+    told: Told,
 ) -> None:
     _, client = internet
+    for unit in ("exim4@587.service", "exordos-mail-queue.service"):
+        pid = container.run("systemctl", "show", "--value", "--property=MainPID", unit).strip()
+        seen = container.run("nsenter", f"--target={pid}", "--mount", "cat", _MEMORY)
+        assert seen.startswith(f"MemTotal:       {RAM * 1024:8} kB\n")
     memory = Memory(container.node.group)
     # Each goes to another domain, which the node has to find out about.
     recipients = [f"someone@d{number}.{_DOMAIN}" for number in range(SESSIONS)]
@@ -218,7 +232,7 @@ def test_a_node_of_512_mb_takes_200_sessions_at_once(
     logged_in: dict[str, int] = {}
     try:
         with (
-            told_of_memory(container.node),
+            repeated(lambda: told.renew(container.node), 0.05),
             repeated(memory.look, 1),
             contextlib.ExitStack() as stack,
             concurrent.futures.ThreadPoolExecutor(SESSIONS) as pool,
