@@ -24,9 +24,10 @@ _NUMBER: tp.Final = types.AllowNone(types.Integer())
 _WITH_NEXT_ATTEMPT: tp.Final = (
     "mail_events.*,"
     " CASE WHEN type = 'deferred' THEN ("
-    "SELECT q.retry_at FROM mail_queue_items q WHERE q.uuid = mail_events.message"
-    " AND NOT EXISTS (SELECT FROM mail_events AS later WHERE later.message = mail_events.message"
+    # The later ones are looked for where the message still waits: few do.
+    "SELECT CASE WHEN NOT EXISTS (SELECT FROM mail_events AS later WHERE later.message = q.uuid"
     " AND later.recipient = mail_events.recipient AND later.uuid > mail_events.uuid)"
+    " THEN q.retry_at END FROM mail_queue_items q WHERE q.uuid = mail_events.message"
     ") END AS retry_at"
 )
 

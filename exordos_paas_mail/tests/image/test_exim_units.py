@@ -106,12 +106,12 @@ def test_systemd_tells_by_how_much_the_clock_was_ahead_when_exim_started(
 
     with mock.patch.object(machine.Machine, "_run", staticmethod(run)):
         units = machine.Machine().relay_units()
-    # A container has this machine's clocks.
+    # A container has this machine's clocks, which may be set meanwhile, by seconds.
     ahead = time.time() - time.monotonic()
     assert [(one.name, one.runs) for one in units] == [
         (name, True) for name in constants.EXIM_PROCESS_UNITS
     ]
-    assert [one.ahead for one in units] == [pytest.approx(ahead, abs=2.0)] * len(units)
+    assert [one.ahead for one in units] == [pytest.approx(ahead, abs=60)] * len(units)
 
 
 def test_no_client_is_refused_by_a_reload_or_a_restart(relay: containers.Container) -> None:
