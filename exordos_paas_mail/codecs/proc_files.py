@@ -38,15 +38,13 @@ def parse_process(text: str) -> Process:
     return Process(fields[19], runs=fields[0] not in _NOT_RUNNING)
 
 
-def parse_available(text: str) -> int:
+def parse_available(text: str) -> int | None:
     """Return the octets of memory that may be asked for, of /proc/meminfo.
 
-    ValueError for another text.
+    None where it does not tell: what a container is shown may have fewer lines.
     """
     found = re.search(AVAILABLE_PATTERN, text)
-    if found is None:
-        raise ValueError("not what the kernel tells of memory")
-    return int(found[1]) * 1024
+    return None if found is None else int(found[1]) * 1024
 
 
 def parse_listening(text: str) -> set[int]:

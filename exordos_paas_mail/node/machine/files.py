@@ -275,8 +275,9 @@ class Files:
 
     def has_memory(self, octets: int) -> bool:
         """Return whether so much memory may be asked for, or that is not known."""
-        told = self.read("/proc/meminfo")
-        return told is None or proc_files.parse_available(told.decode("ascii")) >= octets
+        told = self.read("/proc/meminfo") or b""
+        available = proc_files.parse_available(told.decode("ascii"))
+        return available is None or available >= octets
 
     def has_ipv6_loopback(self) -> bool:
         """Return whether somebody may listen on ::1."""

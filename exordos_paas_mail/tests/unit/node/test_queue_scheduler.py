@@ -8,12 +8,12 @@ import typing as tp
 
 import pytest
 
+from exordos_paas_mail.node import machine
 from exordos_paas_mail.node.queue import scheduler as scheduler_
 
 if tp.TYPE_CHECKING:
+    import pathlib
     from collections.abc import Sequence
-
-    from exordos_paas_mail.node import machine
 
 NOW: tp.Final = 1_800_000_000
 
@@ -193,6 +193,26 @@ def test_where_memory_is_scarce_a_few_go_at_a_time(stage: Stage) -> None:
     stage.has_room = True
     stage.scheduler.turn()
     assert len(stage.begun) == scheduler_.PROCESSES_MAX + 1
+
+
+@pytest.mark.parametrize(
+    ("told", "has"),
+    [
+        (None, True),
+        ("MemTotal: 9 kB\nMemFree: 1 kB\n", True),
+        ("MemTotal: 9 kB\nMemAvailable: 2 kB\n", True),
+        ("MemTotal: 9 kB\nMemAvailable: 1 kB\n", False),
+    ],
+    ids=["no-file", "no-line", "enough", "scarce"],
+)
+def test_there_is_room_where_memory_is_available_or_not_told_of(
+    tmp_path: pathlib.Path, told: str | None, *, has: bool
+) -> None:
+    if told is not None:
+        (tmp_path / "proc").mkdir()
+        (tmp_path / "proc/meminfo").write_text(told)
+
+    assert machine.Machine(root=str(tmp_path)).has_memory(2048) is has
 
 
 def test_a_server_without_mail_is_forgotten(stage: Stage) -> None:
