@@ -11,6 +11,10 @@ What waits for the same server shares its fate. A few of its messages go first;
 when they have ended, the times are read again. If the server still does not answer,
 exim has put all of its mail off, and nothing else was begun. If it does, four times as
 many go, and so on: the slow start of Postfix's scheduler and of TCP.
+
+A delivery to a server that hangs takes minutes. Where memory is scarce there are so few
+at a time that such servers would hold up all other mail: one is kept for what was never
+tried.
 """
 
 from __future__ import annotations
@@ -30,7 +34,9 @@ ROUND_MAX: tp.Final = 512
 PROCESSES_MAX: tp.Final = 16
 """Deliveries at a time. Most of them wait for a server."""
 SCARCE_MAX: tp.Final = 2
-"""Deliveries at a time while there is no room for more: what waits goes on."""
+"""Deliveries at a time while there is no room for more, one of a server: what waits goes on."""
+SCARCE_RETRIES_MAX: tp.Final = SCARCE_MAX - 1
+"""Of these, of what is no first attempt."""
 OF_SERVER_MAX: tp.Final = 4
 """Deliveries to one server at a time: it must not hold up mail to all others."""
 AGAIN: tp.Final = 60.0
@@ -43,9 +49,22 @@ class Due(tp.NamedTuple):
     at: int
     """Seconds since 1970; 0 where nothing holds it back."""
     server: str
-    """The server that it waits for, or its domain where none was reached."""
+    """The server that it waits for, or its domain where none was reached; empty for neither."""
     attempts: int
     """How often it was tried: by a change it is seen that exim has done so."""
+
+    @property
+    def is_first(self) -> bool:
+        """Whether it was never tried, nor put off because its server had failed."""
+        return not self.attempts and not self.at
+
+
+class _Running(tp.NamedTuple):
+    """A delivery that is under way."""
+
+    delivery: machine.Delivery
+    is_first: bool
+    """Whether it began with a first attempt."""
 
 
 @dataclasses.dataclass
@@ -54,12 +73,17 @@ class _Server:
 
     size: int = SCOUTS
     """Of the next round."""
-    running: list[machine.Delivery] = dataclasses.field(default_factory=list)
+    running: list[_Running] = dataclasses.field(default_factory=list)
     waiting: list[Sequence[str]] = dataclasses.field(default_factory=list)
     round: dict[str, Due] = dataclasses.field(default_factory=dict)
     """The messages of the round that is under way, as they were."""
     begun_at: float = 0.0
     not_before: float = 0.0
+
+    @property
+    def is_first(self) -> bool:
+        """Whether what begins next of what waits is a first attempt."""
+        return self.round[self.waiting[0][0]].is_first
 
 
 class Scheduler:
@@ -111,7 +135,7 @@ class Scheduler:
         ended: set[str] = set()
         for server in self._servers.values():
             was_running = bool(server.running)
-            server.running = [one for one in server.running if not one.is_over()]
+            server.running = [one for one in server.running if not one.delivery.is_over()]
             if was_running and not _is_busy(server):
                 ended |= server.round.keys()
         self._fill()
@@ -168,14 +192,30 @@ class Scheduler:
 
     def _fill(self) -> None:
         """Begin what waits, in turns: a delivery of each server before a second of one."""
-        running = sum(len(server.running) for server in self._servers.values())
-        while open_ := [server for server in self._servers.values() if server.waiting]:
-            # Looked at each time: what was begun a moment ago has its memory by now, or soon.
-            if running >= PROCESSES_MAX or (running >= SCARCE_MAX and not self._has_room()):
-                return
-            server = min(open_, key=lambda one: len(one.running))
-            server.running.append(self._begin(server.waiting.pop(0)))
-            running += 1
+        while (name := self._next()) is not None:
+            # Behind all others: of those with as many under way it comes last now.
+            server = self._servers[name] = self._servers.pop(name)
+            is_first = server.is_first
+            delivery = self._begin(server.waiting.pop(0))
+            server.running.append(_Running(delivery, is_first))
+
+    def _next(self) -> str | None:
+        """Return the server of which a delivery may begin now, None where there is none."""
+        running = [one for server in self._servers.values() for one in server.running]
+        open_ = {name: server for name, server in self._servers.items() if server.waiting}
+        if not open_ or len(running) >= PROCESSES_MAX:
+            return None
+        # Looked at each time: what was begun a moment ago has its memory by now, or soon.
+        if running and not self._has_room():
+            if len(running) >= SCARCE_MAX:
+                return None
+            may_retry = sum(not one.is_first for one in running) < SCARCE_RETRIES_MAX
+            open_ = {
+                name: server
+                for name, server in open_.items()
+                if not server.running and (may_retry or server.is_first)
+            }
+        return min(open_, key=lambda name: len(open_[name].running), default=None)
 
 
 def _is_busy(server: _Server) -> bool:

@@ -77,6 +77,13 @@ def test_what_is_not_due_is_left_alone(stage: Stage) -> None:
     assert stage.start() == ["now"]
 
 
+def test_what_is_for_no_domain_goes_as_well(stage: Stage) -> None:
+    stage.put("a", server="")
+    stage.put("b")
+
+    assert stage.start() == ["a", "b"]
+
+
 def test_what_has_waited_longest_goes_first(stage: Stage) -> None:
     stage.put("c", at=NOW - 1)
     stage.put("b", at=NOW - 3)
@@ -180,9 +187,21 @@ def test_no_more_is_under_way_than_may_be(stage: Stage) -> None:
     assert len(stage.begun) == scheduler_.PROCESSES_MAX + 1
 
 
+def test_servers_take_turns(stage: Stage) -> None:
+    for letter in "abc":
+        stage.put(*names(2, letter), server=f"{letter}.example", attempts=0)
+    stage.has_room = False
+    stage.start()
+    while stage.scheduler.is_busy:
+        next(one for one in stage.begun if not one.over).over = True
+        stage.scheduler.turn()
+
+    assert [name[0] for one in stage.begun for name in one.queue_ids] == list("abcabc")
+
+
 def test_where_memory_is_scarce_a_few_go_at_a_time(stage: Stage) -> None:
     for number in range(50):
-        stage.put(*names(10, f"s{number}-"), server=f"mx{number}.example")
+        stage.put(*names(10, f"s{number}-"), server=f"mx{number}.example", attempts=0)
     stage.has_room = False
     stage.start()
     assert len(stage.begun) == scheduler_.SCARCE_MAX
@@ -193,6 +212,72 @@ def test_where_memory_is_scarce_a_few_go_at_a_time(stage: Stage) -> None:
     stage.has_room = True
     stage.scheduler.turn()
     assert len(stage.begun) == scheduler_.PROCESSES_MAX + 1
+
+
+def test_where_memory_is_scarce_servers_that_hang_hold_up_no_new_message(stage: Stage) -> None:
+    hanging = {
+        name: f"hangs{number}.example" for number in range(60) for name in names(2, f"h{number}-")
+    }
+    for name, server in hanging.items():
+        stage.put(name, server=server)
+    stage.has_room = False
+    tried = stage.start()
+    assert len(tried) == 1
+    # Each delivery takes a minute, and there is a message to another server in each minute.
+    for number in range(len(hanging) - 1):
+        new = f"new{number}"
+        stage.put(new, server=f"mx{number}.example", attempts=0)
+        assert stage.start(30) == [new]
+        assert sum(not one.over for one in stage.begun) == scheduler_.SCARCE_MAX
+        before = len(stage.begun)
+        for one in stage.begun:
+            one.over = True
+        stage.at += 30
+        stage.scheduler.turn()
+        stage.scheduler.drop(new)
+        (retry,) = stage.begun[before:]
+        tried += retry.queue_ids
+
+    # What hangs has its turn as well: each server once, and then each a second time.
+    assert sorted(tried) == sorted(hanging)
+    assert len({hanging[name] for name in tried[:60]}) == 60
+
+
+@pytest.mark.parametrize(
+    ("others", "begun"),
+    [
+        ({}, []),
+        ({"server": "other.example"}, []),
+        ({"server": "other.example", "at": 0}, []),
+        # Never tried, and put off with the rest of what is for a server that failed.
+        ({"server": "other.example", "attempts": 0}, []),
+        ({"server": "other.example", "attempts": 0, "at": 0}, ["b"]),
+    ],
+    ids=["same-server", "tried", "nothing-known-of-its-time", "put-off", "new"],
+)
+def test_where_memory_is_scarce_the_second_delivery_is_kept(
+    stage: Stage, others: dict[str, tp.Any], begun: list[str]
+) -> None:
+    stage.has_room = False
+    stage.put("a", at=NOW - 2)
+    stage.put("b", **{"at": NOW - 1, **others})
+
+    assert stage.start() == ["a", *begun]
+    stage.end()
+    assert [name for one in stage.begun for name in one.queue_ids] == ["a", "b"]
+
+
+def test_a_new_message_may_be_beside_another_where_memory_is_scarce(stage: Stage) -> None:
+    stage.has_room = False
+    stage.put("a", attempts=0)
+    stage.put("b", server="other.example", attempts=0)
+    stage.put("c", server="third.example")
+
+    assert stage.start() == ["a", "b"]
+    # A new one has ended, and one is under way: this one's turn has come.
+    stage.begun[0].over = True
+    stage.scheduler.turn()
+    assert [name for one in stage.begun for name in one.queue_ids] == ["a", "b", "c"]
 
 
 @pytest.mark.parametrize(
