@@ -94,9 +94,11 @@ def render(smarthost: Smarthost | None) -> bytes:
     told = None
     if smarthost is not None:
         # The release before reads the domains, and these are what it knows.
-        exact = [name for name in smarthost.domains if not name.startswith(_BELOW_SHOWN)]
-        known = exact or ([_NOWHERE] if smarthost.domains else [])
-        told = {**smarthost._asdict(), "domains": known, "names": smarthost.domains}
+        told = {
+            **smarthost._asdict(),
+            "domains": _known(smarthost.domains),
+            "names": smarthost.domains,
+        }
     return bounded.dump({"version": _VERSION, "smarthost": told})
 
 
@@ -142,11 +144,11 @@ def table(smarthost: Smarthost | None) -> bytes:
     # Of three the first two are one: none can follow the NUL before it.
     if not any(word.startswith("^") for word in words):
         lines["plain"] = _base64("".join(f"^{_escaped(word)}" for word in words))
+    # An image of the release before goes on with the table that is there.
+    lines |= {_DOMAIN + name: "yes" for name in _known(smarthost.domains)}
     for name in smarthost.domains:
         if name.startswith(_BELOW_SHOWN):
             lines[BELOW + name.removeprefix(_BELOW_SHOWN)] = IS_BELOW
-        else:
-            lines[_DOMAIN + name] = "yes"
     if not smarthost.domains:
         lines[_ALL] = "yes"
     return "".join(f"{key}: {value}\n" for key, value in lines.items()).encode("ascii")
@@ -162,6 +164,12 @@ def route(table: bytes) -> Route | None:
     exact = {key.removeprefix(_DOMAIN) for key in found if key.startswith(_DOMAIN)}
     below = {_BELOW_SHOWN + key.removeprefix(BELOW) for key in found if key.startswith(BELOW)}
     return Route(found.get("host", ""), port, frozenset(exact | below))
+
+
+def _known(names: tp.Sequence[str]) -> list[str]:
+    """Return those of *names* that the release before knows; nobody's where it knows none."""
+    exact = [name for name in names if not name.startswith(_BELOW_SHOWN)]
+    return exact or ([_NOWHERE] if names else [])
 
 
 def _escaped(word: str) -> str:

@@ -37,14 +37,19 @@ class Smarthost:
         self._ledger = ledger
         self._forget = forget
         self._tried = ledger.directory / TRIED
+        self._made = 0
 
     def is_sound(self, shard: str, revision: int) -> bool:  # noqa: ARG002 - there is one
-        """Return whether the table is that of *revision*."""
-        return self._ledger.revision_of(TABLE) == revision
+        """Return whether the table is that of *revision*, as this release makes it."""
+        # The data disk may have it of another release, which knew less of the document or more.
+        return self._made == revision == self._ledger.revision_of(TABLE)
 
     def take(self, shard: str, content: bytes, revision: int) -> None:  # noqa: ARG002 - as above
-        """Make the table."""
-        self._ledger.write(TABLE, smarthosts.table(smarthosts.parse(content)), revision)
+        """Make the table; what is there already is not written."""
+        table = smarthosts.table(smarthosts.parse(content))
+        if self._ledger.revision_of(TABLE) != revision or self._read() != table:
+            self._ledger.write(TABLE, table, revision)
+        self._made = revision
 
     def finish(self, shards: tp.Collection[str]) -> None:
         """Have what waits be tried by another table than before."""

@@ -102,6 +102,18 @@ def test_the_release_before_is_told_the_domains_that_it_knows_and_never_all_for_
     assert told.domains == ("a.example",)
 
 
+@hypothesis.given(SMARTHOSTS)
+def test_the_release_before_has_a_table_take_what_it_knows_and_never_all_for_others(
+    told: smarthosts.Smarthost,
+) -> None:
+    # A node that is given its image back keeps the table: no "all", and no domain, were all.
+    found = looked_up(told)
+    exact = {key.removeprefix("@") for key in found if key.startswith("@")}
+    known = {name for name in told.domains if not name.startswith("*.")}
+    assert exact == (known or ({"smarthost.invalid"} if told.domains else set()))
+    assert ("all" in found) is (not told.domains)
+
+
 @pytest.mark.parametrize("table", [b"", b"port", b"port: 2525\nall: yes\n", b"\xff: \n"])
 def test_what_names_no_server_is_no_route(table: bytes) -> None:
     assert smarthosts.route(table) is None

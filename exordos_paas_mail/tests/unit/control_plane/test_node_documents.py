@@ -404,7 +404,15 @@ class Smarthost:
         self.turn()
 
     def turn(self) -> None:
-        self.node.turn(self.revision, {smarthosts.COLLECTION: {smarthosts.SHARD: self.revision}})
+        index = {smarthosts.COLLECTION: {smarthosts.SHARD: self.revision}}
+        # One that took long leaves the rest to the next.
+        while self.node.turn(self.revision, index):
+            pass
+
+    def turn_alone(self) -> None:
+        """Turn while the control plane is away."""
+        while self.node.holder.turn(None, may_ask=False):
+            pass
 
     @property
     def table(self) -> bytes:
@@ -460,3 +468,27 @@ def test_a_table_that_is_lost_is_made_again_and_one_that_nobody_names_goes(
     assert smarthost.table == smarthosts.table(SMARTHOST)
     smarthost.node.turn(9, {})
     assert not (smarthost.node.directory / "smarthost" / "host").exists()
+
+
+def test_a_table_of_another_release_is_made_anew_without_being_asked_for_and_only_once(
+    smarthost: Smarthost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = SMARTHOST._replace(domains=("*.b.example",))
+    before = smarthosts.table(told._replace(domains=("smarthost.invalid",)))
+    with monkeypatch.context() as release:
+        release.setattr(smarthosts, "table", lambda _: before)
+        smarthost.tell(told)
+    assert (smarthost.table, smarthost.forgotten) == (before, 1)
+    # As a new image finds it
+    smarthost.open()
+    smarthost.turn_alone()
+    assert (smarthost.table, smarthost.forgotten) == (smarthosts.table(told), 2)
+    path = smarthost.node.directory / "smarthost" / "host"
+    made = path.stat()
+    for _ in range(2):
+        smarthost.open()
+        smarthost.turn_alone()
+        assert smarthost.node.holder.applied == {smarthosts.COLLECTION: smarthost.revision}
+    again = path.stat()
+    assert (again.st_ino, again.st_ctime_ns) == (made.st_ino, made.st_ctime_ns)
+    assert smarthost.forgotten == 2
