@@ -12,6 +12,10 @@ from exordos_paas_mail.codecs import rules, tls_pairs, tls_reports
 EARLY: tp.Final = datetime.timedelta(minutes=5)
 """So much a pair may be early: the authority's clock may be ahead of the relay's."""
 
+_BLOCK: tp.Final = b"-----BEGIN "
+# What is before the first block of PEM, the key, and the server's certificate.
+_PAIR: tp.Final = 3
+
 
 class Own(tp.NamedTuple):
     """The relay's own pairs, PEM of the key and the chain each."""
@@ -43,6 +47,7 @@ def plan(
 
     What is *served* now stays if it is what was told, also when it has expired or the
     relay has got another name: its own verifies no better, and a new one is on its way.
+    So does what was told without an issuer that had ended when it was first served.
     """
     if told is None:
         return Serving(*own)
@@ -52,6 +57,8 @@ def plan(
     try:
         pair = tls_pairs.check(told.chain, told.key, hostname, now, EARLY)
     except rules.RuleError as error:
+        if served is not None and _is_part(served, bundle):
+            return Serving(served, served)
         return Serving(*own, str(error))
     bundle = (pair.key + pair.chain).encode()
     return Serving(bundle, bundle)
@@ -62,9 +69,16 @@ def report(
 ) -> tls_reports.Report:
     """Return what a relay tells of *served*; ValueError if that holds no certificate."""
     chain = tls_pairs.chain_of(served.bundle)
-    if told is not None and chain == told.chain:
+    # Not what was told itself: an issuer of it may have ended since.
+    target = plan(told, served, served.bundle, hostname, now)
+    if told is not None and not target.refused and target.bundle == served.bundle:
         return tls_reports.Report(chain, is_told=True)
     if served.other != served.bundle:
         chain += tls_pairs.chain_of(served.other)
-    refused = plan(told, served, None, hostname, now).refused
-    return tls_reports.Report(chain, refused=refused[: tls_reports.REASON_SIZE_MAX])
+    return tls_reports.Report(chain, refused=target.refused[: tls_reports.REASON_SIZE_MAX])
+
+
+def _is_part(bundle: bytes, whole: bytes) -> bool:
+    """Return whether *bundle* is *whole*, PEM of a key and a chain, but for some issuers."""
+    found, known = (each.split(_BLOCK) for each in (bundle, whole))
+    return found[:_PAIR] == known[:_PAIR] and set(found) <= set(known)

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509 import oid
 
 from clients import issuing
-from exordos_paas_mail.codecs import rules, tls_document, tls_pairs, tls_reports
+from exordos_paas_mail.codecs import rules, tls_document, tls_pairs, tls_reports, tls_serving
 
 if tp.TYPE_CHECKING:
     import datetime
@@ -154,6 +154,26 @@ def test_what_clients_need_not_be_told_is_left_out(given: list[str], served: lis
         taken = check(chain, pair.key)
         assert taken.chain == pair.chain + "".join(blocks[each] for each in served)
         assert check(*taken) == taken
+
+
+def test_a_pair_is_served_and_told_of_without_an_issuer_that_has_ended_since_it_was_told() -> None:
+    authority, blocks = _issuers()
+    pair, own = authority.issue(HOSTNAME), tls_serving.Own(b"own", b"own")
+    told = tls_pairs.Pair(pair.chain + blocks["ended cross"], pair.key)
+    serving = tls_serving.plan(told, own, None, HOSTNAME, NOW)
+    assert serving.bundle == (pair.key + pair.chain).encode()
+    served = tls_serving.Own(serving.bundle, serving.other)
+    # It is valid, has ended, and is another name's.
+    for hostname, at in ((HOSTNAME, NOW), (HOSTNAME, NOW + 100 * DAY), ("other.example", NOW)):
+        assert tls_serving.plan(told, own, serving.bundle, hostname, at) == serving
+        report = tls_serving.report(told, served, hostname, at)
+        assert report == tls_reports.Report(pair.chain, is_told=True)
+    # One that has not ended is to be served, too; and another certificate is not this one.
+    whole = told._replace(chain=pair.chain + blocks["cross"])
+    assert tls_serving.report(whole, served, HOSTNAME, NOW) == tls_reports.Report(pair.chain)
+    other = tls_pairs.Pair(authority.issue(HOSTNAME, ends=-DAY / 2).chain, pair.key)
+    assert tls_serving.plan(other, own, serving.bundle, HOSTNAME, NOW).bundle == own.bundle
+    assert "belongs to another" in tls_serving.report(other, served, HOSTNAME, NOW).refused
 
 
 def test_of_two_certificates_of_a_key_the_one_that_has_not_ended_is_served() -> None:
