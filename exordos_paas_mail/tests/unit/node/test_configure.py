@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import datetime
+import types
 import typing as tp
 
 import pytest
@@ -644,7 +645,6 @@ def test_a_pair_of_an_authority_whose_clock_is_ahead_by_minutes_is_served_at_onc
     [
         pytest.param(3619, "", id="in time"),
         pytest.param(3621, "the relay's own certificate is to be made anew", id="near its end"),
-        pytest.param(-8, "the relay's own certificate is to be made anew", id="set back"),
     ],
 )
 def test_the_relays_own_certificate_is_made_anew_in_time(
@@ -657,6 +657,32 @@ def test_the_relays_own_certificate_is_made_anew_in_time(
     assert (
         (before.tls_chain != then.tls_chain) == (before.tls_other != then.tls_other) == bool(said)
     )
+
+
+def test_the_relays_own_certificate_outlives_a_clock_that_is_back_for_less_than_an_hour(
+    relay: fake_node.FakeNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passed = 0.0
+    monkeypatch.setattr(
+        timely_pairs, "time", types.SimpleNamespace(monotonic=lambda: 1000.0 + passed)
+    )
+    pairs = timely_pairs.TimelyPairs(relay.machine)
+    now, back = issuing.now(), issuing.now() - 8 * issuing.DAY
+    anew = "the relay's own certificate is to be made anew"
+    for passed, at, said in (
+        (0.0, back, ""),
+        (3599.0, back, ""),
+        (3600.0, now, ""),
+        (3601.0, back, ""),
+        (7200.0, back, ""),
+        (7201.0, back, anew),
+        (7202.0, back, anew),
+        (7203.0, now, ""),
+    ):
+        assert pairs.outdated(DOMAIN, at) == said, passed
+    before, then = (relay_plan.plan(relay.machine, at) for at in (now, back))
+    assert before.tls_chain != then.tls_chain
+    assert before.tls_other != then.tls_other
 
 
 def test_what_is_served_goes_on_being_served_when_the_relay_gets_another_name(
