@@ -31,6 +31,7 @@ QUEUE: tp.Final = 128_000
 SUPPRESSIONS: tp.Final = 300_000
 STATS: tp.Final = 200_000
 REJECTED: tp.Final = 0.4
+OF_ONE_DOMAIN: tp.Final = "queue to a domain that has all of it"
 
 
 def fill(instance: str, account: str) -> None:
@@ -75,6 +76,16 @@ def fill(instance: str, account: str) -> None:
         *(instance, SUPPRESSIONS),
     )
     database.execute("ANALYZE")
+
+
+def fill_queue_of_one_domain(instance: str) -> None:
+    """Have all of the queue wait for the domain ``down.example.org``."""
+    database.execute(
+        "UPDATE mail_queue_items SET recipients = ARRAY[split_part(recipients[1], '@', 1)"
+        " || '@down.example.org'] WHERE instance = %s",
+        instance,
+    )
+    database.execute("ANALYZE mail_queue_items")
 
 
 def _time(moment: datetime.datetime) -> str:
@@ -170,6 +181,8 @@ def _requests(api: api_client.Client, path: str) -> dict[str, tp.Callable[[], tp
         "erase somebody": post("erase", recipient=known),
         "erase nobody": post("erase", recipient=nobody),
         "a password": asked("POST", "accounts/", {"username": "late", "password": "p" * 128}),
+        # Last, as the queue is another for it.
+        OF_ONE_DOMAIN: get("queue/?recipient_domain=down.example.org"),
     }
 
 
@@ -183,6 +196,8 @@ def test_requests(
     api.get(stage.path)
     print()
     for name, act in _requests(api, stage.path).items():
+        if name == OF_ONE_DOMAIN:
+            fill_queue_of_one_domain(stage.uuid)
         # A write is done once: the second finds less to do.
         times = 1 if name.startswith(("erase", "a password", "suppressions, imported")) else RUNS
         seconds = min(database.cost(act) for _ in range(times))

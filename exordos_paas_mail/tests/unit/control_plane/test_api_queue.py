@@ -12,7 +12,7 @@ import pytest
 from restalchemy.storage.sql import engines
 
 from exordos_paas_mail.codecs import mail_events, node_commands, queue_reports
-from exordos_paas_mail.control_plane.records import operations
+from exordos_paas_mail.control_plane.records import operations, queues
 from exordos_paas_mail.tests.unit.control_plane import api_client, gservice, queue_rows, sealed
 from exordos_paas_mail.tests.unit.control_plane import stage as stages
 
@@ -198,7 +198,7 @@ def test_a_message_is_found_by_whom_it_waits_for_before_it_is_tried(
 
 
 def test_messages_in_the_queue_are_found_oldest_first(
-    stage: stages.Stage, queue: queue_rows.Queue
+    stage: stages.Stage, queue: queue_rows.Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names = {name: sealed.queue_id(n, 90 - n) for n, name in enumerate(("old", "role", "new"))}
     queue.tell(
@@ -208,6 +208,8 @@ def test_messages_in_the_queue_are_found_oldest_first(
     )
     queue_rows.follow()
     (account,) = stage.api.get(f"{stage.path}/accounts/")
+    answer = stage.api.call("GET", f"{stage.path}/queue/?page_limit=1")
+    marker = answer.headers["X-Pagination-Marker"]
     expected: list[tuple[str, list[str]]] = [
         ("", ["old", "role", "new"]),
         ("page_limit=2", ["old", "role"]),
@@ -218,13 +220,19 @@ def test_messages_in_the_queue_are_found_oldest_first(
         ("recipient=%25@example.net", []),
         ("recipient_domain=Example.net", ["new"]),
         ("recipient_domain=example.org", ["old", "role"]),
+        ("recipient_domain=example.org&page_limit=1", ["old"]),
+        (f"recipient_domain=example.org&page_marker={marker}", ["role"]),
+        (f"recipient_domain=example.net&page_marker={marker}&page_limit=1", ["new"]),
+        (f"recipient_domain=example.org&account={account['uuid']}", ["old"]),
+        ("recipient_domain=example.org&sender=noreply@mail.example.com", ["old"]),
         (f"queue_id={names['role']}", ["role"]),
         ("queue_id=1vNvOk-0000Ab-0A", []),
     ]
-    for filters, found in expected:
-        assert ids(stage, f"?{filters}") == [names[name] for name in found], filters
-    answer = stage.api.call("GET", f"{stage.path}/queue/?page_limit=1")
-    marker = answer.headers["X-Pagination-Marker"]
+    # By words the first of the queue are looked at, and then all.
+    for first in (1, 2, 4_000):
+        monkeypatch.setattr(queues, "_FIRST", first)
+        for filters, found in expected:
+            assert ids(stage, f"?{filters}") == [names[name] for name in found], filters
     assert ids(stage, f"?page_marker={marker}") == [names["role"], names["new"]]
 
 
