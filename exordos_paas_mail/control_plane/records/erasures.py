@@ -110,9 +110,10 @@ def ask(
 
 
 def find_all(session: tp.Any) -> list[Erasure]:
-    """Return what is to be taken out, the oldest first."""
+    """Return what is to be taken out: first what is about recipients, then the oldest."""
     rows = session.execute(
-        "SELECT uuid, instance, account, recipient FROM mail_erasures ORDER BY created_at"
+        "SELECT uuid, instance, account, recipient FROM mail_erasures"
+        " ORDER BY recipient IS NULL, created_at"
     ).fetchall()
     return [Erasure(**row) for row in rows]
 

@@ -204,6 +204,32 @@ def test_erasures_are_carried_out_some_at_a_time(
         assert query("SELECT recipient FROM mail_erasures") == [(each,) for each in left]
 
 
+@pytest.mark.parametrize("gone", ["account", "instance"])
+def test_an_erasure_of_a_recipient_waits_for_none_of_millions(
+    stage: stages.Stage, writer: sealed.Writer, monkeypatch: pytest.MonkeyPatch, gone: str
+) -> None:
+    monkeypatch.setattr(erasures, "_ROUND", 2)
+    monkeypatch.setattr(keeping, "ERASURES_MAX", 1)
+    monkeypatch.setattr(keeping, "ERASURE_ROUNDS", 3)
+    writer.write([e for n in range(7) for e in sealed.whole(sealed.queue_id(n), f"a{n}@b.example")])
+    sealed.take_in()
+    assert counts() == (7, 28)
+    stage.api.call("POST", f"{stage.path}/actions/erase/invoke", {"recipient": "a0@b.example"})
+    # The account, and the instance, were asked for before.
+    query("UPDATE mail_erasures SET created_at = now() + interval '1 day'")
+    (account,) = stage.api.get(f"{stage.path}/accounts/")
+    path = f"{stage.path}/accounts/{account['uuid']}" if gone == "account" else stage.path
+    stage.api.delete(path)
+    keeper = keeping.Keeper()
+    told = []
+    while query("SELECT uuid FROM mail_erasures"):
+        keeper.run_once()
+        told.append(counts()[1])
+    # One look for the person, and then three rounds of two events a look.
+    assert told == [24, 18, 12, 6, 0, 0]
+    assert counts() == (0, 0)
+
+
 @pytest.mark.parametrize(("address", "left"), [("Bob@Example.org", 1), ("BÖB@example.org", 0)])
 def test_who_is_erased_is_found_in_whatever_case(
     stage: stages.Stage, writer: sealed.Writer, address: str, left: int
