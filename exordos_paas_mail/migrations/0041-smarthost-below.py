@@ -8,8 +8,11 @@ import typing as tp
 from restalchemy.storage.sql import migrations
 
 # The release before takes no "*.domain", and none at all for all: a name of nobody's (RFC 6761)
-# stands for what is left then.
+# stands for what is left then. Its node is told the same.
 DOWNGRADE = (
+    "UPDATE mail_documents SET marks = marks + 1, due = true WHERE collection = 'smarthost'"
+    " AND instance IN (SELECT uuid FROM mail_instances"
+    " WHERE jsonb_path_exists(smarthost, '$.domains[*] ? (@ starts with \"*.\")'))",
     "UPDATE mail_instances SET smarthost = jsonb_set(smarthost, '{domains}',"
     " coalesce(nullif(jsonb_path_query_array(smarthost,"
     " '$.domains[*] ? (!(@ starts with \"*.\"))'), '[]'::jsonb), '[\"smarthost.invalid\"]'))"

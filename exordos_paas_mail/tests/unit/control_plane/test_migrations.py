@@ -685,6 +685,12 @@ def test_the_release_before_finds_no_names_below_a_domain_of_a_smarthosts(empty:
     empty.apply()
     make_account(empty)
     told = "SELECT smarthost->'domains' FROM mail_instances"
+    marks = "SELECT due, marks, collection FROM mail_documents ORDER BY collection"
+    empty.execute(
+        "INSERT INTO mail_documents (instance, collection, shard)"
+        " SELECT uuid, collection, '' FROM mail_instances,"
+        " unnest('{smarthost,webhooks}'::text[]) collection"
+    )
     before = {
         '["a.example", "*.b.example"]': ["a.example"],
         '["*.b.example"]': ["smarthost.invalid"],
@@ -694,8 +700,12 @@ def test_the_release_before_finds_no_names_below_a_domain_of_a_smarthosts(empty:
     for domains, left in before.items():
         chosen = f'{{"kind": "host", "domains": {domains}}}'
         empty.execute(f"UPDATE mail_instances SET smarthost = '{chosen}'")  # noqa: S608
+        empty.execute("UPDATE mail_documents SET due = false, marks = 1")
         empty.roll_back("0041-smarthost-below.py")
         assert empty.execute(told) == [(left,)]
+        # The node is told of what is another.
+        is_due = domains not in (str(left).replace("'", '"'), "[]")
+        assert empty.execute(marks) == [(is_due, 1 + is_due, "smarthost"), (False, 1, "webhooks")]
         empty.apply()
     empty.execute('UPDATE mail_instances SET smarthost = \'{"kind": "none"}\'')
     empty.roll_back("0041-smarthost-below.py")
