@@ -132,17 +132,20 @@ def told(session: tp.Any, instance: sys_uuid.UUID) -> tuple[str, str]:
 
 
 def settle_ended(now: datetime.datetime) -> None:
-    """Settle the instances whose certificate has come near its end, or has ended."""
+    """Settle the instances whose certificate has come near its end, or has ended.
+
+    And those that are told so and need not be: by a clock that was ahead, or by the release
+    before, which told it of others.
+    """
     with utils.transaction() as session:
         found = session.execute(
             "SELECT i.uuid FROM mail_instances i"
             " JOIN unnest(%s::text[], %s::timestamp[]) e (kind, until) ON e.kind = i.tls->>'kind'"
-            " WHERE (i.tls_status = %s AND i.tls_expires_at <= e.until)"
-            " OR (i.tls_status IN (%s, %s) AND i.tls_expires_at <= %s)",
+            " WHERE (i.tls_status = %s AND i.tls_expires_at <= e.until) OR i.tls_status = %s",
             (
                 [*_EXPIRING],
                 [utils.timestamp(now + ahead) for ahead in _EXPIRING.values()],
-                *(ACTIVE, ACTIVE, EXPIRING, utils.timestamp(now)),
+                *(ACTIVE, EXPIRING),
             ),
         ).fetchall()
     for row in found:

@@ -403,6 +403,16 @@ def test_the_status_follows_what_the_node_serves(api: api_client.Client) -> None
     assert facts(api, instance) == ("ACTIVE", "")
 
 
+def version(instance: str) -> tuple[tp.Any, ...]:
+    """Return which write of an instance its row is of."""
+    with utils.transaction() as session:
+        (row,) = session.execute(
+            "SELECT xmin::text, ctid::text FROM mail_instances WHERE uuid = %s",
+            (instance.rpartition("/")[2],),
+        ).fetchall()
+    return (*row.values(),)
+
+
 def test_a_certificate_that_comes_to_its_end_says_so(api: api_client.Client) -> None:
     pair = CA.issue(HOSTNAME, ends=60 * issuing.DAY)
     instance = api.instance(tls=manual(pair))
@@ -419,6 +429,28 @@ def test_a_certificate_that_comes_to_its_end_says_so(api: api_client.Client) -> 
     renewed = CA.issue(HOSTNAME)
     api.patch(instance, {"tls": manual(renewed)})
     report(instance, renewed.chain)
+    assert facts(api, instance) == ("ACTIVE", "")
+
+
+@pytest.mark.parametrize("kind", ["manual", "self_signed"])
+def test_what_a_clock_that_was_ahead_told_of_an_end_goes_away(
+    api: api_client.Client, kind: str
+) -> None:
+    own = issuing.self_signed(HOSTNAME)
+    instance = api.instance(**{"tls": manual()} if kind == "manual" else {})
+    report(instance, GIVEN.chain if kind == "manual" else own.chain, is_told=kind == "manual")
+    assert facts(api, instance) == ("ACTIVE", "")
+    ends = datetime.datetime.fromisoformat(
+        api.get(instance)["tls_expires_at"].replace("Z", "+00:00")
+    )
+    for now, status in ((ends - issuing.DAY, "EXPIRING"), (utils.now(), "ACTIVE")):
+        before = api.get(instance)["tls_status"]
+        tls_facts.settle_ended(now)
+        assert (before != status, facts(api, instance)[0]) == (True, status)
+        # One more look writes nothing.
+        written = version(instance)
+        tls_facts.settle_ended(now)
+        assert version(instance) == written
     assert facts(api, instance) == ("ACTIVE", "")
 
 
