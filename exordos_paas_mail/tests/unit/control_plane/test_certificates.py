@@ -384,9 +384,9 @@ def test_a_domain_that_none_is_issued_for_keeps_none_from_the_hostname(
     instance = desk.api.instance(tls=ACME)
     desk.publish(instance, a, b)
     assert (desk.pass_(), [*desk.domains()]) == (["POST"], [f"{HOSTNAME} {a} {b}"])
-    desk.hurry(minutes=29)
+    desk.hurry(minutes=20)
     assert desk.pass_() == ["GET"]
-    desk.hurry(minutes=1)
+    desk.hurry(minutes=10)
     # What was asked for in vain is withdrawn, and the hostname asked for alone.
     desk.pass_()
     assert ([*desk.domains()], desk.facts(instance)) == ([HOSTNAME], ("PENDING", ""))
@@ -636,10 +636,10 @@ def test_after_30_minutes_of_cores_silence_it_is_told_what_to_look_at(
 
     desk.core.before = break_
     desk.pass_()
-    desk.hurry(minutes=29)
+    desk.hurry(minutes=20)
     desk.pass_()
     assert desk.facts(instance) == ("PENDING", "")
-    desk.hurry(minutes=1)
+    desk.hurry(minutes=10)
     desk.pass_()
     status, error = desk.facts(instance)
     reason = {
