@@ -209,8 +209,8 @@ class Keeper:
             tls_pairs.put(
                 *(session, order.instance, found.chain, found.key, order.source), error=error
             )
-            ends = pairs.served(found.chain).expires_at
-            if tls_orders.take(session, order, ends, utils.now(), _later(_SERVED)):
+            served = pairs.served(found.chain)
+            if tls_orders.take(session, order, served, utils.now(), _later(_SERVED)):
                 LOG.info("The certificate %s is to be served", order.certificate)
 
 

@@ -19,6 +19,8 @@ from exordos_paas_mail.control_plane.records import domain_states, setting_field
 if tp.TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from exordos_paas_mail.codecs import tls_pairs
+
 NAMES_MAX: tp.Final = 20
 """Of one certificate; what Core keeps them in has 1,024 characters."""
 ROOM: tp.Final = 1000
@@ -26,9 +28,9 @@ PATIENCE: tp.Final = datetime.timedelta(minutes=30)
 """So long Core may take until the instance tells that something is wrong."""
 AHEAD: tp.Final = datetime.timedelta(days=31)
 """So long before its end a certificate is asked for anew."""
-_RETRY: tp.Final = datetime.timedelta(days=1)
-# A certificate of a few days is not asked for anew all the time.
+# And no more than so much of its life: one of a few days is not asked for anew all the time.
 _PART: tp.Final = 0.7
+_RETRY: tp.Final = datetime.timedelta(days=1)
 # The authority's limits are those of all projects together.
 _OF_PROJECT_MAX: tp.Final = 30
 _LIMIT_PERIOD: tp.Final = datetime.timedelta(hours=1)
@@ -225,11 +227,11 @@ def is_too_many(session: tp.Any, project: sys_uuid.UUID, now: datetime.datetime)
 def take(
     session: tp.Any,
     order: Order,
-    expires_at: datetime.datetime,
+    served: tls_pairs.Served,
     now: datetime.datetime,
     later: datetime.datetime,
 ) -> bool:
-    """Keep that the pair which the instance is to serve is the order's.
+    """Keep that the pair which the instance is to serve, which has *served*, is the order's.
 
     Returns whether it is another than before.
     """
@@ -245,8 +247,12 @@ def take(
     }
     is_new = bool(row["digest"] != order.digest)
     if is_new:
-        ahead = min(AHEAD, _PART * (expires_at - now))
-        columns |= {"digest": row["digest"], "renew_at": utils.timestamp(expires_at - ahead)}
+        ends = served.expires_at
+        ahead = min(AHEAD, _PART * (ends - served.begins_at))
+        # Core may issue one that is old already, and the next is no younger.
+        soonest = now + min(_RETRY / 2, (1 - _PART) * (ends - now))
+        renew_at = utils.timestamp(max(ends - ahead, soonest))
+        columns |= {"digest": row["digest"], "renew_at": renew_at}
         if order.left_out:
             columns["retry_at"] = utils.timestamp(retry_at(order.left_out, now))
     update(session, order.uuid, columns)

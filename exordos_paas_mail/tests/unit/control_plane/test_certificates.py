@@ -370,6 +370,38 @@ def left_out(*names: str) -> str:
     )
 
 
+@pytest.mark.parametrize(
+    ("begins", "ends", "ahead"),
+    [
+        pytest.param(-1, 90, 31, id="of three months"),
+        pytest.param(-10, 35, 31, id="of six weeks, taken late"),
+        pytest.param(-5, 16, 14.7, id="of three weeks, taken late"),
+        pytest.param(-1, 5, 4.2, id="of some days"),
+    ],
+)
+def test_a_certificate_is_renewed_before_it_says_that_this_is_late(
+    desk: Desk, begins: float, ends: float, ahead: float
+) -> None:
+    desk.served(begins=begins * issuing.DAY, ends=ends * issuing.DAY)
+    with utils.transaction() as session:
+        (row,) = session.execute(
+            "SELECT o.renew_at, i.tls, i.tls_certificate, i.tls_expires_at"
+            " FROM mail_tls_orders o JOIN mail_instances i ON i.uuid = o.instance"
+        ).fetchall()
+    renew_at = utils.moment(row["renew_at"])
+    assert utils.moment(row["tls_expires_at"]) - renew_at == ahead * issuing.DAY
+    assert tls_facts._judge_end(row, renew_at, "") == ("ACTIVE", "")
+
+
+def test_a_certificate_that_is_issued_old_is_not_asked_for_anew_all_the_time(desk: Desk) -> None:
+    before = utils.now()
+    desk.served(begins=-30 * issuing.DAY, ends=10 * issuing.DAY)
+    after = utils.now()
+    with utils.transaction() as session:
+        (row,) = session.execute("SELECT renew_at FROM mail_tls_orders").fetchall()
+    assert before <= utils.moment(row["renew_at"]) - issuing.DAY / 2 <= after
+
+
 @pytest.fixture
 def domains(desk: Desk) -> tuple[str, str]:
     """Return two names in a zone that an authority may find."""
