@@ -42,6 +42,12 @@ PEER: tp.Final = "Postfix"
 # Of socket(7); Python has no name for it.
 SO_RCVBUFFORCE: tp.Final = 33
 TURNS: tp.Final = (OURS, PEER, PEER, OURS)
+SETTINGS: tp.Final = {
+    **dict.fromkeys(("connections_max", "connections_per_address_max"), 500),
+    **dict.fromkeys(("failed_logins_per_account", "failed_logins_per_address"), 1_000_000),
+    "recipients_per_hour": 1_000_000,
+}
+"""Of a relay that refuses no client of a benchmark."""
 # Of a single process of Python: above it the clients are what is measured
 CLIENT_BUSY: tp.Final = 0.8
 
@@ -187,14 +193,7 @@ def measure(
         serve_dns()
         counter = stack.enter_context(mail_exchanger(folder))
         relay = relay_.Relay()
-        many = 1_000_000
-        relay.configure(
-            connections_max=500,
-            connections_per_address_max=500,
-            failed_logins_per_account=many,
-            failed_logins_per_address=many,
-            recipients_per_hour=many,
-        )
+        relay.configure(**SETTINGS)
         relay.units.start()
         stack.callback(relay.units.stop)
         ours = cpu_groups.CpuGroup(OURS, relay.units.listeners[587].pid, relay.units.queue_runner)

@@ -33,7 +33,6 @@ UP_DOMAIN: tp.Final = "up.example"
 UP_ADDRESS: tp.Final = "203.0.113.35"
 _TLS_ADDRESSES: tp.Final = {ADDRESS: "203.0.113.36", UP_ADDRESS: "203.0.113.37"}
 INPUT: tp.Final = relay_.SPOOL / "input"
-_MANY: tp.Final = 1_000_000
 _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 
@@ -41,13 +40,7 @@ _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 def relay() -> tp.Iterator[relay_.Relay]:
     """Give a relay that refuses no client of a benchmark, and leave nothing of it."""
     given = relay_.Relay()
-    given.configure(
-        connections_max=500,
-        connections_per_address_max=500,
-        failed_logins_per_account=_MANY,
-        failed_logins_per_address=_MANY,
-        recipients_per_hour=_MANY,
-    )
+    given.configure(**peers.SETTINGS)
     given.units.start()
     try:
         yield given
