@@ -28,10 +28,10 @@ from exordos_paas_mail.tests.relay import relay as relay_
 
 DOMAIN: tp.Final = "down.example"
 """What the queue waits for."""
-ADDRESS: tp.Final = "203.0.113.29"
+ADDRESS: tp.Final = "203.0.113.61"
 UP_DOMAIN: tp.Final = "up.example"
-UP_ADDRESS: tp.Final = "203.0.113.35"
-_TLS_ADDRESSES: tp.Final = {ADDRESS: "203.0.113.36", UP_ADDRESS: "203.0.113.37"}
+UP_ADDRESS: tp.Final = "203.0.113.62"
+_TLS_ADDRESSES: tp.Final = {ADDRESS: "203.0.113.63", UP_ADDRESS: "203.0.113.64"}
 INPUT: tp.Final = relay_.SPOOL / "input"
 _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
