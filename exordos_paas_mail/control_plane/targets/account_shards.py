@@ -20,8 +20,9 @@ if tp.TYPE_CHECKING:
 
 LOG = logging.getLogger(__name__)
 
-ACCOUNTS_MIN: tp.Final = 1_000
-"""Accounts of an instance from which on its node is told them by reference."""
+ACCOUNTS_MIN: tp.Final = 500
+"""Accounts of an instance from which on its node is told them by reference: the SDK writes a
+text of them, some 250 octets each, to the node's disk every three seconds."""
 # Of accounts in one target: the loop of gservice serves all plugins, and what is left comes with
 # the next report. One shard is told, however long.
 LINES_MAX: tp.Final = 20_000
