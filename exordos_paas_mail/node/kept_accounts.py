@@ -10,6 +10,8 @@ ends with each transaction.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import functools
 import hashlib
 import sqlite3
 import typing as tp
@@ -40,7 +42,8 @@ _SCHEMA = (
 )
 
 
-class Index(tp.NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Index:
     """What is kept, but for the lines."""
 
     domain: str
@@ -50,7 +53,7 @@ class Index(tp.NamedTuple):
     sums: tuple[str, ...]
     """Of the lines of each shard."""
 
-    @property
+    @functools.cached_property
     def name(self) -> str:
         """What tells it from any other."""
         return _sum(f"{self.domain}\n{self.sum}\n{account_shards.render(self.digests)}{self.sums}")
