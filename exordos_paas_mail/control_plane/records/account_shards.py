@@ -40,16 +40,20 @@ class Known(tp.NamedTuple):
 
 
 def known(session: tp.Any, instance: tp.Any) -> Known:
-    """Return what the table says of the shards of *instance*."""
-    rows = session.execute(
-        "SELECT shard, digest::text AS digest, accounts FROM mail_account_shards"
-        " WHERE instance = %s",
+    """Return what the table says of the shards of *instance*.
+
+    In one row: the driver takes longer for 256 of them than the database does.
+    """
+    (row,) = session.execute(
+        "SELECT string_agg(shard::text, ' ') AS shards, string_agg(digest::text, ' ') AS digests,"
+        " string_agg(accounts::text, ' ') AS accounts FROM mail_account_shards WHERE instance = %s",
         (str(instance),),
     ).fetchall()
+    columns = ((row[name] or "").split() for name in ("shards", "digests", "accounts"))
     digests, accounts = list(account_shards.NONE), [0] * account_shards.COUNT
-    for row in rows:
-        digests[row["shard"]] = int(row["digest"], 2)
-        accounts[row["shard"]] = row["accounts"]
+    for shard, digest, count in zip(*columns, strict=True):
+        digests[int(shard)] = int(digest, 2)
+        accounts[int(shard)] = int(count)
     return Known(tuple(digests), tuple(accounts))
 
 

@@ -24,7 +24,7 @@ from exordos_paas_mail.tests.unit.control_plane import api_client, gservice
 from exordos_paas_mail.tests.unit.control_plane import stage as stages
 
 DOMAIN = "mail.example.com"
-MANY = references.ACCOUNTS_MIN + 20
+MANY = 2 * references.ACCOUNTS_MIN + 20
 OTHER = api_client.HASH_2
 PREFIX = "{SHA512-CRYPT}"
 
