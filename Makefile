@@ -205,8 +205,8 @@ benchmark-resolver: venv ## What the node's own resolver costs a message, and it
 	@tools/system-packages.sh $(PACKAGES_RELAY)
 	@exordos_paas_mail/tests/relay/enter.sh $(BIN)/python -m benchmarks.resolver
 
-# Not in the gate: half an hour, most of it waiting for exim's retry times. ARGUMENTS=drain
-# and ARGUMENTS=boot are its parts, ARGUMENTS="--messages 1000" is a shorter queue.
+# Not in the gate: most of an hour, most of it waiting for exim's retry times. ARGUMENTS=drain,
+# ARGUMENTS=beside and ARGUMENTS=boot are its parts, ARGUMENTS="--messages 1000" is a shorter queue.
 .PHONY: benchmark-waiting
 benchmark-waiting: venv ## What 20,000 messages cost that wait for a server, how fast they leave, and a boot; has bounds (root)
 	@tools/system-packages.sh $(PACKAGES_RELAY)
