@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import functools
+import math
 import subprocess
 import typing as tp
 
@@ -269,6 +271,68 @@ def test_who_is_no_authority_issues_nothing() -> None:
     assert refusal(leaf.leaf + between.chain, leaf.key) == (
         "certificate 2 of the chain is no authority's: it may not issue the one before it"
     )
+
+
+def _numbers(**changed: int) -> str:
+    """Return the key RSA with some of its numbers changed, as PEM."""
+    own = RSA.private_numbers()
+    names = ("p", "q", "d", "dmp1", "dmq1", "iqmp")
+    numbers = {**{name: getattr(own, name) for name in names}, **changed}
+    public = rsa.RSAPublicNumbers(changed.get("e", 65537), numbers["p"] * numbers["q"])
+    numbers.pop("e", None)
+    made = rsa.RSAPrivateNumbers(**numbers, public_numbers=public)
+    return issuing.pem(made.private_key(unsafe_skip_rsa_key_validation=True))
+
+
+def _composite() -> str:
+    """Return a key of 2,048 bits whose numbers fit, and whose first factor is no prime."""
+    q = RSA.private_numbers().q
+    p = 3 * (1 << 1022) + 1
+    while p % 7 or not (p - 1) % 65537:
+        p += 2
+    d = pow(65537, -1, math.lcm(p - 1, q - 1))
+    return _numbers(p=p, d=d, dmp1=d % (p - 1), dmq1=d % (q - 1), iqmp=pow(q, -1, p))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        *(
+            functools.partial(_numbers, **{name: getattr(RSA.private_numbers(), name) + 2})
+            for name in ("p", "d", "dmp1", "dmq1", "iqmp")
+        ),
+        functools.partial(_numbers, e=3),
+        _composite,
+    ],
+    ids=["p", "d", "dmp1", "dmq1", "iqmp", "e", "composite"],
+)
+def test_an_rsa_key_that_signs_nothing_is_refused(make: tp.Callable[[], str]) -> None:
+    pair = CA.issue(HOSTNAME, key=RSA)
+    assert refusal(pair.chain, make()).startswith("private_key cannot be read")
+
+
+def test_a_key_of_too_many_bits_is_refused_before_it_is_looked_into() -> None:
+    p, q = (1 << 8191) + 3, (1 << 8191) + 5
+    assert len(_numbers(p=p, q=q)) < tls_pairs.KEY_SIZE_MAX
+    assert refusal(GIVEN.chain, _numbers(p=p, q=q)).startswith("private_key must be RSA of 2048")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "-----BEGIN CERTIFICATE-----" * 1_200,
+        "-----BEGIN A-----" * 1_900,
+        "".join(f"-----BEGIN {n}-----" for n in range(1_600)),
+    ],
+    ids=["certificates", "others", "each its own"],
+)
+def test_blocks_without_an_end_are_none(text: str) -> None:
+    assert refusal(text, GIVEN.key).startswith("certificate must be PEM")
+
+
+def test_a_block_without_an_end_hides_none_behind_it() -> None:
+    text = f"-----BEGIN A-----\n{GIVEN.chain}"
+    assert check(text, GIVEN.key).chain == GIVEN.chain
 
 
 @pytest.mark.parametrize("secret", [GIVEN.key, issuing.pem(RSA)])
