@@ -75,7 +75,11 @@ class MailStatController(base.OfInstance):
         for name, value in filters.items():
             _FILTERS[name].ask(asked, value)
         with utils.transaction() as session:
-            return asked.select(session)
+            found = asked.select(session)
+        # The packer leaves an object as it is.
+        name_of = self.get_resource().get_resource_field_name
+        names = {name: name_of(name) for name in stats.MailStat.properties.properties}
+        return [{api_name: each[name] for name, api_name in names.items()} for each in found]
 
 
 def _range(
