@@ -40,8 +40,10 @@ _WAITING: tp.Final = {
     )
 }
 # How many events are looked at together, as multiples of the page: twice it, as a message
-# has a few, and more where few of their messages are of the page.
+# has a few, and more where few of their messages are of the page. Not more than so many in all,
+# as each message is looked up by itself.
 _TOLD: tp.Final = (2, 8, 32)
+_TOLD_MAX: tp.Final = 5_000
 _WITH_NEXT_ATTEMPT: tp.Final = (
     "mail_messages.*,"
     " (SELECT retry_at FROM mail_queue_items q WHERE q.uuid = mail_messages.uuid) AS retry_at"
@@ -112,7 +114,10 @@ class Messages(log_pages.Page):
         """Return the first rows of the page that there are events about the recipients of."""
         found: list[dict[str, tp.Any]] = []
         rest: list[_Bound] = []
-        for size in (times * self.limit for times in _TOLD):
+        sizes = [times * self.limit for times in _TOLD]
+        for place, size in enumerate(sizes):
+            if sum(sizes[: place + 1]) > _TOLD_MAX:
+                break
             told = self._told(session, rest, size)
             if told:
                 among: list[_Bound] = [(">=", told[-1]), ("<=", told[0])]
