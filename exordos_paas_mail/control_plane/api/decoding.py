@@ -1,11 +1,12 @@
 # SPDX-FileCopyrightText: 2026 The mailaas authors
 # SPDX-License-Identifier: Apache-2.0
-"""A query or a form that cannot be decoded is a 400, a body that is too large a 413.
+"""A query that cannot be decoded or a form is a 400, a body that is too large a 413.
 
 The application builds its RequestContext before it looks for a route, and
 that reads the query, and a form if the body says it is one. What is not UTF-8
-there is a UnicodeDecodeError, which the platform answers with 500. A body that is
-read holds the one process that answers everybody. Nothing of a plugin runs before,
+there is a UnicodeDecodeError, which the platform answers with 500. What is read holds the
+one process that answers everybody: a form of a mebibyte for a second, and a query by the
+square of its parameters. Nothing of a plugin runs before,
 so a subclass takes the place of the platform's class. It changes the answers to
 requests for this plugin, and no other's.
 """
@@ -24,6 +25,10 @@ from exordos_paas_mail.control_plane.records import errors
 _PATH: tp.Final = f"/types/{constants.SLUG}/"
 BODY_SIZE_MAX: tp.Final = 1024 * 1024
 """Octets of a body."""
+PARAMETERS_MAX: tp.Final = 100
+"""Of a query."""
+_FORMS: tp.Final = frozenset({"application/x-www-form-urlencoded", "multipart/form-data"})
+_WITH_BODY: tp.Final = frozenset({"POST", "PUT", "PATCH"})
 _LARGER: tp.Final = {"/actions/suppressions_import/invoke": suppression_lists.SIZE_MAX}
 
 
@@ -39,9 +44,12 @@ class RequestContext(_PLATFORM):
     def __init__(self, request: tp.Any) -> None:
         if _PATH in request.environ.get("PATH_INFO", ""):
             _check_size(request)
+            _check_form(request)
+            if request.query_string.count("&") >= PARAMETERS_MAX:
+                raise errors.FieldError("query", f"must have {PARAMETERS_MAX} parameters at most")
         try:
             super().__init__(request)
-        # UnicodeDecodeError is one, and so is what a form without a boundary raises.
+        # UnicodeDecodeError is one.
         except ValueError:
             if _PATH not in request.path:
                 raise
@@ -53,6 +61,16 @@ def _check_size(request: tp.Any) -> None:
     # Without a length the platform reads no body.
     if (request.content_length or 0) > (most or BODY_SIZE_MAX):
         raise errors.ContentTooLarge(size=most or BODY_SIZE_MAX)
+
+
+def _check_form(request: tp.Any) -> None:
+    if request.method not in _WITH_BODY:
+        return
+    if request.content_type in _FORMS:
+        raise errors.ParseBodyError
+    if not request.content_type:
+        # The platform reads it as JSON, and as a form before.
+        request.content_type = "application/json"
 
 
 def _error(query: str) -> Exception:

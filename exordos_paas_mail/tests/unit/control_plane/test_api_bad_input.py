@@ -435,6 +435,25 @@ def test_a_form_is_no_body(api: api_client.Client, content_type: str, body: byte
     assert api.get(path) == []
 
 
+def test_a_body_without_a_type_is_json(api: api_client.Client) -> None:
+    path = f"{api.instance()}/accounts/"
+    body = json.dumps({"username": "a", "password": SECRET}).encode()
+    assert api.raw("POST", path, body, **{"Content-Type": ""}).status_code == 201
+    assert api.raw("POST", path, b"username=a", **{"Content-Type": ""}).status_code == 400
+
+
+@pytest.mark.parametrize("of", ["", "{}/accounts/", "{}/messages/", "{}/stats/"])
+def test_a_query_has_so_many_parameters(standing_api: api_client.Client, of: str) -> None:
+    path = of.format(standing_api.instance()) if of else api_client.INSTANCES
+    most = decoding.PARAMETERS_MAX
+    refused = standing_api.refused("GET", f"{path}?{'&'.join(['x=y'] * (most + 1))}")
+    assert refused == (400, f"query: must have {most} parameters at most")
+    assert standing_api.refused("GET", f"{path}?{'&'.join(['x=y'] * most)}") == (
+        400,
+        "x: no such field",
+    )
+
+
 def test_a_body_that_is_too_large_is_not_read(standing_api: api_client.Client) -> None:
     instance = standing_api.instance()
     most = decoding.BODY_SIZE_MAX
