@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import typing as tp
 import uuid as sys_uuid
 
@@ -17,10 +16,9 @@ from restalchemy.api import controllers
 from restalchemy.common import contexts, exceptions
 from restalchemy.storage import exceptions as storage_exceptions
 
-from exordos_paas_mail.control_plane.api import decoding, packers, queries
+from exordos_paas_mail.control_plane.api import decoding, packers, pages, queries
 from exordos_paas_mail.control_plane.records import base as records
 from exordos_paas_mail.control_plane.records import errors
-from exordos_paas_mail.control_plane.runtime import garbage
 
 decoding.install()
 
@@ -40,10 +38,12 @@ class PlainText(str):
     __slots__ = ()
 
 
-class Controller(controllers.Controller):
+class Controller(pages.Pages):
     """PATCH is the update the platform calls PUT; bodies are the plugin's packer's."""
 
     __packer__ = packers.JSONPacker
+    # Records of a page, at most and where nothing is said.
+    __page_limit__ = queries.PAGE_LIMIT
 
     # Controllers of gcl_iam have both.
     __policy_service_name__: str
@@ -91,16 +91,14 @@ class Controller(controllers.Controller):
             raise errors.RecordNotFound(getattr(parent_resource, "uuid", None)) from None
 
     def _list(self, parent_resource: tp.Any) -> tp.Any:
-        queries.check(self.get_resource(), self.request)
+        queries.check(self.get_resource(), self.request, self.__page_limit__)
         query = self.request.GET
         # The request is one object for everybody who reads it, its log line too.
         asked_for = self.request.query_string
         if query.get("page_limit", "0") == "0":
-            query["page_limit"] = str(queries.PAGE_LIMIT_DEFAULT)
-        is_long = int(query["page_limit"]) > queries.PAGE_LIMIT_DEFAULT
+            query["page_limit"] = str(self.__page_limit__)
         try:
-            with garbage.uncollected() if is_long else contextlib.nullcontext():
-                return super().do_collection(parent_resource)
+            return super().do_collection(parent_resource)
         except storage_exceptions.RecordNotFound:
             raise errors.FieldError(
                 "page_marker", "must be the UUID of a record of the list"

@@ -33,6 +33,8 @@ class MailInstanceController(
 
     __policy_service_name__ = constants.POLICY_SERVICE
     __policy_name__ = constants.INSTANCE_POLICY
+    # Each has three times as many fields as most records (docs/measurements.md).
+    __page_limit__ = 500
 
     __resource__ = resources.Resource(
         instances.MailInstance,

@@ -8,7 +8,7 @@ import uuid as sys_uuid
 
 import pytest
 
-from exordos_paas_mail.control_plane.api import queries
+from exordos_paas_mail.control_plane.api import accounts
 from exordos_paas_mail.tests.unit.control_plane import api_client
 
 NOBODY = sys_uuid.UUID(int=1)
@@ -71,8 +71,8 @@ NOBODY = sys_uuid.UUID(int=1)
             for compared in ("%3D", "!%3D")
         ),
         *(
-            (f"page_limit={bad}", "page_limit: must be an integer from 0 (the default) to 10000")
-            for bad in ("-1", "x", "", "1.5", "10001", "%D9%A1", "9" * 20, "9" * 5000)
+            (f"page_limit={bad}", "page_limit: must be an integer from 0 (the default) to 500")
+            for bad in ("-1", "x", "", "1.5", "501", "%D9%A1", "9" * 20, "9" * 5000)
         ),
     ],
 )
@@ -152,7 +152,7 @@ def test_a_list_sorted_by_a_field_comes_in_pages(api: api_client.Client, field: 
 def test_a_list_without_a_limit_is_a_page_of_the_default_size(
     api: api_client.Client, monkeypatch: pytest.MonkeyPatch, query: str
 ) -> None:
-    monkeypatch.setattr(queries, "PAGE_LIMIT_DEFAULT", 2)
+    monkeypatch.setattr(accounts.MailAccountController, "__page_limit__", 2)
     instance = api.instance()
     names = ["a", "b", "c"]
     for name in names:
