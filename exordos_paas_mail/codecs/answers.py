@@ -53,9 +53,11 @@ class Answer(tp.NamedTuple):
 # the recipient's, and after MAIL FROM the sender's address.
 _LOCAL_PART = r'(?:"(?:[^"\\]|\\.)*"|\\.|[^\x00-\x20<>"\\@])*'
 _COMMAND = (
-    rf"(?:(?:RCPT TO|MAIL FROM):<(?:{_LOCAL_PART}@[^>\s]*)?>(?: [A-Z0-9-]+(?:=[^\s:]*)?)*"
+    rf"(?P<command>(?:RCPT TO|MAIL FROM):<(?:{_LOCAL_PART}@[^>\s]*)?>(?: [A-Z0-9-]+(?:=[^\s:]*)?)*"
     r"|[A-Za-z][^:<>\"]{0,80})"
 )
+# Whoever answers to these has been told of no recipient yet.
+_BEFORE_RCPT = re.compile(r"MAIL FROM|initial connection|EHLO|HELO|STARTTLS|AUTH")
 _ERROR = re.compile(
     rf"(?:.*: )??SMTP error from remote mail server after (?:pipelined )?{_COMMAND}: "
     r"(?P<answer>[2-5]\d\d(?:[ -].*)?)"
@@ -64,6 +66,8 @@ _ENHANCED = r"[245]\.\d{1,3}\.\d{1,3}"
 # string_printing writes the end of a line of an answer as these two characters.
 _LINE = re.compile(rf"(?P<code>[2-5]\d\d)(?:[ -](?P<enhanced>{_ENHANCED})?\s*(?P<text>.*))?")
 _LINE_END = r"\n"
+# qmail and others have theirs in the text, "(#5.1.1)".
+_HASHED = re.compile(rf"#({_ENHANCED})\b")
 
 
 def answer(words: str) -> Answer | None:
@@ -77,9 +81,12 @@ def parse(reply: str) -> Answer | None:
     lines = [match for line in reply.split(_LINE_END) if (match := _LINE.fullmatch(line.strip()))]
     if not lines:
         return None
+    code = lines[0]["code"]
     enhanced = next((line["enhanced"] for line in lines if line["enhanced"]), "")
     text = " ".join(line["text"] for line in lines if line["text"])
-    return Answer(int(lines[0]["code"]), enhanced, text)
+    if not enhanced and (hashed := _HASHED.search(text)) and hashed[1][0] == code[0]:
+        enhanced = hashed[1]
+    return Answer(int(code), enhanced, text)
 
 
 _PERMANENT = 5
@@ -89,26 +96,30 @@ _PHRASES: tp.Final = tuple(
     (re.compile(pattern, re.IGNORECASE), result)
     for pattern, result in (
         (
-            r"\b(dmarc|spf|dkim|unauthenticated|sender policy|sender id)\b"
-            r"|reverse dns|\bptr\b|\brdns\b",
+            r"\b(dmarc|spf|dkim|unauthenticated|sender policy|sender id)\b|authentication level"
+            r"|reverse dns|\bptr\b|\brdns\b|find your (reverse )?host ?name",
             Class.AUTH,
         ),
         (
             r"block ?list|black ?list|deny ?list|\bdnsbl\b|\brbl\b|spamhaus|barracuda|spamcop|sorbs"
+            r"|abusix|uceprotect|\bivmsip\b|blocked - see|accepted from (this|your) ip"
             r"|reputation|banned|s3150|s3140|senderscore|\bhas been blocked\b|\bip\b.*\bblocked\b"
-            r"|unsolicited|low trust|listed (in|at|by|on)\b|poor standing",
+            r"|unsolicited|low trust|(?<!not )listed (in|at|by|on)\b|poor standing",
             Class.REPUTATION,
         ),
         (
-            r"rate limit|too (many|much) (messages|mail|connections|recipients|concurrent)"
+            r"rate[ -]?limit|too (many|much) (messages|mail|connections|recipients|concurrent)"
             r"|too (quickly|fast)|throttl|try again later.*\b(rate|limit)\b|temporarily deferred"
-            r"|exceeded .*(limit|rate)|gr[ea]y-?list",
+            r"|limits for how many|mail at a rate|per (hour|day|minute)\b|gr[ea]y-?list"
+            # Of other things there are limits, too
+            r"|exceeded (?!.*\b(size|quota|storage|space)\b).*\b(limit|rate)",
             Class.RATE,
         ),
         (
-            r"\bspam\b|virus|malware|phish|message content|content (rejected|filter)"
+            r"\bspam\b|virus|malware|phish|message content"
+            r"|content (rejected|filter|denied|policy|restriction)"
             r"|prohibited (file|att)|message (size )?(is )?too (large|big)"
-            r"|size (limit|exceeds)|exceeds .*size|forbidden attachment",
+            r"|(?<!mailbox )size (limit|exceeds)|exceeds .*size|forbidden attachment",
             Class.CONTENT,
         ),
         (
@@ -117,7 +128,8 @@ _PHRASES: tp.Final = tuple(
         ),
         (
             r"(mailbox|quota|account|inbox|storage|user).*\b(full|over ?quota|exceeded)\b"
-            r"|over ?quota|out of storage|insufficient (disk )?(space|storage)|quota exceeded",
+            r"|over ?quota|out of storage|insufficient (disk |system )?(space|storage)"
+            r"|quota exceeded|exceeded .*\b(storage|quota)|mailbox size limit",
             Class.MAILBOX_FULL,
         ),
         (
@@ -129,9 +141,9 @@ _PHRASES: tp.Final = tuple(
             r"(user|mailbox|recipient|address|account|alias|inbox)\b.*"
             r"(\bunknown\b|not (be )?found|does ?n.t (exist|have)|not exist|no such"
             r"|not (a )?(known|valid|listed)|\binvalid\b|undeliverable)"
-            r"|(unknown|no such|invalid|bad|nonexistent|non-existent) (local )?"
+            r"|(unknown|no such|invalid|bad|nonexistent|non-existent|not a (valid|known)) (local )?"
             r"(user|mailbox|recipient|address|account|destination mailbox|person)"
-            r"|nobody here by that name|nosuchuser|no mailbox here",
+            r"|nobody here by that name|nosuchuser|no mailbox here|not our customer",
             Class.RECIPIENT_UNKNOWN,
         ),
         (
@@ -140,7 +152,20 @@ _PHRASES: tp.Final = tuple(
             r"|(null|no) mx\b",
             Class.DOMAIN_UNKNOWN,
         ),
+        (
+            r"\brelay(ing)?\b.*(denied|prohibited|disallowed|not (permitted|allowed))"
+            r"|administrative prohibition|access denied|\bpolic(y|ies)\b|rcpthosts|badmailfrom",
+            Class.POLICY,
+        ),
     )
+)
+# It is the sender whose address or domain there is not: a server that asks the sender's (exim's
+# and Postfix's do) quotes what that one answered of its own mailbox.
+_SENDER_IS_MEANT: tp.Final = re.compile(
+    r"\bsender('s)? (e-?mail )?(address|domain|verif|callout|rejected|denied|invalid|unknown|not\b"
+    r"|is\b|has\b|does|<?\S+@)|\b(invalid|unknown|unverified|bad|envelope) sender|domain of sender"
+    r"|verification failed for|callback setup failed|in reply to mail from|dns check failed",
+    re.IGNORECASE,
 )
 # About the sender although the address is named, whatever the code says.
 _OF_SENDER: tp.Final = frozenset({Class.AUTH, Class.REPUTATION, Class.RATE, Class.CONTENT})
@@ -156,6 +181,7 @@ _BY_CODE: tp.Final = {
     "1.2": Class.DOMAIN_UNKNOWN,
     "1.3": Class.RECIPIENT_UNKNOWN,
     "1.6": Class.RECIPIENT_UNKNOWN,
+    "1.7": Class.AUTH,
     "1.8": Class.AUTH,
     "2.1": Class.RECIPIENT_DISABLED,
     "2.2": Class.MAILBOX_FULL,
@@ -174,9 +200,21 @@ _BY_CODE: tp.Final = {
     "7.24": Class.AUTH,
     "7.25": Class.AUTH,
     "7.26": Class.AUTH,
-    "7.27": Class.DOMAIN_UNKNOWN,
+    # The sender's domain has a null MX (RFC 7505); Google's: it does not pass SPF.
+    "7.27": Class.AUTH,
     "7.28": Class.RATE,
+    # Google's: it came without TLS.
+    "7.29": Class.TLS,
 }
+# What servers that many mailboxes are on say of one that is not there, in words of no
+# meaning but with that code: Exchange Online, Outlook.com, Cisco.
+_UNKNOWN_HERE: tp.Final = {
+    "4.1": "recipient address rejected",
+    "5.0": "mailbox unavailable",
+    "1.0": "address rejected",
+}
+# These say more than words like "limit" and "blocked" do: a full mailbox, a large message, no TLS.
+_SURE: tp.Final = frozenset({"2.2", "2.3", "3.4", "7.29"})
 # Where the text says nothing: 5.1.10 is a null MX (RFC 7505), and Exchange's unknown recipient.
 _BY_SUBJECT: tp.Final = {
     "1.10": Class.DOMAIN_UNKNOWN,
@@ -221,9 +259,10 @@ _ERRNO: tp.Final = {
 
 def classify(words: str, number: int = 0) -> Class:
     """Return the class of a failure or a delay by exim's *words* and its error number."""
-    said = answer(words)
-    if said is not None:
-        return of_answer(said)
+    match = _ERROR.fullmatch(words)
+    said = parse(match["answer"]) if match else None
+    if match and said is not None:
+        return of_answer(said, names_recipient=not _BEFORE_RCPT.match(match["command"]))
     # The number is that of a router before.
     if words.startswith(_MTA_STS):
         return Class.TLS
@@ -232,20 +271,33 @@ def classify(words: str, number: int = 0) -> Class:
     return next((result for pattern, result in _BY_WORDS if pattern.match(words)), Class.OTHER)
 
 
-def of_answer(said: Answer) -> Class:
-    """Return the class of what the other server answered."""
+def of_answer(said: Answer, *, names_recipient: bool = True) -> Class:
+    """Return the class of what the other server answered.
+
+    Not *names_recipient* says that it had been told of no recipient: what is unknown then is
+    the sender.
+    """
+    result = _class_of(said)
+    is_of_sender = not names_recipient or _SENDER_IS_MEANT.search(said.text)
+    return Class.AUTH if is_of_sender and result in OF_ADDRESS else result
+
+
+def _class_of(said: Answer) -> Class:
     phrases = [result for pattern, result in _PHRASES if pattern.search(said.text)]
-    of_sender = next((result for result in phrases if result in _OF_SENDER), None)
-    if of_sender is not None:
-        return of_sender
     # A 4xx says that it is not known yet: 4.2.1 is a mailbox that gets too much mail.
     permanent = said.code // 100 == _PERMANENT
     subject, _, detail = said.enhanced[2:].partition(".")
-    by_code = _BY_CODE.get(f"{subject}.{detail}")
+    key = f"{subject}.{detail}"
+    by_code = _BY_CODE.get(key)
+    of_sender = next((result for result in phrases if result in _OF_SENDER), None)
+    if of_sender is not None and (of_sender is Class.AUTH or key not in _SURE):
+        return of_sender
     if by_code in OF_ADDRESS and not permanent:
         by_code = Class.RATE if by_code is Class.RECIPIENT_DISABLED else None
+    if permanent and _UNKNOWN_HERE.get(key, "\n") in said.text.lower():
+        by_code = Class.RECIPIENT_UNKNOWN
     phrase = next((result for result in phrases if permanent or result not in OF_ADDRESS), None)
     last = _BY_SUBJECT.get(subject, Class.OTHER)
     if permanent:
-        last = _BY_SUBJECT.get(f"{subject}.{detail}", last)
+        last = _BY_SUBJECT.get(key, last)
     return by_code or phrase or last
