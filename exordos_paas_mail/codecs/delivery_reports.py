@@ -8,6 +8,7 @@ what it says is what somebody claims.
 
 from __future__ import annotations
 
+import binascii
 import re
 import typing as tp
 
@@ -45,6 +46,7 @@ _ADDRESS = re.compile(
 _NAME = re.compile(r"dns[ \t]*;[ \t]*([A-Za-z0-9._-]{1,255})", re.IGNORECASE)
 _STATUS = re.compile(r"([245])\.\d{1,3}\.\d{1,3}")
 _SMTP = re.compile(r"(?:smtp|x-\S+)[ \t]*;[ \t]*(.*)", re.IGNORECASE)
+_BASE64 = re.compile(r"[A-Za-z0-9+/]{40,}={0,2}")
 # Of a code that nobody names: what it stands for is permanent, or it is not.
 _CODES: tp.Final = {"5": 550, "4": 450, "2": 250}
 
@@ -54,11 +56,21 @@ def parse(text: str) -> list[Report]:
 
     What is cut off, or has another form, is passed over.
     """
-    blocks = _BLANK_LINE.split(_BOUNDARY.sub("", text))
+    blocks = _BLANK_LINE.split(_decoded(_BOUNDARY.sub("", text)))
     groups = [_fields(block) for block in blocks]
     reporter = next((name for group in groups if (name := _name(group, "reporting-mta"))), "")
     reports = (_report(group, reporter) for group in groups)
     return [report for report in reports if report is not None][:RECIPIENTS_MAX]
+
+
+def _decoded(text: str) -> str:
+    """Return *text*, or what it is in base64, which a report in UTF-8 may be (RFC 6533 3)."""
+    packed = "".join(text.split())
+    if not _BASE64.fullmatch(packed):
+        return text
+    # It may have been cut.
+    whole = packed[: len(packed) // 4 * 4]
+    return binascii.a2b_base64(whole).decode("utf-8", "replace")
 
 
 def _fields(block: str) -> dict[str, str]:
@@ -73,7 +85,7 @@ def _fields(block: str) -> dict[str, str]:
 
 def _name(group: tp.Mapping[str, str], field: str) -> str:
     match = _NAME.match(group.get(field, ""))
-    return match[1] if match else ""
+    return match[1].rstrip(".") if match else ""
 
 
 def _report(group: tp.Mapping[str, str], reporter: str) -> Report | None:

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import base64
+
 import hypothesis
 import pytest
 from hypothesis import strategies as st
@@ -93,6 +95,92 @@ def test_a_report_of_exchange() -> None:
         answers.Answer(550, "5.7.1", "Blocked by the DMARC policy of example.com"),
         answers.Class.AUTH,
     )
+
+
+# As they are in the field: Gmail, Exchange Online, an expired one of Postfix, qmail's, Domino.
+REPORTS = {
+    "Gmail": (
+        """Reporting-MTA: dns; googlemail.com
+Received-From-MTA: dns; alice@example.com
+Arrival-Date: Thu, 26 Nov 2026 03:25:36 -0800 (PST)
+X-Original-Message-ID: <1@example.com>
+
+Final-Recipient: rfc822; bob@example.net
+Action: failed
+Status: 5.1.1
+Remote-MTA: dns; mx.example.net. (192.0.2.25, the server for the domain example.net.)
+Diagnostic-Code: smtp; 550-5.1.1 The email account that you tried to reach does not exist. Please
+ 550-5.1.1 double-check. For more information, go to
+ 550 5.1.1  https://support.google.com/mail/?p=NoSuchUser a1-gsmtp
+Last-Attempt-Date: Thu, 26 Nov 2026 03:25:38 -0800 (PST)
+""",
+        ("bob@example.net", "failed", "mx.example.net", 550, "5.1.1", "recipient_unknown"),
+    ),
+    "Exchange Online": (
+        """Reporting-MTA: dns;AM0PR01MB0001.eurprd01.prod.exchangelabs.com
+Received-From-MTA: dns;relay.example.com
+Arrival-Date: Thu, 26 Nov 2026 11:25:36 +0000
+
+Final-Recipient: rfc822;bob@example.net
+Action: failed
+Status: 5.1.10
+Diagnostic-Code: smtp;550 5.1.10 RESOLVER.ADR.RecipientNotFound; Recipient bob@example.net not
+ found by SMTP address lookup
+""",
+        (
+            *("bob@example.net", "failed", "AM0PR01MB0001.eurprd01.prod.exchangelabs.com"),
+            *(550, "5.1.10", "recipient_unknown"),
+        ),
+    ),
+    "expired": (
+        """Reporting-MTA: dns; mx.example.net
+
+Final-Recipient: rfc822; bob@example.net
+Action: failed
+Status: 4.4.1
+Diagnostic-Code: X-Postfix; connect to store.example.net[192.0.2.26]:25: Connection timed out
+""",
+        ("bob@example.net", "failed", "mx.example.net", 450, "4.4.1", "network"),
+    ),
+    "qmail": (
+        """Reporting-MTA: dns; mx.example.net
+Final-Recipient: rfc822; bob@example.net
+Action: failed
+Status: 5.0.0
+Diagnostic-Code: smtp; 553 sorry, no mailbox here by that name. (#5.1.1)
+""",
+        ("bob@example.net", "failed", "mx.example.net", 553, "5.1.1", "recipient_unknown"),
+    ),
+    "Domino": (
+        """Reporting-MTA: dns;domino.example.net
+
+Final-Recipient: rfc822;bob@example.net
+Action: failed
+Status: 5.1.1
+Diagnostic-Code: X-Notes; User bob (bob@example.net) not listed in Domino Directory
+""",
+        ("bob@example.net", "failed", "domino.example.net", 550, "5.1.1", "recipient_unknown"),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REPORTS)
+@pytest.mark.parametrize("end", ["\n", "\r\n"], ids=["LF", "CRLF"])
+def test_reports_of_the_field(name: str, end: str) -> None:
+    text, expected = REPORTS[name]
+    (report,) = delivery_reports.parse(text.replace("\n", end))
+    answer = report.answer
+    assert (
+        *(report.recipient, report.action, report.server),
+        *(answer.code, answer.enhanced, report.reason.value),
+    ) == expected
+
+
+@pytest.mark.parametrize("cut", [None, -3, -2, -1])
+def test_a_report_may_be_in_base64(cut: int | None) -> None:
+    packed = base64.encodebytes(POSTFIX.encode()).decode()[:cut]
+    text = packed.replace("\n", "\r\n") + "\r\n--4F2B1A0C/mx--\r\nFinal-Recipient: rfc822; x@y\r\n"
+    assert delivery_reports.parse(text)[0] == delivery_reports.parse(POSTFIX)[0]
 
 
 def test_a_success_is_none_of_a_reason() -> None:
