@@ -388,6 +388,13 @@ class SigningKeys(types.TypedList):
     def from_unicode(self, value: str) -> tp.Any:  # noqa: ARG002
         raise rules.RuleError("cannot be asked for")
 
+    def to_openapi_spec(self, prop_kwargs: tp.Any) -> dict[str, tp.Any]:
+        openapi = {"openapi": prop_kwargs.get("openapi")}
+        kinds = {"id": types.UUID(), "created_at": types.UTCDateTimeZ(), "expires_at": Moment()}
+        shown = {name: kind.to_openapi_spec(dict(openapi)) for name, kind in kinds.items()}
+        items = {"type": "object", "properties": shown}
+        return {**super().to_openapi_spec(prop_kwargs), "items": items}
+
 
 class QueueIds(types.TypedList):
     """Messages by their queue ids."""

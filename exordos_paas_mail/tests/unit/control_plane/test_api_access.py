@@ -5,10 +5,12 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import re
 import typing as tp
 import uuid
 
+import openapi_schema_validator
 import pytest
 
 from exordos_paas_mail import utils
@@ -267,6 +269,29 @@ def test_no_route_is_left_out(world: World) -> None:
     }
     a_uuid = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
     assert {(r.method, re.sub(a_uuid, "*", world.path(r))) for r in ROUTES} == served
+
+
+def test_answers_are_as_the_document_says(world: World) -> None:
+    document = world.api.admin().get("/specifications/3.1.0")
+    wrong = []
+    for route in ROUTES:
+        if route.method != "GET" or route.path.endswith("/zone_file"):
+            continue
+        path = world.path(route)
+        (described,) = (
+            operations["get"]
+            for name, operations in document["paths"].items()
+            if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", name), path) and "get" in operations
+        )
+        schema = described["responses"]["200"]["content"]["application/json"]["schema"]
+        whole = {**schema, "components": document["components"]}
+        answer = world.api.get(path)
+        faults = openapi_schema_validator.OAS31Validator(whole).iter_errors(answer)
+        wrong += [(str(route), *fault.absolute_path, fault.message) for fault in faults]
+        # Each time with its fraction, as the format that the document names has it.
+        times = re.findall(r'"(\d{4}-\d\d-\d\dT[^"]*)"', json.dumps(answer))
+        wrong += [(str(route), each) for each in times if not api_client.TIME.fullmatch(each)]
+    assert wrong == []
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=str)
