@@ -58,6 +58,31 @@ def normalise(value: str) -> str:
     return name
 
 
+def with_a_labels(address: str) -> str:
+    """Return *address*, or a domain alone, with the domain in A-labels.
+
+    A client may send either, and exim takes and logs it as it was sent: what is asked about or
+    compared has one spelling. What is no domain is as it was, and so is one in ASCII.
+    """
+    local, at, domain = address.rpartition("@")
+    if domain.isascii():
+        return address
+    try:
+        return f"{local}{at}{normalise(domain)}"
+    except rules.RuleError:
+        return address
+
+
+def with_u_labels(address: str) -> str:
+    """Return *address*, or a domain alone, with the domain in U-labels, where it has such."""
+    local, at, domain = address.rpartition("@")
+    try:
+        return f"{local}{at}{idna.decode(domain.lower())}" if "xn--" in domain.lower() else address
+    except (idna.IDNAError, UnicodeError):
+        # Of labels that are older than IDNA 2008.
+        return address
+
+
 def _to_a_labels(value: str) -> str:
     try:
         return idna.encode(value, uts46=True, std3_rules=True).decode("ascii").lower()

@@ -13,8 +13,6 @@ import dataclasses
 import re
 import typing as tp
 
-import idna
-
 from exordos_paas_mail.codecs import bounded, domains, node_commands
 
 if tp.TYPE_CHECKING:
@@ -41,7 +39,7 @@ def render(suspensions: Iterable[Suspension]) -> str:
     lines = [
         f"{name}: {one.until} {one.reason}".rstrip(" ") + "\n"
         for one in suspensions
-        for name in {one.domain, _with_u_labels(one.domain)}
+        for name in {one.domain, domains.with_u_labels(one.domain)}
     ]
     return "".join(sorted(lines))
 
@@ -60,11 +58,3 @@ def parse(text: str) -> list[Suspension]:
             one = Suspension(match["domain"], int(match["until"]), reason)
             found.setdefault(one.domain, one)
     return list(found.values())
-
-
-def _with_u_labels(domain: str) -> str:
-    try:
-        return idna.decode(domain)
-    except idna.IDNAError:
-        # Of labels that are older than IDNA 2008.
-        return domain

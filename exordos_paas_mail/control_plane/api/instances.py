@@ -11,6 +11,7 @@ from restalchemy.api import actions, controllers, routes
 from restalchemy.dm import filters
 
 from exordos_paas_mail import constants, utils
+from exordos_paas_mail.codecs import domains
 from exordos_paas_mail.control_plane.api import base, certificate_owners, resources, routing
 from exordos_paas_mail.control_plane.records import (
     erasures,
@@ -95,7 +96,8 @@ class MailInstanceController(
             raise errors.FieldError("recipient", "is required")
         with utils.transaction() as session:
             # The ingester carries it out within seconds: this process serves everybody.
-            erasures.ask(session, resource.uuid, recipient=recipient)
+            for spelled in {domains.with_a_labels(recipient), domains.with_u_labels(recipient)}:
+                erasures.ask(session, resource.uuid, recipient=spelled)
         return resource
 
 

@@ -10,7 +10,7 @@ import secrets
 import typing as tp
 
 from exordos_paas_mail import utils
-from exordos_paas_mail.codecs import credentials, log_ids, mail_events
+from exordos_paas_mail.codecs import credentials, domains, log_ids, mail_events
 from exordos_paas_mail.control_plane.events import folding, rows, stats
 from exordos_paas_mail.control_plane.records import (
     account_logins,
@@ -275,7 +275,8 @@ def _bounded(event: mail_events.Event) -> mail_events.Event:
     return dataclasses.replace(
         event,
         sender=event.sender[:_ADDRESS_SIZE_MAX],
-        recipient=event.recipient[:_ADDRESS_SIZE_MAX],
+        # A report of another server has the domain in A-labels, as the mail was sent there.
+        recipient=domains.with_a_labels(event.recipient)[:_ADDRESS_SIZE_MAX],
         message_id=event.message_id[:_MESSAGE_ID_SIZE_MAX],
         code=min(event.code, _CODE_MAX),
         credential=event.credential if credentials.is_prefix(event.credential) else "",

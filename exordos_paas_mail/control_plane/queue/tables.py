@@ -9,7 +9,7 @@ import json
 import typing as tp
 
 from exordos_paas_mail import utils
-from exordos_paas_mail.codecs import log_ids
+from exordos_paas_mail.codecs import domains, log_ids
 from exordos_paas_mail.control_plane.records import account_logins, events, locks, queues
 
 if tp.TYPE_CHECKING:
@@ -79,7 +79,7 @@ def replace_items(
             "queue_id": item.queue_id,
             "account": _account(accounts.get(item.account), item.arrived_at),
             "sender": item.sender,
-            "recipients": list(item.recipients),
+            "recipients": [domains.with_a_labels(each) for each in item.recipients],
             "recipients_count": item.recipients_count,
             "size": item.size,
             "arrived_at": _timestamp(item.arrived_at) or utils.timestamp(utils.EPOCH),

@@ -9,7 +9,7 @@ import typing as tp
 from restalchemy.dm import models, properties, types
 from restalchemy.storage.sql import orm
 
-from exordos_paas_mail.codecs import answers, log_ids, mail_events
+from exordos_paas_mail.codecs import answers, domains, log_ids, mail_events
 from exordos_paas_mail.control_plane.records import fields, log_pages
 
 if tp.TYPE_CHECKING:
@@ -103,11 +103,15 @@ class Events(log_pages.Page):
 
     def to_recipient(self, address: str) -> None:
         """Have those about an address, whatever its case."""
-        self.where("lower(recipient) = lower(%s) AND recipient IS NOT NULL", address)
+        self.where(
+            "lower(recipient) = lower(%s) AND recipient IS NOT NULL", domains.with_a_labels(address)
+        )
 
     def to_domain(self, domain: str) -> None:
         """Have those about the addresses of a domain."""
-        self.where("recipient_domain = %s AND recipient IS NOT NULL", domain.lower())
+        self.where(
+            "recipient_domain = %s AND recipient IS NOT NULL", domains.with_a_labels(domain).lower()
+        )
 
     def since(self, moment: datetime.datetime) -> None:
         """Have those that happened at *moment* or later."""

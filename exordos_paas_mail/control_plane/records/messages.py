@@ -10,7 +10,7 @@ import typing as tp
 from restalchemy.dm import models, properties, types
 from restalchemy.storage.sql import orm
 
-from exordos_paas_mail.codecs import log_ids
+from exordos_paas_mail.codecs import domains, log_ids
 from exordos_paas_mail.control_plane.records import (
     fields,
     log_pages,
@@ -239,11 +239,11 @@ class Messages(log_pages.Page):
 
     def to_recipient(self, address: str) -> None:
         """Have those that something is known of about *address*, or that wait for it."""
-        self._recipients[_OF_ADDRESS] = address
+        self._recipients[_OF_ADDRESS] = domains.with_a_labels(address)
 
     def to_domain(self, domain: str) -> None:
         """Have those of which that is so of an address of *domain*."""
-        self._recipients[_OF_DOMAIN] = domain.lower()
+        self._recipients[_OF_DOMAIN] = domains.with_a_labels(domain).lower()
 
     def with_message_id(self, message_id: str) -> None:
         """Have those with a Message-ID, with or without its angle brackets."""

@@ -10,6 +10,7 @@ from restalchemy.dm import models, properties, types
 from restalchemy.storage.sql import orm
 
 from exordos_paas_mail import utils
+from exordos_paas_mail.codecs import domains as domains_
 from exordos_paas_mail.codecs import log_ids, queue_reports
 from exordos_paas_mail.control_plane.records import fields, log_pages, narrowing
 
@@ -110,11 +111,12 @@ class QueueItems(log_pages.Page):
 
     def to_recipient(self, address: str) -> None:
         """Have those that wait for an address, whatever its case."""
-        self._where_words(_RECIPIENT.format("r"), address)
+        self._where_words(_RECIPIENT.format("r"), domains_.with_a_labels(address))
 
     def to_domain(self, domain: str) -> None:
         """Have those that wait for an address of *domain*."""
-        self._where_words(_RECIPIENT.format("split_part(r, '@', -1)"), domain)
+        condition = _RECIPIENT.format("split_part(r, '@', -1)")
+        self._where_words(condition, domains_.with_a_labels(domain))
 
     def _where_words(self, condition: str, word: str) -> None:
         self._has_words = True

@@ -11,6 +11,7 @@ import typing as tp
 from restalchemy.dm import models, properties, types
 
 from exordos_paas_mail import utils
+from exordos_paas_mail.codecs import domains
 from exordos_paas_mail.control_plane.records import log_pages
 
 if tp.TYPE_CHECKING:
@@ -95,7 +96,7 @@ class Stats:
 
     def to_domain(self, domain: str) -> None:
         """Have those about the addresses of a domain."""
-        self._where("recipient_domain = %s", domain.lower())
+        self._where("recipient_domain = %s", domains.with_a_labels(domain).lower())
 
     def select(self, session: tp.Any) -> list[dict[str, tp.Any]]:
         """Return the figures of the steps in which something happened, the oldest first.

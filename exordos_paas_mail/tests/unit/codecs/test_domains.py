@@ -55,6 +55,34 @@ def test_what_is_no_domain_is_refused(value: object) -> None:
         domains.normalise(value)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    ("address", "a_labels", "u_labels"),
+    [
+        ("A@M\u00fcller.Example", "A@xn--mller-kva.example", "A@M\u00fcller.Example"),
+        ("a@XN--mller-kva.example", "a@XN--mller-kva.example", "a@m\u00fcller.example"),
+        ("m\u00fcller.example", "xn--mller-kva.example", "m\u00fcller.example"),
+        ("B\u00f6b@Example.org", "B\u00f6b@Example.org", "B\u00f6b@Example.org"),
+        ("a@xn--\u00fc.example", "a@xn--\u00fc.example", "a@xn--\u00fc.example"),
+        ("a@xn--a.example", "a@xn--a.example", "a@xn--a.example"),
+        ("", "", ""),
+        ("@", "@", "@"),
+    ],
+    ids=ascii,
+)
+def test_an_address_has_its_domain_in_either_spelling(
+    address: str, a_labels: str, u_labels: str
+) -> None:
+    assert domains.with_a_labels(address) == a_labels
+    assert domains.with_u_labels(address) == u_labels
+
+
+@hypothesis.given(strategies.text(max_size=300))
+def test_whatever_an_address_is_it_has_a_spelling(address: str) -> None:
+    found = domains.with_a_labels(address)
+    assert domains.with_a_labels(found) == found
+    domains.with_u_labels(address)
+
+
 @hypothesis.given(strategies.text(max_size=300))
 def test_whatever_is_accepted_is_safe_everywhere(value: str) -> None:
     try:

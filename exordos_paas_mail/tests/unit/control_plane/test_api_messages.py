@@ -221,6 +221,30 @@ def test_events_are_found(log: Log) -> None:
         assert log.types(f"?{query.format(account=log.account, **log.queues)}") == types, query
 
 
+@pytest.mark.parametrize("domain", ["m%C3%BCller.Example", "XN--mller-kva.example"])
+def test_a_domain_is_found_in_either_spelling_however_mail_was_sent_to_it(
+    log: Log, domain: str
+) -> None:
+    """A client may send either, and another server reports of the one that it was given."""
+    sent = ("a@M\u00fcller.example", "a@xn--mller-kva.example")
+    queues = [sealed.queue_id(number) for number in (90, 91)]
+    for queue, recipient in zip(queues, sent, strict=True):
+        log.writer.write(sealed.whole(queue, recipient))
+    report = {**REPORT, "recipient": sent[1]}
+    log.writer.write([sealed.event(Type.BOUNCED, queues[0], **report)])
+    sealed.take_in()
+    assert sorted(log.queue_ids(f"?recipient_domain={domain}")) == queues
+    assert sorted(log.queue_ids(f"?recipient=A@{domain}")) == queues
+    types = ["delivered", "delivered", "bounced"]
+    assert log.types(f"?recipient=A@{domain}") == log.types(f"?recipient_domain={domain}") == types
+    (told,) = log.api.get(
+        f"{log.path}/stats/?step=1d&by=recipient_domain&recipient_domain={domain}"
+    )
+    shown = ("recipient_domain", "delivered", "bounced")
+    assert [told[name] for name in shown] == ["xn--mller-kva.example", 2, 1]
+    assert log.api.get(f"{log.path}/suppressions/?address=a@{domain}")
+
+
 def test_a_time_divides_the_messages(log: Log) -> None:
     told = log.api.get(f"{log.path}/messages/")
     latest = max(datetime.datetime.fromisoformat(each["accepted_at"][:-1]) for each in told)

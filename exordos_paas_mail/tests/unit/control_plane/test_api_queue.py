@@ -202,7 +202,7 @@ def test_messages_in_the_queue_are_found_oldest_first(
 ) -> None:
     names = {name: sealed.queue_id(n, 90 - n) for n, name in enumerate(("old", "role", "new"))}
     queue.tell(
-        queue_rows.item(names["new"], recipients=("A@Example.net",)),
+        queue_rows.item(names["new"], recipients=("A@Example.net", "c@M\u00fcller.example")),
         queue_rows.item(names["role"], account="", sender=""),
         queue_rows.item(names["old"], recipients=("x@example.org", "b@sub.example.net")),
     )
@@ -219,6 +219,9 @@ def test_messages_in_the_queue_are_found_oldest_first(
         ("recipient=a@example.NET", ["new"]),
         ("recipient=%25@example.net", []),
         ("recipient_domain=Example.net", ["new"]),
+        ("recipient_domain=xn--mller-kva.example", ["new"]),
+        ("recipient_domain=m%C3%BCller.example", ["new"]),
+        ("recipient=C@m%C3%BCller.example", ["new"]),
         ("recipient_domain=example.org", ["old", "role"]),
         ("recipient_domain=example.org&page_limit=1", ["old"]),
         (f"recipient_domain=example.org&page_marker={marker}", ["role"]),

@@ -230,6 +230,24 @@ def test_an_erasure_of_a_recipient_waits_for_none_of_millions(
     assert counts() == (0, 0)
 
 
+@pytest.mark.parametrize("address", ["A@M\u00fcller.example", "a@XN--mller-kva.example"])
+def test_who_is_erased_is_found_in_either_spelling_of_the_domain(
+    stage: stages.Stage, writer: sealed.Writer, address: str
+) -> None:
+    sent = ("a@m\u00fcller.example", "a@xn--mller-kva.example")
+    writer.write([e for n, each in enumerate(sent) for e in sealed.whole(sealed.queue_id(n), each)])
+    said = [f"<{each}>: no" for each in (*sent, "b@m\u00fcller.example")]
+    writer.write([sealed.event(Type.REJECTED, command="RCPT", text=text) for text in said])
+    sealed.take_in()
+    # As an earlier release has stored it.
+    query("UPDATE mail_events SET recipient = %s WHERE recipient IS NOT NULL", sent[0])
+    stage.api.call("POST", f"{stage.path}/actions/erase/invoke", {"recipient": address})
+    sealed.take_in()
+    assert query("SELECT text FROM mail_events") == [(said[2],)]
+    assert query("SELECT uuid FROM mail_messages") == []
+    assert query("SELECT uuid FROM mail_erasures") == []
+
+
 @pytest.mark.parametrize(("address", "left"), [("Bob@Example.org", 1), ("BÖB@example.org", 0)])
 def test_who_is_erased_is_found_in_whatever_case(
     stage: stages.Stage, writer: sealed.Writer, address: str, left: int
