@@ -28,8 +28,9 @@ PERIOD: tp.Final = 2.0
 # The agent writes its report at each pass, every three seconds while all is well.
 _REPORT_AGE = 6.0
 _REPORT_FILE = f"{constants.AGENT_STATE_DIR}/{constants.AGENT_REPORT_FILE}"
-# Of a queue of 100,000 messages the first look takes a minute, next to much else.
+# Of a queue of 100,000 messages the first look takes three minutes, next to much else.
 _UNSCHEDULED_TIME = 180.0
+_UNSCHEDULED_TIME_OF_MESSAGE = 0.003
 _QUEUE_RUN_PERIOD = 60.0
 # What systemd tells when a process started is told to the second.
 _CLOCK_SET_MIN = 3.0
@@ -56,8 +57,8 @@ class Keeper:
         self._metrics = metrics.Metrics(node, self._health, domains.Domains(node))
         self._report = watched.Watched(node, _REPORT_FILE, _is_report)
         self._condition: health.Condition | None = None
-        # A boot: who sees to the queue reads it first.
-        self._next_queue_run = time.monotonic() + _UNSCHEDULED_TIME
+        self._began = time.monotonic()
+        self._next_queue_run = 0.0
 
     def turn(self) -> list[str]:
         """Repair what is not as it was told; returns what was done or could not be, in words."""
@@ -125,11 +126,18 @@ class Keeper:
         scheduled = self._node.signature(constants.QUEUE_SCHEDULED_FILE)
         # Either way: a clock that is set back leaves a time that is still to come.
         age = abs(time.time() - scheduled.mtime) if scheduled else float("inf")
-        if age <= _UNSCHEDULED_TIME or time.monotonic() < self._next_queue_run:
+        # It may be a boot, or its start: who sees to the queue reads all of it first.
+        age = min(age, time.monotonic() - self._began)
+        if age <= self._unscheduled_time() or time.monotonic() < self._next_queue_run:
             return []
         self._next_queue_run = time.monotonic() + _QUEUE_RUN_PERIOD
         self._node.start_unit(f"{constants.QUEUE_RUN_UNIT}.service")
         return [f"{constants.QUEUE_UNIT} does not see to the queue: exim tries all of it"]
+
+    def _unscheduled_time(self) -> float:
+        """Return for how many seconds it may be that nobody has seen to the queue."""
+        queue = self._health.queue
+        return _UNSCHEDULED_TIME + _UNSCHEDULED_TIME_OF_MESSAGE * (queue.messages if queue else 0)
 
     def _keep_report(self) -> list[str]:
         """Remove a report that cannot be read: the agent would fail on it at each pass."""

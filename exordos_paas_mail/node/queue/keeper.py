@@ -42,6 +42,8 @@ LOOK_PERIOD: tp.Final = 5.0
 POLL_PERIOD: tp.Final = 3.0
 USAGE_PERIOD: tp.Final = 5.0
 HINTS_PERIOD: tp.Final = 30.0
+LOOK_PERIOD_MAX: tp.Final = 30.0
+"""Whatever a look costs: what is due is begun by looks. The first may take minutes."""
 SHARE_MAX: tp.Final = 0.03
 """Of a core, for looking: what costs more is done more seldom."""
 PAUSE_MAX: tp.Final = 30.0
@@ -264,7 +266,8 @@ class Keeper:
         self._actions.holding.begin(self._spool.messages)
         self._journal.forget(int(now * 1000))
         cost = time.thread_time() - begun
-        self._next_look = time.monotonic() + max(LOOK_PERIOD, cost / SHARE_MAX)
+        pause = min(max(LOOK_PERIOD, cost / SHARE_MAX), LOOK_PERIOD_MAX)
+        self._next_look = time.monotonic() + pause
         self._reconciler.turn(self._spool)
 
     def _take_in(self, queue_id: str, now: float) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
+import stat
 import typing as tp
 
 from exordos_paas_mail.codecs import holds, log_ids, spool_headers
@@ -128,7 +129,7 @@ class Spool:
                 body = max(os.stat(f"{path}-D").st_size - _NAME_LINE_SIZE, 0)  # noqa: PTH116
                 size = spool_headers.parse(data).size + body
                 return spool_headers.parse_arrival(data), size, self._is_apart(name)
-            except (FileNotFoundError, ValueError):
+            except (OSError, ValueError):
                 continue
         return None
 
@@ -191,7 +192,9 @@ def _files(directory: str) -> tuple[dict[str, _Stamp], dict[str, _Stamp]]:
                 status = entry.stat(follow_symlinks=False)
             except FileNotFoundError:
                 continue
-            of_kind[entry.name[:-2]] = status.st_ino, status.st_size, status.st_mtime_ns
+            # exim makes no others
+            if stat.S_ISREG(status.st_mode):
+                of_kind[entry.name[:-2]] = status.st_ino, status.st_size, status.st_mtime_ns
     return found["-H"], found["-J"]
 
 
@@ -205,13 +208,16 @@ def _read(directory: str, queue_id: str, *, held: bool) -> Message | None:
         done = spool_headers.journalled(_content(f"{path}-J", _JOURNAL_SIZE_MAX))
     except FileNotFoundError:
         has_journal = False
+    except OSError:
+        # As below; who has it by now is not known.
+        pass
     try:
         envelope = spool_headers.parse(_content(f"{path}-H", _HEADER_SIZE_MAX))
-        body = max(os.stat(f"{path}-D").st_size - _NAME_LINE_SIZE, 0)  # noqa: PTH116
     except FileNotFoundError:
         return None
-    except ValueError:
-        # exim cannot read it either, and says so in its panic log.
+    except (OSError, ValueError):
+        # exim cannot read it either, and says so in its panic log: somebody has put it there, as
+        # root from a backup, or the disk is damaged. All others are looked at.
         arrived_at = log_ids.arrived(queue_id)
         return Message(queue_id, "", "", arrived_at, frozen=False, recipients=(), size=0, held=held)
     return Message(
@@ -221,12 +227,20 @@ def _read(directory: str, queue_id: str, *, held: bool) -> Message | None:
         envelope.arrived_at,
         envelope.frozen,
         tuple(one for one in envelope.recipients if spool_headers.key(one) not in done),
-        envelope.size + body,
+        envelope.size + _body_size(path),
         held=held,
         hold=envelope.hold,
         has_journal=has_journal,
         tls_optional=envelope.tls_optional,
     )
+
+
+def _body_size(path: str) -> int:
+    """Return the octets of the body of a message, 0 where that is lost, or just goes."""
+    try:
+        return max(os.stat(f"{path}-D").st_size - _NAME_LINE_SIZE, 0)  # noqa: PTH116
+    except FileNotFoundError:
+        return 0
 
 
 def _content(path: str, size: int) -> bytes:

@@ -237,6 +237,25 @@ def test_when_it_is_tried_again_is_told_as_soon_as_exim_has_written_it(node: Nod
     assert node.items()[A].retry_at == 1_795_734_000_000
 
 
+def test_what_is_due_is_tried_soon_after_a_look_that_took_long(
+    node: Node, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the first of a long queue does: nothing is due then, and is some minutes later."""
+
+    def look(now: float) -> set[str]:
+        clock.now = now + 60.0
+        return set()
+
+    monkeypatch.setattr(time, "thread_time", clock)
+    monkeypatch.setattr(node.keeper._spool, "look", look)
+    node.turn()
+    assert node.keeper.turn() <= keeper_.LOOK_PERIOD_MAX
+    scheduled = node.store / "scheduled"
+    scheduled.unlink()
+    node.turn(keeper_.LOOK_PERIOD_MAX)
+    assert scheduled.exists()
+
+
 def test_why_a_message_waits_comes_from_the_events(node: Node) -> None:
     node.stage.write(A, BOB)
     node.exim.hints["T:mx.one.example:192.0.2.1"] = "26-Nov-2026 23:00:00"

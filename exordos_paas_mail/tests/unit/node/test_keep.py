@@ -308,6 +308,20 @@ def test_the_queue_is_run_each_minute_while_nobody_sees_to_it(
     assert runs() == 1
 
 
+def test_who_sees_to_a_long_queue_may_read_it_first(
+    settled: agent_stage.Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = _Clock(monkeypatch)
+    keeper = keep.Keeper(settled.fake.machine)
+    listed = " 25m  2.9K 1tFxyz-0000Ab-2C <a@tenant.example>\n" * 20_000
+    (settled.fake.directory / "queue").write_text(listed)
+    keeper.turn()
+    for seconds, runs in ((181, 0), (58, 0), (3, 1)):
+        clock.pass_(seconds)
+        keeper.turn()
+        assert settled.fake.calls().count(QUEUE_RUN) == runs
+
+
 def test_what_accepts_mail_reads_a_clock_anew_that_was_set(
     settled: agent_stage.Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import typing as tp
 from unittest import mock
@@ -122,6 +123,47 @@ def test_what_cannot_be_read_is_a_message_all_the_same(stage: Stage) -> None:
     stage.settle()
     stage.look()
     assert stage.spool.messages[NAME].recipients == ()
+
+
+def test_what_nobody_but_root_or_a_good_disk_can_read_hides_no_other_message(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = spool_._content
+
+    def refuse(path: str, size: int) -> bytes:
+        data = content(path, size)
+        if os.path.basename(path).startswith(NAME):  # noqa: PTH119
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+        return data
+
+    for name in NAMES:
+        stage.write(name, "b@elsewhere.example")
+    (stage.folder / f"{NAME}-J").write_text("b@elsewhere.example\n")
+    # An editor's, and what a tool has unpacked into the wrong place
+    (stage.folder / f"{NAME[:-1]}F-H").mkdir()
+    os.mkfifo(stage.folder / f"{NAME[:-1]}G-H")
+    stage.settle()
+    monkeypatch.setattr(spool_, "_content", refuse)
+    stage.spool.look(stage.now)
+    assert stage.spool.messages.keys() == set(NAMES)
+    assert [stage.spool.messages[name].recipients for name in NAMES] == [
+        (),
+        ("b@elsewhere.example",),
+        ("b@elsewhere.example",),
+    ]
+    assert stage.spool.read(NAME) == stage.spool.messages[NAME]
+    assert stage.spool.arrival(NAME) is None
+
+
+def test_a_message_whose_body_is_lost_is_one_all_the_same(stage: Stage) -> None:
+    stage.write(NAME, "b@elsewhere.example")
+    (stage.folder / f"{NAME}-D").unlink()
+    stage.settle()
+    stage.look()
+    message = stage.spool.messages[NAME]
+    assert (message.recipients, message.size) == (("b@elsewhere.example",), len("010  To: x@y\n"))
+    stage.remove(NAME)
+    assert stage.look() == ({NAME}, set())
 
 
 def test_there_is_no_spool(tmp_path: pathlib.Path) -> None:
