@@ -14,7 +14,7 @@ import typing as tp
 from exordos_paas_mail.codecs import answers, bounded, mail_events, main_log, spool_headers
 
 if tp.TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
 _Failure: tp.TypeAlias = main_log.Unreached | main_log.LoginRefused
 # What becomes of the recipients is told within a second.
@@ -39,6 +39,45 @@ class Deferral(tp.NamedTuple):
     """That it is not tried at all for now."""
 
 
+class Tried:
+    """What the servers of a message did at last, each told by the process that spoke to it.
+
+    exim speaks to the servers of several domains at a time, and logs what comes of it for the
+    recipients afterwards, by the process of the message: what is of which recipient it does not
+    say.
+    """
+
+    def __init__(self) -> None:
+        self._failures: dict[int, _Failure] = {}
+        self._message = 0
+        self._before: set[int] = set()
+
+    def add(self, pid: int, failure: _Failure) -> None:
+        """Take what the process *pid* says."""
+        self._failures[pid] = failure
+        self._before.discard(pid)
+
+    def find(self, pid: int, words: str) -> _Failure | None:
+        """Return what a recipient waits for by *words*, says the process *pid* of the message.
+
+        None where that is not known, or may be one server or another.
+        """
+        if pid != self._message:
+            # Another attempt than that which was told of before.
+            for old in self._before:
+                del self._failures[old]
+            self._message = pid
+        self._before = set(self._failures)
+        found = _by_server(self._failures.values())
+        if len(found) > 1:
+            found = {server: one for server, one in found.items() if one.words == words}
+        return next(iter(found.values())) if len(found) == 1 else None
+
+
+def _by_server(failures: Iterable[_Failure]) -> dict[tuple[str, str], _Failure]:
+    return {(one.remote.name, one.remote.address): one for one in failures}
+
+
 class Deferrals:
     """What is new; *find* returns what is kept of a message's recipient.
 
@@ -48,14 +87,14 @@ class Deferrals:
     def __init__(
         self,
         find: Callable[[str, str], Deferral | None],
-        failures: Sequence[tuple[str, _Failure]] = (),
+        failures: Sequence[tuple[str, Tried]] = (),
     ) -> None:
         self._find = find
         self.changed: dict[tuple[str, str], Deferral] = {}
         self.ended: set[str] = set()
         """Messages that nobody waits for any more."""
-        self.failures: dict[str, _Failure] = dict(failures[-_FAILURES_MAX:])
-        """By message, what its server did last."""
+        self.failures: dict[str, Tried] = dict(failures[-_FAILURES_MAX:])
+        """By message."""
         self.lost = False
         """That lines are missing, of ends as well: what is kept may be of no message."""
 
@@ -65,16 +104,20 @@ class Deferrals:
         entry = line.entry
         if isinstance(entry, main_log.Unreached | main_log.LoginRefused):
             # At the end, as the newest.
-            self.failures.pop(line.queue_id, None)
-            self.failures[line.queue_id] = entry
+            tried = self.failures.pop(line.queue_id, None) or Tried()
+            tried.add(line.pid, entry)
+            self.failures[line.queue_id] = tried
         if not isinstance(entry, main_log.Deferral):
             return events
-        told = [self._told(entry, event) for event in events]
+        told = [self._told(line.pid, entry, event) for event in events]
         return [event for event in told if self._is_new(entry, event)]
 
-    def _told(self, entry: main_log.Deferral, event: mail_events.Event) -> mail_events.Event:
+    def _told(
+        self, pid: int, entry: main_log.Deferral, event: mail_events.Event
+    ) -> mail_events.Event:
         """Return *event* with what the line of its server says, where its own says less."""
-        failure = self.failures.get(event.queue_id)
+        tried = self.failures.get(event.queue_id)
+        failure = None if tried is None else tried.find(pid, entry.words)
         is_of_server = entry.errno > 0 or entry.errno == main_log.LOGIN_REFUSED
         if failure is None or not is_of_server or event.mx:
             return event

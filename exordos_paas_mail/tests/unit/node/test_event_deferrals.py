@@ -38,11 +38,12 @@ class Node:
         self.log = folder / "mainlog"
         self.recorder = recorder_.Recorder(self.log, folder, lambda: 2**40)
 
-    def told(self, *lines: str) -> list[str]:
+    def told(self, *lines: str, pids: tp.Sequence[int] = ()) -> list[str]:
         """Have exim log this a second after the other; returns the types of the events."""
         with self.log.open("a") as log:
             for number, line in enumerate(lines):
-                log.write(f"2026-09-21 14:13:{20 + number}.000 [493] {ID} {line}\n")
+                pid = pids[number] if pids else 493
+                log.write(f"2026-09-21 14:13:{20 + number}.000 [{pid}] {ID} {line}\n")
         while self.recorder.turn():
             pass
         self.recorder._keep()
@@ -104,6 +105,70 @@ def test_where_the_server_is_named_in_another_line_it_is_told_from_there(node: N
     known = node.known()
     assert known is not None
     assert (known.mx, known.mx_address) == ("", "")
+
+
+ONE, TWO = "ann@one.example", "bob@two.example"
+OF_ONE, OF_TWO = ("mx.one.example", "192.0.2.1"), ("mx.two.example", "192.0.2.2")
+
+
+def unreached(server: tuple[str, str], why: str = "Connection refused") -> str:
+    return f"H={server[0]} [{server[1]}]:25 {why}"
+
+
+def deferred(recipient: str, errno: int = 111, why: str = "Connection refused") -> str:
+    return f"== {recipient} R=mx T=remote_smtp defer ({errno}): {why}"
+
+
+@pytest.mark.parametrize(
+    ("lines", "pids", "servers"),
+    [
+        pytest.param(
+            [unreached(OF_ONE), unreached(OF_TWO), deferred(ONE), deferred(TWO)],
+            [8, 9, 7, 7],
+            (("", ""), ("", "")),
+            id="both at once for one reason",
+        ),
+        pytest.param(
+            [
+                unreached(OF_ONE, "Connection timed out"),
+                unreached(OF_TWO),
+                deferred(TWO),
+                deferred(ONE, 110, "Connection timed out"),
+            ],
+            [8, 9, 7, 7],
+            (OF_ONE, OF_TWO),
+            id="both at once for another",
+        ),
+        pytest.param(
+            [unreached(OF_ONE), deferred(ONE), unreached(OF_TWO), deferred(TWO)],
+            [8, 7, 9, 6],
+            (OF_ONE, OF_TWO),
+            id="one after the other",
+        ),
+        pytest.param(
+            [unreached(OF_TWO), unreached(OF_ONE), deferred(ONE)],
+            [8, 8, 7],
+            (OF_ONE, None),
+            id="two of one domain",
+        ),
+        pytest.param(
+            [unreached(OF_ONE), unreached(OF_ONE), deferred(ONE), deferred(TWO)],
+            [8, 9, 7, 7],
+            (OF_ONE, OF_ONE),
+            id="one of two domains",
+        ),
+    ],
+)
+def test_no_recipient_waits_for_another_ones_server(
+    node: Node,
+    lines: list[str],
+    pids: list[int],
+    servers: tuple[tuple[str, str] | None, tuple[str, str] | None],
+) -> None:
+    """Exim speaks to several at a time: by whose line it is told which is not known."""
+    node.told(*lines, pids=pids)
+    found = [node.known(recipient) for recipient in (ONE, TWO)]
+    assert tuple(one and (one.mx, one.mx_address) for one in found) == servers
 
 
 def test_a_login_that_the_smarthost_refuses_is_told_in_clear_words(node: Node) -> None:
