@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import datetime
+import ipaddress
 import typing as tp
 
 from cryptography import x509
@@ -31,14 +32,26 @@ class Issued(tp.NamedTuple):
 
 
 class Authority:
-    """Issues certificates under an intermediate of its own root."""
+    """Issues certificates under an intermediate of its own root, which has *extensions*."""
 
-    def __init__(self, name: str = "Test CA") -> None:
+    def __init__(
+        self, name: str = "Test CA", extensions: tp.Sequence[x509.ExtensionType] = ()
+    ) -> None:
         root_key, self._key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
         root_name, self._name = _name(f"{name} root"), _name(f"{name} R1")
         self.root, self.intermediate = (
-            _pem(_sign(name, key.public_key(), root_name, root_key, is_ca=True, ends=_CA_ENDS))
-            for name, key in ((root_name, root_key), (self._name, self._key))
+            _pem(
+                _sign(
+                    *(name, key.public_key(), root_name, root_key),
+                    is_ca=True,
+                    ends=_CA_ENDS,
+                    extensions=own,
+                )
+            )
+            for name, key, own in (
+                (root_name, root_key, ()),
+                (self._name, self._key, extensions),
+            )
         )
 
     def dump(self) -> str:
@@ -59,7 +72,13 @@ class Authority:
         self._name = intermediate.subject
         self.root, self.intermediate = _pem(root), _pem(intermediate)
 
-    def issue(
+    def certify(self, other: Authority) -> str:
+        """Return a certificate of *other*, an authority below this one, as PEM."""
+        public = other._key.public_key()
+        name = other._name
+        return _pem(_sign(name, public, self._name, self._key, is_ca=True))
+
+    def issue(  # noqa: PLR0913 - what differs is said by name
         self,
         *names: str,
         key: Key | None = None,
@@ -67,6 +86,7 @@ class Authority:
         ends: datetime.timedelta = 90 * DAY,
         hash_: tp.Any = None,
         usage: x509.ObjectIdentifier = oid.ExtendedKeyUsageOID.SERVER_AUTH,
+        extensions: tp.Sequence[x509.ExtensionType] = (),
     ) -> Issued:
         """Return a pair for *names*; an EC key where none is given."""
         key = key or ec.generate_private_key(ec.SECP256R1())
@@ -78,6 +98,7 @@ class Authority:
                 ends=ends,
                 hash_=hash_,
                 usage=usage,
+                extensions=extensions,
             )
         )
         return Issued(pem(key), leaf, leaf + self.intermediate)
@@ -107,6 +128,13 @@ def _name(common: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(oid.NameOID.COMMON_NAME, common[:64])])
 
 
+def _general_name(name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)
+
+
 def _pem(certificate: x509.Certificate) -> str:
     return certificate.public_bytes(serialization.Encoding.PEM).decode()
 
@@ -123,6 +151,7 @@ def _sign(  # noqa: PLR0913 - what differs is said by name
     ends: datetime.timedelta = 90 * DAY,
     hash_: tp.Any = None,
     usage: x509.ObjectIdentifier = oid.ExtendedKeyUsageOID.SERVER_AUTH,
+    extensions: tp.Sequence[x509.ExtensionType] = (),
 ) -> x509.Certificate:
     at = now()
     builder = (
@@ -133,10 +162,14 @@ def _sign(  # noqa: PLR0913 - what differs is said by name
         .serial_number(x509.random_serial_number())
         .not_valid_before(at + begins)
         .not_valid_after(at + ends)
-        .add_extension(x509.BasicConstraints(ca=is_ca, path_length=None), critical=True)
     )
+    if not any(isinstance(each, x509.BasicConstraints) for each in extensions):
+        extensions = [x509.BasicConstraints(ca=is_ca, path_length=None), *extensions]
+    for each in extensions:
+        critical = isinstance(each, x509.BasicConstraints)
+        builder = builder.add_extension(each, critical=critical)
     if names:
         builder = builder.add_extension(
-            x509.SubjectAlternativeName([x509.DNSName(each) for each in names]), critical=False
+            x509.SubjectAlternativeName([_general_name(each) for each in names]), critical=False
         ).add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
     return builder.sign(key, hash_ or hashes.SHA256())

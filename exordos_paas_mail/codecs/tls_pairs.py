@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import datetime
 import functools
+import ipaddress
 import re
 import typing as tp
 
@@ -35,6 +36,12 @@ _KINDS: tp.Final = (
     f"must be RSA of {_RSA_BITS[0]} to {_RSA_BITS[1]} bits, or EC on P-256, P-384 or P-521:"
     " mail clients know no others"
 )
+
+_SERVING: tp.Final = {
+    oid.ExtendedKeyUsageOID.SERVER_AUTH,
+    oid.ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE,
+}
+T = tp.TypeVar("T", bound=x509.ExtensionType)
 
 Key: tp.TypeAlias = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
@@ -120,6 +127,8 @@ def check(
     for number, certificate in enumerate(path, start=1):
         _check_one(certificate, number, now, early)
     _check_use(path[0])
+    for place in range(1, len(path)):
+        _check_issuer(path, place)
     if not names(path[0]).covers(hostname):
         raise rules.RuleError(
             f"certificate does not name {hostname}: clients connect to that name and refuse it."
@@ -379,8 +388,6 @@ def _check_one(
         raise rules.RuleError(f"{which} is not valid before {begin}: give it then")
     if not _is_served(certificate.public_key()):
         raise rules.RuleError(f"the key of {which} {_KINDS}")
-    if number > 1 and not _is_authority(certificate):
-        raise rules.RuleError(f"{which} is no authority's: it may not issue the one before it")
     if _is_issued_by(certificate, certificate):
         # Who trusts it does so for what it is, not for its signature.
         return
@@ -388,22 +395,74 @@ def _check_one(
         raise rules.RuleError(f"{which} is signed with a hash that clients refuse: renew it")
 
 
-def _is_authority(certificate: x509.Certificate) -> bool:
+def _check_issuer(path: tp.Sequence[x509.Certificate], place: int) -> None:
+    """Refuse a certificate of *path* that may not issue what is before it (RFC 5280, 4.2.1).
+
+    Clients look at all of them, but for a root.
+    """
+    certificate, which = path[place], f"certificate {place + 1} of the chain"
+    constraints = _extension(certificate, x509.BasicConstraints)
+    usage = _extension(certificate, x509.KeyUsage)
+    if constraints is None or not constraints.ca or not (usage is None or usage.key_cert_sign):
+        raise rules.RuleError(f"{which} is no authority's: it may not issue the one before it")
+    # What is issued by itself does not count: it is another of the same authority.
+    between = sum(each.subject != each.issuer for each in path[1:place])
+    if constraints.path_length is not None and constraints.path_length < between:
+        raise rules.RuleError(f"{which} may not issue authorities: the one before it is one")
+    limits = _extension(certificate, x509.NameConstraints)
+    refused = None if limits is None else _refused_name(names(path[0]), limits)
+    if refused is not None:
+        raise rules.RuleError(
+            f"{which} may not issue certificates of {refused}, and clients refuse all of it:"
+            " have one issued that names only what it may"
+        )
+
+
+def _refused_name(named: Names, limits: x509.NameConstraints) -> str | None:
+    """Return a name of *named* that *limits* do not allow, if there is one."""
+    permitted, excluded = (
+        tuple(subtrees or ()) for subtrees in (limits.permitted_subtrees, limits.excluded_subtrees)
+    )
+    for found, kind in ((named.dns, x509.DNSName), (named.addresses, x509.IPAddress)):
+        allowed = [each.value for each in permitted if isinstance(each, kind)]
+        denied = [each.value for each in excluded if isinstance(each, kind)]
+        for name in found:
+            is_allowed = not allowed or any(_is_within(name, each) for each in allowed)
+            if not is_allowed or any(_is_within(name, each) for each in denied):
+                return name
+    return None
+
+
+def _is_within(name: str, limit: tp.Any) -> bool:
+    if not isinstance(limit, str):
+        return ipaddress.ip_address(name) in limit
+    # A name of a constraint has itself and all below it, the empty one all (4.2.1.10).
+    above = limit.lower().removeprefix(".")
+    return not above or name.removeprefix("*.") == above or name.endswith(f".{above}")
+
+
+def _extension(certificate: x509.Certificate, kind: type[T]) -> T | None:
     try:
-        constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints)
+        return certificate.extensions.get_extension_for_class(kind).value
     except x509.ExtensionNotFound:
-        return False
-    return constraints.value.ca
+        return None
 
 
 def _check_use(certificate: x509.Certificate) -> None:
-    try:
-        usage = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage)
-    except x509.ExtensionNotFound:
-        return
-    if not {oid.ExtendedKeyUsageOID.SERVER_AUTH, oid.ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE} & (
-        set(usage.value)
-    ):
+    """Refuse a certificate that no client takes from a server, or not from this one."""
+    purposes = _extension(certificate, x509.ExtendedKeyUsage)
+    if purposes is not None and not set(purposes) & _SERVING:
         raise rules.RuleError(
             "certificate is not for servers: its extendedKeyUsage must have serverAuth"
+        )
+    usage = _extension(certificate, x509.KeyUsage)
+    if usage is not None and not usage.digital_signature:
+        raise rules.RuleError(
+            "certificate is not for servers: its keyUsage must have digitalSignature"
+        )
+    features = _extension(certificate, x509.TLSFeature)
+    if features is not None and x509.TLSFeatureType.status_request in features:
+        raise rules.RuleError(
+            "certificate has clients wait for an answer of OCSP beside it (must-staple, RFC 7633),"
+            " which mail servers do not send, and refuse it: have it issued without"
         )

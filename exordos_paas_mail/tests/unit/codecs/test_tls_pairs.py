@@ -5,11 +5,13 @@
 from __future__ import annotations
 
 import functools
+import ipaddress
 import math
 import subprocess
 import typing as tp
 
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509 import oid
@@ -30,6 +32,14 @@ NOW = issuing.now()
 
 def check(chain: str, key: str, hostname: str = HOSTNAME) -> tls_pairs.Pair:
     return tls_pairs.check(chain, key, hostname, NOW)
+
+
+def usage(*names: str) -> x509.KeyUsage:
+    every = (
+        *("digital_signature", "content_commitment", "key_encipherment", "data_encipherment"),
+        *("key_agreement", "key_cert_sign", "crl_sign", "encipher_only", "decipher_only"),
+    )
+    return x509.KeyUsage(**{each: each in names for each in every})
 
 
 def refusal(chain: str, key: str, hostname: str = HOSTNAME) -> str:
@@ -253,13 +263,87 @@ def test_a_key_that_clients_do_not_know_is_refused(key: issuing.Key) -> None:
         (CA.issue(HOSTNAME, hash_=hashes.SHA224()), "certificate is signed with a hash"),
         (
             CA.issue(HOSTNAME, usage=oid.ExtendedKeyUsageOID.CLIENT_AUTH),
-            "certificate is not for servers",
+            "certificate is not for servers: its extendedKeyUsage",
+        ),
+        (
+            CA.issue(HOSTNAME, extensions=[usage("key_encipherment")]),
+            "certificate is not for servers: its keyUsage",
+        ),
+        (
+            CA.issue(HOSTNAME, extensions=[x509.TLSFeature([x509.TLSFeatureType.status_request])]),
+            "certificate has clients wait for an answer of OCSP",
         ),
     ],
-    ids=["expired", "not yet", "sha-224", "for clients"],
+    ids=["expired", "not yet", "sha-224", "for clients", "for no signature", "must-staple"],
 )
 def test_what_every_client_refuses_is_refused(issued: issuing.Issued, said: str) -> None:
     assert refusal(issued.chain, issued.key).startswith(said)
+
+
+def limits(
+    permitted: tp.Sequence[x509.GeneralName] = (), excluded: tp.Sequence[x509.GeneralName] = ()
+) -> x509.NameConstraints:
+    return x509.NameConstraints(permitted or None, excluded or None)
+
+
+def name(text: str) -> x509.DNSName:
+    return x509.DNSName(text)
+
+
+OF_ADDRESSES = x509.IPAddress(ipaddress.ip_network("192.0.2.0/24"))
+
+
+@pytest.mark.parametrize(
+    "allowing",
+    [
+        usage("digital_signature", "key_cert_sign"),
+        x509.BasicConstraints(ca=True, path_length=0),
+        limits([name("example.com")], [name("example.org")]),
+        limits([name("EXAMPLE.com"), name("example.net"), OF_ADDRESSES]),
+        limits([name(".com")]),
+        limits([name("")]),
+        limits([x509.RFC822Name("example.net")]),
+        limits([], [name("mtp.example.com")]),
+    ],
+)
+def test_an_issuer_may_say_what_it_issues(allowing: x509.ExtensionType) -> None:
+    issued = issuing.Authority(extensions=[allowing]).issue(HOSTNAME, "*.example.com")
+    assert check(issued.chain, issued.key).chain == issued.chain
+
+
+@pytest.mark.parametrize(
+    ("refusing", "said"),
+    [
+        (usage("crl_sign"), "is no authority's"),
+        (limits([name("example.net")]), f"may not issue certificates of {HOSTNAME}"),
+        (limits([name(HOSTNAME)]), "may not issue certificates of *.example.com"),
+        (limits([], [name("com")]), f"may not issue certificates of {HOSTNAME}"),
+        (limits([], [name("smtp.EXAMPLE.com")]), f"may not issue certificates of {HOSTNAME}"),
+    ],
+)
+def test_what_an_issuer_may_not_issue_is_refused(refusing: x509.ExtensionType, said: str) -> None:
+    issued = issuing.Authority(extensions=[refusing]).issue(HOSTNAME, "*.example.com")
+    assert refusal(issued.chain, issued.key).startswith(f"certificate 2 of the chain {said}")
+
+
+def test_an_address_that_an_issuer_may_not_name_is_refused() -> None:
+    authority = issuing.Authority(extensions=[limits([OF_ADDRESSES])])
+    for address, is_taken in (("192.0.2.1", True), ("198.51.100.1", False), ("2001:db8::1", False)):
+        issued = authority.issue(HOSTNAME, address)
+        if is_taken:
+            assert check(issued.chain, issued.key).chain == issued.chain
+        else:
+            assert f"may not issue certificates of {address}" in refusal(issued.chain, issued.key)
+
+
+def test_an_authority_of_leaves_alone_issues_no_authority() -> None:
+    above = issuing.Authority(extensions=[x509.BasicConstraints(ca=True, path_length=0)])
+    between = issuing.Authority("Between")
+    between.intermediate = above.certify(between)
+    issued = between.issue(HOSTNAME)
+    assert refusal(issued.chain + above.intermediate, issued.key) == (
+        "certificate 3 of the chain may not issue authorities: the one before it is one"
+    )
 
 
 def test_who_is_no_authority_issues_nothing() -> None:
