@@ -13,6 +13,7 @@ requests for this plugin, and no other's.
 
 from __future__ import annotations
 
+import re
 import typing as tp
 import urllib.parse
 
@@ -22,7 +23,8 @@ from exordos_paas_mail import constants
 from exordos_paas_mail.codecs import suppression_lists
 from exordos_paas_mail.control_plane.records import errors
 
-_PATH: tp.Final = f"/types/{constants.SLUG}/"
+# The platform passes over a slash too many, and clients write such.
+_PATH: tp.Final = re.compile(rf"/types/+{re.escape(constants.SLUG)}/")
 BODY_SIZE_MAX: tp.Final = 1024 * 1024
 """Octets of a body."""
 PARAMETERS_MAX: tp.Final = 100
@@ -42,7 +44,7 @@ class RequestContext(_PLATFORM):
     """The platform's, with an error that names the parameter, and a bound of the body."""
 
     def __init__(self, request: tp.Any) -> None:
-        if _PATH in request.environ.get("PATH_INFO", ""):
+        if _PATH.search(request.environ.get("PATH_INFO", "")):
             _check_size(request)
             _check_form(request)
             if request.query_string.count("&") >= PARAMETERS_MAX:
@@ -51,7 +53,7 @@ class RequestContext(_PLATFORM):
             super().__init__(request)
         # UnicodeDecodeError is one.
         except ValueError:
-            if _PATH not in request.path:
+            if _PATH.search(request.path) is None:
                 raise
             raise _error(request.environ.get("QUERY_STRING", "")) from None
 

@@ -36,8 +36,9 @@ _DECLARED: tp.Final = f"em_{constants.ELEMENT_NAME}_types_{constants.SLUG}_"
 _KINDS: tp.Final = (constants.INSTANCE_NODE_KIND, _DECLARED)
 # Kind, uuid and value of a resource that an agent failed to create.
 _CREATION_ARGUMENTS: tp.Final = 3
-_PATH: tp.Final = f"/types/{constants.SLUG}/"
-_QUERY: tp.Final = re.compile(rf"({re.escape(_PATH)}[^\s?\"]*)\?[^\s\"]*")
+# The platform passes over a slash too many, and clients write such.
+_PATH: tp.Final = re.compile(rf"/types/+{re.escape(constants.SLUG)}/")
+_QUERY: tp.Final = re.compile(rf"({_PATH.pattern}[^\s?\"]*)\?[^\s\"]*")
 _BODY: tp.Final = re.compile(r"(?<= body=).*\Z", re.DOTALL)
 _REQUEST: tp.Final = "API > "
 _SECRET: tp.Final = re.compile(credentials.PATTERN)
@@ -61,10 +62,10 @@ class NoBodies(logging.Filter):
             )
         message = str(record.msg)
         if not record.args:
-            if _PATH in message:
+            if _PATH.search(message):
                 record.msg = _without_secrets(message)
             return True
-        if isinstance(record.args, tuple) and any(_PATH in str(each) for each in record.args):
+        if isinstance(record.args, tuple) and any(_PATH.search(str(each)) for each in record.args):
             shown = tuple(
                 _QUERY.sub(rf"\1?{NOT_LOGGED}", each) if isinstance(each, str) else each
                 for each in record.args

@@ -67,6 +67,18 @@ def test_what_a_client_sent_in_place_of_a_name_is_in_the_answer_and_in_no_log(
     assert "cpu: must be an integer from 1 to 128" in caplog.text
 
 
+def test_nor_is_a_body_whose_path_has_a_slash_too_many(
+    api: api_client.Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    accounts = f"{api.instance()}/accounts/".replace("/types/", "/types//")
+    api.post(accounts, {"username": "app", "password": PASSWORD})
+    api.get(f"{accounts}?username=hunter2")
+    assert f"{accounts}?<not logged>" in caplog.text
+    for secret in (PASSWORD, "hunter2"):
+        assert secret not in caplog.text
+
+
 def test_an_answer_that_shows_a_secret_once_is_not_logged(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
