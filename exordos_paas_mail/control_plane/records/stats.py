@@ -10,7 +10,6 @@ import typing as tp
 
 from restalchemy.dm import models, properties, types
 
-from exordos_paas_mail import utils
 from exordos_paas_mail.codecs import domains
 from exordos_paas_mail.control_plane.records import log_pages
 
@@ -54,6 +53,7 @@ _UNTOLD: tp.Final = dict.fromkeys(DIMENSIONS.values())
 # Values of a dimension that are told: those with the most of everything.
 VALUES_MAX: tp.Final = 100
 _NUMBER: tp.Final = types.Integer()
+_TIME: tp.Final = types.UTCDateTimeZ()
 
 
 class MailStat(models.Model):
@@ -128,7 +128,8 @@ class Stats:
 
     def _stat(self, row: dict[str, tp.Any]) -> dict[str, tp.Any]:
         told = row.pop("told")
-        stat = {"at": utils.moment(row.pop("at")), **_UNTOLD, **row}
+        # As a model would be written: a time has its fraction, also where that is zero.
+        stat = {"at": _TIME.dump_value(row.pop("at")), **_UNTOLD, **row}
         if self.by:
             stat[DIMENSIONS[self.by]] = told
         return stat
