@@ -128,6 +128,7 @@ def bundle(key: bytes, chain: bytes) -> bytes:
 class Served(tp.NamedTuple):
     """What clients find in a certificate."""
 
+    not_before: datetime.datetime
     not_after: datetime.datetime
     self_signed: bool
     """One of ours; clients take it if they do not verify."""
@@ -169,7 +170,12 @@ def served(chain: bytes) -> Served:
     """
     certificate = _load_certificate(chain)
     names = frozenset(name.lower() for name in _names(certificate))
-    return Served(certificate.not_valid_after_utc, _is_ours(certificate), names)
+    return Served(
+        certificate.not_valid_before_utc,
+        certificate.not_valid_after_utc,
+        _is_ours(certificate),
+        names,
+    )
 
 
 def remarks(chain: bytes, hostname: str, now: datetime.datetime) -> list[str]:

@@ -212,6 +212,11 @@ class Metrics:
             return
         now = datetime.datetime.now(datetime.timezone.utc)
         yield metric_text.gauge(
+            "mailaas_certificate_not_before_timestamp_seconds",
+            "When the certificate that the relay serves has begun to be valid.",
+            int(served.not_before.timestamp()),
+        )
+        yield metric_text.gauge(
             "mailaas_certificate_expiry_timestamp_seconds",
             "When the certificate that the relay serves expires.",
             int(served.not_after.timestamp()),

@@ -13,6 +13,7 @@ import time
 import typing as tp
 
 import pytest
+import yaml
 from prometheus_client import parser
 
 from clients import observability, prometheus
@@ -22,6 +23,7 @@ from exordos_paas_mail.tests.metrics import nodes
 from exordos_paas_mail.tests.unit.node import authority
 
 if tp.TYPE_CHECKING:
+    import pathlib
     from collections.abc import Iterator
 
 LABELS = {"exordos_mail_instance", "exordos_project"}
@@ -82,6 +84,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     well = nodes.Node(folder / "well", 1)
     ill = nodes.Node(folder / "ill", 2)
     silent = nodes.Node(folder / "silent", 3, slow=3600)
+    # It lives for days, and is not late.
+    well.put_certificate(*authority.issue(nodes.DOMAIN, 5 * authority.DAY, authority.DAY))
     for node in (well, ill, silent):
         node.tell()
     with contextlib.ExitStack() as stack:
@@ -163,6 +167,53 @@ def test_an_alert_is_for_a_node_that_is_ill_and_for_no_other(site: Site, name: s
     expected = site.silent if name in OLD else site.ill
     assert expected.instance in instances
     assert site.well.instance not in instances
+
+
+@pytest.mark.parametrize(
+    ("life", "left", "is_late"),
+    [
+        pytest.param(90, 13.1, False, id="of months"),
+        pytest.param(90, 12.9, True, id="of months, late"),
+        pytest.param(6.7, 6.7, False, id="of days, new"),
+        pytest.param(6.7, 4.1, False, id="of days"),
+        pytest.param(6.7, 3.9, True, id="of days, late"),
+        pytest.param(6.7, -0.1, True, id="expired"),
+        pytest.param(None, 13.1, False, id="of an image that does not tell how long"),
+        pytest.param(None, 12.9, True, id="of an image that does not tell how long, late"),
+    ],
+)
+def test_a_certificate_is_late_by_its_life(
+    tmp_path: pathlib.Path, life: float | None, left: float, *, is_late: bool
+) -> None:
+    # There time begins at 0.
+    told = {"expiry": left, **({} if life is None else {"not_before": left - life})}
+    alert = observability.ALERTS["MailCertificateExpires"]
+    expected = {"exp_labels": alert["labels"], "exp_annotations": alert["annotations"]}
+    case = {
+        "interval": "1m",
+        "input_series": [
+            {
+                "series": f"mailaas_certificate_{name}_timestamp_seconds",
+                "values": str(days * 86400),
+            }
+            for name, days in told.items()
+        ],
+        "alert_rule_test": [
+            {
+                "eval_time": "0m",
+                "alertname": "MailCertificateExpires",
+                "exp_alerts": [expected] * is_late,
+            }
+        ],
+    }
+    file = tmp_path / "case.yaml"
+    file.write_text(
+        yaml.safe_dump({"rule_files": [str(observability.RULES)], "tests": [case]}),
+    )
+    done = subprocess.run(
+        ["promtool", "test", "rules", str(file)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize(("title", "query"), observability.QUERIES)

@@ -24,8 +24,13 @@ def _key() -> rsa.RSAPrivateKey:
     return rsa.generate_private_key(65537, 2048)
 
 
-def issue(name: str, lifetime: datetime.timedelta = 90 * DAY) -> tuple[bytes, bytes]:
-    """Return a private key and a certificate for *name*, PEM, valid until *lifetime* from now."""
+def issue(
+    name: str, lifetime: datetime.timedelta = 90 * DAY, age: datetime.timedelta = 900 * DAY
+) -> tuple[bytes, bytes]:
+    """Return a private key and a certificate for *name*, PEM, valid until *lifetime* from now.
+
+    It has been valid for *age*.
+    """
     key = rsa.generate_private_key(65537, 2048)
     certificate = (
         x509.CertificateBuilder()
@@ -33,7 +38,7 @@ def issue(name: str, lifetime: datetime.timedelta = 90 * DAY) -> tuple[bytes, by
         .issuer_name(x509.Name([x509.NameAttribute(oid.NameOID.ORGANIZATION_NAME, "Test CA")]))
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now() - 900 * DAY)
+        .not_valid_before(now() - age)
         .not_valid_after(now() + lifetime)
         .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
         .sign(_key(), hashes.SHA256())

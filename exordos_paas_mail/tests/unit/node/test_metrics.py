@@ -85,6 +85,8 @@ def test_a_node_that_is_well_says_so(node: fake_node.FakeNode) -> None:
     assert found.pop("mailaas_metrics_timestamp_seconds") == pytest.approx(before, abs=60)
     free = node.machine.free_space(constants.EXIM_SPOOL_DIR).bytes
     assert found.pop("mailaas_spool_free_bytes") == pytest.approx(free, rel=0.5)
+    begin = found.pop("mailaas_certificate_not_before_timestamp_seconds")
+    assert begin == pytest.approx(before - 7 * 86_400, abs=60)
     expiry = found.pop("mailaas_certificate_expiry_timestamp_seconds")
     assert expiry == pytest.approx(before + 3650 * 86_400, abs=60)
     assert found == {
