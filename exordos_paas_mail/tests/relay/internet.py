@@ -78,13 +78,23 @@ ZONE: dict[tuple[str, str], list[str]] = {
     ("mx.tls.example", "A"): [TLS_ADDRESS],
     ("broken-tls.example", "MX"): ["10 mx.broken-tls.example."],
     ("mx.broken-tls.example", "A"): [BROKEN_TLS_ADDRESS],
-    # What shows its certificate to who asks for its name only; one name is an alias.
+    # What shows its certificate to who asks for its name only; some names are aliases. It has
+    # none of one of them.
     ("by-name.example", "MX"): ["10 mx.by-name.example."],
     ("mx.by-name.example", "A"): [BY_NAME_ADDRESS],
     ("alias.example", "MX"): ["10 mx.alias.example."],
     ("also-alias.example", "MX"): ["10 mx.alias.example."],
     ("mx.alias.example", "CNAME"): ["edge.alias.example."],
     ("edge.alias.example", "A"): [BY_NAME_ADDRESS],
+    ("second-alias.example", "MX"): ["10 mx.second-alias.example."],
+    ("mx.second-alias.example", "CNAME"): ["edge.alias.example."],
+    ("unshown.example", "MX"): ["10 mx.unshown.example."],
+    ("mx.unshown.example", "CNAME"): ["edge.alias.example."],
+    ("first-of-two.example", "MX"): ["10 mx.alias.example.", "20 mx.second-alias.example."],
+    ("second-of-two.example", "MX"): ["20 mx.alias.example.", "10 mx.second-alias.example."],
+    # Of two servers, the first has another key than it publishes.
+    ("by-name.signed.example", "MX"): ["10 mx.forged.signed.example.", "20 mx.by-name.example."],
+    ("broken.signed.example", "MX"): ["10 mx.forged.signed.example.", "20 mx.broken-tls.example."],
     ("null.example", "MX"): ["0 ."],
     ("hanging.example", "MX"): ["10 mx.hanging.example."],
     ("mx.hanging.example", "A"): [HANGING_ADDRESS],
@@ -128,7 +138,7 @@ ZONE: dict[tuple[str, str], list[str]] = {
 A domain that starts with "silent." gets SERVFAIL; what is below signed.example
 has been validated, says the server to clients that understand it (RFC 4035 3.2.3).
 """
-_SHOWN_BY_NAME = ("mx.by-name.example", "mx.alias.example")
+_SHOWN_BY_NAME = ("mx.by-name.example", "mx.alias.example", "mx.second-alias.example")
 FAILING: set[str] = set()
 """Names that get SERVFAIL whatever ZONE says, for the time of a test."""
 

@@ -158,6 +158,23 @@ def test_mail_keeps_to_what_a_domain_enforces(
     assert told["certificate.sts.example"].text.startswith("TLS policy mta_sts: ")
 
 
+def test_a_server_does_not_prove_a_name_by_that_of_another_domain(
+    relay: relay_.Relay, internet: internet_.Internet, daemon: sts.Sts, web: sts.Web
+) -> None:
+    # Both are aliases of one server, which has no certificate of the second.
+    alias, unshown = "alias.sts.example", "unshown.sts.example"
+    names = {alias: "mx.alias.example", unshown: "mx.unshown.example"}
+    with contextlib.ExitStack() as stack:
+        for domain, name in names.items():
+            stack.enter_context(published(web, domain, name, *enforced(name)))
+        daemon.learn(*names)
+        # Of the other nothing is said: once a server is refused it is not tried for it.
+        assert relay.send(recipients=[f"a@{domain}" for domain in names])[0] == 250
+        relay.wait_for_log(r"== a@unshown\.sts\.example .*certificate verification failed")
+        relay.wait_until_idle()
+        assert {to for one in internet.received() for to in one.recipients} <= {f"a@{alias}"}
+
+
 @pytest.mark.parametrize(
     "policies",
     [{"*": "opportunistic"}, {"*.sts.example": "verify"}],

@@ -132,6 +132,54 @@ def test_one_connection_for_two_domains_asks_for_the_name_of_their_mx_record(
     assert (sorted(got.recipients), got.tls) == (recipients, True)
 
 
+@pytest.mark.parametrize("domain", ["first-of-two.example", "second-of-two.example"])
+def test_of_two_aliases_of_one_server_the_one_that_is_verified_is_asked_for(
+    relay: relay_.Relay, world: internet_.Internet, domain: str
+) -> None:
+    relay.set_tls_policies({"*": "verify"})
+    assert relay.send(recipients=[f"a@{domain}"])[0] == 250
+    (got,) = world.wait_for(1)
+    assert got.tls
+
+
+def test_a_server_proves_the_name_that_each_of_two_domains_has_for_it(
+    relay: relay_.Relay, world: internet_.Internet
+) -> None:
+    relay.set_tls_policies({"*": "verify"})
+    recipients = ["a@alias.example", "a@second-alias.example"]
+    assert relay.send(recipients=recipients)[0] == 250
+    got = world.wait_for(2)
+    assert sorted((one.recipients, one.tls) for one in got) == [([to], True) for to in recipients]
+
+
+def test_a_server_does_not_prove_the_name_of_one_domain_by_that_of_another(
+    relay: relay_.Relay, world: internet_.Internet
+) -> None:
+    relay.set_tls_policies({"*": "verify"})
+    # Of the other nothing is said: once a server is refused it is not tried for it.
+    assert relay.send(recipients=["a@alias.example", "a@unshown.example"])[0] == 250
+    relay.wait_for_log(r"== a@unshown\.example .*certificate verification failed")
+    relay.wait_until_idle()
+    assert {to for one in world.received() for to in one.recipients} <= {"a@alias.example"}
+
+
+@pytest.mark.parametrize(
+    ("domain", "mode", "encrypted"),
+    [
+        pytest.param("by-name.signed.example", "verify", True, id="the name it is asked for"),
+        pytest.param("broken.signed.example", "auto", False, id="that it has to encrypt"),
+    ],
+)
+def test_what_a_published_key_asks_of_a_server_is_not_asked_of_the_next(
+    relay: relay_.Relay, world: internet_.Internet, domain: str, mode: str, *, encrypted: bool
+) -> None:
+    relay.set_tls_policies({"*": mode})
+    assert relay.send(recipients=[f"a@{domain}"])[0] == 250
+    (got,) = world.wait_for(1)
+    assert got.tls == encrypted
+    relay.wait_for_log(rf"=> a@{re.escape(domain)} ")
+
+
 def test_mail_that_waited_for_a_policy_leaves_when_it_is_another(
     relay: relay_.Relay, internet: internet_.Internet
 ) -> None:
