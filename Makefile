@@ -186,10 +186,10 @@ benchmark-suppressions: venv ## What a message costs beside 1,000,000 suppressed
 	@tools/system-packages.sh $(PACKAGES_RELAY)
 	@exordos_paas_mail/tests/relay/enter.sh $(BIN)/python -m benchmarks.suppressions
 
-# Not in the gate: minutes of both cores, most of them for clients that verify. ARGUMENTS=cost and
-# ARGUMENTS=replaced are its halves.
+# Not in the gate: minutes of both cores, most of them for clients that verify. ARGUMENTS=cost,
+# ARGUMENTS=replaced and ARGUMENTS=switched are its parts.
 .PHONY: benchmark-handshakes
-benchmark-handshakes: venv ## What a second certificate costs a handshake, and 10,000 while they are replaced; has bounds (root)
+benchmark-handshakes: venv ## What a second certificate costs a handshake, and 10,000 while they are replaced and switched; has bounds (root)
 	@tools/system-packages.sh $(PACKAGES_RELAY)
 	@exordos_paas_mail/tests/relay/enter.sh $(BIN)/python -m benchmarks.handshakes $(ARGUMENTS)
 

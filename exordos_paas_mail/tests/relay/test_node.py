@@ -5,9 +5,8 @@
 from __future__ import annotations
 
 import base64
-import dataclasses
+import itertools
 import pathlib
-import shutil
 import socket
 import ssl
 import subprocess
@@ -22,50 +21,23 @@ from clients import issuing
 from exordos_paas_mail import constants
 from exordos_paas_mail.codecs import dkim, exim_conf, mail_env, passwd, tls_document, tls_pairs
 from exordos_paas_mail.node import health
-from exordos_paas_mail.node import machine as machine_
 from exordos_paas_mail.node.commands import configure, status
 from exordos_paas_mail.node.parts import accounts, lookup_file
-from exordos_paas_mail.tests.relay import certificates, units
+from exordos_paas_mail.tests.relay import certificates, kinds, nodes, units
 from exordos_paas_mail.tests.relay import internet as internet_
 from exordos_paas_mail.tests.relay import relay as relay_
 
-if tp.TYPE_CHECKING:
-    from exordos_paas_mail.node.machine import services
-
-ETC = pathlib.Path("/etc/exim4")
 PASSWORD = "a password of an account"
-
-
-@dataclasses.dataclass(frozen=True)
-class Machine(machine_.Machine):
-    """This machine; only systemd, which is not process 1 here, is the bench's stand-in."""
-
-    units: tp.Any = None
-
-    def reload_relay(self) -> None:
-        self.units.reload()
-
-    def restart_relay(self) -> None:
-        self.units.restart()
-
-    def relay_units(self) -> list[services.Unit]:
-        return []
+# What the gate has of benchmarks/handshakes.py: each switch once, and some 350 connections.
+SWITCHES = 6
+CONNECTIONS = 12
 
 
 @pytest.fixture
-def machine(relay: relay_.Relay, tmp_path: pathlib.Path) -> tp.Iterator[Machine]:
+def machine(relay: relay_.Relay, tmp_path: pathlib.Path) -> tp.Iterator[nodes.Machine]:
     """Give the machine, and put exim's files back afterwards."""
-    shutil.copytree(ETC, tmp_path / "exim4", symlinks=True)
-    pathlib.Path(constants.MAIL_ENV_FILE).parent.mkdir(exist_ok=True)
-    pathlib.Path(constants.CONFIGURE_STATE_FILE).parent.mkdir(exist_ok=True)
-    yield Machine(units=relay.units)
-    # A delivery under way would miss its DKIM key.
-    relay.forget_queue()
-    shutil.rmtree(ETC)
-    shutil.copytree(tmp_path / "exim4", ETC, symlinks=True)
-    for path in (ETC, *ETC.rglob("*")):
-        shutil.chown(path, "root", "Debian-exim")
-    relay.units.restart()
+    with nodes.configured(relay, tmp_path) as machine:
+        yield machine
 
 
 def text(count: int, password_hash: str) -> str:
@@ -82,7 +54,7 @@ def can_log_in(relay: relay_.Relay, name: str) -> bool:
 
 @pytest.mark.parametrize("count", [2, accounts.INDEX_ACCOUNTS_MIN + 1], ids=["file", "index"])
 def test_accounts_log_in_as_soon_as_the_driver_has_written_them(
-    relay: relay_.Relay, machine: Machine, count: int
+    relay: relay_.Relay, machine: nodes.Machine, count: int
 ) -> None:
     node_accounts = accounts.Accounts(machine)
     hashed = relay_.crypt(PASSWORD)
@@ -100,7 +72,7 @@ def test_accounts_log_in_as_soon_as_the_driver_has_written_them(
     assert not node_accounts.ensure(text(count - 1, hashed))
 
 
-def test_exim_reads_the_index_and_not_the_file(relay: relay_.Relay, machine: Machine) -> None:
+def test_exim_reads_the_index_and_not_the_file(relay: relay_.Relay, machine: nodes.Machine) -> None:
     """Shown by an index with one account more than its file."""
     hashed = relay_.crypt(PASSWORD)
     accounts.Accounts(machine).ensure(text(accounts.INDEX_ACCOUNTS_MIN, hashed))
@@ -113,7 +85,7 @@ def test_exim_reads_the_index_and_not_the_file(relay: relay_.Relay, machine: Mac
 
 
 def test_an_edit_by_hand_counts_at_once_whatever_the_index_says(
-    relay: relay_.Relay, machine: Machine
+    relay: relay_.Relay, machine: nodes.Machine
 ) -> None:
     node_accounts = accounts.Accounts(machine)
     whole = text(accounts.INDEX_ACCOUNTS_MIN, relay_.crypt(PASSWORD))
@@ -128,7 +100,7 @@ def test_an_edit_by_hand_counts_at_once_whatever_the_index_says(
 
 
 def test_configure_makes_a_relay_that_signs_with_the_key_it_reports(
-    relay: relay_.Relay, machine: Machine, capsys: pytest.CaptureFixture[str]
+    relay: relay_.Relay, machine: nodes.Machine, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name in (*constants.RELAY_FILES, constants.DKIM_PRIVATE_KEY_FILE):
         pathlib.Path(name).unlink()
@@ -152,7 +124,7 @@ def test_configure_makes_a_relay_that_signs_with_the_key_it_reports(
 
 @pytest.mark.parametrize("half", ["privkey.pem", "fullchain.pem"])
 def test_half_of_a_new_pair_leaves_the_old_one_served(
-    relay: relay_.Relay, machine: Machine, capsys: pytest.CaptureFixture[str], half: str
+    relay: relay_.Relay, machine: nodes.Machine, capsys: pytest.CaptureFixture[str], half: str
 ) -> None:
     machine.ensure_file(constants.MAIL_ENV_FILE, mail_env.render(relay_.DOMAIN).encode(), 0o640)
     assert configure.main([], machine) == 0
@@ -173,7 +145,7 @@ def test_half_of_a_new_pair_leaves_the_old_one_served(
 
 
 def test_a_new_pair_that_exim_may_not_read_stops_nobody_and_is_served(
-    relay: relay_.Relay, machine: Machine
+    relay: relay_.Relay, machine: nodes.Machine
 ) -> None:
     machine.ensure_file(constants.MAIL_ENV_FILE, mail_env.render(relay_.DOMAIN).encode(), 0o640)
     assert configure.main([], machine) == 0
@@ -189,7 +161,7 @@ def test_a_new_pair_that_exim_may_not_read_stops_nobody_and_is_served(
 
 
 def test_what_the_relay_makes_is_of_two_kinds_and_a_pair_that_is_told_is_served_alone(
-    relay: relay_.Relay, machine: Machine
+    relay: relay_.Relay, machine: nodes.Machine
 ) -> None:
     machine.ensure_file(constants.MAIL_ENV_FILE, mail_env.render(relay_.DOMAIN).encode(), 0o640)
     for name in constants.RELAY_FILES:
@@ -211,6 +183,17 @@ def test_what_the_relay_makes_is_of_two_kinds_and_a_pair_that_is_told_is_served_
         told.unlink()
     assert configure.main([], machine) == 0
     assert served_by_kind() == own
+
+
+@pytest.mark.timeout(600)
+def test_no_client_that_verifies_fails_while_configure_switches_between_pairs(
+    machine: nodes.Machine,
+) -> None:
+    with kinds.switched(machine) as (relay, clients):
+        kinds.switch(relay, clients, SWITCHES, CONNECTIONS)
+    assert [client.ends.keys() for client in clients] == [{"served"}] * len(clients), clients
+    pairs = {(before, after) for before, after in itertools.pairwise(relay.begun)}
+    assert pairs == set(itertools.permutations(relay.certificates, 2))
 
 
 def certificate(bundle: bytes) -> bytes:
@@ -248,7 +231,7 @@ def verifies(data: bytes, value: str) -> bool:
 
 
 def test_a_dkim_key_is_replaced_as_documented_and_put_back(
-    relay: relay_.Relay, machine: Machine, internet: internet_.Internet
+    relay: relay_.Relay, machine: nodes.Machine, internet: internet_.Internet
 ) -> None:
     """docs/node.md, "To replace a key"; what came in before leaves with the new key."""
     machine.ensure_file(constants.MAIL_ENV_FILE, mail_env.render(relay_.DOMAIN).encode(), 0o640)
@@ -281,7 +264,7 @@ def test_a_dkim_key_is_replaced_as_documented_and_put_back(
 
 def test_a_configuration_that_exim_refuses_never_replaces_the_old_one(
     relay: relay_.Relay,
-    machine: Machine,
+    machine: nodes.Machine,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -299,7 +282,9 @@ def test_a_configuration_that_exim_refuses_never_replaces_the_old_one(
     assert relay.send()[0] == 250
 
 
-def test_the_status_command_counts_the_real_queue(relay: relay_.Relay, machine: Machine) -> None:
+def test_the_status_command_counts_the_real_queue(
+    relay: relay_.Relay, machine: nodes.Machine
+) -> None:
     machine.ensure_file(constants.MAIL_ENV_FILE, mail_env.render(relay_.DOMAIN).encode(), 0o640)
     assert configure.main([], machine) == 0
     for recipient in ("later@elsewhere.example", "a@silent.example"):
