@@ -35,6 +35,9 @@ _PAUSE: tp.Final = 0.3
 # The longest a request is repeated: a machine boots in much less.
 _SECONDS: tp.Final = 600
 _CREDENTIALS_MAX: tp.Final = 3
+# What has come of a request that nobody has begun to carry out.
+_REFUSED: tp.Final = "401"
+_NO_CONNECTION: tp.Final = "no connection"
 # How often what is done, when nothing else is asked for.
 _KINDS: tp.Final = {"create": 8, "change": 6, "credential": 3, "revoke": 1, "delete": 2}
 
@@ -113,6 +116,10 @@ class Writers(paced.Clients):
 
     def done(self) -> int:
         return self.written.done
+
+    def met(self) -> int:
+        repeated = self.written.repeated
+        return repeated.total() - repeated[_REFUSED] - repeated[_NO_CONNECTION]
 
     def _run(self, number: int) -> None:
         while self._has_more():
@@ -276,11 +283,11 @@ class _Writer:
             try:
                 answer = self._api.call(method, path, body)
             except requests.RequestException as error:
-                said, is_in_doubt = type(error).__name__, True
+                said, is_in_doubt = _why(error), True
             else:
                 # The runtime asks Core about each token, and says so where Core is away.
                 if answer.status_code == HTTPStatus.UNAUTHORIZED:
-                    said = "401"
+                    said = _REFUSED
                 elif answer.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
                     said, is_in_doubt = str(answer.status_code), True
                 else:
@@ -300,6 +307,12 @@ class _Writer:
 
     def _word(self) -> str:
         return f"{self._chance.getrandbits(64):016x}"
+
+
+def _why(error: requests.RequestException) -> str:
+    """Return why there was no answer: what has a reason is urllib3's, of a connection not made."""
+    made = not any(hasattr(each, "reason") for each in error.args)
+    return "cut off" if made else _NO_CONNECTION
 
 
 def _wrong(what: str, answer: Answer) -> WrongAnswerError:

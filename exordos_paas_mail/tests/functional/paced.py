@@ -19,8 +19,9 @@ class Clients(abc.ABC):
 
     def __init__(self, count: int, clients: int) -> None:
         self.count = count
-        # From how much, to how much, from when on, in how many seconds.
-        self._pace = (0, 0, 0.0, 0.0)
+        self._allowed = 0
+        # Of what is left at a moment, half is kept back until so many seconds later.
+        self._pace: tuple[int, float, float] | None = None
         self.wrong: list[str] = []
         """What has stopped a client, and the others with it."""
         self._lock = threading.Lock()
@@ -41,18 +42,34 @@ class Clients(abc.ABC):
             for thread in self._threads:
                 thread.join()
 
-    def allow(self, count: int, seconds: float = 0) -> None:
-        """Have them wait once so much is done, which they come to evenly in so many seconds."""
-        self._pace = (self.done(), count, time.monotonic(), seconds)
+    def allow(self, count: int) -> None:
+        """Have them wait once so much is done."""
+        self._allowed = count
+
+    @contextlib.contextmanager
+    def slowed(self, seconds: float) -> tp.Iterator[None]:
+        """Have what is allowed last for as long as the block runs, however long that is.
+
+        They come half the way to it in so many *seconds*, and half of the rest in as many: at
+        any time there is something left to do. No seconds are no pace.
+        """
+        self._pace = (self.done(), time.monotonic(), seconds) if seconds else None
+        try:
+            yield
+        finally:
+            self._pace = None
 
     def is_at_work(self) -> bool:
         """Return whether less is done than is allowed in the end."""
-        _, count, _, _ = self._pace
-        return self.done() < count
+        return self.done() < self._allowed
 
     @abc.abstractmethod
     def done(self) -> int:
         """Return how much is done."""
+
+    @abc.abstractmethod
+    def met(self) -> int:
+        """Return how much of what was under way was cut off."""
 
     @abc.abstractmethod
     def _run(self, number: int) -> None:
@@ -61,14 +78,15 @@ class Clients(abc.ABC):
     def _has_more(self) -> bool:
         """Wait until more is allowed; return whether there is more to do."""
         while not (self._end.is_set() or self.wrong) and self.done() < self.count:
-            if self.done() < self._allowed_now():
+            if self.done() + 1 <= self._allowed_now():
                 return True
             self._end.wait(_PAUSE)
         return False
 
     def _allowed_now(self) -> float:
-        before, count, begun, seconds = self._pace
-        passed = time.monotonic() - begun
-        if passed >= seconds:
-            return count
-        return before + (count - before) * passed / seconds
+        pace = self._pace
+        if pace is None:
+            return self._allowed
+        before, begun, seconds = pace
+        kept_back: float = 0.5 ** ((time.monotonic() - begun) / seconds)
+        return min(before + (self._allowed - before) * (1 - kept_back), self._allowed - 1)

@@ -28,8 +28,10 @@ class Sent:
     """What the relay has said yes to: subjects by queue id."""
 
     accepted: dict[str, str] = dataclasses.field(default_factory=dict)
-    unanswered: int = 0
-    """Messages whose sender does not know whether the relay has them."""
+    cut: int = 0
+    """Sessions that ended with the relay, and not with their client."""
+    unanswered: list[str] = dataclasses.field(default_factory=list)
+    """Subjects of messages whose sender does not know whether the relay has them."""
     refused: list[str] = dataclasses.field(default_factory=list)
 
 
@@ -54,19 +56,31 @@ class Clients(paced.Clients):
     def done(self) -> int:
         return len(self.sent.accepted)
 
+    def met(self) -> int:
+        return self.sent.cut
+
     def _run(self, _: int) -> None:
         while self._has_more():
             with self._lock:
                 account = next(self._accounts)
             try:
-                with self._relay.logged_in(account.address, account.password) as client:
-                    for _ in range(_A_SESSION):
-                        if not self._has_more():
-                            break
-                        self._send(client, account.address)
+                self._session(account)
             # What smtplib and ssl raise is an OSError; a login may be put off.
             except (OSError, AssertionError):
                 time.sleep(_PAUSE)
+
+    def _session(self, account: provisioning.Account) -> None:
+        with self._relay.logged_in(account.address, account.password) as client:
+            try:
+                for _ in range(_A_SESSION):
+                    if not self._has_more():
+                        break
+                    self._send(client, account.address)
+            # What smtplib makes of whatever ends a connection.
+            except smtplib.SMTPServerDisconnected:
+                with self._lock:
+                    self.sent.cut += 1
+                raise
 
     def _send(self, client: smtplib.SMTP, address: str) -> None:
         composed = submission.message(address, self._recipient)
@@ -77,7 +91,12 @@ class Clients(paced.Clients):
             code, answer = client.data(octets)
         except smtplib.SMTPServerDisconnected:
             with self._lock:
-                self.sent.unanswered += 1
+                self.sent.unanswered.append(composed["Subject"])
+            raise
+        # Before the message itself.
+        except smtplib.SMTPDataError as error:
+            with self._lock:
+                self.sent.refused.append(f"{error.smtp_code} {error.smtp_error!r}")
             raise
         queue_id = submission.queue_id(answer)
         with self._lock:

@@ -51,4 +51,6 @@ def test_every_accepted_message_is_told_once(
     seconds = time.monotonic() - begun
     figures, wrong = messages.end(clients)
     runs.tell(SEED, seconds, suffered, figures)
-    assert wrong == {"lost": [], "told": {}, "gaps": []}
+    assert wrong == {"lost": [], "told": {}, "gaps": [], "of nobody": []}
+    # A short form may have no fault that ends sessions.
+    assert clients.sent.cut > 0 or len(happens) > FAULTS

@@ -60,6 +60,8 @@ def test_no_message_and_no_write_is_lost(
     of_accounts, wrong_accounts = written.end(writers)
     runs.tell(SEED, seconds, suffered, of_mail, of_accounts)
     assert (wrong_mail, wrong_accounts) == (
-        {"lost": [], "told": {}, "gaps": []},
+        {"lost": [], "told": {}, "gaps": [], "of nobody": []},
         {"listed": [], "on the node": [], "logins": []},
     )
+    # A short form may have no fault that ends sessions, and requests.
+    assert (clients.sent.cut > 0 and writers.met() > 0) or len(happens) > FAULTS

@@ -14,7 +14,7 @@ import pytest
 
 from clients import iam, waiting
 from clients.tests import fake_cli, fake_core
-from exordos_paas_mail.tests.functional import paced, prepare_env, settings, suffering
+from exordos_paas_mail.tests.functional import kills, paced, prepare_env, settings, suffering
 
 MINIMAL = {
     "EXORDOS_ENDPOINT": "http://core/api/core/",
@@ -157,13 +157,21 @@ class Counting(paced.Clients):
     def __init__(self, count: int) -> None:
         super().__init__(count, 1)
         self._done = 0
+        self.cut = 0
 
     def done(self) -> int:
         return self._done
 
+    def met(self) -> int:
+        return self.cut
+
     def _run(self, _: int) -> None:
         while self._has_more():
             self._done += 1
+
+
+NOTHING = tp.cast("tp.Any", None)
+POLL = waiting.Poll(60, 0.01)
 
 
 def test_clients_have_a_share_of_their_work_to_do_at_each_fault_and_no_more() -> None:
@@ -174,10 +182,26 @@ def test_clients_have_a_share_of_their_work_to_do_at_each_fault_and_no_more() ->
         waiting.until("all wait", lambda: not any(each.is_at_work() for each in clients), 60)
         found.append(tuple(each.done() for each in clients))
 
-    nothing = tp.cast("tp.Any", None)
     with clients[0].running(), clients[1].running():
         suffered = suffering.suffer(
-            {"a": fault, "b": fault}, ["a", "b"], nothing, "", waiting.Poll(60, 0.01), clients, 0.1
+            {"a": fault, "b": fault}, ["a", "b"], NOTHING, "", POLL, clients
         )
     assert found == [(20, 200), (30, 300)]
     assert (suffered.happened, suffered.at_work) == ({"a": 1, "b": 1}, 0)
+
+
+def test_clients_go_on_for_as_long_as_a_fault_takes_and_what_it_cuts_off_is_counted() -> None:
+    clients = Counting(30)
+
+    def fault(share: int) -> kills.Kill:
+        def happen(*_: tp.Any) -> None:
+            # All but the last.
+            waiting.until("they go on", lambda: clients.done() == share - 1, 60)
+            clients.cut += share
+
+        return happen
+
+    kinds = {"a": fault(20), "b": fault(30)}
+    with clients.running():
+        suffered = suffering.suffer(kinds, ["a", "b"], NOTHING, "", POLL, [clients], 0.01)
+    assert (suffered.met, suffered.at_work) == ({"a": 20, "b": 30}, 2)
