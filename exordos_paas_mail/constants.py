@@ -183,6 +183,8 @@ WEBHOOKS_UNIT: tp.Final = "exordos-mail-webhooks"
 WEBHOOKS_FILE: tp.Final = "/var/lib/exordos/mail_events/documents/webhooks/0"
 # What the control plane has to tell them, as its documents have it.
 NOTICES_DIR: tp.Final = "/var/lib/exordos/mail_events/documents/notices"
+# Of whom nothing is sent to them, likewise.
+ERASED_DIR: tp.Final = "/var/lib/exordos/mail_events/documents/erased"
 # The node's own resolver (unbound), and who keeps it.
 RESOLVER_UNIT: tp.Final = "exordos-mail-resolver"
 RESOLVER_KEEPER_UNIT: tp.Final = "exordos-mail-keep-resolver"

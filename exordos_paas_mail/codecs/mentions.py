@@ -22,6 +22,9 @@ _SPECIAL: tp.Final = re.compile(r"[^\w\s]", re.ASCII)
 _BEFORE: tp.Final = "(?<![[:alnum:]._+-])(?<![[:alnum:]][!#$%&'*/?^`{|}~])"
 # A dot ends a sentence, too.
 _AFTER: tp.Final = "(?![[:alnum:]_]|[.][[:alnum:]_]|-+[[:alnum:]_])"
+# The same in Python's words, where a letter, a digit or an underscore is ``\w``.
+_BEFORE_HERE: tp.Final = r"(?<![\w.+-])(?<![^\W_][!#$%&'*/?^`{|}~])"
+_AFTER_HERE: tp.Final = r"(?!\w|[.]\w|-+\w)"
 
 
 def check(address: str) -> str:
@@ -38,3 +41,9 @@ def pattern(address: str) -> str:
         f"\\{each}" if each.isascii() and _SPECIAL.match(each) else each for each in address
     )
     return f"{_BEFORE}{escaped}{_AFTER}"
+
+
+def is_named(address: str, text: str) -> bool:
+    """Return whether *text* names *address*, as PostgreSQL finds it by ``pattern``."""
+    found = re.search(f"{_BEFORE_HERE}{re.escape(address)}{_AFTER_HERE}", text, re.IGNORECASE)
+    return found is not None

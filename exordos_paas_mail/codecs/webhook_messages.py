@@ -67,11 +67,21 @@ def test_body(instance: sys_uuid.UUID, at: int) -> bytes:
     return _rendered(webhook_config.TEST_TYPE, at, data)
 
 
-def happened_at(content: bytes) -> int:
-    """Return when what *content* tells of happened, in milliseconds since 1970."""
-    said = json.loads(content)["timestamp"]
-    moment = datetime.datetime.fromisoformat(said.replace("Z", "+00:00"))
-    return (moment - _EPOCH) // datetime.timedelta(milliseconds=1)
+class Told(tp.NamedTuple):
+    """What a receiver reads."""
+
+    type: str
+    at: int
+    """When it happened, in milliseconds since 1970."""
+    data: dict[str, tp.Any]
+
+
+def read(content: bytes) -> Told:
+    """Return what *content*, which is of a function here, tells."""
+    told = json.loads(content)
+    moment = datetime.datetime.fromisoformat(told["timestamp"].replace("Z", "+00:00"))
+    at = (moment - _EPOCH) // datetime.timedelta(milliseconds=1)
+    return Told(told["type"], at, told["data"])
 
 
 def headers(

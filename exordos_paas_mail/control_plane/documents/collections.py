@@ -7,10 +7,12 @@ from __future__ import annotations
 import types
 import typing as tp
 
+from exordos_paas_mail.codecs import erased as erased_
 from exordos_paas_mail.codecs import notices as notices_
 from exordos_paas_mail.codecs import smarthosts, tls_document, webhook_config
 from exordos_paas_mail.codecs import suppressions as suppressions_
 from exordos_paas_mail.control_plane.documents import (
+    erased,
     notices,
     smarthost,
     suppressions,
@@ -26,6 +28,7 @@ RENDERERS: tp.Final[Mapping[str, Callable[[tp.Any, sys_uuid.UUID, str], bytes]]]
     types.MappingProxyType(
         {
             webhook_config.COLLECTION: webhooks.content,
+            erased_.COLLECTION: erased.content,
             suppressions_.COLLECTION: suppressions.content,
             tls_document.COLLECTION: tls.content,
             notices_.COLLECTION: notices.content,

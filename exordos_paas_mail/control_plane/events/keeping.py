@@ -24,7 +24,7 @@ from exordos_paas_mail.control_plane.events import (
     stats,
     suppressing,
 )
-from exordos_paas_mail.control_plane.records import erasures, notices
+from exordos_paas_mail.control_plane.records import erased, erasures, notices
 
 if tp.TYPE_CHECKING:
     import datetime
@@ -82,6 +82,7 @@ class Keeper:
         suppressing.keep_in_bounds(now)
         reports.keep_in_bounds(now)
         notices.forget(now)
+        erased.forget(now)
         self._measure()
         return has_dropped
 

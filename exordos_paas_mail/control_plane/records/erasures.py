@@ -13,8 +13,15 @@ import typing as tp
 import uuid as sys_uuid
 
 from exordos_paas_mail import utils
+from exordos_paas_mail.codecs import erased as codec
 from exordos_paas_mail.codecs import mentions, rules, suppressions
-from exordos_paas_mail.control_plane.records import locks, narrowing, notices, suppression_rows
+from exordos_paas_mail.control_plane.records import (
+    erased,
+    locks,
+    narrowing,
+    notices,
+    suppression_rows,
+)
 
 # Events taken out at a time.
 _ROUND: tp.Final = 2_000
@@ -165,8 +172,11 @@ def _erase_recipient(
     about = _delete(session, _EVENTS.format(_RECIPIENT), erasure)
     session.execute("DELETE FROM mail_events WHERE uuid = ANY(%s::uuid[])", (naming["refusals"],))
     touched = [str(row["message"]) for row in about if row["message"] is not None]
+    names = [codec.name_of(tp.cast("str", erasure.recipient))]
+    now = utils.now()
     if touched:
-        _forget_messages(session, touched)
+        names += _forget_messages(session, touched, utils.timestamp(now - codec.KEPT))
+    erased.note(session, erasure.instance, names, now)
     return _ROUND not in {len(about), len(naming["refusals"])}
 
 
@@ -179,18 +189,22 @@ def _erase_suppression(session: tp.Any, erasure: Erasure) -> None:
     suppression_rows.erase_recipient(session, erasure.instance, address)
 
 
-def _forget_messages(session: tp.Any, uuids: list[str]) -> None:
-    """Take out those of the messages that nothing is known of about another recipient."""
+def _forget_messages(session: tp.Any, uuids: list[str], since: str) -> list[str]:
+    """Take out those of the messages that nothing is known of about another recipient.
+
+    Returns the queue ids of those that came later than *since*.
+    """
     rows = session.execute(
         "DELETE FROM mail_messages m WHERE uuid = ANY(%s::uuid[]) AND NOT EXISTS"
         " (SELECT FROM mail_events e WHERE e.message = m.uuid AND recipient IS NOT NULL)"
-        " RETURNING uuid",
-        (uuids,),
+        " RETURNING uuid, queue_id, accepted_at > %s AS is_late",
+        (uuids, since),
     ).fetchall()
     session.execute(
         "DELETE FROM mail_events WHERE message = ANY(%s::uuid[])",
         ([str(row["uuid"]) for row in rows],),
     )
+    return [row["queue_id"] for row in rows if row["is_late"]]
 
 
 def _execute(

@@ -24,7 +24,7 @@ from exordos_paas_mail.codecs import credentials
 NOT_LOGGED: tp.Final = "<not logged>"
 _TABLES: tp.Final = (
     *("mail_accounts", "mail_credentials", "ua_node_encryption_keys"),
-    *("mail_messages", "mail_events", "mail_erasures", "mail_stats"),
+    *("mail_messages", "mail_events", "mail_erasures", "mail_erased", "mail_stats"),
     *("mail_queue_items", "mail_queue_domains", "mail_operations"),
     "mail_webhooks",
     "mail_webhook_deliveries",

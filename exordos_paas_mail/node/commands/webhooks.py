@@ -24,6 +24,7 @@ from exordos_paas_mail.node.webhooks import client as client_
 from exordos_paas_mail.node.webhooks import (
     configuration,
     dispatcher,
+    erased,
     figures,
     history,
     notices,
@@ -59,6 +60,7 @@ def run(options: argparse.Namespace, opener: connections.Opener) -> int:
             box,
             lambda url: client_.Client(url, opener),
             notices.Notices(options.notices),
+            erased.Erased(options.erased),
         )
         return _loop(sending, teller.Teller(api, box), figures.Teller(options.figures))
     except (status_api.ConfigurationError, OSError, sqlite3.Error) as error:
@@ -98,6 +100,7 @@ def parser() -> argparse.ArgumentParser:
         ("store", constants.EVENTS_DIR, "directory of exordos-mail-events' store and the outbox"),
         ("webhooks", constants.WEBHOOKS_FILE, "file of the webhooks"),
         ("notices", constants.NOTICES_DIR, "directory of what the control plane tells them"),
+        ("erased", constants.ERASED_DIR, "directory of whom nothing is sent of"),
         ("figures", constants.WEBHOOK_FIGURES_FILE, "file of how they fare, for the metrics"),
         ("configuration", constants.AGENT_CONFIG_FILE, "configuration of the node's agent"),
         (

@@ -8,6 +8,7 @@ import time
 import typing as tp
 
 from exordos_paas_mail.codecs import (
+    erased,
     node_commands,
     node_documents,
     notices,
@@ -52,6 +53,8 @@ class Holder:
         self._smarthost = smarthost.Smarthost(self._ledger, forget)
         self._collections: Mapping[str, base.Collection] = {
             suppressions.COLLECTION: suppressed.Suppressed(self._ledger),
+            # Before the webhooks, in which a replay may be asked for.
+            erased.COLLECTION: plain.Plain(),
             webhook_config.COLLECTION: plain.Plain(),
             notices.COLLECTION: plain.Plain(),
             tls_document.COLLECTION: plain.Plain(),

@@ -27,6 +27,7 @@ if tp.TYPE_CHECKING:
     from exordos_paas_mail.codecs import mail_events
     from exordos_paas_mail.node.webhooks import client as client_
     from exordos_paas_mail.node.webhooks import configuration as configuration_
+    from exordos_paas_mail.node.webhooks import erased as erased_
     from exordos_paas_mail.node.webhooks import notices as told_
 
 PERIOD: tp.Final = 0.5
@@ -61,21 +62,25 @@ _Attempt: tp.TypeAlias = "concurrent.futures.Future[_Sent]"
 class Dispatcher:
     """Sends what *history* has to the webhooks of *configuration*, in one thread but for sending.
 
-    And what the control plane has *told* beside. *connect* makes the client of a url. After
-    a sqlite3.Error, which each method may raise, another one is to be made: it goes on from
-    what is on the disk.
+    And what the control plane has *told* beside, but nothing of whom it has *erased*.
+    *connect* makes the client of a url. After a sqlite3.Error, which each method may raise,
+    another one is to be made: it goes on from what is on the disk.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it reads, and what it writes
         self,
         configuration: configuration_.Configuration,
         history: history_.History,
         box: outbox.Outbox,
         connect: Callable[[str], client_.Client],
         told: told_.Notices,
+        erased: erased_.Erased,
     ) -> None:
         self._configuration = configuration
         self._notices = told
+        self._erased = erased
+        self._dropped: tp.Mapping[str, int] = {}
+        """Who was erased when what waits was last looked at for it."""
         self._places = box.notice_places()
         self._last_notice = box.last_notice()
         self._history = history
@@ -103,6 +108,11 @@ class Dispatcher:
             wrong = f"the webhooks cannot be read: {error}"
         config = self._configuration.current
         if self._lanes or (config and config.requests):
+            try:
+                self._erased.read()
+            except (OSError, ValueError) as error:
+                wrong = f"who was erased cannot be read: {error}"
+            self._drop()
             try:
                 self._hear()
             except (OSError, ValueError) as error:
@@ -136,7 +146,7 @@ class Dispatcher:
         for lane in self._lanes.values():
             states[_figure(lane)] += 1
             row = lane.oldest if lane.runs else None
-            at = webhook_messages.happened_at(row.event.body) if row else 0
+            at = webhook_messages.read(row.event.body).at if row else 0
             oldest = min(oldest or at, at) if at else oldest
         counted = self._box.counters()
         return webhook_figures.Figures(
@@ -235,6 +245,16 @@ class Dispatcher:
             lane.add(rows)
         self._replay(stream)
 
+    def _drop(self) -> None:
+        """Take out of the outbox what waits of who was erased."""
+        if self._erased.names is self._dropped:
+            return
+        with self._box.transaction():
+            for lane in self._lanes.values():
+                for row in lane.drop(self._erased.covers):
+                    self._box.remove(row)
+        self._dropped = self._erased.names
+
     def _hear(self) -> None:
         """Keep what the control plane has told anew."""
         config = self._configuration.current
@@ -281,7 +301,7 @@ class Dispatcher:
                     lane.standing.lost += first - place - 1
                     self._box.save(uuid, lane.standing)
                 place = found[-1].serial if len(found) == _NOTICES else self._last_notice
-                events = _asked_for(found, lane.hook, lane.hook.since, None)
+                events = self._asked_for(found, lane.hook, lane.hook.since, None)
                 rows = self._box.add(uuid, events)
                 self._box.note_place(uuid, place)
             self._places[uuid] = place
@@ -320,7 +340,7 @@ class Dispatcher:
     ) -> None:
         with self._box.transaction():
             found = self._box.notices(replay.notice, replay.last_notice, _NOTICES)
-            events = _asked_for(found, lane.hook, request.since, request.until)
+            events = self._asked_for(found, lane.hook, request.since, request.until)
             rows = self._box.add(lane.hook.id, events)
             replay.notice = found[-1].serial if len(found) == _NOTICES else replay.last_notice
             replay.count += len(events)
@@ -342,12 +362,27 @@ class Dispatcher:
         for number, event in enumerate(batch.events or ()):
             if event.type in types and since <= event.at and (until is None or event.at < until):
                 uuid = webhook_messages.event_id(stream, batch.seq, number)
-                yield outbox.Event(
-                    uuid,
-                    webhook_config.NAMES[event.type],
-                    event.queue_id,
-                    self._body(config.instance, uuid, event),
-                )
+                body = self._body(config.instance, uuid, event)
+                if not self._erased.covers(body):
+                    name = webhook_config.NAMES[event.type]
+                    yield outbox.Event(uuid, name, event.queue_id, body)
+
+    def _asked_for(
+        self,
+        found: Iterable[outbox.Notice],
+        hook: webhook_config.Hook,
+        since: int,
+        until: int | None,
+    ) -> list[outbox.Event]:
+        """Return what of *found* a webhook asks for, of a time."""
+        return [
+            one.event
+            for one in found
+            if one.event.type in hook.types
+            and since <= one.at
+            and (until is None or one.at < until)
+            and not self._erased.covers(one.event.body)
+        ]
 
     def _body(
         self, instance: sys_uuid.UUID, uuid: sys_uuid.UUID, event: mail_events.Event
@@ -363,7 +398,13 @@ class Dispatcher:
         now = _now()
         for lane in self._lanes.values():
             while (row := lane.next(now)) is not None:
-                self._send(lane, row.event, row, None)
+                # One that was being sent when its recipient was erased, and did not arrive.
+                if self._erased.covers(row.event.body):
+                    lane.leave(row)
+                    with self._box.transaction():
+                        self._box.remove(row)
+                else:
+                    self._send(lane, row.event, row, None)
 
     def _ask(self) -> None:
         """Begin what is asked for and was not yet."""
@@ -499,17 +540,6 @@ class Dispatcher:
         if outcome.is_gone:
             lane.disable()
         return is_given_up
-
-
-def _asked_for(
-    found: Iterable[outbox.Notice], hook: webhook_config.Hook, since: int, until: int | None
-) -> list[outbox.Event]:
-    """Return what of *found* a webhook asks for, of a time."""
-    return [
-        one.event
-        for one in found
-        if one.event.type in hook.types and since <= one.at and (until is None or one.at < until)
-    ]
 
 
 def _figure(lane: lanes.Lane) -> str:

@@ -16,7 +16,7 @@ import typing as tp
 from exordos_paas_mail.codecs import event_batches, webhook_reports
 
 if tp.TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from exordos_paas_mail.codecs import webhook_config
     from exordos_paas_mail.node.webhooks import client as client_
@@ -94,12 +94,23 @@ class Lane:
     def add(self, rows: Iterable[outbox.Row]) -> None:
         """Have *rows* wait."""
         for row in rows:
-            self._rows[row.serial] = row
-            self._octets += len(row.event.body)
-            queue = self._queues.setdefault(_key(row), collections.deque())
-            queue.append(row)
-            if len(queue) == 1:
-                self._schedule(row)
+            self._place(row)
+
+    def drop(self, is_over: Callable[[bytes], bool]) -> list[outbox.Row]:
+        """Have no row wait whose body *is_over*, but for those being sent; returns them."""
+        gone = [
+            row
+            for row in self._rows.values()
+            if row.serial not in self._sent and is_over(row.event.body)
+        ]
+        if not gone:
+            return gone
+        left = [row for row in self._rows.values() if row not in gone]
+        self._rows, self._queues, self._octets = {}, {}, 0
+        self._retries, self._fresh = [], []
+        for row in left:
+            self._place(row)
+        return gone
 
     def remember(self, deliveries: Iterable[webhook_reports.Delivery]) -> None:
         """Take over what was told before a restart, the newest first."""
@@ -166,6 +177,10 @@ class Lane:
         self._again(row)
         return False
 
+    def leave(self, row: outbox.Row) -> None:
+        """Have a row that ``next`` has returned wait no more, though it was not sent."""
+        self._leave(row)
+
     def disable(self) -> None:
         """Send nothing more."""
         self.standing.is_disabled = True
@@ -197,6 +212,14 @@ class Lane:
         if self._failures < _FAILURES_MAX:
             return 0
         return _believed(self._tried_at + PROBE_PERIOD, now, PROBE_PERIOD)
+
+    def _place(self, row: outbox.Row) -> None:
+        self._rows[row.serial] = row
+        self._octets += len(row.event.body)
+        queue = self._queues.setdefault(_key(row), collections.deque())
+        queue.append(row)
+        if len(queue) == 1 and row.serial not in self._sent:
+            self._schedule(row)
 
     def _schedule(self, row: outbox.Row) -> None:
         if row.attempts:

@@ -6,10 +6,10 @@ from __future__ import annotations
 
 import typing as tp
 
-from exordos_paas_mail.codecs import node_documents, notices
+from exordos_paas_mail.codecs import notices
+from exordos_paas_mail.node.webhooks import shards
 
 if tp.TYPE_CHECKING:
-    import os
     import pathlib
 
 
@@ -18,7 +18,7 @@ class Notices:
 
     def __init__(self, directory: pathlib.Path) -> None:
         self._directory = directory
-        self._seen: dict[str, tuple[int, int, int]] = {}
+        self._seen: dict[str, shards.Stamp] = {}
         self._firsts: dict[str, int] = {}
 
     @property
@@ -56,19 +56,8 @@ class Notices:
         self._seen.clear()
 
     def _changed(self) -> list[pathlib.Path]:
-        try:
-            present = {
-                path.name: _stamp(path.stat())
-                for path in self._directory.iterdir()
-                if node_documents.is_name(path.name)
-            }
-        except FileNotFoundError:
-            present = {}
+        present = shards.present(self._directory)
         changed = sorted(name for name, stamp in present.items() if self._seen.get(name) != stamp)
         self._seen = present
         self._firsts = {name: first for name, first in self._firsts.items() if name in present}
         return [self._directory / name for name in changed]
-
-
-def _stamp(status: os.stat_result) -> tuple[int, int, int]:
-    return status.st_ino, status.st_mtime_ns, status.st_size

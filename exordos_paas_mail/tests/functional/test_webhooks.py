@@ -100,6 +100,22 @@ class Site:
         told = [verifier.verify(asked["body"], asked["headers"]) for asked in came]
         assert {event["type"] for event in told} == {"webhook.test"}
 
+    def wait_for_recipients(self, wanted: set[str], count: int = 0) -> set[str | None]:
+        """Return whom *count* events or more are about, *wanted* among them, once they came."""
+
+        def look() -> dict[str, str | None]:
+            return {
+                asked["headers"]["webhook-id"]: json.loads(asked["body"])["data"].get("recipient")
+                for asked in self.world.asked(self.name)
+            }
+
+        found = self.webhook.poll.until(
+            f"what is about {wanted} arrives",
+            look,
+            lambda them: wanted <= {*them.values()} and len(them) >= count,
+        )
+        return {*found.values()}
+
     def wait_for(self, kind: str, *codes: int) -> rest.Json:
         """Return the event of *kind*, once it was answered with *codes*; each attempt is verified.
 
@@ -225,11 +241,11 @@ def test_what_the_control_plane_alone_knows_is_sent_too(
     )
 
 
-def send(relay: submission.Relay, alice: provisioning.Account) -> str:
+def send(relay: submission.Relay, alice: provisioning.Account, recipient: str = BOB) -> str:
     """Return the queue id of a new message."""
-    composed = submission.message(alice.address, BOB)
+    composed = submission.message(alice.address, recipient)
     with relay.logged_in(alice.address, alice.password) as client:
-        return submission.send(client, alice.address, BOB, composed)
+        return submission.send(client, alice.address, recipient, composed)
 
 
 def test_events_arrive_signed_at_a_public_server_after_an_error_and_until_it_is_gone(
@@ -260,6 +276,33 @@ def test_events_arrive_signed_at_a_public_server_after_an_error_and_until_it_is_
     accounts.make()
     site.wait_for("account.created", 410)
     assert site.webhook.wait_status("DISABLED")["last_error"] == "answered 410"
+
+
+def test_nothing_of_whom_was_erased_is_replayed(
+    site: Site,
+    relay: submission.Relay,
+    alice: provisioning.Account,
+    owner: rest.Api,
+) -> None:
+    owner.expect(200, "PATCH", site.webhook.path, {"events": ["message.delivered"]})
+    # The node knows of the webhook from here on.
+    site.webhook.do("test")
+    begun = datetime.datetime.now(datetime.timezone.utc)
+    gone, kept = (f"{name}-{uuid.uuid4().hex[:10]}@example.net" for name in ("gone", "kept"))
+    sent = {recipient: send(relay, alice, recipient) for recipient in (gone, kept)}
+    site.wait_for_recipients({gone, kept})
+    path = site.webhook.instance
+    owner.expect(200, "POST", f"{path}/actions/erase/invoke", {"recipient": gone})
+    site.webhook.poll.until(
+        "it is erased",
+        lambda: owner.list(f"{path}/messages/", queue_id=sent[gone]),
+        lambda found: found == [],
+    )
+    # What came is forgotten.
+    site.answer(200)
+    replayed = site.webhook.do("replay", {"from": f"{begun:%Y-%m-%dT%H:%M:%SZ}"})
+    assert (replayed["status"], replayed["error"]) == ("DONE", "")
+    assert gone not in site.wait_for_recipients({kept}, replayed["result"]["count"])
 
 
 def test_a_webhook_to_which_nothing_arrives_is_disabled_and_tried_again_when_it_is_asked_for(

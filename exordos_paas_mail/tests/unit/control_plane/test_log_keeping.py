@@ -10,7 +10,9 @@ import uuid as sys_uuid
 import pytest
 from restalchemy.storage.sql import engines
 
-from exordos_paas_mail.codecs import mail_events, mentions
+from exordos_paas_mail import utils
+from exordos_paas_mail.codecs import erased, mail_events, mentions
+from exordos_paas_mail.control_plane.documents import collections
 from exordos_paas_mail.control_plane.events import ingester, keeping, rows, shares
 from exordos_paas_mail.control_plane.records import erasures
 from exordos_paas_mail.tests.unit.control_plane import api_client, sealed
@@ -132,6 +134,26 @@ def test_what_is_known_of_a_recipient_is_erased(stage: stages.Stage, writer: sea
     assert "gone@" not in str(query("SELECT * FROM mail_events")).lower().replace("be.gone@", "")
     assert counts() == (2, 3 + 4 + 2)
     assert query("SELECT * FROM mail_erasures") == []
+    # The node is told whom, and of which message nothing is left.
+    names = (gone.lower(), alone)
+    shards = sorted({erased.shard_of(name) for name in names})
+    due = "SELECT shard FROM mail_documents WHERE collection = 'erased' AND due ORDER BY shard"
+    assert query(due) == [(shard,) for shard in shards]
+    ((at,),) = query("SELECT DISTINCT at FROM mail_erased")
+    told: dict[str, int] = {}
+    instance = sys_uuid.UUID(stage.uuid)
+    with utils.transaction() as session:
+        for shard in shards:
+            content = collections.RENDERERS[erased.COLLECTION](session, instance, shard)
+            told |= erased.parse(content)
+    assert told == dict.fromkeys(names, utils.milliseconds(at))
+    query("UPDATE mail_documents SET due = false")
+    keeping.Keeper().keep_in_bounds()
+    assert (query(due), len(query("SELECT * FROM mail_erased"))) == ([], 2)
+    query("UPDATE mail_erased SET at = at - interval '8 days'")
+    keeping.Keeper().keep_in_bounds()
+    assert query(due) == [(shard,) for shard in shards]
+    assert query("SELECT * FROM mail_erased") == []
 
 
 @pytest.mark.parametrize(
@@ -176,6 +198,8 @@ def test_words_name_an_address_and_not_what_it_is_a_part_of(
         mentions.pattern(mentions.check(address)),
     )
     assert [*found] == [(words,) for words in named]
+    here = [words for words in (*named, *not_named) if mentions.is_named(address, words)]
+    assert here == [*named]
 
 
 def test_more_than_a_round_is_erased_in_the_end(

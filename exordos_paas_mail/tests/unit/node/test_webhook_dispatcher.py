@@ -17,6 +17,7 @@ import pytest
 import standardwebhooks
 
 from exordos_paas_mail.codecs import (
+    erased,
     log_ids,
     notices,
     webhook_config,
@@ -34,6 +35,7 @@ from exordos_paas_mail.node.webhooks import (
     lanes,
     outbox,
 )
+from exordos_paas_mail.node.webhooks import erased as erased_
 from exordos_paas_mail.node.webhooks import notices as notices_
 from exordos_paas_mail.tests.unit.node import webhook_stage
 
@@ -75,6 +77,7 @@ class Node:
             self.box,
             lambda url: client.Client(url, self.opener, self.timeout),
             notices_.Notices(self.folder / "notices"),
+            erased_.Erased(self.folder / "erased"),
         )
 
     def stop(self) -> None:
@@ -709,6 +712,118 @@ def test_notices_of_a_time_are_replayed_with_events_by_the_same_identifiers(node
     assert node.result(request) == webhook_reports.Result(request, "", 2)
     of_event = str(webhook_messages.event_id(node.store.stream, 1, 0))
     assert set(receiver.ids[4:]) == {str(second.id), of_event}
+
+
+def erase(node: Node, until: int, *names: str) -> None:
+    """Have the control plane say that nothing of *names* is sent that was before a time."""
+    folder = node.folder / "erased"
+    folder.mkdir(exist_ok=True)
+    for shard in {erased.shard_of(name) for name in names}:
+        of_it = {name: until for name in names if erased.shard_of(name) == shard}
+        aside = folder / ".new"
+        aside.write_bytes(erased.render(of_it))
+        aside.rename(folder / shard)
+
+
+def test_nothing_of_whom_was_erased_is_replayed_and_all_of_the_others_is(node: Node) -> None:
+    now = time.time_ns() // 1_000_000
+    bob, alone, shared = "bob@example.org", *QUEUE_IDS[:2]
+    of_bob = [
+        Event(now - 9000, Type.SUBMITTED, alone, recipients=1),
+        Event(now - 8000, Type.DELIVERED, alone, recipient="Bob@Example.org"),
+        Event(now - 7000, Type.COMPLETED, alone),
+        Event(now - 6000, Type.DELIVERED, shared, recipient=bob),
+        Event(now - 5000, Type.REJECTED, text="<BOB@example.org>: no"),
+    ]
+    of_others = [
+        Event(now - 5000, Type.SUBMITTED, shared, recipients=2),
+        Event(now - 4000, Type.DELIVERED, shared, recipient="jim.bob@example.org", text=bob),
+        Event(now - 3000, Type.REJECTED, text="<jim.bob@example.org>: no"),
+        # What comes after it is as of anybody.
+        Event(now, Type.DELIVERED, QUEUE_IDS[2], recipient=bob),
+    ]
+    added = [
+        notice(number, "suppression.added", at=now - 2000, data={"address": address})
+        for number, address in enumerate((bob, "jim.bob@example.org"), 1)
+    ]
+    names = {webhook_config.NAMES[event.type] for event in of_bob} | {"suppression.added"}
+    with webhook_stage.receiving() as receiver:
+        hook = node.hook(receiver.url(), *names)
+        node.keep(of_bob)
+        node.keep(of_others)
+        told(node, *added)
+        node.until(lambda: len(receiver.requests) == 11 and not node.state(hook).waiting)
+        erase(node, now, bob, alone)
+        request = node.ask(hook, "replay", since=now - 10_000, until=now + 1)
+        node.until(lambda: node.result(request) and not node.state(hook).waiting)
+        again = receiver.ids[11:]
+    others = {
+        *(str(webhook_messages.event_id(node.store.stream, 2, number)) for number in range(4)),
+        str(added[1].id),
+    }
+    assert (len(again), {*again}) == (5, others)
+    assert node.result(request) == webhook_reports.Result(request, "", 5)
+
+
+def test_what_waits_of_whom_was_erased_is_sent_no_more(node: Node, clock: Clock) -> None:
+    now = time.time_ns() // 1_000_000
+    names = [f"{number}@example.org" for number in range(30)]
+    found = [
+        Event(now - 1000, Type.DELIVERED, QUEUE_IDS[number % 3], recipient=name)
+        for number, name in enumerate(names)
+    ]
+    with webhook_stage.receiving(lambda _: (500, b"")) as receiver:
+        hook = node.hook(receiver.url())
+        node.keep(found)
+        # The first of each message is tried, and the others wait behind it.
+        node.until(lambda: len(receiver.requests) >= 3 and node.state(hook).waiting == 30)
+    erase(node, now, *names[:-2])
+    node.until(lambda: node.state(hook).waiting == 2)
+    node.restart()
+    with webhook_stage.receiving() as receiver:
+        node.change(hook, url=receiver.url())
+        # What is left may have been tried, more than once, since the receiver went.
+        clock.ahead += 24 * 3_600_000
+        node.until(lambda: len(receiver.requests) >= 2 and not node.state(hook).waiting)
+    assert sorted(recipients(receiver)) == sorted(names[-2:])
+
+
+def test_what_is_being_sent_of_whom_was_erased_is_not_tried_again(node: Node, clock: Clock) -> None:
+    now = time.time_ns() // 1_000_000
+    over = threading.Event()
+
+    def hang(_: webhook_stage.Request) -> webhook_stage.Answer:
+        over.wait(60)
+        return 500, b""
+
+    with webhook_stage.receiving(hang) as receiver:
+        hook = node.hook(receiver.url())
+        node.keep([Event(now - 1000, Type.DELIVERED, QUEUE_IDS[0], recipient="bob@example.org")])
+        node.until(lambda: node.state(hook).waiting and node.is_sending(hook))
+        erase(node, now, "bob@example.org")
+        node.sending.turn()
+        assert node.state(hook).waiting == 1
+        over.set()
+        node.until(lambda: node.state(hook).deliveries)
+        clock.ahead += 3_600_000
+        node.until(lambda: node.state(hook).waiting == 0)
+    assert len(receiver.requests) == 1
+
+
+def test_who_was_erased_is_known_though_another_document_is_none(node: Node) -> None:
+    now = time.time_ns() // 1_000_000
+    with webhook_stage.receiving() as receiver:
+        hook = node.hook(receiver.url())
+        erase(node, now, "bob@example.org")
+        (node.folder / "erased" / "zz").write_bytes(b"{}")
+        node.keep(
+            Event(now - 1000, Type.DELIVERED, QUEUE_IDS[0], recipient=f"{name}@example.org")
+            for name in ("bob", "eve")
+        )
+        said = node.sending.turn()
+        node.until(lambda: receiver.requests and not node.state(hook).waiting)
+    assert said == "who was erased cannot be read: version of who was erased is out of its bounds"
+    assert recipients(receiver) == ["eve@example.org"]
 
 
 def test_a_document_that_is_none_is_told_and_the_others_are_read(node: Node) -> None:

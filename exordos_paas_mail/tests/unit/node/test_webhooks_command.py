@@ -96,7 +96,8 @@ def start(folder: pathlib.Path, endpoint: str) -> subprocess.Popen[bytes]:
     (folder / "agent.conf").write_text(f"[universal_agent]\nstatus_endpoint = {endpoint}\n")
     (folder / "certificate").write_bytes(webhook_stage.certificate()[1])
     options = [f"--store={folder}", f"--webhooks={folder / 'webhooks'}"]
-    options += [f"--notices={folder / 'notices'}", f"--figures={folder / 'figures'}"]
+    options += [f"--notices={folder / 'notices'}", f"--erased={folder / 'erased'}"]
+    options += [f"--figures={folder / 'figures'}"]
     options += [f"--configuration={folder / 'agent.conf'}", f"--credentials={folder}"]
     command = [sys.executable, "-c", PROGRAM, str(folder / "certificate"), *options]
     return subprocess.Popen(command)

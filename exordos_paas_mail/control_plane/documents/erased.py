@@ -1,0 +1,23 @@
+# SPDX-FileCopyrightText: 2026 The mailaas authors
+# SPDX-License-Identifier: Apache-2.0
+"""Who was erased from the log of an instance, as its node is told them."""
+
+from __future__ import annotations
+
+import typing as tp
+
+from exordos_paas_mail import utils
+from exordos_paas_mail.codecs import erased
+
+if tp.TYPE_CHECKING:
+    import uuid as sys_uuid
+
+
+def content(session: tp.Any, instance: sys_uuid.UUID, shard: str) -> bytes:
+    """Return who of a shard of *instance* was erased, the last ones."""
+    found = session.execute(
+        "SELECT name, at FROM mail_erased WHERE instance = %s AND shard = %s"
+        " ORDER BY at DESC, name LIMIT %s",
+        (str(instance), shard, erased.NAMES_MAX),
+    ).fetchall()
+    return erased.render({row["name"]: utils.milliseconds(row["at"]) for row in found})
