@@ -1,13 +1,13 @@
 # SPDX-FileCopyrightText: 2026 The mailaas authors
 # SPDX-License-Identifier: Apache-2.0
-"""A query that cannot be decoded or a form is a 400, a body that is too large a 413.
+"""A query that cannot be decoded or an upload is a 400, a body that is too large a 413.
 
 The application builds its RequestContext before it looks for a route, and
 that reads the query, and a form if the body says it is one. What is not UTF-8
-there is a UnicodeDecodeError, which the platform answers with 500. What is read holds the
-one process that answers everybody: a form of a mebibyte for a second, and a query by the
-square of its parameters. Nothing of a plugin runs before,
-so a subclass takes the place of the platform's class. It changes the answers to
+there is a UnicodeDecodeError, which the platform answers with 500. What is read
+holds the one process that answers everybody: a form of a mebibyte for a second,
+and a query by the square of its parameters. Nothing of a plugin runs before, so a
+subclass takes the place of the platform's class. It changes the answers to
 requests for this plugin, and no other's.
 """
 
@@ -29,7 +29,9 @@ BODY_SIZE_MAX: tp.Final = 1024 * 1024
 """Octets of a body."""
 PARAMETERS_MAX: tp.Final = 100
 """Of a query."""
-_FORMS: tp.Final = frozenset({"application/x-www-form-urlencoded", "multipart/form-data"})
+_UPLOAD: tp.Final = "multipart/form-data"
+_JSON: tp.Final = frozenset({"", "application/x-www-form-urlencoded"})
+"""Types of a body that is JSON all the same: none, and what curl -d says where nothing else is."""
 _WITH_BODY: tp.Final = frozenset({"POST", "PUT", "PATCH"})
 _LARGER: tp.Final = {"/actions/suppressions_import/invoke": suppression_lists.SIZE_MAX}
 
@@ -68,9 +70,9 @@ def _check_size(request: tp.Any) -> None:
 def _check_form(request: tp.Any) -> None:
     if request.method not in _WITH_BODY:
         return
-    if request.content_type in _FORMS:
+    if request.content_type == _UPLOAD:
         raise errors.ParseBodyError
-    if not request.content_type:
+    if request.content_type in _JSON:
         # The platform reads it as JSON, and as a form before.
         request.content_type = "application/json"
 

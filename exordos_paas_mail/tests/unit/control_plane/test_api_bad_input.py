@@ -435,11 +435,21 @@ def test_a_form_is_no_body(api: api_client.Client, content_type: str, body: byte
     assert api.get(path) == []
 
 
-def test_a_body_without_a_type_is_json(api: api_client.Client) -> None:
+@pytest.mark.parametrize("content_type", ["", "application/x-www-form-urlencoded"])
+def test_a_body_without_a_type_or_with_that_of_curl_is_json(
+    api: api_client.Client, content_type: str
+) -> None:
     path = f"{api.instance()}/accounts/"
     body = json.dumps({"username": "a", "password": SECRET}).encode()
-    assert api.raw("POST", path, body, **{"Content-Type": ""}).status_code == 201
-    assert api.raw("POST", path, b"username=a", **{"Content-Type": ""}).status_code == 400
+    headers = {"Content-Type": content_type}
+    assert api.raw("POST", path, body, **headers).status_code == 201
+    (account,) = api.get(path)
+    change = json.dumps({"name": "b"}).encode()
+    answer = api.raw("PATCH", f"{path}{account['uuid']}", change, **headers)
+    assert (answer.status_code, answer.json["name"]) == (200, "b")
+    assert api.raw("POST", path, b"username=a", **headers).status_code == 400
+    retry = f"{path.removesuffix('accounts/')}actions/queue_retry/invoke"
+    assert api.raw("POST", retry, b"", **headers).status_code == 200
 
 
 @pytest.mark.parametrize("of", ["", "{}/accounts/", "{}/messages/", "{}/stats/"])
