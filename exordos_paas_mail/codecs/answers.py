@@ -96,7 +96,8 @@ _PHRASES: tp.Final = tuple(
     (re.compile(pattern, re.IGNORECASE), result)
     for pattern, result in (
         (
-            r"\b(dmarc|spf|dkim|unauthenticated|sender policy|sender id)\b|authentication level"
+            r"\b(dmarc|spf|dkim|unauthenticated|sender policy|sender id)\b|is not verified"
+            r"|authentication (level|information|checks)"
             r"|reverse dns|\bptr\b|\brdns\b|find your (reverse )?host ?name",
             Class.AUTH,
         ),
@@ -110,7 +111,8 @@ _PHRASES: tp.Final = tuple(
         (
             r"rate[ -]?limit|too (many|much) (messages|mail|connections|recipients|concurrent)"
             r"|too (quickly|fast)|throttl|try again later.*\b(rate|limit)\b|temporarily deferred"
-            r"|limits for how many|mail at a rate|per (hour|day|minute)\b|gr[ea]y-?list"
+            r"|frequency limited|limits for how many|mail at a rate|per (hour|day|minute)\b"
+            r"|gr[ea]y-?list"
             # Of other things there are limits, too
             r"|exceeded (?!.*\b(size|quota|storage|space)\b).*\b(limit|rate)",
             Class.RATE,
@@ -142,19 +144,20 @@ _PHRASES: tp.Final = tuple(
             r"(\bunknown\b|not (be )?found|does ?n.t (exist|have)|not exist|no such"
             r"|not (a )?(known|valid|listed)|\binvalid\b|undeliverable)"
             r"|(unknown|no such|invalid|bad|nonexistent|non-existent|not a (valid|known)) (local )?"
-            r"(user|mailbox|recipient|address|account|destination mailbox|person)"
+            r"(user|mailbox|recipient|address(?! error)|account|destination mailbox|person)"
             r"|nobody here by that name|nosuchuser|no mailbox here|not our customer",
             Class.RECIPIENT_UNKNOWN,
         ),
         (
             r"(domain|host)\b.*(does ?n.t exist|not exist|not found|unknown|does not accept mail)"
-            r"|unrouteable|all relevant mx records point to non-existent hosts"
+            r"|no such domain|unrouteable|all relevant mx records point to non-existent hosts"
             r"|(null|no) mx\b",
             Class.DOMAIN_UNKNOWN,
         ),
         (
-            r"\brelay(ing)?\b.*(denied|prohibited|disallowed|not (permitted|allowed))"
-            r"|administrative prohibition|access denied|\bpolic(y|ies)\b|rcpthosts|badmailfrom",
+            r"\brelay(ing)?\b.*(denied|prohibited|disallowed|not (permitted|allowed))|\bto relay\b"
+            r"|administrative prohibition|access denied|\bpolic(y|ies)\b|rcpthosts|badmailfrom"
+            r"|sender rejected",
             Class.POLICY,
         ),
     )
@@ -190,6 +193,8 @@ _BY_CODE: tp.Final = {
     "3.4": Class.CONTENT,
     "4.4": Class.DOMAIN_UNKNOWN,
     "4.5": Class.RATE,
+    # Of a report: its server has tried for as long as it does.
+    "4.7": Class.EXPIRED,
     "5.3": Class.RATE,
     "7.10": Class.TLS,
     "7.11": Class.TLS,

@@ -41,7 +41,7 @@ _BOUNDARY = re.compile(r"^--\S.*", re.MULTILINE | re.DOTALL)
 _FOLD = re.compile(r"\r?\n(?=[ \t])")
 _FIELD = re.compile(r"([A-Za-z0-9-]{1,40})[ \t]*:[ \t]*(.*)")
 _ADDRESS = re.compile(
-    r"(?:rfc822|utf-8)[ \t]*;[ \t]*<?([^\s<>;]{1,320}@[^\s<>;@]{1,255})>?", re.IGNORECASE
+    r"(?:rfc/?822|utf-8)[ \t]*;[ \t]*<?([^\s<>;]{1,320}@[^\s<>;@]{1,255})>?", re.IGNORECASE
 )
 _NAME = re.compile(r"dns[ \t]*;[ \t]*([A-Za-z0-9._-]{1,255})", re.IGNORECASE)
 _STATUS = re.compile(r"([245])\.\d{1,3}\.\d{1,3}")

@@ -259,6 +259,17 @@ def test_the_class_of_a_failure(words: str, expected: str) -> None:
         (r"552 sorry, that message size exceeds my databytes limit (#5.3.4)", "content"),
         (r"550 sorry, your envelope sender is in my badmailfrom list (#5.7.1)", "policy"),
         (r"450 See #5.1.1", "other"),
+        (r"550 5.1.0 - Unknown address error 550-'5.7.1 Access denied'", "policy"),
+        (r"550 5.1.0 - Unknown address error 550-'User unknown'", "recipient_unknown"),
+        (r"550 5.4.7 Delivery expired (message too old)", "expired"),
+        (r"550 5.1.0 <alice@example.com> sender rejected. AUP#CDRBL", "policy"),
+        (r"550 Connection frequency limited", "rate"),
+        (r"550 unknown; No such domain.", "domain_unknown"),
+        (
+            r"554 Message rejected: Email address is not verified. The following identities failed"
+            r" the check in region EU-WEST-1: alice@example.com",
+            "auth",
+        ),
     ],
 )
 def test_the_class_of_what_servers_of_the_world_say(reply: str, expected: str) -> None:

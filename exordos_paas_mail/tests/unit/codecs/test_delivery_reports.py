@@ -97,7 +97,7 @@ def test_a_report_of_exchange() -> None:
     )
 
 
-# As they are in the field: Gmail, Exchange Online, an expired one of Postfix, qmail's, Domino.
+# As they are in the field; an expired one is Postfix's.
 REPORTS = {
     "Gmail": (
         """Reporting-MTA: dns; googlemail.com
@@ -150,6 +150,20 @@ Status: 5.0.0
 Diagnostic-Code: smtp; 553 sorry, no mailbox here by that name. (#5.1.1)
 """,
         ("bob@example.net", "failed", "mx.example.net", 553, "5.1.1", "recipient_unknown"),
+    ),
+    "Mimecast": (
+        """Reporting-MTA : dns;eu-smtp-inbound-delivery-1.mimecast.com
+Arrival-Date : Sat, 08 Feb 2025 11:22:21 GMT
+Action : failed
+Status : 5.0.0
+Diagnostic-Code : smtp;550 5.7.54 SMTP; Unable to relay recipient in non-accepted domain
+Original-Recipient : rfc/822;bob@example.net
+Final-Recipient : rfc/822;bob@example.net
+""",
+        (
+            *("bob@example.net", "failed", "eu-smtp-inbound-delivery-1.mimecast.com"),
+            *(550, "5.7.54", "policy"),
+        ),
     ),
     "Domino": (
         """Reporting-MTA: dns;domino.example.net
