@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import itertools
 import typing as tp
 
 from restalchemy.dm import models, properties, types
@@ -30,15 +29,15 @@ _OF_ADDRESS: tp.Final = "lower(recipient) = lower(%s)"
 _OF_DOMAIN: tp.Final = "recipient_domain = %s"
 # The same of what the queue has of a message: an array of addresses.
 _WAITING: tp.Final = {
-    each: narrowing.where_found(
-        "array_to_string(q.recipients, ' ')",
-        f"EXISTS (SELECT FROM unnest(q.recipients) AS r WHERE {condition})",
-    )
+    each: f"EXISTS (SELECT FROM unnest(q.recipients) AS r WHERE {condition})"
     for each, condition in (
         (_OF_ADDRESS, "lower(r) = lower(%s)"),
         (_OF_DOMAIN, "lower(split_part(r, '@', -1)) = %s"),
     )
 }
+_WORDS: tp.Final = "lower(array_to_string(recipients, ' ') COLLATE \"C\")"
+# Rows of a queue looked at in the order of a page before all of them are.
+_FIRST: tp.Final = 4_000
 # How many events are looked at together, as multiples of the page: twice it, as a message
 # has a few, and more where few of their messages are of the page. Not more than so many in all,
 # as each message is looked up by itself.
@@ -132,32 +131,51 @@ class Messages(log_pages.Page):
         """Return the first rows of the page within *bounds* that wait for one of the recipients.
 
         Before its first attempt a message is in no event about a recipient. The queue has a
-        bound, and is read newest first, with a look-up for each message as in ``_looked_up``.
+        bound. If the newest of it do not fill the page, all is read in the order in which it
+        is stored, as that of the uuids takes three times as long; each message that waits is
+        looked up as in ``_looked_up``.
         """
-        waits = {each: _WAITING[each] for each in sorted(self._recipients)}
-        conditions = [f"({' OR '.join(waits.values())})"]
-        words = {
-            each: (narrowing.found(self._recipients[each]), self._recipients[each])
-            for each in waits
-        }
-        values = [str(self._instance), *itertools.chain.from_iterable(words.values())]
+        rows = self._waiting_of(session, bounds, f"ORDER BY uuid DESC LIMIT {_FIRST}")
+        if len(rows) == self.limit:
+            return rows
+        return self._waiting_of(session, bounds, "OFFSET 0")
+
+    def _waiting_of(
+        self, session: tp.Any, bounds: tp.Sequence[_Bound], part: str
+    ) -> list[dict[str, tp.Any]]:
+        """Return those that *part*, an end of a statement of SQL, leaves of the queue."""
+        within = [*self._bounds, *bounds]
+        # All addresses of a message as one text, made once, however many words are looked for.
+        queue = (
+            f"SELECT uuid, recipients, {_WORDS} AS words FROM mail_queue_items WHERE instance = %s"  # noqa: S608
+            f"{''.join(f' AND uuid {operator} %s' for operator, _ in within)}"
+            f" {part}"
+        )
+        waits = [
+            (each, _WAITING[each], self._recipients[each]) for each in sorted(self._recipients)
+        ]
+        words = [narrowing.found(recipient) for *_, recipient in waits]
+        conditions = [" OR ".join(waiting for _, waiting, _ in waits)]
+        values = [recipient for *_, recipient in waits]
         if len(waits) > 1:
             # Of the others there may be events alone.
-            for each, waiting in waits.items():
-                recipient = self._recipients[each]
+            for each, waiting, recipient in waits:
                 told, of_told = self._telling(each, recipient, [])
-                conditions.append(f"({waiting} OR EXISTS ({told} AND message = q.uuid))")
-                values += [*words[each], *of_told]
-        for operator, uuid in [*self._bounds, *bounds]:
-            conditions.append(f"q.uuid {operator} %s")
-            values.append(uuid)
+                conditions.append(f"{waiting} OR EXISTS ({told} AND message = q.uuid)")
+                values += [recipient, *of_told]
+        condition = narrowing.case(
+            [narrowing.finds("q.words")] * len(waits), " AND ".join(f"({c})" for c in conditions)
+        )
         rows = session.execute(
-            f"SELECT {self.columns} FROM (SELECT uuid FROM mail_queue_items q WHERE instance = %s"  # noqa: S608
-            f" AND {' AND '.join(conditions)} ORDER BY uuid DESC OFFSET 0) AS waiting (message),"
+            f"SELECT {self.columns} FROM (SELECT uuid FROM ({queue}) AS q WHERE {condition}"  # noqa: S608
+            " ORDER BY uuid DESC OFFSET 0) AS waiting (message),"
             f" LATERAL (SELECT * FROM {self.table} WHERE uuid = waiting.message"
             f" AND {self.condition} OFFSET 0) AS {self.table}"
             " ORDER BY waiting.message DESC LIMIT %s",
-            (*values, *self.values, self.limit),
+            (
+                *(str(self._instance), *(uuid for _, uuid in within), *words, *values),
+                *(*self.values, self.limit),
+            ),
         ).fetchall()
         return [dict(row) for row in rows]
 

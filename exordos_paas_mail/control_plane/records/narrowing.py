@@ -7,6 +7,11 @@ No index answers them, a queue has 128,000 rows, and the process that asks serve
 
 from __future__ import annotations
 
+import typing as tp
+
+if tp.TYPE_CHECKING:
+    from collections.abc import Iterable
+
 
 def where_found(text: str, condition: str, word: str = "%s") -> str:
     """Return *condition*, false for rows whose *text* does not have ``found`` of the word.
@@ -14,9 +19,17 @@ def where_found(text: str, condition: str, word: str = "%s") -> str:
     All three are SQL; *word* is the placeholder of ``found``, and comes before those of
     *condition*. It is a CASE, as PostgreSQL may look at the sides of an AND in any order.
     """
-    return (
-        f'CASE WHEN strpos(lower({text} COLLATE "C"), {word}) > 0 THEN {condition} ELSE false END'
-    )
+    return case([finds(f'lower({text} COLLATE "C")', word)], condition)
+
+
+def finds(text: str, word: str = "%s") -> str:
+    """Return the condition that *text*, in lower case, has *word*, the placeholder of ``found``."""
+    return f"strpos({text}, {word}) > 0"
+
+
+def case(narrow: Iterable[str], condition: str) -> str:
+    """Return *condition*, looked at only where one of *narrow* is true, and false elsewhere."""
+    return f"CASE WHEN {' OR '.join(narrow)} THEN {condition} ELSE false END"
 
 
 def found(word: str) -> str:
