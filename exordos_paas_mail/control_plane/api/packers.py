@@ -23,6 +23,12 @@ from exordos_paas_mail.control_plane.records import errors, fields
 _NAMES_MAX_LENGTH: tp.Final = 200
 
 
+class Plain(list[tp.Any]):
+    """An answer of many values that are as JSON has them, or a time or a uuid."""
+
+    __slots__ = ()
+
+
 class JSONPacker(packers.JSONPackerIncludeNullFields):
     """JSON both ways; write-only fields go in and never come out."""
 
@@ -33,6 +39,11 @@ class JSONPacker(packers.JSONPackerIncludeNullFields):
     def __init__(self, resource_type: tp.Any, request: tp.Any) -> None:
         super().__init__(resource_type, request)
         self._resource, self._request = resource_type, request
+
+    def pack(self, obj: tp.Any) -> bytes:
+        if isinstance(obj, Plain):
+            return orjson.dumps(obj, option=orjson.OPT_UTC_Z)
+        return tp.cast("bytes", super().pack(obj))
 
     def pack_resource(self, obj: tp.Any) -> tp.Any:
         packed = super().pack_resource(obj)

@@ -10,7 +10,7 @@ from restalchemy.api import constants as api
 from restalchemy.api import routes
 
 from exordos_paas_mail import constants, utils
-from exordos_paas_mail.control_plane.api import base, logs, resources, routing
+from exordos_paas_mail.control_plane.api import base, logs, packers, resources, routing
 from exordos_paas_mail.control_plane.records import errors, events, stats
 
 if tp.TYPE_CHECKING:
@@ -75,11 +75,7 @@ class MailStatController(base.OfInstance):
         for name, value in filters.items():
             _FILTERS[name].ask(asked, value)
         with utils.transaction() as session:
-            found = asked.select(session)
-        # The packer leaves an object as it is.
-        name_of = self.get_resource().get_resource_field_name
-        names = {name: name_of(name) for name in stats.MailStat.properties.properties}
-        return [{api_name: each[name] for name, api_name in names.items()} for each in found]
+            return packers.Plain(asked.select(session))
 
 
 def _range(

@@ -111,6 +111,15 @@ def test_what_happened_is_told(told: Relay) -> None:
     assert step == {"account": None, "class": None, "recipient_domain": None, **figures_}
 
 
+def test_figures_have_the_fields_of_their_model_in_its_order(told: Relay) -> None:
+    names = {"reason": "class"}
+    fields = [names.get(name, name) for name in figures.MailStat.properties.properties]
+    for by in ("", "&by=account", "&by=class", "&by=recipient_domain"):
+        for step in told.stats(f"?step=1d{by}"):
+            assert list(step) == fields
+            assert step["at"].endswith("T00:00:00Z")
+
+
 def test_figures_are_told_by_account_class_and_domain(told: Relay) -> None:
     assert sorted(told.told("?step=1d&by=account", "account", "submitted", "failed"), key=str) == (
         sorted([(told.account, 2, 0), (told.shop, 1, 2), (None, 0, 0)], key=str)
