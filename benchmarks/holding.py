@@ -67,7 +67,7 @@ def fill(instance: str, account: str) -> None:
     database.execute(
         "INSERT INTO mail_stats (instance, hour, recipient_domain, reason, delivered, submitted)"
         " SELECT %s, date_trunc('hour', timezone('utc', now())) - n / 21 * interval '1 hour',"
-        " 'd' || n %% 21 || '.example.org', '', n, n FROM generate_series(0, %s) n",
+        " 'd' || n %% 100 || '.example.org', '', n, n FROM generate_series(0, %s) n",
         *(instance, STATS - 1),
     )
     database.execute(

@@ -42,8 +42,7 @@ class Controller(pages.Pages):
     """PATCH is the update the platform calls PUT; bodies are the plugin's packer's."""
 
     __packer__ = packers.JSONPacker
-    # Records of a page, at most and where nothing is said.
-    __page_limit__ = queries.PAGE_LIMIT
+    __bounds__ = queries.Bounds()
 
     # Controllers of gcl_iam have both.
     __policy_service_name__: str
@@ -91,12 +90,12 @@ class Controller(pages.Pages):
             raise errors.RecordNotFound(getattr(parent_resource, "uuid", None)) from None
 
     def _list(self, parent_resource: tp.Any) -> tp.Any:
-        queries.check(self.get_resource(), self.request, self.__page_limit__)
+        queries.check(self.get_resource(), self.request, self.__bounds__)
         query = self.request.GET
         # The request is one object for everybody who reads it, its log line too.
         asked_for = self.request.query_string
         if query.get("page_limit", "0") == "0":
-            query["page_limit"] = str(self.__page_limit__)
+            query["page_limit"] = str(self.__bounds__.page_limit)
         try:
             return super().do_collection(parent_resource)
         except storage_exceptions.RecordNotFound:

@@ -12,7 +12,13 @@ from restalchemy.dm import filters
 
 from exordos_paas_mail import constants, utils
 from exordos_paas_mail.codecs import domains
-from exordos_paas_mail.control_plane.api import base, certificate_owners, resources, routing
+from exordos_paas_mail.control_plane.api import (
+    base,
+    certificate_owners,
+    queries,
+    resources,
+    routing,
+)
 from exordos_paas_mail.control_plane.records import (
     erasures,
     errors,
@@ -35,7 +41,7 @@ class MailInstanceController(
     __policy_service_name__ = constants.POLICY_SERVICE
     __policy_name__ = constants.INSTANCE_POLICY
     # Each has three times as many fields as most records (docs/measurements.md).
-    __page_limit__ = 500
+    __bounds__ = queries.Bounds(page_limit=500)
 
     __resource__ = resources.Resource(
         instances.MailInstance,

@@ -10,6 +10,7 @@ most rows have.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import typing as tp
 import uuid as sys_uuid
 
@@ -28,7 +29,6 @@ if tp.TYPE_CHECKING:
 
 PAGE_LIMIT_DEFAULT: tp.Final = 100
 PAGE_LIMIT_MAX: tp.Final = 500
-_LIMIT_RULE: tp.Final = f"must be an integer from 1 to {PAGE_LIMIT_MAX}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,12 +85,13 @@ def _uuid(value: str) -> sys_uuid.UUID:
         raise rules.RuleError("must be a UUID") from None
 
 
-def _limit(value: str) -> int:
+def _limit(most: int, value: str) -> int:
+    rule = f"must be an integer from 1 to {most}"
     # The length first: Python refuses to read an integer of thousands of digits.
-    if not (value.isascii() and value.isdecimal()) or len(value) > len(str(PAGE_LIMIT_MAX)):
-        raise rules.RuleError(_LIMIT_RULE)
-    if not 1 <= int(value) <= PAGE_LIMIT_MAX:
-        raise rules.RuleError(_LIMIT_RULE)
+    if not (value.isascii() and value.isdecimal()) or len(value) > len(str(most)):
+        raise rules.RuleError(rule)
+    if not 1 <= int(value) <= most:
+        raise rules.RuleError(rule)
     return int(value)
 
 
@@ -111,14 +112,17 @@ def asked(query: tp.Any, parsers: tp.Mapping[str, tp.Callable[[str], tp.Any]]) -
 
 
 def described(
-    path: tp.Iterable[str], filters: tp.Mapping[str, Filter]
+    path: tp.Iterable[str], filters: tp.Mapping[str, Filter], page_limit: int = PAGE_LIMIT_MAX
 ) -> tp.Callable[[tp.Any], tp.Any]:
-    """Return what puts the parameters of a list under *path* into the API document."""
+    """Return what puts the parameters of a list under *path* into the API document.
+
+    *page_limit* is the longest page.
+    """
     limits: dict[str, tp.Mapping[str, tp.Any]] = {
         "page_limit": {
             "type": "integer",
             "minimum": 1,
-            "maximum": PAGE_LIMIT_MAX,
+            "maximum": page_limit,
             "default": PAGE_LIMIT_DEFAULT,
         },
         "page_marker": {"type": "string", "format": "uuid"},
@@ -148,6 +152,7 @@ class Log(base.OfParent):
     """A list of facts, by its own filters."""
 
     __filters__: tp.ClassVar[tp.Mapping[str, Filter]] = {}
+    __page_limit__ = PAGE_LIMIT_MAX
 
     def make_page(self, parent_resource: tp.Any, limit: int) -> log_pages.Page:
         """Return the page without filters."""
@@ -160,7 +165,11 @@ class Log(base.OfParent):
     def _list(self, parent_resource: tp.Any) -> tp.Any:
         self.request.api_context.set_active_method(constants.FILTER)
         filters = {name: each.parse for name, each in self.__filters__.items()}
-        values = asked(self.request.GET, {**_PAGE, **filters})
+        page: dict[str, tp.Callable[[str], tp.Any]] = {
+            "page_limit": functools.partial(_limit, self.__page_limit__),
+            "page_marker": _uuid,
+        }
+        values = asked(self.request.GET, {**page, **filters})
         return self.process_result(self.filter(parent_resource, values))
 
     def filter(self, parent_resource: tp.Any, filters: tp.Any, order_by: tp.Any = None) -> tp.Any:  # noqa: ARG002
@@ -193,9 +202,3 @@ class Log(base.OfParent):
                 model=self.model.__name__, filters={"uuid": str(uuid)}
             )
         return self.model.restore_from_storage(**rows[0])
-
-
-_PAGE: tp.Final[tp.Mapping[str, tp.Callable[[str], tp.Any]]] = {
-    "page_limit": _limit,
-    "page_marker": _uuid,
-}

@@ -12,6 +12,8 @@ from exordos_paas_mail import constants
 from exordos_paas_mail.control_plane.api import logs, operating, routing
 from exordos_paas_mail.control_plane.records import operation_statuses, operations
 
+# Each may name 500 messages, and say what became of them.
+_PAGE_LIMIT: tp.Final = 100
 _FILTERS: tp.Final = {
     "action": logs.choice(operations.Operations.of_action, operations.ACTIONS),
     "status": logs.choice(operations.Operations.with_status, operation_statuses.ALL),
@@ -25,12 +27,13 @@ class MailOperationController(logs.Log):
     __policy_service_name__ = constants.POLICY_SERVICE
     __policy_name__ = constants.OPERATION_POLICY
     __filters__ = _FILTERS
+    __page_limit__ = _PAGE_LIMIT
     __resource__ = operating.RESOURCE
 
     def make_page(self, parent_resource: tp.Any, limit: int) -> operations.Operations:
         return operations.Operations(parent_resource.uuid, limit)
 
-    @logs.described(("MailInstanceUuid",), _FILTERS)
+    @logs.described(("MailInstanceUuid",), _FILTERS, _PAGE_LIMIT)
     def filter(self, *args: tp.Any, **kwargs: tp.Any) -> tp.Any:
         return super().filter(*args, **kwargs)
 

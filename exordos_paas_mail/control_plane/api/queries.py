@@ -21,18 +21,29 @@ from exordos_paas_mail.control_plane.records import errors
 # One process answers everybody, and no request may hold it for a tenth of a second: 1,000
 # accounts take half of that, and each further one as much more (docs/measurements.md).
 PAGE_LIMIT: tp.Final = 1_000
-"""Records of a page, where a resource has no bound of its own."""
+RECORDS_MAX: tp.Final = 10
+"""Other records that a query may name, by their URIs."""
 _FILTER: tp.Final = "q"
 _NO_FIELD: tp.Final = "no such field"
 _DIRECTIONS: tp.Final = frozenset({"asc", "desc"})
 
 
+class Bounds(tp.NamedTuple):
+    """What lists of a resource are asked for at most."""
+
+    page_limit: int = PAGE_LIMIT
+    """Records of a page, at most and where nothing is said."""
+    sort_keys: tp.Collection[str] | None = None
+    """Those that an index answers, where there are too many records to sort; None is any field."""
+
+
 class _Fields:
     """The fields of a resource that a query may name."""
 
-    def __init__(self, resource: tp.Any, request: tp.Any, page_limit: int) -> None:
+    def __init__(self, resource: tp.Any, request: tp.Any, bounds: Bounds) -> None:
         self._resource, self._request = resource, request
-        self.page_limit = page_limit
+        self.bounds = bounds
+        self._records = 0
         self._visibility = resource.resolve_visibility(request)
 
     def find(self, api_name: str) -> tp.Any:
@@ -48,7 +59,12 @@ class _Fields:
 
     def value(self, api_name: str, text: str) -> tp.Any:
         """Return *text* as the field's type; RuleError if it is no value of the field."""
-        return values.from_query(self.find(api_name), self._request, text)
+        field = self.find(api_name)
+        # A relationship's type is the model's class, and its value is read from the database.
+        self._records += isinstance(field.get_type(), type)
+        if self._records > RECORDS_MAX:
+            raise rules.RuleError(f"a query names {RECORDS_MAX} other records at most")
+        return values.from_query(field, self._request, text)
 
 
 class _Resolver(filter_lang.FieldResolver):
@@ -72,13 +88,10 @@ class _Resolver(filter_lang.FieldResolver):
             raise errors.FieldError(_FILTER, f"{name}: {error}", is_repeated=True) from None
 
 
-def check(resource: tp.Any, request: tp.Any, page_limit: int) -> None:
-    """Raise FieldError, which names the parameter, if *request* asks for a list in a bad way.
-
-    *page_limit* is the longest page.
-    """
+def check(resource: tp.Any, request: tp.Any, bounds: Bounds) -> None:
+    """Raise FieldError, which names the parameter, if *request* asks for a list in a bad way."""
     request.api_context.set_active_method(constants.FILTER)
-    fields = _Fields(resource, request, page_limit)
+    fields = _Fields(resource, request, bounds)
     query = request.GET
     name = ""
     try:
@@ -130,6 +143,9 @@ def _check_sort_key(fields: _Fields, value: str) -> None:
         field_type = fields.find(value).get_type()
     except rules.RuleError:
         raise rules.RuleError("must be the name of a field") from None
+    keys = fields.bounds.sort_keys
+    if keys is not None and value not in keys:
+        raise rules.RuleError(f"must be one of {', '.join(keys)}")
     # A page goes on after the last value of the one before, so values are compared:
     # nothing comes after a null.
     if isinstance(field_type, (type, types.TypedList, types.AllowNone)):
@@ -145,10 +161,12 @@ def _check_page_limit(fields: _Fields, value: str) -> None:
     # The length first: Python refuses to read an integer of thousands of digits.
     if (
         not (value.isascii() and value.isdecimal())
-        or len(value) > len(str(fields.page_limit))
-        or int(value) > fields.page_limit
+        or len(value) > len(str(fields.bounds.page_limit))
+        or int(value) > fields.bounds.page_limit
     ):
-        raise rules.RuleError(f"must be an integer from 0 (the default) to {fields.page_limit}")
+        raise rules.RuleError(
+            f"must be an integer from 0 (the default) to {fields.bounds.page_limit}"
+        )
 
 
 def _check_page_marker(fields: _Fields, value: str) -> None:

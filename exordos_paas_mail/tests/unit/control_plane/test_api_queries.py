@@ -4,11 +4,12 @@
 
 from __future__ import annotations
 
+import urllib.parse
 import uuid as sys_uuid
 
 import pytest
 
-from exordos_paas_mail.control_plane.api import accounts
+from exordos_paas_mail.control_plane.api import accounts, queries
 from exordos_paas_mail.tests.unit.control_plane import api_client
 
 NOBODY = sys_uuid.UUID(int=1)
@@ -130,6 +131,23 @@ def test_accounts_of_another_instance_are_not_asked_for_here(
     assert api.get(f"{instance}/accounts/?instance={instance}") == []
 
 
+def test_a_query_names_so_many_other_records(standing_api: api_client.Client) -> None:
+    instance, most = standing_api.instance(), queries.RECORDS_MAX
+    accounts_ = f"{instance}/accounts/"
+    refused = f"a query names {most} other records at most"
+    named = [f"instance={instance}"] * (most + 1)
+    assert standing_api.get(f"{accounts_}?{'&'.join(named[1:])}") == []
+    assert standing_api.refused("GET", f"{accounts_}?{'&'.join(named)}") == (
+        400,
+        f"instance: {refused}",
+    )
+    expression = urllib.parse.quote(" OR ".join([f'instance="{instance}"'] * (most + 1)))
+    assert standing_api.refused("GET", f"{accounts_}?q={expression}") == (
+        400,
+        f"q: instance: {refused}",
+    )
+
+
 @pytest.mark.parametrize(
     "field", ["uuid", "name", "domain", "cpu", "status", "error", "updated_at"]
 )
@@ -148,11 +166,22 @@ def test_a_list_sorted_by_a_field_comes_in_pages(api: api_client.Client, field: 
     assert found == whole
 
 
+@pytest.mark.parametrize("field", ["description", "limits", "active", "hold"])
+def test_accounts_are_sorted_by_what_an_index_has_alone(
+    standing_api: api_client.Client, field: str
+) -> None:
+    path = f"{standing_api.instance()}/accounts/?sort_key={field}"
+    assert standing_api.refused("GET", path) == (
+        400,
+        "sort_key: must be one of uuid, name, username, created_at, updated_at",
+    )
+
+
 @pytest.mark.parametrize("query", ["", "?page_limit=0"])
 def test_a_list_without_a_limit_is_a_page_of_the_default_size(
     api: api_client.Client, monkeypatch: pytest.MonkeyPatch, query: str
 ) -> None:
-    monkeypatch.setattr(accounts.MailAccountController, "__page_limit__", 2)
+    monkeypatch.setattr(accounts.MailAccountController, "__bounds__", queries.Bounds(page_limit=2))
     instance = api.instance()
     names = ["a", "b", "c"]
     for name in names:

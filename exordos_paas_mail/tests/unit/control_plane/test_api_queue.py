@@ -248,6 +248,7 @@ def test_a_bad_parameter_of_the_queue_is_named(api: api_client.Client) -> None:
         ("queue", "recipient_domain", "a%00b"),
         ("queue", "queue_id", "1vNvOk_0000Ab_0A"),
         ("queue", "page_limit", "501"),
+        ("operations", "page_limit", "101"),
         ("queue", "class", "network"),
         ("queue", "shard", "1"),
         ("operations", "status", "done"),
