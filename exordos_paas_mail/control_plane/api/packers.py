@@ -24,7 +24,7 @@ _NAMES_MAX_LENGTH: tp.Final = 200
 
 
 class Plain(list[tp.Any]):
-    """An answer of many values that are as JSON has them, or a time or a uuid."""
+    """An answer of many values that are as JSON has them."""
 
     __slots__ = ()
 
@@ -42,7 +42,7 @@ class JSONPacker(packers.JSONPackerIncludeNullFields):
 
     def pack(self, obj: tp.Any) -> bytes:
         if isinstance(obj, Plain):
-            return orjson.dumps(obj, option=orjson.OPT_UTC_Z)
+            return orjson.dumps(obj)
         return tp.cast("bytes", super().pack(obj))
 
     def pack_resource(self, obj: tp.Any) -> tp.Any:

@@ -125,12 +125,16 @@ class Stats:
             " FROM steps JOIN most USING (value) ORDER BY at, told",
             (self.step, *values, VALUES_MAX),
         ).fetchall()
-        return [self._stat(row) for row in rows]
+        # As a model would be written: a time has its fraction, also where that is zero. There are
+        # a thousand at most.
+        times = {at: _TIME.dump_value(at) for at in {row["at"] for row in rows}}
+        return [self._stat(row, times) for row in rows]
 
-    def _stat(self, row: dict[str, tp.Any]) -> dict[str, tp.Any]:
+    def _stat(
+        self, row: dict[str, tp.Any], times: tp.Mapping[datetime.datetime, str]
+    ) -> dict[str, tp.Any]:
         told = row.pop("told")
-        # As a model would be written: a time has its fraction, also where that is zero.
-        stat = {"at": _TIME.dump_value(row.pop("at")), **_UNTOLD, **row}
+        stat = {"at": times[row.pop("at")], **_UNTOLD, **row}
         if self.by:
             stat[self.by] = told
         return stat
