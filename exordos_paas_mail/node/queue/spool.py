@@ -31,6 +31,7 @@ _JOURNAL_SIZE_MAX = 16 * 2**20
 _HEADER_SIZE_MAX = 16 * 2**20
 
 _Stamp = tuple[int, int, int]
+_UNREAD: tp.Final[tuple[_Stamp, None]] = ((-1, -1, -1), None)
 
 
 class Message(tp.NamedTuple):
@@ -54,6 +55,8 @@ class Message(tp.NamedTuple):
     """Whether a delivery has been under way, or is: nothing else takes its journal along."""
     tls_optional: bool = False
     """Whether it says that it may leave in clear (``TLS-Required: No``)."""
+    readable: bool = True
+    """Whether its files could be read; else it is looked at again, whatever its stamps are."""
 
 
 @dataclasses.dataclass
@@ -163,20 +166,26 @@ class Spool:
         for queue_id in changed:
             del directory.stamps[queue_id]
             directory.messages.pop(queue_id, None)
+        unread = False
         for queue_id in headers.keys() - directory.young:
             stamps = headers[queue_id], journals.get(queue_id)
             if directory.stamps.get(queue_id) == stamps:
                 continue
-            changed.add(queue_id)
             message = _read(name, queue_id, held=self._is_apart(name))
             if message is None:
+                changed.add(queue_id)
                 directory.messages.pop(queue_id, None)
                 directory.stamps.pop(queue_id, None)
-            else:
-                directory.messages[queue_id] = message
-                directory.stamps[queue_id] = stamps
+                continue
+            if message.readable or directory.messages.get(queue_id) != message:
+                changed.add(queue_id)
+            # Who owns a file is in no stamp, and a lack of descriptors or memory passes.
+            unread |= not message.readable
+            directory.messages[queue_id] = message
+            directory.stamps[queue_id] = stamps if message.readable else _UNREAD
         settled = abs(now * 1e9 - stamp) > _SETTLING_TIME
-        directory.changed_at = stamp if settled and not directory.young and not journals else -1
+        again = unread or directory.young or journals or not settled
+        directory.changed_at = -1 if again else stamp
         return changed
 
 
@@ -209,17 +218,13 @@ def _read(directory: str, queue_id: str, *, held: bool) -> Message | None:
     except FileNotFoundError:
         has_journal = False
     except OSError:
-        # As below; who has it by now is not known.
-        pass
+        return _unread(queue_id, held=held, readable=False)
     try:
         envelope = spool_headers.parse(_content(f"{path}-H", _HEADER_SIZE_MAX))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError):
-        # exim cannot read it either, and says so in its panic log: somebody has put it there, as
-        # root from a backup, or the disk is damaged. All others are looked at.
-        arrived_at = log_ids.arrived(queue_id)
-        return Message(queue_id, "", "", arrived_at, frozen=False, recipients=(), size=0, held=held)
+    except (OSError, ValueError) as error:
+        return _unread(queue_id, held=held, readable=isinstance(error, ValueError))
     return Message(
         queue_id,
         envelope.sender,
@@ -232,6 +237,22 @@ def _read(directory: str, queue_id: str, *, held: bool) -> Message | None:
         hold=envelope.hold,
         has_journal=has_journal,
         tls_optional=envelope.tls_optional,
+    )
+
+
+def _unread(queue_id: str, *, held: bool, readable: bool) -> Message:
+    # exim cannot read it either, and says so in its panic log: somebody has put it there, as root
+    # from a backup, or the disk is damaged. All others are looked at.
+    return Message(
+        queue_id,
+        "",
+        "",
+        log_ids.arrived(queue_id),
+        frozen=False,
+        recipients=(),
+        size=0,
+        held=held,
+        readable=readable,
     )
 
 

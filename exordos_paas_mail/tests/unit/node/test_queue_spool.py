@@ -153,6 +153,12 @@ def test_what_nobody_but_root_or_a_good_disk_can_read_hides_no_other_message(
     ]
     assert stage.spool.read(NAME) == stage.spool.messages[NAME]
     assert stage.spool.arrival(NAME) is None
+    stage.spool.look(stage.now + 60)
+    # Its owner is put right, which no stamp shows, or descriptors are there again.
+    monkeypatch.undo()
+    assert stage.spool.look(stage.now + 60) == {NAME}
+    assert stage.spool.messages[NAME].sender
+    assert stage.spool.look(stage.now + 60) == set()
 
 
 def test_a_message_whose_body_is_lost_is_one_all_the_same(stage: Stage) -> None:
