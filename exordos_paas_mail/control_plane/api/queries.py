@@ -57,6 +57,10 @@ class _Fields:
             raise rules.RuleError(_NO_FIELD)
         return field
 
+    def is_stored(self, field: tp.Any) -> bool:
+        """Return whether the database can sort by *field*; others are told of each record."""
+        return field.name not in getattr(self._resource.get_model(), "__custom_properties__", {})
+
     def value(self, api_name: str, text: str) -> tp.Any:
         """Return *text* as the field's type; RuleError if it is no value of the field."""
         field = self.find(api_name)
@@ -140,7 +144,7 @@ def _check_fields(fields: _Fields, value: str) -> None:
 
 def _check_sort_key(fields: _Fields, value: str) -> None:
     try:
-        field_type = fields.find(value).get_type()
+        field = fields.find(value)
     except rules.RuleError:
         raise rules.RuleError("must be the name of a field") from None
     keys = fields.bounds.sort_keys
@@ -148,7 +152,8 @@ def _check_sort_key(fields: _Fields, value: str) -> None:
         raise rules.RuleError(f"must be one of {', '.join(keys)}")
     # A page goes on after the last value of the one before, so values are compared:
     # nothing comes after a null.
-    if isinstance(field_type, (type, types.TypedList, types.AllowNone)):
+    is_compared = not isinstance(field.get_type(), (type, types.TypedList, types.AllowNone))
+    if not is_compared or not fields.is_stored(field):
         raise rules.RuleError(f"cannot be {value}")
 
 

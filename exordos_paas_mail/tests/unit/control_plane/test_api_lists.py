@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 import typing as tp
 
 from exordos_paas_mail.tests.unit.control_plane import api_client
@@ -48,3 +49,24 @@ def test_a_list_names_the_parameter_that_it_cannot_take(api: api_client.Client) 
         for asked, (status, message) in found.items()
         if (status, message.partition(":")[0]) != right[asked[1]]
     } == {}
+
+
+def test_a_list_is_sorted_by_each_field_or_says_that_it_cannot_be(api: api_client.Client) -> None:
+    spec = api.admin().get("/specifications/3.0.3")
+    schemas = spec["components"]["schemas"]
+    failed = {}
+    for path in _lists(api):
+        (described,) = (
+            operations["get"]
+            for name, operations in spec["paths"].items()
+            if re.fullmatch(re.sub(r"\{\w+\}", "[0-9a-f-]{36}", name), path)
+        )
+        content = described["responses"]["200"]["content"]["application/json"]
+        schema = content["schema"]["items"]
+        while "$ref" in schema:
+            schema = schemas[schema["$ref"].rpartition("/")[2]]
+        for field in schema["properties"]:
+            answer = api.call("GET", f"{path}?sort_key={field}")
+            if answer.status_code not in {200, 400}:
+                failed[path, field] = answer.text
+    assert failed == {}
