@@ -14,7 +14,7 @@ import typing as tp
 from exordos_paas_mail.codecs import answers, bounded, mail_events, main_log, spool_headers
 
 if tp.TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
 _Failure: tp.TypeAlias = main_log.Unreached | main_log.LoginRefused
 # What becomes of the recipients is told within a second.
@@ -57,8 +57,8 @@ class Tried:
         self._failures[pid] = failure
         self._before.discard(pid)
 
-    def find(self, pid: int, words: str) -> _Failure | None:
-        """Return what a recipient waits for by *words*, says the process *pid* of the message.
+    def find(self, pid: int, entry: main_log.Deferral) -> _Failure | None:
+        """Return why a recipient waits by *entry*, of the process *pid* of the message.
 
         None where that is not known, or may be one server or another.
         """
@@ -68,14 +68,15 @@ class Tried:
                 del self._failures[old]
             self._message = pid
         self._before = set(self._failures)
-        found = _by_server(self._failures.values())
+        is_login = entry.errno == main_log.LOGIN_REFUSED
+        found = {
+            (one.remote.name, one.remote.address): one
+            for one in self._failures.values()
+            if isinstance(one, main_log.LoginRefused) == is_login
+        }
         if len(found) > 1:
-            found = {server: one for server, one in found.items() if one.words == words}
+            found = {server: one for server, one in found.items() if one.words == entry.words}
         return next(iter(found.values())) if len(found) == 1 else None
-
-
-def _by_server(failures: Iterable[_Failure]) -> dict[tuple[str, str], _Failure]:
-    return {(one.remote.name, one.remote.address): one for one in failures}
 
 
 class Deferrals:
@@ -117,7 +118,7 @@ class Deferrals:
     ) -> mail_events.Event:
         """Return *event* with what the line of its server says, where its own says less."""
         tried = self.failures.get(event.queue_id)
-        failure = None if tried is None else tried.find(pid, entry.words)
+        failure = None if tried is None else tried.find(pid, entry)
         is_of_server = entry.errno > 0 or entry.errno == main_log.LOGIN_REFUSED
         if failure is None or not is_of_server or event.mx:
             return event

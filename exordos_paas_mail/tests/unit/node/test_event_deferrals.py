@@ -157,6 +157,18 @@ def deferred(recipient: str, errno: int = 111, why: str = "Connection refused") 
             (OF_ONE, OF_ONE),
             id="one of two domains",
         ),
+        pytest.param(
+            [
+                unreached(OF_ONE),
+                f"smarthostplain authenticator failed H={OF_TWO[0]} [{OF_TWO[1]}] 535 No",
+                deferred(ONE),
+                f"== {TWO} R=smarthost T=smarthost_starttls defer (-42):"
+                " authentication required but authentication attempt(s) failed",
+            ],
+            [8, 9, 7, 7],
+            (OF_ONE, OF_TWO),
+            id="one by a smarthost that refuses the login",
+        ),
     ],
 )
 def test_no_recipient_waits_for_another_ones_server(
