@@ -22,6 +22,8 @@ IMPLICIT: tp.Final = "implicit"
 TLS: tp.Final = (STARTTLS, IMPLICIT)
 USERNAME_SIZE_MAX: tp.Final = 255
 PASSWORD_SIZE_MAX: tp.Final = 1024
+_OCTETS: tp.Final = 2
+"""Of a character, on average."""
 DOMAINS_MAX: tp.Final = 200
 RETRY_KEY: tp.Final = tls_policies.RetryKey(has_address=True, has_interface=True)
 """Of the transports that send by one. A server that is a smarthost on port 25, and the MX of a
@@ -86,6 +88,9 @@ def check_secret(name: str, value: object, size: int) -> str:
     # RFC 4616, 2 and RFC 4954: any text, but what ends it or a line.
     if not isinstance(value, str) or not value or len(value) > size or not value.isprintable():
         raise rules.RuleError(f"{name} must be a text of 1 to {size} printable characters")
+    # exim gives up, and freezes the message, where the command with both has more than 4096.
+    if len(value.encode()) > _OCTETS * size:
+        raise rules.RuleError(f"{name} must have {_OCTETS * size} octets at most in UTF-8")
     return value
 
 

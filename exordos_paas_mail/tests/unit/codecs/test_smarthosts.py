@@ -148,6 +148,16 @@ def test_a_name_that_cannot_be_sent_breaks_the_rule(value: object) -> None:
         smarthosts.check_secret("username", value, smarthosts.USERNAME_SIZE_MAX)
 
 
+def test_a_login_is_no_longer_than_exim_sends() -> None:
+    name, password = "\N{PILE OF POO}" * 127 + "é", "\N{PILE OF POO}" * 512
+    for secret, size in ((name, 255), (password, 1024)):
+        assert smarthosts.check_secret("password", secret, size) == secret
+        with pytest.raises(rules.RuleError, match=f"password must have {2 * size} octets at most"):
+            smarthosts.check_secret("password", f"{secret}é", size)
+    command = f"AUTH PLAIN {base64.b64encode(f'.{name}.{password}'.encode()).decode()}\r\n"
+    assert len(command) < 4096
+
+
 def test_tls_is_begun_by_the_port() -> None:
     found = {port: smarthosts.default_tls(port) for port in smarthosts.PORTS}
     assert found == {587: "starttls", 465: "implicit", 25: "starttls"}
