@@ -179,7 +179,7 @@ class Keeper:
             # Before what has ended is taken note of: this look has not seen what came of it.
             self._scheduler.start(time.time(), time.monotonic())
             self._scheduled.touch()
-        if tried := self._scheduler.turn():
+        if tried := self._scheduler.turn(time.monotonic()):
             self._tried |= tried
             self._next_look = min(self._next_look, time.monotonic() + SETTLING_TIME)
 

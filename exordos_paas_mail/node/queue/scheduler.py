@@ -12,7 +12,8 @@ when they have ended, the times are read again. If the server still does not ans
 exim has put all of its mail off, and nothing else was begun. If it does, four times as
 many go, and so on: the slow start of Postfix's scheduler and of TCP.
 
-A delivery to a server that hangs takes minutes. Where memory is scarce there are so few
+A delivery to a server that hangs takes minutes, and so may one message of a server that
+takes all others: those go on without it. Where memory is scarce there are so few
 at a time that such servers would hold up all other mail: one is kept for what was never
 tried.
 """
@@ -39,6 +40,10 @@ SCARCE_RETRIES_MAX: tp.Final = SCARCE_MAX - 1
 """Of these, of what is no first attempt."""
 OF_SERVER_MAX: tp.Final = 4
 """Deliveries to one server at a time: it must not hold up mail to all others."""
+SLOW: tp.Final = 60.0
+"""Seconds after which the mail of a server goes on beside what is left of a round."""
+SLOW_MAX: tp.Final = 2
+"""Deliveries to one server that others go on beside."""
 AGAIN: tp.Final = 60.0
 """Seconds until a message may be begun once more, whatever is known of its time."""
 
@@ -65,6 +70,8 @@ class _Running(tp.NamedTuple):
     delivery: machine.Delivery
     is_first: bool
     """Whether it began with a first attempt."""
+    queue_ids: Sequence[str]
+    """What it tries, one after the other."""
 
 
 @dataclasses.dataclass
@@ -79,6 +86,13 @@ class _Server:
     """The messages of the round that is under way, as they were."""
     begun_at: float = 0.0
     not_before: float = 0.0
+    slow: dict[str, _Running] = dataclasses.field(default_factory=dict)
+    """What others go on beside, by the message that it is about."""
+
+    @property
+    def under_way(self) -> list[_Running]:
+        """All deliveries, slow ones too."""
+        return [*self.running, *self.slow.values()]
 
     @property
     def is_first(self) -> bool:
@@ -109,7 +123,7 @@ class Scheduler:
     @property
     def is_busy(self) -> bool:
         """Whether something is under way."""
-        return any(map(_is_busy, self._servers.values()))
+        return any(_is_busy(server) or server.slow for server in self._servers.values())
 
     def put(self, queue_id: str, due: Due) -> None:
         """Take in a message, or what is new of it."""
@@ -126,7 +140,7 @@ class Scheduler:
         for server in self._servers.values():
             server.not_before = 0.0
 
-    def turn(self) -> set[str]:
+    def turn(self, at: float) -> set[str]:
         """Begin what there is room for of the rounds; returns the messages of those that ended.
 
         What they have come to has to be looked at, and ``start`` called.
@@ -136,6 +150,12 @@ class Scheduler:
         for server in self._servers.values():
             was_running = bool(server.running)
             server.running = [one for one in server.running if not one.delivery.is_over()]
+            over = {name for name, one in server.slow.items() if one.delivery.is_over()}
+            for name in over:
+                del server.slow[name]
+            ended |= over
+            if server.running and not server.waiting and at - server.begun_at >= SLOW:
+                self._leave_behind(server)
             if was_running and not _is_busy(server):
                 ended |= server.round.keys()
         self._fill()
@@ -151,7 +171,7 @@ class Scheduler:
             server = self._servers[name]
             if server.round:
                 self._judge(server)
-            elif name not in due and at >= server.not_before:
+            elif name not in due and at >= server.not_before and not server.slow:
                 del self._servers[name]
         for name, queue_ids in due.items():
             server = self._servers.setdefault(name, _Server())
@@ -161,10 +181,30 @@ class Scheduler:
             self._plan(server, queue_ids[: server.size], at)
         self._fill()
 
+    def _leave_behind(self, server: _Server) -> None:
+        """Have the mail of *server* go on beside what is left of its round, if that is little.
+
+        Not where all of it is left, unless it was one message: it is the server that hangs.
+        """
+        hangs = len(server.round) > 1 and all(self._is_untried(server, one) for one in server.round)
+        if hangs or len(server.under_way) > SLOW_MAX:
+            return
+        for one in server.running:
+            # Those before it have been tried, and those behind it may be by others.
+            untried = (name for name in one.queue_ids if self._is_untried(server, name))
+            server.slow[next(untried, one.queue_ids[-1])] = one
+        server.running = []
+
+    def _is_untried(self, server: _Server, queue_id: str) -> bool:
+        return self._messages.get(queue_id) == server.round[queue_id]
+
     def _due(self, now: float, at: float) -> dict[str, list[str]]:
         """Return what is due by its server."""
         due: dict[str, list[str]] = {}
+        slow = {name for server in self._servers.values() for name in server.slow}
         for queue_id, message in self._messages.items():
+            if queue_id in slow:
+                continue
             if message.at <= now and at - self._begun.get(queue_id, at - AGAIN) >= AGAIN:
                 due.setdefault(message.server, []).append(queue_id)
         return due
@@ -175,7 +215,7 @@ class Scheduler:
 
     def _judge(self, server: _Server) -> None:
         """Learn from a round: if exim tried none of it, the server's time is not known here."""
-        tried = any(self._messages.get(name) != due for name, due in server.round.items())
+        tried = not all(self._is_untried(server, name) for name in server.round)
         server.round = {}
         if tried:
             server.size = min(4 * server.size, ROUND_MAX)
@@ -187,7 +227,7 @@ class Scheduler:
         server.round = {one: self._messages[one] for one in queue_ids}
         server.begun_at = at
         self._begun.update(dict.fromkeys(queue_ids, at))
-        size = -(-len(queue_ids) // OF_SERVER_MAX)
+        size = -(-len(queue_ids) // (OF_SERVER_MAX - len(server.slow)))
         server.waiting = [queue_ids[i : i + size] for i in range(0, len(queue_ids), size)]
 
     def _fill(self) -> None:
@@ -196,12 +236,12 @@ class Scheduler:
             # Behind all others: of those with as many under way it comes last now.
             server = self._servers[name] = self._servers.pop(name)
             is_first = server.is_first
-            delivery = self._begin(server.waiting.pop(0))
-            server.running.append(_Running(delivery, is_first))
+            queue_ids = server.waiting.pop(0)
+            server.running.append(_Running(self._begin(queue_ids), is_first, queue_ids))
 
     def _next(self) -> str | None:
         """Return the server of which a delivery may begin now, None where there is none."""
-        running = [one for server in self._servers.values() for one in server.running]
+        running = [one for server in self._servers.values() for one in server.under_way]
         open_ = {name: server for name, server in self._servers.items() if server.waiting}
         if not open_ or len(running) >= PROCESSES_MAX:
             return None
@@ -213,9 +253,9 @@ class Scheduler:
             open_ = {
                 name: server
                 for name, server in open_.items()
-                if not server.running and (may_retry or server.is_first)
+                if not server.under_way and (may_retry or server.is_first)
             }
-        return min(open_, key=lambda name: len(open_[name].running), default=None)
+        return min(open_, key=lambda name: len(open_[name].under_way), default=None)
 
 
 def _is_busy(server: _Server) -> bool:

@@ -57,7 +57,7 @@ class Stage:
         while self.scheduler.is_busy:
             for delivery in self.begun:
                 delivery.over = True
-            over |= self.scheduler.turn()
+            over |= self.scheduler.turn(self.at)
         return over
 
 
@@ -112,7 +112,7 @@ def test_a_round_ends_before_the_next_begins(stage: Stage) -> None:
     assert len(stage.start()) == 2
     stage.begun[0].over = True
 
-    assert stage.scheduler.turn() == set()
+    assert stage.scheduler.turn(stage.at) == set()
     assert stage.start(1) == []
 
 
@@ -174,6 +174,67 @@ def test_a_server_that_hangs_holds_up_no_other(stage: Stage) -> None:
     assert stage.start(1) == names(2)
 
 
+def test_a_message_that_hangs_holds_up_no_other_of_its_server(stage: Stage) -> None:
+    """As a server does that says nothing to the end of one message, and takes the others."""
+    hanging, other = names(2)
+    stage.put(hanging, other)
+    assert stage.start() == [hanging, other]
+    stage.begun[1].over = True
+    stage.put(*names(3, "b"))
+    stage.scheduler.drop(other)
+    stage.at += 59
+    assert (stage.scheduler.turn(stage.at), stage.start()) == (set(), [])
+
+    stage.at += 1
+    assert stage.scheduler.turn(stage.at) == {hanging, other}
+    assert stage.start() == names(3, "b")
+    assert stage.scheduler.is_busy
+    # Nor is it begun beside itself, however long it takes.
+    stage.scheduler.drop(names(1, "b")[0])
+    for delivery in stage.begun[2:]:
+        delivery.over = True
+    stage.at += 300
+    stage.scheduler.turn(stage.at)
+    assert hanging not in stage.start()
+
+    for delivery in stage.begun:
+        delivery.over = True
+    assert hanging in stage.scheduler.turn(stage.at)
+    assert hanging in stage.start(300)
+
+
+def test_what_is_behind_a_message_that_hangs_goes_without_it(stage: Stage) -> None:
+    every = names(8)
+    stage.put(*every[:2])
+    stage.start()
+    for name in every[:2]:
+        stage.scheduler.drop(name)
+    stage.end()
+    stage.put(*every[2:])
+    assert stage.start(1) == every[2:]
+    held_up = stage.begun[2].queue_ids
+    for delivery in stage.begun[3:]:
+        delivery.over = True
+    for name in {*every[2:]} - {*held_up}:
+        stage.scheduler.drop(name)
+    stage.at += scheduler_.SLOW
+    stage.scheduler.turn(stage.at)
+    assert stage.start() == [*held_up[1:]]
+
+
+@pytest.mark.parametrize("first", [1, 2])
+def test_a_server_that_hangs_is_left_to_its_scouts(stage: Stage, first: int) -> None:
+    stage.put(*names(first))
+    stage.start()
+    stage.put(*names(20, "b"))
+    for _ in range(5):
+        stage.at += scheduler_.SLOW
+        stage.scheduler.turn(stage.at)
+        stage.start()
+    # One message alone may be what hangs.
+    assert len(stage.begun) == (3 if first == 1 else 2)
+
+
 def test_no_more_is_under_way_than_may_be(stage: Stage) -> None:
     for number in range(50):
         stage.put(*names(10, f"s{number}-"), server=f"mx{number}.example")
@@ -183,7 +244,7 @@ def test_no_more_is_under_way_than_may_be(stage: Stage) -> None:
     assert len({name.split("-")[0] for one in stage.begun for name in one.queue_ids}) == 16
 
     stage.begun[0].over = True
-    stage.scheduler.turn()
+    stage.scheduler.turn(stage.at)
     assert len(stage.begun) == scheduler_.PROCESSES_MAX + 1
 
 
@@ -194,7 +255,7 @@ def test_servers_take_turns(stage: Stage) -> None:
     stage.start()
     while stage.scheduler.is_busy:
         next(one for one in stage.begun if not one.over).over = True
-        stage.scheduler.turn()
+        stage.scheduler.turn(stage.at)
 
     assert [name[0] for one in stage.begun for name in one.queue_ids] == list("abcabc")
 
@@ -207,10 +268,10 @@ def test_where_memory_is_scarce_a_few_go_at_a_time(stage: Stage) -> None:
     assert len(stage.begun) == scheduler_.SCARCE_MAX
 
     stage.begun[0].over = True
-    stage.scheduler.turn()
+    stage.scheduler.turn(stage.at)
     assert len(stage.begun) == scheduler_.SCARCE_MAX + 1
     stage.has_room = True
-    stage.scheduler.turn()
+    stage.scheduler.turn(stage.at)
     assert len(stage.begun) == scheduler_.PROCESSES_MAX + 1
 
 
@@ -233,7 +294,7 @@ def test_where_memory_is_scarce_servers_that_hang_hold_up_no_new_message(stage: 
         for one in stage.begun:
             one.over = True
         stage.at += 30
-        stage.scheduler.turn()
+        stage.scheduler.turn(stage.at)
         stage.scheduler.drop(new)
         (retry,) = stage.begun[before:]
         tried += retry.queue_ids
@@ -276,7 +337,7 @@ def test_a_new_message_may_be_beside_another_where_memory_is_scarce(stage: Stage
     assert stage.start() == ["a", "b"]
     # A new one has ended, and one is under way: this one's turn has come.
     stage.begun[0].over = True
-    stage.scheduler.turn()
+    stage.scheduler.turn(stage.at)
     assert [name for one in stage.begun for name in one.queue_ids] == ["a", "b", "c"]
 
 
