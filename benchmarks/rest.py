@@ -126,9 +126,8 @@ def test_pages(
     print()
     for name, seconds in best.items():
         print(f"a page of {PAGE} accounts, {name}: {seconds * 1000:.1f} ms")
-    for limit in (1_000, 10_000):
-        spent = database.cost(functools.partial(api.get, f"{many}/accounts/?page_limit={limit}"))
-        print(f"a page of {limit} accounts: {spent * 1000:.0f} ms")
+    spent = database.cost(functools.partial(api.get, f"{many}/accounts/"))
+    print(f"the longest page of accounts: {spent * 1000:.0f} ms")
     assert best["all of them"] <= best["the plain way"] * PLAIN_BOUND
     for name in lists.keys() - {"the plain way", "all of them"}:
         assert best[name] <= best["all of them"] * MANY_BOUND, name

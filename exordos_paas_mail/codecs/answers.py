@@ -166,8 +166,10 @@ _PHRASES: tp.Final = tuple(
 # and Postfix's do) quotes what that one answered of its own mailbox.
 _SENDER_IS_MEANT: tp.Final = re.compile(
     r"\bsender('s)? (e-?mail )?(address|domain|verif|callout|rejected|denied|invalid|unknown|not\b"
-    r"|is\b|has\b|does|<?\S+@)|\b(invalid|unknown|unverified|bad|envelope) sender|domain of sender"
-    r"|verification failed for|callback setup failed|in reply to mail from|dns check failed",
+    r"|is\b|has\b(?! been (notified|informed))|does|<?\S+@)"
+    r"|\b(invalid|unknown|unverified|bad|envelope) sender\b(?! or recipient)|domain of sender"
+    r"|(?<!recipient )(?<!address )verification failed for|callback setup failed"
+    r"|in reply to mail from|dns check failed",
     re.IGNORECASE,
 )
 # About the sender although the address is named, whatever the code says.

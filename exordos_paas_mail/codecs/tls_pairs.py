@@ -219,7 +219,8 @@ def _load(body: str, number: int) -> x509.Certificate:
         # Some of it is read only when it is asked for.
         names(certificate)
         certificate.public_key()
-    except (ValueError, TypeError, exceptions.UnsupportedAlgorithm):
+    # KeyError: of a TLS feature (RFC 7633) that the library does not know.
+    except (ValueError, TypeError, KeyError, exceptions.UnsupportedAlgorithm):
         raise rules.RuleError(
             f"certificate cannot be read: block {number} of it is damaged, or cut"
         ) from None

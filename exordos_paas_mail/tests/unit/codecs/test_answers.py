@@ -300,6 +300,19 @@ def test_a_sender_that_is_not_there_is_no_recipient_that_is_not(reply: str) -> N
 
 
 @pytest.mark.parametrize(
+    "reply",
+    [
+        "550 5.1.1 User unknown; sender has been notified",
+        "550 5.1.1 Address verification failed for bob@example.net, no such user",
+        "550 Recipient verification failed for <bob@example.net>: no such user here",
+        "550 5.1.1 Invalid sender or recipient: user unknown",
+    ],
+)
+def test_a_recipient_that_is_not_there_may_name_the_sender(reply: str) -> None:
+    assert answers.classify(f"{RCPT}{reply}") is Class.RECIPIENT_UNKNOWN
+
+
+@pytest.mark.parametrize(
     "command",
     [
         "MAIL FROM:<alice@example.com> SIZE=1279",

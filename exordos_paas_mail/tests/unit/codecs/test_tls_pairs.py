@@ -70,6 +70,15 @@ def test_a_certificate_of_another_name_is_refused(name: str) -> None:
     assert refusal(pair.chain, pair.key).startswith(f"certificate does not name {HOSTNAME}: ")
 
 
+def test_a_feature_of_tls_that_nobody_knows_is_refused() -> None:
+    # TLS feature (RFC 7633) 99, in DER.
+    feature = x509.UnrecognizedExtension(
+        x509.ObjectIdentifier("1.3.6.1.5.5.7.1.24"), bytes.fromhex("3003020163")
+    )
+    issued = CA.issue(HOSTNAME, extensions=[feature])
+    assert refusal(issued.chain, issued.key).startswith("certificate cannot be read: block 1")
+
+
 @pytest.mark.parametrize(
     "form", [serialization.PrivateFormat.PKCS8, serialization.PrivateFormat.TraditionalOpenSSL]
 )
