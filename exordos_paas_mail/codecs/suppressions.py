@@ -37,6 +37,8 @@ ADDRESS_SIZE_MAX: tp.Final = 254
 """RFC 5321 4.5.3.1.3, without the angle brackets."""
 RULE: tp.Final = "must be an address local@domain of at most 254 characters"
 
+# As a person may type it, a backslash before each character, or letters of several.
+_TYPED_SIZE_MAX: tp.Final = 4 * ADDRESS_SIZE_MAX
 _TIME_MAX: tp.Final = 2**40
 _VERSION: tp.Final = 1
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
@@ -88,7 +90,7 @@ def normalise(address: object) -> str:
     That is in lower case, the domain in A-labels and the local part without quotes.
     Tags and dots are part of it.
     """
-    if not isinstance(address, str):
+    if not isinstance(address, str) or len(address) > _TYPED_SIZE_MAX:
         raise rules.RuleError(RULE)
     local, at, domain = address.rpartition("@")
     if quoted := _QUOTED.fullmatch(local):

@@ -44,6 +44,7 @@ def test_a_domain_has_one_spelling(value: str, expected: str | None) -> None:
         "\u212aelvin.example\n",
         "\u00adexample",
         "\U0001f4a9.example.com",
+        "\u00fc" * 1_013,
         None,
         5,
         b"mail.example.com",

@@ -94,6 +94,7 @@ def test_an_address_has_one_spelling(address: str, normal: str) -> None:
         "bob@\N{SNOWMAN}.example",
         f"{'x' * 65}@a.example",
         f"bob@{'a123456789.' * 23}example",
+        '"' + "\\a" * 600 + '"@a.example',
     ],
 )
 def test_what_is_no_address_is_refused(address: object) -> None:
