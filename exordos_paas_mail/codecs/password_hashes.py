@@ -20,9 +20,9 @@ MAX_LENGTH: tp.Final = crypt_strings.MAX_LENGTH
 # What `openssl passwd -6` uses. exim pays this price at every login: 2 ms
 # here, against a quarter of a second for passlib's default of 656,000.
 ROUNDS: tp.Final = 5_000
-# What `verify` spends at most, on a machine that all tenants share: a tenth of a second at the
-# longest password, a hundredth at a common one.
-VERIFY_ROUNDS_MAX: tp.Final = 50_000
+# What `verify` spends at most, on a machine that all tenants share: half a tenth of a second at
+# the longest password.
+VERIFY_ROUNDS_MAX: tp.Final = 20_000
 PLAINTEXT_MAX_LENGTH: tp.Final = 255
 # crypt(3) refuses a longer one (CRYPT_MAX_PASSPHRASE_SIZE is 512, with its NUL).
 PLAINTEXT_MAX_BYTES: tp.Final = 511
@@ -126,7 +126,7 @@ def verify(plaintext: str, password_hash: str) -> bool:
     """Return whether *password_hash* is one of *plaintext*.
 
     False also for a hash that only the node verifies: of bcrypt, yescrypt or
-    scrypt, or of more than 50,000 rounds. The caller then sets a new hash,
+    scrypt, or of more than 20,000 rounds. The caller then sets a new hash,
     which is always right. One of ``hash_plaintext`` is never among them.
     """
     verifier = _VERIFIERS.get(crypt_strings.scheme_of(password_hash))

@@ -117,7 +117,7 @@ def test_a_hash_of_openssl_is_taken_and_verified() -> None:
 def test_a_hash_is_verified_here_if_that_is_cheap(scheme: tp.Any) -> None:
     dearest, next_one = (
         password_hashes.normalise(scheme.using(rounds=rounds).hash("secret"))
-        for rounds in (50_000, 50_001)
+        for rounds in (20_000, 20_001)
     )
     assert password_hashes.verify("secret", dearest)
     assert crypt("secret", next_one) == next_one
