@@ -27,7 +27,7 @@ INSTANCES: tp.Final = 1_000
 OPERATIONS: tp.Final = 500
 SIZE: tp.Final = decoding.BODY_SIZE_MAX - 1024
 # Passwords that a body may repeat are verified: of as many rounds as that may take.
-ROUNDS: tp.Final = 50_000
+ROUNDS: tp.Final = 20_000
 Act: tp.TypeAlias = tp.Callable[[], None]
 
 
@@ -43,7 +43,7 @@ def fill(api: api_client.Client, path: str) -> None:
     database.execute("UPDATE benchmark_instances SET uuid = gen_random_uuid()")
     database.execute("INSERT INTO mail_instances SELECT * FROM benchmark_instances")
     database.execute("DROP TABLE benchmark_instances")
-    ids = "ARRAY(SELECT '1vNvOk-000000' || lpad(k::text, 3, '0') || '-0A'"
+    ids = "ARRAY(SELECT '1vNvOk-000' || lpad(k::text, 3, '0') || '-0A'"
     ids += " FROM generate_series(1, 500) k)"
     database.execute(
         "INSERT INTO mail_operations (uuid, instance, action, queue_ids, status, result,"  # noqa: S608
@@ -142,8 +142,8 @@ def writes(api: api_client.Client, path: str, account: str) -> dict[str, Act]:
         ),
         "a long description": patch({"description": "x" * SIZE}, refused=True),
         "a long hostname": patch({"hostname": word}, refused=True),
-        "many limits": patch({"limits": {f"{n:x}": 1 for n in range(100_000)}}, refused=True),
-        "many fields": patch({f"{n:x}": 1 for n in range(100_000)}, refused=True),
+        "many limits": patch({"limits": {f"{n:x}": 1 for n in range(60_000)}}, refused=True),
+        "many fields": patch({f"{n:x}": 1 for n in range(60_000)}, refused=True),
         "a deep body": ask("PATCH", path, b"[" * SIZE, refused=True),
         "a form": ask(
             *("POST", accounts, b"a=1&" * (SIZE // 4)),
@@ -181,7 +181,7 @@ def writes(api: api_client.Client, path: str, account: str) -> dict[str, Act]:
         ),
         "500 messages deleted": post(
             f"{path}/actions/queue_delete/invoke",
-            {"queue_ids": [f"1vNvOk-000000{n:03}-0A" for n in range(500)]},
+            {"queue_ids": [f"1vNvOk-000{n:03}-0A" for n in range(500)]},
         ),
         "a list of suppressions, 16 MiB": post(
             f"{path}/actions/suppressions_import/invoke",
