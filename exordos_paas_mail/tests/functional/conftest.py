@@ -149,8 +149,8 @@ def instance(owner: rest.Api, requested: dict[str, rest.Json], poll: waiting.Pol
 
 
 @pytest.fixture(scope="session")
-def relay(instance: rest.Json) -> submission.Relay:
-    return submission.Relay(instance["ipsv4"][0])
+def relay(owner: rest.Api, instance: rest.Json) -> submission.Relay:
+    return provisioning.relay_of(owner, instance)
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ import typing as tp
 import uuid
 
 from clients import internet, mail, rest, waiting, zones
-from exordos_paas_mail.tests.functional import submission
+from exordos_paas_mail.tests.functional import submission, trusting
 
 if tp.TYPE_CHECKING:
     from exordos_paas_mail.tests.functional import stand_control
@@ -38,6 +38,12 @@ def wait_active(api: rest.Api, instance: rest.Json, poll: waiting.Poll) -> rest.
         lambda it: it["status"] == "ACTIVE" and bool(it["dkim_public_key"]),
     )
     return found
+
+
+def relay_of(api: rest.Api, instance: rest.Json) -> submission.Relay:
+    """Return the relay of an instance that has its address, known by what *api* shows of it."""
+    path = mail.instance_path(instance)
+    return submission.Relay(instance["ipsv4"][0], trusting.Shown(lambda: api.read(path)))
 
 
 @contextlib.contextmanager

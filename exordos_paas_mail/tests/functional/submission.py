@@ -17,6 +17,11 @@ import ssl
 import typing as tp
 import uuid
 
+if tp.TYPE_CHECKING:
+    from exordos_paas_mail.tests.functional import trusting
+
+T = tp.TypeVar("T")
+
 SUBMISSION: tp.Final = 587
 SUBMISSIONS: tp.Final = 465
 RELAY: tp.Final = 25
@@ -34,19 +39,12 @@ def unknown_mailbox() -> str:
     return f"refused+{uuid.uuid4()}@example.net"
 
 
-def _context() -> ssl.SSLContext:
-    # A relay makes its own certificate until its owner installs one.
-    context = ssl.create_default_context()
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return context
-
-
 @dataclasses.dataclass(frozen=True)
 class Relay:
-    """One relay, by address."""
+    """One relay, by address, and what its clients know it by."""
 
     host: str
+    trust: trusting.Trust
 
     def answers(self, port: int = SUBMISSION) -> bool:
         """Return whether anybody takes a connection, within two seconds."""
@@ -58,17 +56,13 @@ class Relay:
 
     def banner(self, port: int = SUBMISSION) -> str:
         """Return what a client is greeted with, without the code."""
-        with contextlib.ExitStack() as stack:
-            connection = stack.enter_context(
-                socket.create_connection((self.host, port), timeout=_SECONDS)
+        if port != SUBMISSIONS:
+            return _greeting(smtplib.SMTP(timeout=_SECONDS), self.host, port)
+        return self._verified(
+            lambda context: _greeting(
+                smtplib.SMTP_SSL(timeout=_SECONDS, context=context), self.host, port
             )
-            if port == SUBMISSIONS:
-                connection = stack.enter_context(
-                    _context().wrap_socket(connection, server_hostname=self.host)
-                )
-            line = stack.enter_context(connection.makefile("rb")).readline().decode()
-        assert line.startswith("220 "), line
-        return line[4:].rstrip()
+        )
 
     def plain(self, port: int = SUBMISSION) -> smtplib.SMTP:
         """Return a session before STARTTLS, after EHLO."""
@@ -77,14 +71,37 @@ class Relay:
         return client
 
     def encrypted(self, port: int = SUBMISSION) -> smtplib.SMTP:
-        """Return a session inside TLS, after EHLO: by STARTTLS, or from the start on 465."""
+        """Return a session inside TLS, after EHLO: by STARTTLS, or from the start on 465.
+
+        Raises ssl.SSLCertVerificationError, an OSError, where the relay is not the one that is
+        known.
+        """
+        return self._verified(lambda context: self._encrypted(port, context))
+
+    def _verified(self, attempt: tp.Callable[[ssl.SSLContext], T]) -> T:
+        """Make an attempt; once more where the relay turns out to have a new certificate."""
+        try:
+            return attempt(self.trust.context())
+        except ssl.SSLCertVerificationError:
+            if not self.trust.is_renewed():
+                raise
+        return attempt(self.trust.context())
+
+    def _encrypted(self, port: int, context: ssl.SSLContext) -> smtplib.SMTP:
         if port == SUBMISSIONS:
             client: smtplib.SMTP = smtplib.SMTP_SSL(
-                self.host, port, local_hostname=_CLIENT, timeout=_SECONDS, context=_context()
+                self.host, port, local_hostname=_CLIENT, timeout=_SECONDS, context=context
             )
         else:
             client = self.plain(port)
-            client.starttls(context=_context())
+        try:
+            if port != SUBMISSIONS:
+                client.starttls(context=context)
+            assert isinstance(client.sock, ssl.SSLSocket)
+            self.trust.check(client.sock)
+        except OSError:
+            client.close()
+            raise
         client.ehlo()
         return client
 
@@ -115,6 +132,13 @@ class Relay:
             code = authenticate(client, address, password)
             assert code == OK, f"login of {address} on {port}: {code}"
             yield client
+
+
+def _greeting(client: smtplib.SMTP, host: str, port: int) -> str:
+    with client:
+        code, words = client.connect(host, port)
+    assert code == 220, words
+    return words.decode()
 
 
 def is_trusted(relay: Relay, hostname: str, certificate: str | None = None) -> bool:

@@ -11,7 +11,7 @@ import typing as tp
 import pytest
 
 from clients import issuing, mail, rest, waiting
-from exordos_paas_mail.tests.functional import provisioning, submission, traffic
+from exordos_paas_mail.tests.functional import provisioning, submission, traffic, trusting
 
 if tp.TYPE_CHECKING:
     from clients import iam
@@ -87,19 +87,26 @@ def stored(
 
 @contextlib.contextmanager
 def called(
-    owner: rest.Api, instance: rest.Json, hostname: str, poll: waiting.Poll
-) -> tp.Iterator[None]:
-    """Have the relay call itself *hostname* for as long as it is open."""
+    owner: rest.Api,
+    instance: rest.Json,
+    relay: submission.Relay,
+    hostname: str,
+    poll: waiting.Poll,
+) -> tp.Iterator[str]:
+    """Have *relay* call itself *hostname* while it is open; give its own certificate of that."""
     path = mail.instance_path(instance)
     owner.expect(200, "PATCH", path, {"hostname": hostname})
-    yield
+    yield poll.until(
+        "the relay serves its own of the new name",
+        lambda: owner.read(path),
+        lambda it: it["tls_status"] == "ACTIVE" and hostname in it["tls_names"],
+    )["tls_certificate"]
     owner.expect(200, "PATCH", path, {"hostname": None, "tls": SELF_SIGNED})
     poll.until(
         "the relay serves its own of its own name",
         lambda: owner.read(path),
         lambda it: it["tls_status"] == "ACTIVE" and hostname not in it["tls_names"],
     )
-    relay = submission.Relay(instance["ipsv4"][0])
     poll.until("exim has its own name", lambda: _name(relay), lambda it: it == instance["domain"])
 
 
@@ -129,7 +136,10 @@ def test_a_tenants_certificate_is_served_and_taken_back_while_mail_goes_on(
     issued = authority.issue(instance["domain"])
     given = {"kind": "manual", "certificate": issued.chain, "private_key": issued.key}
     account = accounts.ready()
-    sender = traffic.Sender(relay, account.address, account.password, BOB)
+    # Who is set up with the tenant's authority before its certificate is there.
+    trust = trusting.Fixed(instance["domain"], own + authority.root)
+    client = submission.Relay(relay.host, trust)
+    sender = traffic.Sender(client, account.address, account.password, BOB)
 
     def is_trusted(certificate: str) -> bool:
         return submission.is_trusted(relay, instance["domain"], certificate)
@@ -169,7 +179,7 @@ def test_what_cannot_be_served_is_refused_with_a_reason(
     assert [found[name] for name in FACTS] == ["ACTIVE", "", own]
 
 
-def test_cores_certificates_are_served_renewed_and_withdrawn_while_mail_goes_on(
+def test_certificates_of_all_kinds_are_served_and_renewed_while_clients_verify(
     owner: rest.Api,
     owner_session: iam.Session,
     core: rest.Api,
@@ -184,10 +194,16 @@ def test_cores_certificates_are_served_renewed_and_withdrawn_while_mail_goes_on(
 ) -> None:
     path = mail.instance_path(instance)
     account = accounts.ready()
-    sender = traffic.Sender(relay, account.address, account.password, BOB)
-    with provisioning.zone(owner_session.api(), world) as zone:
+    authority = issuing.Authority()
+    with contextlib.ExitStack() as stack:
+        zone = stack.enter_context(provisioning.zone(owner_session.api(), world))
         hostname = f"relay.{zone.name}"
-        with called(owner, instance, hostname, poll), traffic.repeated(sender.send) as meanwhile:
+        named = stack.enter_context(called(owner, instance, relay, hostname, poll))
+        # The relay's own, of Core's authority, and of the one that the tenant uses.
+        trust = trusting.Fixed(hostname, named + authority.root, is_public=True)
+        client = submission.Relay(relay.host, trust)
+        sender = traffic.Sender(client, account.address, account.password, BOB)
+        with traffic.repeated(sender.send) as meanwhile:
             assert not submission.is_trusted(relay, hostname)
             first = serve(owner, instance, poll, ACME)
             assert (first["tls_names"], first["tls_error"]) == ([hostname], "")
@@ -211,7 +227,6 @@ def test_cores_certificates_are_served_renewed_and_withdrawn_while_mail_goes_on(
             assert renewed["tls_status"] == "ACTIVE"
             assert submission.is_trusted(relay, hostname)
 
-            authority = issuing.Authority()
             theirs = authority.issue(hostname)
             with stored(core, project, theirs, hostname, poll) as tls:
                 found = serve(owner, instance, poll, tls)
@@ -222,7 +237,15 @@ def test_cores_certificates_are_served_renewed_and_withdrawn_while_mail_goes_on(
                     lambda: issued_by_core(core, instance),
                     lambda it: it == [],
                 )
-                serve(owner, instance, poll, SELF_SIGNED)
+                given = authority.issue(hostname)
+                manual = {
+                    "kind": "manual",
+                    "certificate": given.chain,
+                    "private_key": given.key,
+                }
+                assert serve(owner, instance, poll, manual)["tls_certificate"] == given.chain
+                assert submission.is_trusted(relay, hostname, authority.root)
+                assert serve(owner, instance, poll, SELF_SIGNED)["tls_certificate"] == named
             assert not submission.is_trusted(relay, hostname, authority.root)
     assert meanwhile.failures == []
     assert sender.accepted
@@ -285,6 +308,7 @@ def test_after_30_minutes_without_a_certificate_it_is_told_what_to_look_at(
     owner_session: iam.Session,
     core: rest.Api,
     instance: rest.Json,
+    relay: submission.Relay,
     world: internet_client.Client,
     stand: stand_control.Stand,
     poll: waiting.Poll,
@@ -295,7 +319,7 @@ def test_after_30_minutes_without_a_certificate_it_is_told_what_to_look_at(
         # Nobody finds the zone: the world has its own answer.
         world.withdraw(zone.name)
         hostname = f"relay.{zone.name}"
-        with called(owner, instance, hostname, poll):
+        with called(owner, instance, relay, hostname, poll):
             owner.expect(200, "PATCH", path, {"tls": ACME})
             poll.until(
                 "Core is asked",

@@ -7,7 +7,7 @@ from __future__ import annotations
 import typing as tp
 
 from clients import mail, rest, waiting
-from exordos_paas_mail.tests.functional import provisioning, submission
+from exordos_paas_mail.tests.functional import provisioning
 
 
 def test_deleting_an_instance_removes_its_node_and_everything_of_it(
@@ -18,7 +18,7 @@ def test_deleting_an_instance_removes_its_node_and_everything_of_it(
     poll: waiting.Poll,
 ) -> None:
     passing = provisioning.wait_active(owner, requested["passing"], poll)
-    relay = submission.Relay(passing["ipsv4"][0])
+    relay = provisioning.relay_of(owner, passing)
     body = {"username": "bob", "password": "x" * 12}
     account = owner.create(mail.accounts_path(passing), body)
     assert relay.answers()

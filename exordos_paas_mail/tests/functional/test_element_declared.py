@@ -16,7 +16,12 @@ import yaml
 
 from clients import elements as elements_client
 from clients import iam, mail, rest, waiting
-from exordos_paas_mail.tests.functional import example_element, stand_control, submission
+from exordos_paas_mail.tests.functional import (
+    example_element,
+    provisioning,
+    stand_control,
+    submission,
+)
 
 if tp.TYPE_CHECKING:
     import pathlib
@@ -41,7 +46,11 @@ class Declared:
     instance: str
     account: str
     domain: str
-    host: str
+    relay: submission.Relay
+
+    @property
+    def host(self) -> str:
+        return self.relay.host
 
     @property
     def address(self) -> str:
@@ -52,7 +61,7 @@ class Declared:
         return found
 
     def login(self, password: str) -> int | str:
-        return submission.Relay(self.host).try_login(self.address, password)
+        return self.relay.try_login(self.address, password)
 
     def writes(self) -> list[str]:
         """Return the last writing transaction of each row that is about the instance."""
@@ -116,7 +125,7 @@ def declared(
         found[0]["uuid"],
         account["uuid"],
         domain,
-        found[0]["ipsv4"][0],
+        provisioning.relay_of(api, found[0]),
     )
     elements.uninstall(example_element.NAME)
 
@@ -209,8 +218,8 @@ def test_limits_senders_a_suppression_and_a_webhook_are_declared(
     assert (suppression["error"], suppression["expires_at"]) == ("", None)
 
     def answers() -> tuple[int, int]:
-        relay = submission.Relay(declared.host)
-        with relay.logged_in(declared.address, declared.secret()["value"]) as client:
+        password = declared.secret()["value"]
+        with declared.relay.logged_in(declared.address, password) as client:
             client.mail(declared.address)
             return client.rcpt(BOB)[0], client.rcpt("eve@example.org")[0]
 

@@ -10,7 +10,7 @@ import typing as tp
 import pytest
 
 from clients import mail, rest, waiting
-from exordos_paas_mail.tests.functional import submission, traffic
+from exordos_paas_mail.tests.functional import submission, traffic, trusting
 
 if tp.TYPE_CHECKING:
     from clients import internet as internet_client
@@ -43,12 +43,19 @@ def rename(
     """Give the relay a name, and return once it has nothing of the one before.
 
     A port greets by the new name when exim has been started anew on it, which comes after its
-    certificate was replaced: no look verifies one that is still to go.
+    certificate was replaced: no look verifies one that is still to go. Who hears a greeting inside
+    TLS has to know that certificate, so the API shows it before.
     """
     shown: rest.Json = owner.expect(
         200, "PATCH", mail.instance_path(instance), {"hostname": hostname}
     )
     name = hostname or instance["domain"]
+    poll.until(
+        f"the API shows the certificate of {name}",
+        lambda: owner.read(mail.instance_path(instance)),
+        lambda it: it["tls_status"] == "ACTIVE"
+        and {*it["tls_names"]} - {*it["ipsv4"]} == {name, instance["domain"]},
+    )
     poll.until(
         f"each port greets as {name}",
         lambda: {relay.banner(port) for port in PORTS},
@@ -80,7 +87,10 @@ def named(
     internet.publish(hostname, "TXT", "v=spf1 a -all")
     internet.publish(reverse, "PTR", f"{hostname}.")
     account = accounts.ready()
-    sender = traffic.Sender(relay, account.address, account.password, BOB)
+    # The relay makes its certificate anew for another name, with the key that it has.
+    shown = owner.read(mail.instance_path(instance))["tls_certificate"]
+    client = submission.Relay(relay.host, trusting.SameKey(shown))
+    sender = traffic.Sender(client, account.address, account.password, BOB)
     try:
         with traffic.repeated(sender.send) as meanwhile:
             shown = rename(owner, instance, relay, poll, hostname)

@@ -14,11 +14,12 @@ import uuid
 import pytest
 
 from clients import mail
-from exordos_paas_mail.tests.functional import provisioning, sending, submission
+from exordos_paas_mail.tests.functional import provisioning, sending
 
 if tp.TYPE_CHECKING:
     from clients import internet as internet_client
     from clients import rest, waiting
+    from exordos_paas_mail.tests.functional import submission
 
 # Nobody's, of the public addresses of the stand.
 NOBODY = "192.0.1.6"
@@ -52,7 +53,7 @@ def closed(
     instance = provisioning.wait_active(owner, requested["closed"], poll)
     (address,) = instance["ipsv4"]
     world.drop(address)
-    relay = submission.Relay(address)
+    relay = provisioning.relay_of(owner, instance)
     account = provisioning.Accounts(owner, instance, relay, poll).ready()
     unique = uuid.uuid4().hex[:10]
     senders = [

@@ -122,6 +122,7 @@ def publish_policy(sender: sending.Sender, *rows: str, expired: bool = False) ->
 def key_of_exchanger() -> str:
     """Return the digest of the exchanger's key, as a TLSA record ``3 1 1`` has it (RFC 6698)."""
     context = ssl.create_default_context()
+    # What it shows is what is asked here: nobody knows it before.
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     with smtplib.SMTP(sending.EXCHANGER_ADDRESS, timeout=60) as client:
         client.starttls(context=context)

@@ -12,7 +12,7 @@ import typing as tp
 import pytest
 
 from clients import mail, rest, waiting
-from exordos_paas_mail.tests.functional import provisioning, stand_control, submission
+from exordos_paas_mail.tests.functional import provisioning, stand_control, submission, trusting
 
 # For so many seconds may an agent be silent, and its instance ACTIVE without an error.
 BOUND: tp.Final = 30.0
@@ -66,7 +66,9 @@ def try_login(shown: rest.Json, account: provisioning.Account) -> int | str:
     """Return the code of a login at the address that the API names, or why there was none."""
     if not shown["ipsv4"]:
         return "no address"
-    relay = submission.Relay(shown["ipsv4"][0])
+    # On another disk it has another certificate.
+    trust = trusting.Fixed(shown["domain"], shown["tls_certificate"])
+    relay = submission.Relay(shown["ipsv4"][0], trust)
     # A machine that is switched off keeps a client waiting for longer than is looked here.
     return relay.try_login(account.address, account.password) if relay.answers() else "closed"
 
@@ -110,7 +112,7 @@ def test_a_node_that_is_made_again_comes_back_with_its_accounts(
     record_property: tp.Callable[[str, object], None],
 ) -> None:
     path = mail.instance_path(own)
-    relay = submission.Relay(own["ipsv4"][0])
+    relay = provisioning.relay_of(owner, own)
     account = provisioning.Accounts(owner, own, relay, poll).ready()
     (node_set,) = core.list("/v1/compute/sets/", name=f"mailaas-dp-{own['uuid']}")
     (node,) = node_set["nodes"]
