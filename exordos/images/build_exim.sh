@@ -25,7 +25,7 @@ shopt -s inherit_errexit
 # Pattern of the versions | patches for them. A new version goes in here once the
 # relay's tests have passed with it (docs/relay.md, "The patched exim4").
 readonly KNOWN=(
-  '4.96-15+deb12u10|exim_line_ends exim_shared_authorities exim_dns_failures exim_server_names exim_4.96_address_literal exim_4.96_regex_memory exim_4.96_hints'
+  '4.96-15+deb12u10|exim_line_ends exim_shared_authorities exim_dns_failures exim_server_names exim_4.96_address_literal exim_4.96_regex_memory exim_4.96_hints exim_4.96_in_process'
   '4.97-4ubuntu4.*|exim_line_ends exim_shared_authorities exim_dns_failures exim_server_names'
 )
 readonly SUFFIX=+mailaas1

@@ -23,6 +23,8 @@ if tp.TYPE_CHECKING:
 # As the kernel writes an address: in the byte order of the machine.
 _MX = f"{int.from_bytes(socket.inet_aton(internet_.PUBLIC_ADDRESS), sys.byteorder):08X}"
 RECIPIENT = "slow@elsewhere.example"
+# Of the same server, which lets each wait once.
+ONLY_RECIPIENT = "slow@xn--mller-kva.example"
 
 
 def is_connected() -> bool:
@@ -31,16 +33,17 @@ def is_connected() -> bool:
     return any(line.split()[2:4] == [f"{_MX}:0019", "01"] for line in lines)
 
 
-def wait_for_transport(relay: relay_.Relay) -> int:
-    """Return the process that waits for the exchanger's answer."""
+def wait_for_transport(relay: relay_.Relay, processes: int) -> int:
+    """Return the process that waits for the exchanger's answer, one of so many."""
     daemons = {relay.units.queue_runner, *(held.pid for held in relay.units.listeners.values())}
     deadline = time.monotonic() + units.PATIENCE
     while True:
         # Before the look at the processes: once it is there, so is the transport.
         connected = is_connected()
         running = [int(entry.name) for entry in units.exims() if int(entry.name) not in daemons]
-        # The delivery, and below it the transport; the session that took it in is over.
-        if connected and len(running) == 2:
+        # The delivery, and below it the transport, if it is another process; the session that
+        # took it in is over.
+        if connected and len(running) == processes:
             return max(running, key=units.ancestors)
         assert time.monotonic() < deadline, "nothing is being delivered"
         time.sleep(0.05)
@@ -54,20 +57,41 @@ def frozen() -> int:
 def test_mail_whose_delivery_process_is_killed_leaves_a_minute_later(
     relay: relay_.Relay, internet: internet_.Internet
 ) -> None:
-    assert relay.send(recipients=[RECIPIENT])[0] == 250
-    os.kill(wait_for_transport(relay), signal.SIGKILL)
+    # Of two servers: each has a process of its own.
+    assert relay.send(recipients=[RECIPIENT, "b@tls.example"])[0] == 250
+    os.kill(wait_for_transport(relay, 2), signal.SIGKILL)
     relay.wait_for_log("Frozen")
     (name,) = relay.wait_for_queue(1)
     assert frozen() == 1
 
     subprocess.run(["exim4", "-q"], check=True)
-    assert (frozen(), internet.received()) == (1, [])
+    assert frozen() == 1
+    assert [one.recipients for one in internet.received()] == [["b@tls.example"]]
 
     relay.pass_frozen(name, seconds=61)
     subprocess.run(["exim4", "-q"], check=True)
 
-    (received,) = internet.wait_for(1)
-    assert received.recipients == [RECIPIENT]
+    assert [one.recipients for one in internet.wait_for(2)] == [["b@tls.example"], [RECIPIENT]]
     relay.wait_for_queue(0)
     # What a monitor sees of it.
     relay.expect_panic(r"Delivery status for slow@elsewhere\.example: got \d of \d bytes|^$")
+
+
+def test_a_new_message_has_one_process_and_is_tried_again_where_that_is_killed(
+    relay: relay_.Relay, internet: internet_.Internet
+) -> None:
+    assert relay.send(recipients=[ONLY_RECIPIENT])[0] == 250
+    process = wait_for_transport(relay, 1)
+    # It has the message: no other tries it.
+    subprocess.run(["exim4", "-q"], check=True)
+    assert internet.received() == []
+
+    os.kill(process, signal.SIGKILL)
+    relay.wait_until_idle()
+    assert (len(relay.queue()), frozen(), internet.received()) == (1, 0, [])
+
+    subprocess.run(["exim4", "-q"], check=True)
+
+    (received,) = internet.wait_for(1)
+    assert received.recipients == [ONLY_RECIPIENT]
+    relay.wait_for_queue(0)

@@ -99,6 +99,7 @@ def test_the_newest_version_that_the_patches_were_made_for_is_built(
                 "exim_4.96_address_literal.patch",
                 "exim_4.96_regex_memory.patch",
                 "exim_4.96_hints.patch",
+                "exim_4.96_in_process.patch",
             ],
         ),
         (
