@@ -148,7 +148,7 @@ def test_what_a_node_tells_of_a_webhook_is_shown(scene: Scene) -> None:
     assert newest == {
         "event": str(EVENT),
         "type": "message.delivered",
-        "at": "2026-01-01T00:00:00Z",
+        "at": "2026-01-01T00:00:00.000000Z",
         "attempt": 2,
         "code": 500,
         "ms": 35,
