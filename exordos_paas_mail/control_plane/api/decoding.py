@@ -68,11 +68,10 @@ def _check_size(request: tp.Any) -> None:
 
 
 def _check_form(request: tp.Any) -> None:
-    if request.method not in _WITH_BODY:
-        return
+    # A form is read with any method, also where it says of none that it has a body.
     if request.content_type == _UPLOAD:
         raise errors.ParseBodyError
-    if request.content_type in _JSON:
+    if request.content_type in _JSON and (request.content_type or request.method in _WITH_BODY):
         # The platform reads it as JSON, and as a form before.
         request.content_type = "application/json"
 

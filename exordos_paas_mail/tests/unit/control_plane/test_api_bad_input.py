@@ -435,6 +435,15 @@ def test_a_form_is_no_body(api: api_client.Client, content_type: str, body: byte
     assert api.get(path) == []
 
 
+def test_a_request_to_delete_reads_no_form(api: api_client.Client) -> None:
+    account = api.account(api.instance())
+    upload = {"Content-Type": "multipart/form-data; boundary=x"}
+    assert api.raw("DELETE", account, b"--x", **upload).status_code == 400
+    # Not UTF-8: as a form it is refused.
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    assert api.raw("DELETE", account, b"username=%ff", **form).status_code == 204
+
+
 @pytest.mark.parametrize("content_type", ["", "application/x-www-form-urlencoded"])
 def test_a_body_without_a_type_or_with_that_of_curl_is_json(
     api: api_client.Client, content_type: str
