@@ -30,6 +30,15 @@ _CERTIFICATE: tp.Final = "CERTIFICATE"
 _RSA_BITS: tp.Final = (2048, 4096)
 _CURVES: tp.Final = (ec.SECP256R1, ec.SECP384R1, ec.SECP521R1)
 _HASHES: tp.Final = (hashes.SHA256, hashes.SHA384, hashes.SHA512)
+# KeyError is one of a TLS feature (RFC 7633) that the library does not know.
+_UNREADABLE: tp.Final = (
+    ValueError,
+    TypeError,
+    KeyError,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+    exceptions.UnsupportedAlgorithm,
+)
 _BEGIN: tp.Final = re.compile(r"-----BEGIN ([A-Z0-9 ]{1,40})-----")
 _ENCRYPTED: tp.Final = "ENCRYPTED"
 _KINDS: tp.Final = (
@@ -219,8 +228,7 @@ def _load(body: str, number: int) -> x509.Certificate:
         # Some of it is read only when it is asked for.
         names(certificate)
         certificate.public_key()
-    # KeyError: of a TLS feature (RFC 7633) that the library does not know.
-    except (ValueError, TypeError, KeyError, exceptions.UnsupportedAlgorithm):
+    except _UNREADABLE:
         raise rules.RuleError(
             f"certificate cannot be read: block {number} of it is damaged, or cut"
         ) from None

@@ -10,7 +10,7 @@ import typing as tp
 from restalchemy.dm import models, properties, types
 
 from exordos_paas_mail import utils
-from exordos_paas_mail.codecs import suppressions
+from exordos_paas_mail.codecs import domains, suppressions
 from exordos_paas_mail.control_plane.records import (
     account_logins,
     base,
@@ -113,7 +113,7 @@ class Suppressions(log_pages.Page):
     def to_domain(self, domain: str) -> None:
         """Have those of a domain."""
         self._is_of_kinds = True
-        self.where("split_part(address, '@', 2) = %s", domain.lower())
+        self.where("split_part(address, '@', 2) = %s", domains.with_a_labels(domain).lower())
 
     def of_account(self, account: sys_uuid.UUID) -> None:
         """Have those of an account alone."""

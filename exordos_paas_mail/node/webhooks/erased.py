@@ -67,8 +67,10 @@ class Erased:
         kind, at, data = webhook_messages.read(content)
         if kind in notices.ABOUT:
             return any(self._is_in_words(text, at) for text in _texts(data))
-        whose = (erased.name_of(data.get("recipient", "")), data.get("queue_id", ""))
-        if any(at < self.names.get(name, 0) for name in whose):
+        # Of another recipient of the same message is told what there is.
+        recipient = data.get("recipient", "")
+        whose = erased.name_of(recipient) if recipient else data.get("queue_id", "")
+        if at < self.names.get(whose, 0):
             return True
         return kind == _REFUSAL and self._is_in_words(data.get("text", ""), at)
 

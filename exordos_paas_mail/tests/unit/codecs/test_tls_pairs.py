@@ -7,6 +7,7 @@ from __future__ import annotations
 import functools
 import ipaddress
 import math
+import ssl
 import subprocess
 import typing as tp
 
@@ -70,13 +71,28 @@ def test_a_certificate_of_another_name_is_refused(name: str) -> None:
     assert refusal(pair.chain, pair.key).startswith(f"certificate does not name {HOSTNAME}: ")
 
 
-def test_a_feature_of_tls_that_nobody_knows_is_refused() -> None:
-    # TLS feature (RFC 7633) 99, in DER.
-    feature = x509.UnrecognizedExtension(
-        x509.ObjectIdentifier("1.3.6.1.5.5.7.1.24"), bytes.fromhex("3003020163")
-    )
-    issued = CA.issue(HOSTNAME, extensions=[feature])
+@pytest.mark.parametrize(
+    ("extension", "value"),
+    [
+        # A TLS feature (RFC 7633), 99, and an x400Address in the issuer's other names.
+        ("1.3.6.1.5.5.7.1.24", "3003020163"),
+        ("2.5.29.18", "3004a3023000"),
+    ],
+)
+def test_a_certificate_that_the_library_cannot_read_is_refused(extension: str, value: str) -> None:
+    unknown = x509.UnrecognizedExtension(x509.ObjectIdentifier(extension), bytes.fromhex(value))
+    issued = CA.issue(HOSTNAME, extensions=[unknown])
     assert refusal(issued.chain, issued.key).startswith("certificate cannot be read: block 1")
+
+
+def test_a_certificate_with_an_extension_twice_is_refused() -> None:
+    issued = CA.issue(HOSTNAME)
+    data = ssl.PEM_cert_to_DER_cert(issued.leaf)
+    # Extended key usage (2.5.29.37) becomes another subject alternative name (2.5.29.17).
+    name, other = bytes.fromhex("0603551d25"), bytes.fromhex("0603551d11")
+    assert data.count(name) == data.count(other) == 1
+    twice = ssl.DER_cert_to_PEM_cert(data.replace(name, other))
+    assert refusal(twice, issued.key).startswith("certificate cannot be read: block 1")
 
 
 @pytest.mark.parametrize(

@@ -147,6 +147,17 @@ def test_what_is_known_of_a_recipient_is_erased(stage: stages.Stage, writer: sea
             content = collections.RENDERERS[erased.COLLECTION](session, instance, shard)
             told |= erased.parse(content)
     assert told == dict.fromkeys(names, utils.milliseconds(at))
+    # Whatever mail an address had: the addresses of a shard are told before it.
+    query(
+        "INSERT INTO mail_erased SELECT instance, 'id' || n, shard, at + interval '1 minute'"
+        " FROM mail_erased, generate_series(1, %s) n WHERE strpos(name, '@') > 0",
+        erased.NAMES_MAX,
+    )
+    with utils.transaction() as session:
+        shard = erased.shard_of(gone.lower())
+        content = collections.RENDERERS[erased.COLLECTION](session, instance, shard)
+    assert gone.lower() in erased.parse(content)
+    query("DELETE FROM mail_erased WHERE starts_with(name, 'id')")
     query("UPDATE mail_documents SET due = false")
     keeping.Keeper().keep_in_bounds()
     assert (query(due), len(query("SELECT * FROM mail_erased"))) == ([], 2)
