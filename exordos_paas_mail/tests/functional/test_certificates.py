@@ -111,8 +111,8 @@ def called(
 
 
 def _name(relay: submission.Relay) -> str:
-    """Return what the relay calls itself."""
-    with relay.encrypted(submission.SUBMISSION) as client:
+    """Return what the relay calls itself, before STARTTLS: it may still serve the pair before."""
+    with relay.plain() as client:
         assert client.ehlo_resp is not None
         return str(client.ehlo_resp.split()[0].decode())
 

@@ -61,6 +61,8 @@ def test_mail_whose_delivery_process_is_killed_leaves_a_minute_later(
     assert relay.send(recipients=[RECIPIENT, "b@tls.example"])[0] == 250
     os.kill(wait_for_transport(relay, 2), signal.SIGKILL)
     relay.wait_for_log("Frozen")
+    # It says so before it writes it.
+    relay.wait_until_idle()
     (name,) = relay.wait_for_queue(1)
     assert frozen() == 1
 
