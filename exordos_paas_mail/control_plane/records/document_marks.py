@@ -11,10 +11,12 @@ from __future__ import annotations
 import typing as tp
 
 from exordos_paas_mail import utils
+from exordos_paas_mail.control_plane.records import locks
 
 if tp.TYPE_CHECKING:
+    import datetime
     import uuid as sys_uuid
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from exordos_paas_mail.control_plane.records import nodes
 
@@ -28,6 +30,36 @@ def mark(session: tp.Any, instance: sys_uuid.UUID, collection: str, shards: Iter
         " SET marks = mail_documents.marks + 1, due = true",
         (collection, sorted(set(shards)), str(instance)),
     )
+
+
+def forget(
+    table: str,
+    column: str,
+    collection: str,
+    oldest: datetime.datetime,
+    shard_of: Callable[[tp.Any], str],
+) -> None:
+    """Take out the rows of *table* that are not later than *oldest*, and mark their shards.
+
+    *shard_of* returns the shard of a row by its *column*. An instance is held at a time.
+    """
+    # The words are the callers' own.
+    with utils.transaction() as session:
+        found = session.execute(
+            f"SELECT DISTINCT instance FROM {table} WHERE at <= %s",  # noqa: S608
+            (utils.timestamp(oldest),),
+        ).fetchall()
+    for row in found:
+        with utils.transaction() as session:
+            if not locks.hold_instance(session, row["instance"]):
+                continue
+            gone = session.execute(
+                f"DELETE FROM {table} WHERE instance = %s AND at <= %s"  # noqa: S608
+                f" RETURNING {column} AS known",
+                (str(row["instance"]), utils.timestamp(oldest)),
+            ).fetchall()
+            shards = {shard_of(each["known"]) for each in gone}
+            mark(session, row["instance"], collection, shards)
 
 
 def index(session: tp.Any, node: nodes.Node) -> dict[str, dict[str, int]]:

@@ -8,7 +8,7 @@ import typing as tp
 
 from exordos_paas_mail import utils
 from exordos_paas_mail.codecs import erased
-from exordos_paas_mail.control_plane.records import document_marks, locks
+from exordos_paas_mail.control_plane.records import document_marks
 
 if tp.TYPE_CHECKING:
     import datetime
@@ -36,18 +36,4 @@ def note(
 
 def forget(now: datetime.datetime) -> None:
     """Take out whom no node has anything of any more."""
-    oldest = utils.timestamp(now - erased.KEPT)
-    with utils.transaction() as session:
-        found = session.execute(
-            "SELECT DISTINCT instance FROM mail_erased WHERE at <= %s", (oldest,)
-        ).fetchall()
-    for row in found:
-        with utils.transaction() as session:
-            if not locks.hold_instance(session, row["instance"]):
-                continue
-            gone = session.execute(
-                "DELETE FROM mail_erased WHERE instance = %s AND at <= %s RETURNING shard",
-                (str(row["instance"]), oldest),
-            ).fetchall()
-            shards = {each["shard"] for each in gone}
-            document_marks.mark(session, row["instance"], erased.COLLECTION, shards)
+    document_marks.forget("mail_erased", "shard", erased.COLLECTION, now - erased.KEPT, str)

@@ -88,20 +88,9 @@ def erase(session: tp.Any, instance: sys_uuid.UUID, recipient: str) -> None:
 
 def forget(now: datetime.datetime) -> None:
     """Take out what is too old to be told, also of what nodes hold: addresses are in it."""
-    oldest = utils.timestamp(now - notices.KEPT)
-    with utils.transaction() as session:
-        found = session.execute(
-            "SELECT DISTINCT instance FROM mail_notices WHERE at <= %s", (oldest,)
-        ).fetchall()
-    for row in found:
-        with utils.transaction() as session:
-            if not locks.hold_instance(session, row["instance"]):
-                continue
-            gone = session.execute(
-                "DELETE FROM mail_notices WHERE instance = %s AND at <= %s RETURNING number",
-                (str(row["instance"]), oldest),
-            ).fetchall()
-            _mark(session, row["instance"], (each["number"] for each in gone))
+    document_marks.forget(
+        "mail_notices", "number", notices.COLLECTION, now - notices.KEPT, notices.shard_of
+    )
 
 
 def _mark(session: tp.Any, instance: sys_uuid.UUID, numbers: Iterable[int]) -> None:

@@ -13,6 +13,7 @@ from exordos_paas_mail import utils
 from exordos_paas_mail.codecs import log_ids
 from exordos_paas_mail.control_plane.events import rows
 from exordos_paas_mail.control_plane.records import events, messages
+from exordos_paas_mail.tests.unit.control_plane import explained
 
 # So many that the planner has a reason not to look at all of them.
 MESSAGES = 3_000
@@ -223,29 +224,6 @@ def _plain(instance: uuid.UUID, condition: str) -> list[uuid.UUID]:
 def _explained(page: _Paged) -> tuple[list[uuid.UUID], int]:
     """Return the uuids of the page, and how many rows of the tables are read for it."""
     with utils.transaction() as session:
-        explaining = _Explaining(session)
+        explaining = explained.Session(session, "mail_messages", "mail_events")
         found = page.select(explaining)
-    return [each["uuid"] for each in found], explaining.read
-
-
-class _Explaining:
-    """A session that counts what is read by each statement."""
-
-    def __init__(self, session: tp.Any) -> None:
-        self._session = session
-        self.read = 0
-
-    def execute(self, statement: str, values: tp.Any) -> tp.Any:
-        explained = self._session.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", values)
-        (top,) = explained.fetchone()["QUERY PLAN"]
-        self.read += sum(_read(top["Plan"]))
-        return self._session.execute(statement, values)
-
-
-def _read(node: dict[str, tp.Any]) -> list[int]:
-    """Return the rows of mail that each scan below *node* reads."""
-    below = [read for child in node.get("Plans", []) for read in _read(child)]
-    if not str(node.get("Relation Name")).startswith(("mail_messages", "mail_events")):
-        return below
-    rows_ = node["Actual Rows"] + node.get("Rows Removed by Filter", 0)
-    return [*below, int(rows_ * node["Actual Loops"])]
+    return [each["uuid"] for each in found], sum(explaining.read)

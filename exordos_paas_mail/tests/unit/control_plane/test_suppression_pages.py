@@ -12,6 +12,7 @@ import pytest
 
 from exordos_paas_mail import utils
 from exordos_paas_mail.control_plane.records import suppression_rows, suppressions
+from exordos_paas_mail.tests.unit.control_plane import explained
 
 # So many that the planner has a reason not to look at all of them.
 ENTRIES = 4_000
@@ -124,29 +125,6 @@ def _explained(
     if after is not None:
         page.after(after)
     with utils.transaction() as session:
-        explaining = _Explaining(session)
+        explaining = explained.Session(session, "mail_suppressions")
         found = page.select(explaining)
-    return [each["uuid"] for each in found], explaining.read
-
-
-class _Explaining:
-    """A session that counts what is read by each statement."""
-
-    def __init__(self, session: tp.Any) -> None:
-        self._session = session
-        self.read = 0
-
-    def execute(self, statement: str, values: tp.Any) -> tp.Any:
-        explained = self._session.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", values)
-        (top,) = explained.fetchone()["QUERY PLAN"]
-        self.read += _read(top["Plan"])
-        return self._session.execute(statement, values)
-
-
-def _read(node: dict[str, tp.Any]) -> int:
-    """Return how many rows the scans below *node* read."""
-    below = sum(_read(child) for child in node.get("Plans", []))
-    if node.get("Relation Name") != "mail_suppressions":
-        return below
-    rows = node["Actual Rows"] + node.get("Rows Removed by Filter", 0)
-    return int(below + rows * node["Actual Loops"])
+    return [each["uuid"] for each in found], sum(explaining.read)
